@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Everything the loader decides, and nothing it does.
+//!
+//! This crate is pure: no clock, no network, no environment, no SDK type, no async. Time, answers of services and
+//! texts from outside come in as values; decisions, SQL, manifests and conditional writes go out as values.
+//! The adapters (`loader-aws`) perform them, the model checker and the simulation (`loader-model`) check them.
+
+pub mod config;
+pub mod contract;
+pub mod ids;
+pub mod limits;
+pub mod problem;
+pub mod sql;

@@ -1,0 +1,502 @@
+//! The load configuration: the file of a queue, or the part of a bulk request that says how to load.
+//!
+//! Text in, [`LoadConfig`] or all its problems out; after that nobody checks again. Wire structs stay in here.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::ids::{DbTable, RedshiftTarget, TargetTable};
+use crate::problem::{Problem, Problems};
+use crate::sql::ident::{Ident, TableName};
+use crate::sql::options::CopyOptions;
+
+/// Database user of a provisioned cluster when the configuration names none.
+pub const DB_USER_DEFAULT: &str = "redshift_data_api_user";
+/// Files of one load unless `load.files_max` says otherwise.
+pub const FILES_MAX_DEFAULT: u64 = 1000;
+/// Bytes of one load unless `load.bytes_max` says otherwise: 64 GiB.
+pub const BYTES_MAX_DEFAULT: u64 = 64 << 30;
+
+/// How a table is loaded. Equal configurations may share a load.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LoadConfig {
+    /// The table, its database and warehouse.
+    pub target: TargetTable,
+    /// How the Data API signs in.
+    pub login: Login,
+    /// Role that COPY assumes.
+    pub copy_role: CopyRole,
+    /// Format and options of COPY.
+    pub options: CopyOptions,
+    /// Columns to load, in the order of the files; empty: all of the table's.
+    pub columns: Vec<Ident>,
+    /// What happens to rows that are there already.
+    pub mode: LoadMode,
+    /// Ledger in the warehouse, written in the same transaction as the data.
+    pub ledger_table: Option<TableName>,
+    /// Bounds of one load.
+    pub limits: LoadLimits,
+    /// Nothing is started while this is true.
+    pub paused: bool,
+    /// Where the files come from, for the deployment.
+    pub source: Option<SourceFolder>,
+    /// The text this was read from, compact: what a tracker item keeps.
+    pub document: String,
+}
+
+/// Credentials of the Data API call (Redshift management guide, "Authorizing access to the Data API").
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Login {
+    /// Temporary credentials of a database user; provisioned clusters only.
+    DbUser(String),
+    /// A Secrets Manager secret.
+    Secret(String),
+    /// The execution role's own identity; workgroups.
+    Identity,
+}
+
+/// The role that Redshift assumes to read the files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CopyRole {
+    /// The warehouse's default role.
+    Default,
+    /// One role ARN, or a chain of them separated by commas.
+    Arn(String),
+}
+
+/// What happens to rows that are there already.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LoadMode {
+    /// Rows are added.
+    Append,
+    /// One row per merge key: the newest timestamp.
+    Replace {
+        /// Columns that identify a row.
+        keys: Vec<Ident>,
+        /// Column that says which is newer.
+        timestamp: Ident,
+    },
+    /// One row per merge key and timestamp: every version once.
+    Versions {
+        /// Columns that identify a row.
+        keys: Vec<Ident>,
+        /// Column that tells versions apart.
+        timestamp: Ident,
+    },
+}
+
+/// Bounds of one load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LoadLimits {
+    /// Files of one load at most.
+    pub files_max: u64,
+    /// Bytes of one load at most; a single larger file is a load of its own.
+    pub bytes_max: u64,
+    /// How long files may wait for others before their load starts, in seconds. 0: at once.
+    pub age_seconds: u32,
+}
+
+/// `s3://bucket/prefix` of the source files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SourceFolder {
+    /// Bucket name.
+    pub bucket: String,
+    /// Key prefix, may be empty.
+    pub prefix: String,
+}
+
+impl SourceFolder {
+    /// Reads `s3://bucket/prefix`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let rest = text
+            .strip_prefix("s3://")
+            .ok_or_else(|| format!("`{text}` does not start with `s3://`: write s3://bucket/folder/"))?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+        if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(allowed) {
+            return Err(format!(
+                "`{bucket}` is no bucket name: 3 to 63 lower case letters, digits, `-` and `.`, as in s3://bucket/folder/"
+            ));
+        }
+        Ok(Self { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    }
+}
+
+impl LoadConfig {
+    /// Reads a configuration file. All problems are reported, each with its field.
+    pub fn parse(text: &str) -> Result<Arc<Self>, Problems> {
+        let value: Value = serde_json::from_str(text).map_err(|error| Problem {
+            field: String::new(),
+            message: format!("not JSON ({error}): write one object"),
+        })?;
+        Self::from_value(&value)
+    }
+
+    /// The same, from JSON that is read already.
+    pub fn from_value(value: &Value) -> Result<Arc<Self>, Problems> {
+        let mut problems = Problems::default();
+        refuse_unknown_fields(value, &mut problems);
+        let file = match File::deserialize(value) {
+            Ok(file) => file,
+            Err(error) => {
+                problems.add("", format!("{error}: see docs/configuration.md for the shape"));
+                return Err(problems);
+            }
+        };
+        let config = build(&file, value.to_string(), &mut problems);
+        problems.into_result()?;
+        config.map(Arc::new).ok_or_else(Problems::default)
+    }
+
+    /// Partition key of the target table.
+    pub fn db_table(&self) -> DbTable {
+        self.target.db_table()
+    }
+}
+
+#[derive(Deserialize)]
+struct File {
+    copy: CopyPart,
+    cluster: ClusterPart,
+    #[serde(default)]
+    options: Option<OptionsPart>,
+    #[serde(default)]
+    load: Option<LoadPart>,
+    #[serde(default)]
+    source: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CopyPart {
+    #[serde(default)]
+    options: Option<String>,
+    #[serde(default)]
+    role_arn: String,
+    #[serde(default)]
+    table_name: String,
+    #[serde(default)]
+    columns: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ClusterPart {
+    identifier: Option<String>,
+    workgroup: Option<String>,
+    #[serde(default)]
+    db_name: String,
+    db_user: Option<String>,
+    secret_arn: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct OptionsPart {
+    #[serde(default)]
+    merge_duplicate_pks: bool,
+    merge_pk: Option<OneOrMany>,
+    merge_timestamp: Option<String>,
+    ledger_table: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct LoadPart {
+    files_max: Option<u64>,
+    bytes_max: Option<u64>,
+    #[serde(default)]
+    age_seconds: u32,
+    #[serde(default)]
+    paused: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+const FIELDS: &[(&str, &[&str])] = &[
+    ("copy", &["options", "role_arn", "table_name", "columns"]),
+    ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
+    ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "ledger_table"]),
+    ("load", &["files_max", "bytes_max", "age_seconds", "paused"]),
+    ("source", &[]),
+    ("$schema", &[]),
+];
+
+/// A field nobody reads is a wish nobody fulfils: a typing error in `merge_pk` would double rows.
+fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
+    let empty = Map::new();
+    let root = value.as_object().unwrap_or(&empty);
+    for (name, part) in root {
+        let Some((_, known)) = FIELDS.iter().find(|(field, _)| field == name) else {
+            let names: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
+            problems.add(name, format!("nobody reads this field: the fields are {}", names.join(", ")));
+            continue;
+        };
+        for field in part.as_object().unwrap_or(&empty).keys() {
+            if !known.contains(&field.as_str()) {
+                problems.add(
+                    format!("{name}.{field}"),
+                    format!("nobody reads this field: the fields are {}", known.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadConfig> {
+    let table = problems.take("copy.table_name", TableName::parse(&file.copy.table_name));
+    let options = problems.take("copy.options", CopyOptions::parse(file.copy.options.as_deref().unwrap_or("")));
+    let copy_role = problems.take("copy.role_arn", copy_role(&file.copy.role_arn));
+    let columns = idents("copy.columns", &file.copy.columns, problems);
+    let warehouse = warehouse(&file.cluster, problems);
+    let login = login(&file.cluster, problems);
+    if file.cluster.db_name.is_empty() {
+        problems.add("cluster.db_name", "missing: name the database");
+    }
+    let wishes = file.options.as_ref();
+    let mode = mode(wishes, &columns, problems);
+    let ledger_table = wishes
+        .and_then(|options| options.ledger_table.as_deref())
+        .and_then(|name| problems.take("options.ledger_table", TableName::parse(name)));
+    let limits = limits(file.load.as_ref(), problems);
+    let source = file.source.as_deref().and_then(|text| problems.take("source", SourceFolder::parse(text)));
+    Some(LoadConfig {
+        target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
+        login: login?,
+        copy_role: copy_role?,
+        options: options?,
+        columns,
+        mode: mode?,
+        ledger_table,
+        limits,
+        paused: file.load.as_ref().is_some_and(|load| load.paused),
+        source,
+        document,
+    })
+}
+
+fn copy_role(text: &str) -> Result<CopyRole, String> {
+    let is_role = |arn: &str| {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        matches!(parts.as_slice(), ["arn", partition, "iam", "", account, role]
+            if partition.starts_with("aws") && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())
+                && role.starts_with("role/") && !role.contains(['\'', '\\', ' ']))
+    };
+    match text {
+        "" => {
+            Err("missing: write the ARN of the role that COPY assumes, or `default` for the warehouse's default role"
+                .into())
+        }
+        text if text.eq_ignore_ascii_case("default") => Ok(CopyRole::Default),
+        text if text.split(',').all(is_role) => Ok(CopyRole::Arn(text.to_owned())),
+        text => Err(format!("`{text}` is no role ARN: write arn:aws:iam::<12 digits>:role/<name>, or `default`")),
+    }
+}
+
+fn warehouse(cluster: &ClusterPart, problems: &mut Problems) -> Option<RedshiftTarget> {
+    match (given(cluster.identifier.as_ref()), given(cluster.workgroup.as_ref())) {
+        (Some(identifier), None) => Some(RedshiftTarget::Cluster(identifier.to_owned())),
+        (None, Some(workgroup)) => Some(RedshiftTarget::Workgroup(workgroup.to_owned())),
+        (None, None) => {
+            problems.add(
+                "cluster",
+                "names no warehouse: give `identifier` (provisioned cluster) or `workgroup` (Redshift Serverless)",
+            );
+            None
+        }
+        (Some(_), Some(_)) => {
+            problems.add("cluster", "has both `identifier` and `workgroup`: keep the one that is meant");
+            None
+        }
+    }
+}
+
+fn login(cluster: &ClusterPart, problems: &mut Problems) -> Option<Login> {
+    let workgroup = given(cluster.workgroup.as_ref()).is_some();
+    match (given(cluster.db_user.as_ref()), given(cluster.secret_arn.as_ref())) {
+        (Some(_), Some(_)) => {
+            problems.add("cluster", "has both `db_user` and `secret_arn`: keep the one that is meant");
+            None
+        }
+        (Some(_), None) if workgroup => {
+            problems.add(
+                "cluster.db_user",
+                "not possible with a workgroup: the function signs in as itself; remove it, or give `secret_arn`",
+            );
+            None
+        }
+        (Some(user), None) => Some(Login::DbUser(user.to_owned())),
+        (None, Some(arn)) if arn.starts_with("arn:") && arn.contains(":secretsmanager:") => {
+            Some(Login::Secret(arn.to_owned()))
+        }
+        (None, Some(arn)) => {
+            problems.add("cluster.secret_arn", format!("`{arn}` is no secret ARN: write arn:aws:secretsmanager:…"));
+            None
+        }
+        (None, None) if workgroup => Some(Login::Identity),
+        (None, None) => Some(Login::DbUser(DB_USER_DEFAULT.to_owned())),
+    }
+}
+
+fn mode(wishes: Option<&OptionsPart>, columns: &[Ident], problems: &mut Problems) -> Option<LoadMode> {
+    let Some(wishes) = wishes else { return Some(LoadMode::Append) };
+    let names: Vec<String> = match &wishes.merge_pk {
+        None => Vec::new(),
+        Some(OneOrMany::One(text)) => {
+            text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        }
+        Some(OneOrMany::Many(names)) => names.clone(),
+    };
+    let keys = idents("options.merge_pk", &names, problems);
+    let timestamp = given(wishes.merge_timestamp.as_ref())
+        .and_then(|name| problems.take("options.merge_timestamp", Ident::parse(name)));
+    if keys.len() != names.len() || (timestamp.is_none() && given(wishes.merge_timestamp.as_ref()).is_some()) {
+        return None;
+    }
+    let mode = match (keys.is_empty(), timestamp) {
+        (true, None) if !wishes.merge_duplicate_pks => return Some(LoadMode::Append),
+        (false, Some(timestamp)) if wishes.merge_duplicate_pks => LoadMode::Replace { keys, timestamp },
+        (false, Some(timestamp)) => LoadMode::Versions { keys, timestamp },
+        (true, _) => {
+            problems.add(
+                "options.merge_pk",
+                "missing: merging needs the column (or a list of columns) that identifies a row",
+            );
+            return None;
+        }
+        (false, None) => {
+            problems.add("options.merge_timestamp", "missing: merging needs the column that says which row is newer");
+            return None;
+        }
+    };
+    check_merge_columns(&mode, columns, problems);
+    Some(mode)
+}
+
+fn check_merge_columns(mode: &LoadMode, columns: &[Ident], problems: &mut Problems) {
+    let (LoadMode::Replace { keys, timestamp } | LoadMode::Versions { keys, timestamp }) = mode else { return };
+    for (index, key) in keys.iter().enumerate() {
+        if keys[..index].contains(key) || key == timestamp {
+            problems.add("options.merge_pk", format!("`{}` is named twice: name each merge column once", key.as_str()));
+        }
+    }
+    for column in keys.iter().chain([timestamp]) {
+        if !columns.is_empty() && !columns.contains(column) {
+            problems.add("copy.columns", format!("lacks `{}`, by which rows are merged: add it", column.as_str()));
+        }
+    }
+}
+
+fn limits(load: Option<&LoadPart>, problems: &mut Problems) -> LoadLimits {
+    let files_max = load.and_then(|load| load.files_max).unwrap_or(FILES_MAX_DEFAULT);
+    let bytes_max = load.and_then(|load| load.bytes_max).unwrap_or(BYTES_MAX_DEFAULT);
+    for (field, value) in [("load.files_max", files_max), ("load.bytes_max", bytes_max)] {
+        if value == 0 {
+            problems.add(field, "`0` would load nothing: give at least 1, or set `load.paused`");
+        }
+    }
+    let age_seconds = load.map_or(0, |load| load.age_seconds);
+    if age_seconds > 86_400 {
+        problems.add("load.age_seconds", format!("`{age_seconds}` is more than a day (86400)"));
+    }
+    LoadLimits { files_max, bytes_max, age_seconds }
+}
+
+fn idents(field: &str, names: &[String], problems: &mut Problems) -> Vec<Ident> {
+    names.iter().filter_map(|name| problems.take(field, Ident::parse(name))).collect()
+}
+
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn example() -> Value {
+        json!({
+            "copy": {"options": "CSV", "role_arn": "arn:aws:iam::123456789012:role/copy", "table_name": "shop.sales"},
+            "cluster": {"identifier": "analytics", "db_name": "dev"}
+        })
+    }
+
+    fn problems(change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let mut value = example();
+        change(&mut value);
+        match LoadConfig::from_value(&value) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn without_options_rows_are_appended() {
+        let config = LoadConfig::from_value(&example()).unwrap();
+        assert_eq!(config.mode, LoadMode::Append);
+        assert_eq!(config.login, Login::DbUser(DB_USER_DEFAULT.into()));
+        assert_eq!(config.db_table().0, "cluster:analytics:dev:shop.sales");
+    }
+
+    #[test]
+    fn the_document_reads_back_as_itself() {
+        let config = LoadConfig::from_value(&example()).unwrap();
+        assert_eq!(LoadConfig::parse(&config.document).unwrap(), config);
+    }
+
+    #[test]
+    fn merge_modes() {
+        let mode = |options: Value| {
+            let mut value = example();
+            value["options"] = options;
+            LoadConfig::from_value(&value).unwrap().mode.clone()
+        };
+        let keys = |names: &[&str]| names.iter().map(|name| Ident::parse(name).unwrap()).collect::<Vec<_>>();
+        let timestamp = Ident::parse("at").unwrap();
+        let many = json!({"merge_duplicate_pks": true, "merge_pk": ["a", "b"], "merge_timestamp": "at"});
+        assert_eq!(mode(many), LoadMode::Replace { keys: keys(&["a", "b"]), timestamp: timestamp.clone() });
+        let commas = json!({"merge_duplicate_pks": false, "merge_pk": "a, b", "merge_timestamp": "at"});
+        assert_eq!(mode(commas), LoadMode::Versions { keys: keys(&["a", "b"]), timestamp });
+        assert_eq!(mode(json!({"merge_duplicate_pks": false})), LoadMode::Append);
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let found = problems(|value| {
+            value["copy"] = json!({"options": "PARQUET GZIP", "role_arn": "me", "table_name": "a b", "role": 1});
+            value["cluster"] = json!({"identifier": "x", "workgroup": "y", "db_name": ""});
+            value["options"] = json!({"merge_duplicate_pks": true, "merge_pks": "id"});
+        });
+        let fields: Vec<&str> = found.iter().map(|text| text.split('`').nth(1).unwrap()).collect();
+        let expected = [
+            "copy.role",
+            "options.merge_pks",
+            "copy.table_name",
+            "copy.options",
+            "copy.role_arn",
+            "cluster",
+            "cluster.db_name",
+            "options.merge_pk",
+        ];
+        assert_eq!(fields, expected, "{found:#?}");
+    }
+
+    #[test]
+    fn a_workgroup_signs_in_as_itself_or_with_a_secret() {
+        let mut value = example();
+        value["cluster"] = json!({"workgroup": "wg", "db_name": "dev"});
+        assert_eq!(LoadConfig::from_value(&value).unwrap().login, Login::Identity);
+        assert_eq!(problems(|v| v["cluster"] = json!({"workgroup": "wg", "db_name": "dev", "db_user": "u"})).len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error_and_never_a_panic() {
+        for text in ["", "[]", "null", "{}", "{\"copy\": 1, \"cluster\": {}}", "\u{0}"] {
+            assert!(LoadConfig::parse(text).is_err(), "{text}");
+        }
+    }
+}

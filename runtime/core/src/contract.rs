@@ -1,0 +1,134 @@
+//! Every name that the template and the functions share, so that the two cannot drift apart.
+//!
+//! The names in the first three groups are the mission's: users have them in their scripts, they never change.
+
+/// Environment variable: bucket (no `s3://`) of the queue configuration files.
+pub const CONFIG_BUCKET: &str = "CONFIG_BUCKET";
+/// Environment variable: folder of the queue configuration files.
+pub const CONFIG_PREFIX: &str = "CONFIG_PREFIX";
+/// Environment variable: name of the tracker table.
+pub const DDB_TRACKER: &str = "DDB_TRACKER";
+/// Environment variable: bucket of pending metadata that does not fit an item.
+pub const PENDING_BUCKET: &str = "PENDING_BUCKET";
+/// Environment variable: folder of pending metadata that does not fit an item.
+pub const PENDING_PREFIX: &str = "PENDING_PREFIX";
+/// Environment variable: bucket of the COPY manifests.
+pub const MANIFEST_BUCKET: &str = "MANIFEST_BUCKET";
+/// Environment variable: folder of the COPY manifests.
+pub const MANIFEST_PREFIX: &str = "MANIFEST_PREFIX";
+/// Environment variable: first part of every statement name.
+pub const STATEMENT_NAME_PREFIX: &str = "STATEMENT_NAME_PREFIX";
+
+/// Environment variable: seconds that a queue configuration is cached by a warm function. Default 60.
+pub const CONFIG_CACHE_SECONDS: &str = "CONFIG_CACHE_SECONDS";
+/// Environment variable: seconds that a load which another invocation works on is left alone. Default 60.
+pub const CLAIM_PATIENCE_SECONDS: &str = "CLAIM_PATIENCE_SECONDS";
+/// Environment variable: seconds after which a running statement is asked for without an event. Default 30.
+pub const STATUS_POLL_SECONDS: &str = "STATUS_POLL_SECONDS";
+/// Environment variable: first waiting period after a failure that a repeat may cure, in seconds. Default 5.
+pub const BACKOFF_BASE_SECONDS: &str = "BACKOFF_BASE_SECONDS";
+/// Environment variable: longest waiting period between two attempts, in seconds. Default 600.
+pub const BACKOFF_CAP_SECONDS: &str = "BACKOFF_CAP_SECONDS";
+/// Environment variable: days that the ledger remembers an object version. Default 64.
+pub const LEDGER_DAYS: &str = "LEDGER_DAYS";
+/// Environment variable: days that the history of a load is kept. Default 90.
+pub const HISTORY_DAYS: &str = "HISTORY_DAYS";
+
+/// Partition key of the tracker table (String).
+pub const TRACKER_PARTITION_KEY: &str = "db_table";
+/// Sort key of the tracker table (String).
+pub const TRACKER_SORT_KEY: &str = "status_timestamp";
+
+/// Folder of the queue configuration files in the loader's bucket.
+pub const CONFIG_PREFIX_DEFAULT: &str = "rs-loader-config/";
+/// Folder of pending metadata in the loader's bucket.
+pub const PENDING_PREFIX_DEFAULT: &str = "pending/";
+/// Folder of the COPY manifests in the loader's bucket.
+pub const MANIFEST_PREFIX_DEFAULT: &str = "manifests/";
+
+/// Template parameter: first part of every statement name, and of the rule's filter.
+pub const PARAMETER_STATEMENT_NAME_PREFIX: &str = "statementNamePrefix";
+/// Default of [`PARAMETER_STATEMENT_NAME_PREFIX`].
+pub const PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT: &str = "dev";
+
+/// One of the three functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// Records waiting objects from SQS messages.
+    MicrobatchLoader,
+    /// Settles ended statements and sweeps.
+    NextLoader,
+    /// Records waiting objects from a bulk request.
+    BulkLoader,
+}
+
+impl Function {
+    /// All of them, in the order of the mission's table.
+    pub const ALL: [Self; 3] = [Self::MicrobatchLoader, Self::NextLoader, Self::BulkLoader];
+
+    /// Logical id in the template, and last part of the physical name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MicrobatchLoader => "MicrobatchLoader",
+            Self::NextLoader => "NextLoader",
+            Self::BulkLoader => "BulkLoader",
+        }
+    }
+
+    /// Package and binary name, and the zip's name without `.zip`.
+    pub const fn package(self) -> &'static str {
+        match self {
+            Self::MicrobatchLoader => "microbatch-loader",
+            Self::NextLoader => "next-loader",
+            Self::BulkLoader => "bulk-loader",
+        }
+    }
+
+    /// Timeout of one invocation, in seconds.
+    pub const fn timeout_seconds(self) -> u32 {
+        match self {
+            Self::MicrobatchLoader | Self::NextLoader => 120,
+            Self::BulkLoader => 300,
+        }
+    }
+}
+
+/// Attribute that only `RUNNING` and `PENDING#` items carry (its value is the `db_table`): partition key of [`WORK_INDEX`].
+pub const WORK_ATTRIBUTE: &str = "work";
+/// Sparse, keys-only index over [`WORK_ATTRIBUTE`]: the sweep scans it to find the tables with work.
+pub const WORK_INDEX: &str = "work";
+/// Attribute with the expiry of an item, epoch seconds (DynamoDB TTL).
+pub const TTL_ATTRIBUTE: &str = "expires_at";
+
+/// Field of the constant input that the sweep rule sends to `NextLoader`: `{"sweep": true}`.
+pub const SWEEP_FIELD: &str = "sweep";
+/// How often the sweep rule fires.
+pub const SWEEP_SCHEDULE: &str = "rate(1 minute)";
+
+/// Source of a statement's status change.
+pub const STATEMENT_EVENT_SOURCE: &str = "aws.redshift-data";
+/// Detail type of a statement's status change.
+pub const STATEMENT_EVENT_DETAIL_TYPE: &str = "Redshift Data Statement Status Change";
+/// The three states in which a statement has ended.
+pub const STATEMENT_STATES_ENDED: [&str; 3] = ["FINISHED", "FAILED", "ABORTED"];
+
+/// Namespace of the metrics that the functions emit (CloudWatch embedded metric format).
+pub const METRIC_NAMESPACE: &str = "RedshiftLoader";
+/// Metric (milliseconds, dimensions `Stack`, `Table`): age of the oldest waiting object version seen by the sweep.
+pub const METRIC_OLDEST_WAITING: &str = "OldestWaitingMillis";
+/// Metric (count): loads settled as finished.
+pub const METRIC_LOADS: &str = "LoadsFinished";
+/// Metric (count): attempts that failed.
+pub const METRIC_FAILURES: &str = "AttemptsFailed";
+/// Metric (count): objects put into quarantine.
+pub const METRIC_QUARANTINED: &str = "ObjectsQuarantined";
+/// Metric (count): object versions of finished loads.
+pub const METRIC_OBJECTS: &str = "ObjectsLoaded";
+/// Metric (count, dimension `Stack`): sweeps that ran to their end.
+pub const METRIC_SWEEPS: &str = "Sweeps";
+/// Dimension: the stack's name, from the environment variable [`STACK_NAME`].
+pub const DIMENSION_STACK: &str = "Stack";
+/// Dimension: the `db_table`.
+pub const DIMENSION_TABLE: &str = "Table";
+/// Environment variable: the stack's name, for the metrics' dimension. Default `loader`.
+pub const STACK_NAME: &str = "STACK_NAME";

@@ -1,0 +1,282 @@
+//! The identities of the protocol. All are derived from their input, so that a repeated delivery repeats the same identity.
+//!
+//! Nothing here is random and nothing here knows the time.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+use crate::limits::STATEMENT_NAME_CHARACTERS_MAX;
+use crate::sql::ident::TableName;
+
+/// What tells two contents of the same object key apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    /// Version id of a versioned bucket.
+    Id(String),
+    /// eTag, where the bucket is not versioned.
+    ETag(String),
+}
+
+impl Version {
+    /// The version id where there is a real one (`null` is what S3 calls the version of an unversioned object), else the eTag.
+    pub fn new(version_id: Option<&str>, etag: Option<&str>) -> Option<Self> {
+        match (version_id, etag) {
+            (Some(id), _) if !id.is_empty() && id != "null" => Some(Self::Id(id.to_owned())),
+            (_, Some(etag)) => {
+                let etag = etag.trim_matches('"');
+                (!etag.is_empty()).then(|| Self::ETag(etag.to_owned()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "version {id}"),
+            Self::ETag(etag) => write!(f, "eTag {etag}"),
+        }
+    }
+}
+
+/// Bucket, key and version: what is loaded at most once per target table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectVersion {
+    /// Bucket name.
+    pub bucket: String,
+    /// Decoded object key.
+    pub key: String,
+    /// Version id or eTag.
+    pub version: Version,
+}
+
+impl ObjectVersion {
+    /// Identity in the ledger: 32 hex digits.
+    pub fn id(&self) -> String {
+        let (kind, version) = match &self.version {
+            Version::Id(id) => ("id", id),
+            Version::ETag(etag) => ("etag", etag),
+        };
+        digest(["object", &self.bucket, &self.key, kind, version])
+    }
+}
+
+impl fmt::Display for ObjectVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{} ({})", self.bucket, self.key, self.version)
+    }
+}
+
+/// The two ways to address a warehouse.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RedshiftTarget {
+    /// A provisioned cluster, by its identifier.
+    Cluster(String),
+    /// A Redshift Serverless workgroup, by its name or ARN.
+    Workgroup(String),
+}
+
+/// A table of a database of a warehouse: what has one slot, one backlog and one ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetTable {
+    /// Cluster or workgroup.
+    pub warehouse: RedshiftTarget,
+    /// Database name.
+    pub database: String,
+    /// `schema.table`, the schema always given.
+    pub table: TableName,
+}
+
+impl TargetTable {
+    /// The tracker's partition key: `cluster:<identifier>:<database>:<schema>.<table>` (or `workgroup:…`).
+    pub fn db_table(&self) -> DbTable {
+        let (kind, name) = match &self.warehouse {
+            RedshiftTarget::Cluster(name) => ("cluster", name),
+            RedshiftTarget::Workgroup(name) => ("workgroup", name),
+        };
+        DbTable(format!(
+            "{kind}:{}:{}:{}.{}",
+            escape(name),
+            escape(&self.database),
+            escape(&self.table.schema),
+            escape(&self.table.table)
+        ))
+    }
+}
+
+/// Everything but what stands in names unambiguously: `:`, `.`, `/` and `%` of a part are percent-encoded.
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'$');
+
+fn escape(part: &str) -> String {
+    utf8_percent_encode(part, PART).to_string()
+}
+
+/// Partition key of a target table in the tracker. Unambiguous across warehouses and databases; holds no `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DbTable(pub String);
+
+impl fmt::Display for DbTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Identity of a load: 32 hex digits, derived from what it loads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LoadId(pub String);
+
+impl LoadId {
+    /// Of a pending load: from its object versions, in any order.
+    pub fn of_objects<'a>(table: &DbTable, objects: impl IntoIterator<Item = &'a ObjectVersion>) -> Self {
+        let mut ids: Vec<String> = objects.into_iter().map(ObjectVersion::id).collect();
+        ids.sort_unstable();
+        Self(digest(["pending", &table.0].into_iter().chain(ids.iter().map(String::as_str))))
+    }
+
+    /// Of a running load: from the item keys of its pending loads, in any order. An item key is never used twice, so neither is this.
+    pub fn of_pendings<'a>(table: &DbTable, sort_keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut keys: Vec<&str> = sort_keys.into_iter().collect();
+        keys.sort_unstable();
+        Self(digest(["running", &table.0].into_iter().chain(keys)))
+    }
+}
+
+impl fmt::Display for LoadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Name of a Data API statement: `<prefix>/<db_table>/<load id>/<attempt>`. The only link from a status change to its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementName {
+    /// The stack's `statementNamePrefix`.
+    pub prefix: String,
+    /// The table whose slot the load holds.
+    pub table: DbTable,
+    /// The running load.
+    pub load_id: LoadId,
+    /// Attempt, from 1.
+    pub attempt: u32,
+}
+
+impl StatementName {
+    /// Reads a name from the right, so that a prefix may hold slashes. `None` for a name that is not ours.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.rsplitn(4, '/');
+        let attempt = parts.next()?;
+        let load_id = parts.next()?;
+        let table = parts.next()?;
+        let prefix = parts.next()?;
+        let hex = load_id.len() == 32 && load_id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let number = attempt.parse::<u32>().ok().filter(|n| *n > 0 && n.to_string() == attempt)?;
+        let known = table.starts_with("cluster:") || table.starts_with("workgroup:");
+        (hex && known && !prefix.is_empty()).then(|| Self {
+            prefix: prefix.to_owned(),
+            table: DbTable(table.to_owned()),
+            load_id: LoadId(load_id.to_owned()),
+            attempt: number,
+        })
+    }
+
+    /// Idempotency token of the submit: 64 hex digits, the longest that the service takes. A repeat of the same attempt repeats it.
+    pub fn client_token(&self) -> String {
+        hex::encode(Sha256::digest(format!("submit/{self}")))
+    }
+
+    /// Whether the service takes a name of this length.
+    pub fn fits(&self) -> bool {
+        self.to_string().chars().count() <= STATEMENT_NAME_CHARACTERS_MAX
+    }
+}
+
+impl fmt::Display for StatementName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.prefix, self.table, self.load_id, self.attempt)
+    }
+}
+
+/// First 128 bits of SHA-256 over the parts, each with its length, so that no two lists of parts read the same.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.len().to_be_bytes());
+        hasher.update(part);
+    }
+    hex::encode(&hasher.finalize()[..16])
+}
+
+/// Decodes one part of a [`DbTable`] for people.
+pub fn readable(db_table: &str) -> String {
+    percent_decode_str(db_table).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str, etag: &str) -> ObjectVersion {
+        ObjectVersion { bucket: "b".into(), key: key.into(), version: Version::ETag(etag.into()) }
+    }
+
+    #[test]
+    fn parts_do_not_run_together() {
+        assert_ne!(object("a", "bc").id(), object("ab", "c").id());
+    }
+
+    #[test]
+    fn the_version_null_is_no_version() {
+        assert_eq!(Version::new(Some("null"), Some("\"e\"")), Some(Version::ETag("e".into())));
+        assert_eq!(Version::new(Some("v1"), Some("e")), Some(Version::Id("v1".into())));
+        assert_eq!(Version::new(None, None), None);
+    }
+
+    #[test]
+    fn a_load_id_does_not_depend_on_the_order() {
+        let table = DbTable("cluster:c:d:public.t".into());
+        let (a, b) = (object("a", "1"), object("b", "2"));
+        assert_eq!(LoadId::of_objects(&table, [&a, &b]), LoadId::of_objects(&table, [&b, &a]));
+        assert_ne!(LoadId::of_objects(&table, [&a]), LoadId::of_objects(&table, [&b]));
+    }
+
+    #[test]
+    fn two_clusters_with_the_same_table_have_two_slots() {
+        let table = |cluster: &str| TargetTable {
+            warehouse: RedshiftTarget::Cluster(cluster.into()),
+            database: "dev".into(),
+            table: TableName::parse("sales").unwrap(),
+        };
+        assert_eq!(table("one").db_table().0, "cluster:one:dev:public.sales");
+        assert_ne!(table("one").db_table(), table("two").db_table());
+        assert_ne!(table("a:dev").db_table().0, "cluster:a:dev:dev:public.sales");
+    }
+
+    #[test]
+    fn a_statement_name_of_someone_else_is_not_ours() {
+        for name in ["", "dev", "dev/x/y/z", "dev/cluster:c:d:s.t/0123456789abcdef0123456789abcdef/0", "a/b/c/d/e"] {
+            assert_eq!(StatementName::parse(name), None, "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_statement_name_reads_back(prefix in "[a-z/]{1,12}", cluster in ".{1,20}", attempt in 1u32.., key in ".{0,10}") {
+            let table = TargetTable {
+                warehouse: RedshiftTarget::Cluster(cluster),
+                database: "d/b".into(),
+                table: TableName::parse("\"we/ird\".\"ta%ble\"").unwrap(),
+            };
+            let name = StatementName {
+                prefix,
+                table: table.db_table(),
+                load_id: LoadId::of_objects(&table.db_table(), [&object(&key, "e")]),
+                attempt,
+            };
+            proptest::prop_assert_eq!(StatementName::parse(&name.to_string()), Some(name.clone()));
+            proptest::prop_assert_eq!(name.client_token().len(), 64);
+        }
+    }
+}

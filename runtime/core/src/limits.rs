@@ -1,0 +1,50 @@
+//! Every limit of a service that the loader respects, with its page; relations between them are checked when this compiles.
+
+/// Write actions in one `TransactWriteItems` (DynamoDB, `API_TransactWriteItems`).
+pub const TRANSACTION_ACTIONS_MAX: usize = 100;
+/// Bytes of one `TransactWriteItems` (DynamoDB, `API_TransactWriteItems`).
+pub const TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one item, names and values (DynamoDB, `ServiceQuotas`).
+pub const ITEM_BYTES_MAX: usize = 400 * 1024;
+
+/// Objects of one pending load: their ledger entries and the pending item are one transaction.
+pub const PENDING_OBJECTS_MAX: usize = 90;
+/// Pending loads that one running load takes: a split deletes each and writes each again under a new key, in one transaction.
+pub const LOAD_PENDINGS_MAX: usize = 40;
+/// Metadata bytes of the pending loads of one running load: they are deleted in one transaction.
+pub const LOAD_METADATA_BYTES_MAX: usize = 1_500_000;
+/// Longest S3 object key in bytes (S3 user guide, object keys).
+pub const OBJECT_KEY_BYTES_MAX: usize = 1024;
+/// Bytes that one object takes in a pending item at most: bucket, key, version id (up to 1,024), numbers and names.
+pub const OBJECT_METADATA_BYTES_MAX: usize = 63 + OBJECT_KEY_BYTES_MAX * 2 + 1024 + 256;
+
+/// SQL statements in one `BatchExecuteStatement` (Redshift Data API, `API_BatchExecuteStatement`).
+pub const BATCH_STATEMENTS_MAX: usize = 40;
+/// Bytes of SQL in one request (Redshift management guide, Data API; older copies of the page say 100 KB, newer 200 KB: the smaller holds).
+pub const SQL_BYTES_MAX: usize = 100 * 1000;
+/// Characters of a client token (Redshift Data API, `API_BatchExecuteStatement`).
+pub const CLIENT_TOKEN_CHARACTERS_MAX: usize = 64;
+/// Characters of a statement name (Redshift Data API, `API_BatchExecuteStatement`).
+pub const STATEMENT_NAME_CHARACTERS_MAX: usize = 2048;
+/// How long the Data API remembers a client token, in milliseconds: 8 hours.
+pub const CLIENT_TOKEN_MILLIS: i64 = 8 * 3_600_000;
+/// How long the Data API remembers a statement, in milliseconds: 24 hours.
+pub const STATEMENT_MILLIS: i64 = 24 * 3_600_000;
+/// Bytes of an identifier (Redshift database guide, names and identifiers); longer ones are cut silently, so they are refused here.
+pub const IDENTIFIER_BYTES_MAX: usize = 127;
+
+/// Bytes of one SQS message (SQS, quotas).
+pub const SQS_MESSAGE_BYTES_MAX: u32 = 1024 * 1024;
+/// Visibility timeout of a source queue in seconds: at least six times the function's timeout plus the batching window
+/// (Lambda developer guide, "Using Lambda with Amazon SQS").
+pub const SQS_VISIBILITY_TIMEOUT_SECONDS_MIN: u32 =
+    6 * crate::contract::Function::MicrobatchLoader.timeout_seconds() + SQS_BATCHING_WINDOW_SECONDS;
+/// Batching window of the event source mapping in seconds; a batch size above 10 needs at least 1.
+pub const SQS_BATCHING_WINDOW_SECONDS: u32 = 1;
+/// Batch size of the event source mapping: enough that a burst costs few invocations, small enough for one invocation.
+pub const SQS_BATCH_SIZE: u32 = 100;
+
+const _: () = assert!(1 + PENDING_OBJECTS_MAX <= TRANSACTION_ACTIONS_MAX);
+const _: () = assert!(2 * LOAD_PENDINGS_MAX + 3 <= TRANSACTION_ACTIONS_MAX);
+const _: () = assert!(PENDING_OBJECTS_MAX * OBJECT_METADATA_BYTES_MAX <= ITEM_BYTES_MAX);
+const _: () = assert!(2 * LOAD_METADATA_BYTES_MAX + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX);

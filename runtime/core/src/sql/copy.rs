@@ -1,0 +1,1 @@
+//! The COPY command of a load.
