@@ -137,6 +137,10 @@ impl LoadConfig {
     /// The same, from JSON that is read already.
     pub fn from_value(value: &Value) -> Result<Arc<Self>, Problems> {
         let mut problems = Problems::default();
+        if !value.is_object() {
+            problems.add("", "not an object: see docs/configuration.md for the shape");
+            return Err(problems);
+        }
         refuse_unknown_fields(value, &mut problems);
         let file = match File::deserialize(value) {
             Ok(file) => file,

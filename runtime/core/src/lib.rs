@@ -4,9 +4,16 @@
 //! texts from outside come in as values; decisions, SQL, manifests and conditional writes go out as values.
 //! The adapters (`loader-aws`) perform them, the model checker and the simulation (`loader-model`) check them.
 
+pub mod bulk_request;
 pub mod config;
 pub mod contract;
 pub mod ids;
 pub mod limits;
+pub mod manifest;
+pub mod outcome;
 pub mod problem;
+pub mod s3_event;
+pub mod settings;
 pub mod sql;
+pub mod statement_event;
+pub mod tracker;

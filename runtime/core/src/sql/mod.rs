@@ -2,6 +2,7 @@
 
 pub mod copy;
 pub mod ident;
+pub mod merge;
 pub mod options;
 
 /// A string literal: quotes doubled, backslashes too, because Redshift reads `\` as an escape in a literal.

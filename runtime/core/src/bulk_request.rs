@@ -1,0 +1,145 @@
+//! The bulk request: whole folders, loaded through the same tracker, slot and ledger as microbatches.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::config::{LoadConfig, SourceFolder};
+use crate::problem::Problems;
+
+/// One folder to load into one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkPath {
+    /// As the request has it, for the answer.
+    pub s3_path: String,
+    /// As the request has it, for the answer.
+    pub table: String,
+    /// Bucket and key prefix; the prefix ends in `/` unless it is empty, so `dt=2021-1` is not `dt=2021-10`.
+    pub folder: SourceFolder,
+    /// How to load it.
+    pub config: Arc<LoadConfig>,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    paths: Vec<PathPart>,
+    #[serde(default)]
+    copy: Value,
+    #[serde(default)]
+    cluster: Value,
+    #[serde(default)]
+    load: Value,
+}
+
+#[derive(Deserialize)]
+struct PathPart {
+    #[serde(default)]
+    s3_path: String,
+    #[serde(default)]
+    table: String,
+    #[serde(default)]
+    options: Value,
+}
+
+/// Reads a request; all problems at once. No paths, no work: an empty list.
+pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
+    let mut problems = Problems::default();
+    if !payload.is_object() {
+        problems.add("", "not an object: see docs/configuration.md for the shape of a bulk request");
+    }
+    for field in payload.as_object().into_iter().flat_map(serde_json::Map::keys) {
+        if !["paths", "copy", "cluster", "load"].contains(&field.as_str()) {
+            problems.add(field.clone(), "nobody reads this field: the fields are paths, copy, cluster, load");
+        }
+    }
+    let request = match Request::deserialize(payload) {
+        Ok(request) => request,
+        Err(error) => {
+            problems.add("", format!("{error}: see docs/configuration.md for the shape of a bulk request"));
+            return Err(problems);
+        }
+    };
+    let paths = request.paths.iter().enumerate();
+    let read: Vec<BulkPath> =
+        paths.filter_map(|(index, path)| read_path(index, path, &request, &mut problems)).collect();
+    problems.into_result().map(|()| read)
+}
+
+fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Problems) -> Option<BulkPath> {
+    let mut document = json!({"copy": request.copy, "cluster": request.cluster});
+    if let Some(copy) = document["copy"].as_object_mut() {
+        copy.insert("table_name".into(), json!(path.table));
+    } else {
+        document["copy"] = json!({"table_name": path.table});
+    }
+    if !document["cluster"].is_object() {
+        document["cluster"] = json!({});
+    }
+    for (name, part) in [("options", &path.options), ("load", &request.load)] {
+        if !part.is_null() {
+            document[name] = part.clone();
+        }
+    }
+    let config = LoadConfig::from_value(&document);
+    if let Err(found) = &config {
+        for problem in &found.0 {
+            let field = match problem.field.as_str() {
+                "copy.table_name" => format!("paths[{index}].table"),
+                field if field.starts_with("options") => format!("paths[{index}].{field}"),
+                field => field.to_owned(),
+            };
+            if !problems.0.iter().any(|known| known.field == field) {
+                problems.add(field, problem.message.clone());
+            }
+        }
+    }
+    let folder = problems.take(&format!("paths[{index}].s3_path"), SourceFolder::parse(&path.s3_path));
+    let mut folder = folder?;
+    if !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
+        folder.prefix.push('/');
+    }
+    Some(BulkPath { s3_path: path.s3_path.clone(), table: path.table.clone(), folder, config: config.ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(paths: Value) -> Value {
+        json!({"paths": paths, "copy": {"role_arn": "default"}, "cluster": {"identifier": "c", "db_name": "d"}})
+    }
+
+    #[test]
+    fn a_folder_is_exactly_that_folder() {
+        let read = parse(&request(json!([{"s3_path": "s3://bucket/dt=2021-1", "table": "t"}]))).unwrap();
+        assert_eq!(read[0].folder.prefix, "dt=2021-1/");
+        assert_eq!(read[0].config.db_table().0, "cluster:c:d:public.t");
+    }
+
+    #[test]
+    fn options_belong_to_their_path() {
+        let merge = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+        let read = parse(&request(json!([
+            {"s3_path": "s3://bucket/a/", "table": "a", "options": merge}, {"s3_path": "s3://bucket/b/", "table": "b"}
+        ])))
+        .unwrap();
+        assert_ne!(read[0].config.mode, read[1].config.mode);
+    }
+
+    #[test]
+    fn no_paths_are_no_work() {
+        assert_eq!(parse(&json!({})).unwrap(), []);
+        assert_eq!(parse(&json!({"paths": []})).unwrap(), []);
+    }
+
+    #[test]
+    fn problems_name_the_path() {
+        let problems = parse(&request(json!([{"s3_path": "bucket/x", "table": ""}, {"s3_path": "s3://ok-bucket/", "table": "t", "options": {"merge_pk": "a"}}]))).unwrap_err();
+        let fields: Vec<_> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["paths[0].table", "paths[0].s3_path", "paths[1].options.merge_timestamp"]);
+        assert!(parse(&json!([])).is_err());
+        assert!(parse(&json!({"path": []})).is_err());
+    }
+}

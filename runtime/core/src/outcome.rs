@@ -1,0 +1,246 @@
+//! Why an attempt failed, and what that means: data in one table, each row with its source.
+//!
+//! The class decides what happens; its name is in the log, the history, the quarantine and the metrics.
+
+use std::fmt;
+
+/// What a failure asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// Repeat at once: a conflict that is gone by now.
+    RetryNow,
+    /// Repeat after a growing wait: the service is busy or away.
+    RetryLater,
+    /// Look at the objects again: one changed or went after the manifest was written.
+    Refresh,
+    /// A file is wrong: find it, set it aside, load the others.
+    BadInput,
+    /// Nothing is wrong with the files: somebody must grant, create or free something. The table waits and probes.
+    OperatorsTurn,
+    /// Nobody knows this text. It waits like an operator's turn first, then the load is split like a bad input.
+    Unexplained,
+    /// Whether the rows were committed cannot be known any more.
+    OutcomeUnknown,
+    /// The object was deleted before it was loaded.
+    Deleted,
+}
+
+impl FailureClass {
+    /// All of them, for reading a name back.
+    pub const ALL: [Self; 8] = [
+        Self::RetryNow,
+        Self::RetryLater,
+        Self::Refresh,
+        Self::BadInput,
+        Self::OperatorsTurn,
+        Self::Unexplained,
+        Self::OutcomeUnknown,
+        Self::Deleted,
+    ];
+
+    /// The name in logs, items and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RetryNow => "retry_now",
+            Self::RetryLater => "retry_later",
+            Self::Refresh => "refresh",
+            Self::BadInput => "bad_input",
+            Self::OperatorsTurn => "operators_turn",
+            Self::Unexplained => "unexplained",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
+    /// What a person should do with objects that are in quarantine for this.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::BadInput => {
+                "mend the file and upload it again (a new version is loaded by itself); or mend the table or the COPY options and run `cargo xtask retry`"
+            }
+            Self::Deleted => "nothing to load any more: upload the object again if it is needed",
+            Self::OutcomeUnknown => {
+                "look in the target table whether the rows of these files are there: if not, run `cargo xtask retry`; if so, delete this item"
+            }
+            Self::Unexplained | Self::RetryNow | Self::RetryLater | Self::Refresh | Self::OperatorsTurn => {
+                "read the error, remove its cause, then run `cargo xtask retry`"
+            }
+        }
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+struct Row {
+    /// Lower case; all parts must occur in the text.
+    contains: &'static [&'static str],
+    class: FailureClass,
+    #[allow(dead_code, reason = "documents the row")]
+    source: &'static str,
+}
+
+const fn row(contains: &'static [&'static str], class: FailureClass, source: &'static str) -> Row {
+    Row { contains, class, source }
+}
+
+const MANAGEMENT: &str = "Redshift management guide, Data API: troubleshooting and considerations";
+const ISOLATION: &str = "Redshift database guide, serializable isolation";
+const COPY_ERRORS: &str = "Redshift database guide, troubleshooting data loads; load error reference";
+const COLUMNAR: &str = "Redshift database guide, COPY from columnar data formats";
+const S3_ERRORS: &str = "Redshift database guide, S3ServiceException errors";
+const SQL_ERRORS: &str = "PostgreSQL-style error texts of Redshift";
+
+/// First match wins, so the particular stands before the general.
+const TABLE: &[Row] = &[
+    row(&["serializable isolation violation"], FailureClass::RetryNow, ISOLATION),
+    row(&["could not serialize access"], FailureClass::RetryNow, ISOLATION),
+    row(&["1018", "relation does not exist"], FailureClass::RetryNow, ISOLATION),
+    row(&["deadlock detected"], FailureClass::RetryNow, ISOLATION),
+    row(&["conflict with concurrent transaction"], FailureClass::RetryNow, ISOLATION),
+    row(&["connection", "lost"], FailureClass::RetryNow, MANAGEMENT),
+    row(&["connection", "closed"], FailureClass::RetryNow, MANAGEMENT),
+    row(&["connection", "reset"], FailureClass::RetryNow, MANAGEMENT),
+    row(&["connection", "refused"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["connection", "timed out"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["could not connect"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["too many connections"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["connection limit"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["resize"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["maintenance"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["read-only mode"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["system is in", "mode"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["cluster", "not available"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["cluster", "paused"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["throttl"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["rate exceeded"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["too many requests"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["active statements exceeded"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["active sessions exceeded"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["activestatementsexceeded"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["activesessionsexceeded"], FailureClass::RetryLater, MANAGEMENT),
+    row(&["slowdown"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["slow down"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["status 503"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["status 500"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["internalerror"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["serviceunavailable"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["statement timeout"], FailureClass::RetryLater, SQL_ERRORS),
+    row(&["cancelled on user"], FailureClass::RetryLater, SQL_ERRORS),
+    row(&["canceling statement"], FailureClass::RetryLater, SQL_ERRORS),
+    row(&["out of memory"], FailureClass::RetryLater, SQL_ERRORS),
+    row(&["nosuchkey"], FailureClass::Refresh, S3_ERRORS),
+    row(&["specified key does not exist"], FailureClass::Refresh, S3_ERRORS),
+    row(&["status 404"], FailureClass::Refresh, S3_ERRORS),
+    row(&["mandatory file"], FailureClass::Refresh, S3_ERRORS),
+    row(&["content_length"], FailureClass::Refresh, COLUMNAR),
+    row(&["content length"], FailureClass::Refresh, COLUMNAR),
+    row(&["file size", "manifest"], FailureClass::Refresh, COLUMNAR),
+    row(&["precondition"], FailureClass::Refresh, S3_ERRORS),
+    row(&["nosuchbucket"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["bucket does not exist"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["accessdenied"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["access denied"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["status 403"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["not authorized"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["permission denied"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["must be owner"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["password authentication failed"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["user", "does not exist"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["disk full"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["no space left"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["iam role", "not"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["not attached to cluster"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["does not exist"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["cannot find", "table"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["syntax error"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["is not supported for"], FailureClass::OperatorsTurn, COLUMNAR),
+    row(&["resourcenotfound"], FailureClass::OperatorsTurn, MANAGEMENT),
+    row(&["load_error_detail"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["stl_load_errors"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["load into table", "failed"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["spectrum scan error"], FailureClass::BadInput, COLUMNAR),
+    row(&["parquet"], FailureClass::BadInput, COLUMNAR),
+    row(&["incompatible"], FailureClass::BadInput, COLUMNAR),
+    row(&["number of columns"], FailureClass::BadInput, COLUMNAR),
+    row(&["column count"], FailureClass::BadInput, COLUMNAR),
+    row(&["invalid", "file"], FailureClass::BadInput, COLUMNAR),
+    row(&["corrupt"], FailureClass::BadInput, COLUMNAR),
+    row(&["malformed"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["invalid json"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["invalid input syntax"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["invalid digit"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["invalid timestamp"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["invalid date"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["invalid byte sequence"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["delimiter not found"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["extra column"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["missing data for"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["cannot insert a null value"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["null value", "not-null constraint"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["value too long"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["exceeds", "length"], FailureClass::BadInput, COPY_ERRORS),
+    row(&["out of range"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["numeric field overflow"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["numeric data overflow"], FailureClass::BadInput, SQL_ERRORS),
+    row(&["overflow"], FailureClass::BadInput, SQL_ERRORS),
+];
+
+/// The class of an error text of the warehouse.
+pub fn classify(text: &str) -> FailureClass {
+    let text = text.to_lowercase();
+    TABLE
+        .iter()
+        .find(|row| row.contains.iter().all(|part| text.contains(part)))
+        .map_or(FailureClass::Unexplained, |row| row.class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for class in FailureClass::ALL {
+            assert_eq!(FailureClass::parse(class.name()), Some(class));
+        }
+    }
+
+    #[test]
+    fn texts_of_the_warehouse() {
+        let cases = [
+            (
+                "ERROR: 1023 DETAIL: Serializable isolation violation on table - 100, transactions forming the cycle",
+                FailureClass::RetryNow,
+            ),
+            ("ERROR: deadlock detected", FailureClass::RetryNow),
+            ("ThrottlingException: Rate exceeded", FailureClass::RetryLater),
+            ("S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown", FailureClass::RetryLater),
+            ("S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey", FailureClass::Refresh),
+            ("S3ServiceException:Access Denied,Status 403,Error AccessDenied", FailureClass::OperatorsTurn),
+            ("ERROR: permission denied for relation sales", FailureClass::OperatorsTurn),
+            ("ERROR: relation \"sales\" does not exist", FailureClass::OperatorsTurn),
+            (
+                "Load into table 'sales' failed.  Check 'sys_load_error_detail' system table for details.",
+                FailureClass::BadInput,
+            ),
+            (
+                "Spectrum Scan Error. File 's3://b/k' has an incompatible Parquet schema for column 's3://b.x'",
+                FailureClass::BadInput,
+            ),
+            ("ERROR: Cannot insert a NULL value into column id", FailureClass::BadInput),
+            ("something nobody has seen", FailureClass::Unexplained),
+        ];
+        for (text, class) in cases {
+            assert_eq!(classify(text), class, "{text}");
+        }
+    }
+}

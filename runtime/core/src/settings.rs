@@ -1,0 +1,160 @@
+//! The settings of a function: its environment variables, read once, all problems at once.
+
+use crate::contract;
+use crate::problem::Problems;
+
+/// Waiting periods, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a load which another invocation works on is left alone. Lower: double work, never double loads.
+    pub patience_millis: i64,
+    /// After how long a statement is asked for without an event. Lower: more `DescribeStatement` calls.
+    pub poll_millis: i64,
+    /// First waiting period after a failure.
+    pub backoff_base_millis: i64,
+    /// Longest waiting period between attempts.
+    pub backoff_cap_millis: i64,
+    /// How long the ledger remembers an object version.
+    pub ledger_millis: i64,
+    /// How long history is kept.
+    pub history_millis: i64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            patience_millis: 60_000,
+            poll_millis: 30_000,
+            backoff_base_millis: 5_000,
+            backoff_cap_millis: 600_000,
+            ledger_millis: 64 * DAY_MILLIS,
+            history_millis: 90 * DAY_MILLIS,
+        }
+    }
+}
+
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// Everything a function is told by its environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bucket of the queue configurations.
+    pub config_bucket: String,
+    /// Folder of the queue configurations, with its final `/`.
+    pub config_prefix: String,
+    /// Name of the tracker table.
+    pub tracker_table: String,
+    /// Bucket of the manifests.
+    pub manifest_bucket: String,
+    /// Folder of the manifests, with its final `/`.
+    pub manifest_prefix: String,
+    /// First part of statement names; `None`: the database's name.
+    pub statement_name_prefix: Option<String>,
+    /// The stack's name, a dimension of the metrics.
+    pub stack_name: String,
+    /// How long a queue configuration is cached.
+    pub config_cache_millis: i64,
+    /// Waiting periods.
+    pub timing: Timing,
+}
+
+impl Settings {
+    /// Reads the environment, given as a look-up.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let mut required = |name: &str| {
+            let value = variable(name).filter(|value| !value.is_empty());
+            if value.is_none() {
+                problems.add(name, "missing: set this environment variable of the function (the template does)");
+            }
+            value.unwrap_or_default()
+        };
+        let config_bucket = required(contract::CONFIG_BUCKET);
+        let tracker_table = required(contract::DDB_TRACKER);
+        let manifest_bucket = required(contract::MANIFEST_BUCKET);
+        for (name, bucket) in [(contract::CONFIG_BUCKET, &config_bucket), (contract::MANIFEST_BUCKET, &manifest_bucket)]
+        {
+            if bucket.contains([':', '/']) {
+                problems
+                    .add(name, format!("`{bucket}` is no bucket name: write it without `s3://` and without a folder"));
+            }
+        }
+        let seconds =
+            |name: &str, default: i64, problems: &mut Problems| number(&variable, name, default, problems) * 1000;
+        let days =
+            |name: &str, default: i64, problems: &mut Problems| number(&variable, name, default, problems) * DAY_MILLIS;
+        let timing = Timing {
+            patience_millis: seconds(contract::CLAIM_PATIENCE_SECONDS, 60, &mut problems),
+            poll_millis: seconds(contract::STATUS_POLL_SECONDS, 30, &mut problems),
+            backoff_base_millis: seconds(contract::BACKOFF_BASE_SECONDS, 5, &mut problems),
+            backoff_cap_millis: seconds(contract::BACKOFF_CAP_SECONDS, 600, &mut problems),
+            ledger_millis: days(contract::LEDGER_DAYS, 64, &mut problems),
+            history_millis: days(contract::HISTORY_DAYS, 90, &mut problems),
+        };
+        let config_cache_millis = seconds(contract::CONFIG_CACHE_SECONDS, 60, &mut problems);
+        problems.into_result()?;
+        let text = |name: &str, default: &str| variable(name).unwrap_or_else(|| default.to_owned());
+        Ok(Self {
+            config_bucket,
+            config_prefix: folder(text(contract::CONFIG_PREFIX, contract::CONFIG_PREFIX_DEFAULT)),
+            tracker_table,
+            manifest_bucket,
+            manifest_prefix: folder(text(contract::MANIFEST_PREFIX, contract::MANIFEST_PREFIX_DEFAULT)),
+            statement_name_prefix: variable(contract::STATEMENT_NAME_PREFIX).filter(|prefix| !prefix.is_empty()),
+            stack_name: text(contract::STACK_NAME, "loader"),
+            config_cache_millis,
+            timing,
+        })
+    }
+}
+
+/// A missing final `/` is added; the bucket's root stays the root.
+fn folder(mut prefix: String) -> String {
+    if !prefix.is_empty() && !prefix.ends_with('/') {
+        prefix.push('/');
+    }
+    prefix
+}
+
+fn number(variable: &impl Fn(&str) -> Option<String>, name: &str, default: i64, problems: &mut Problems) -> i64 {
+    let Some(text) = variable(name).filter(|text| !text.is_empty()) else { return default };
+    match text.parse::<i64>() {
+        Ok(number) if (0..=1_000_000).contains(&number) => number,
+        _ => {
+            problems.add(name, format!("`{text}` is no whole number from 0 to 1000000"));
+            default
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Problems> {
+        Settings::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    const BASE: [(&str, &str); 3] = [("CONFIG_BUCKET", "c"), ("DDB_TRACKER", "t"), ("MANIFEST_BUCKET", "m")];
+
+    #[test]
+    fn a_missing_final_slash_is_added() {
+        let settings = read(&[BASE.as_slice(), &[("CONFIG_PREFIX", "conf")]].concat()).unwrap();
+        assert_eq!((settings.config_prefix.as_str(), settings.manifest_prefix.as_str()), ("conf/", "manifests/"));
+        assert_eq!(settings.timing, Timing::default());
+    }
+
+    #[test]
+    fn all_problems_at_once() {
+        let problems =
+            read(&[("CONFIG_BUCKET", "s3://c"), ("DDB_TRACKER", "t"), ("BACKOFF_BASE_SECONDS", "soon")]).unwrap_err();
+        let fields: Vec<&str> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["MANIFEST_BUCKET", "CONFIG_BUCKET", "BACKOFF_BASE_SECONDS"]);
+    }
+
+    #[test]
+    fn periods_can_be_set_down_to_a_second() {
+        let settings = read(&[BASE.as_slice(), &[("CLAIM_PATIENCE_SECONDS", "1")]].concat()).unwrap();
+        assert_eq!(settings.timing.patience_millis, 1000);
+    }
+}

@@ -1,0 +1,223 @@
+//! The SQL statements of one load, run as one transaction by `BatchExecuteStatement`.
+//!
+//! Append copies into the target. Merging copies into a staging table, ranks staged rows and the matching rows of the target
+//! together, and writes only the winners that are new. Because the winner is the greatest row of a total order (timestamp,
+//! then every column), the target does not depend on how files were grouped into loads, nor on their order.
+
+use super::copy::copy_command;
+use super::ident::{Ident, TableName};
+use super::literal;
+use crate::config::{LoadConfig, LoadMode};
+use crate::limits::{BATCH_STATEMENTS_MAX, SQL_BYTES_MAX};
+
+const STAGE: &str = "rs_loader_stage";
+const RANKED: &str = "rs_loader_ranked";
+const RANK: &str = "rs_loader_rank";
+const STAGED: &str = "rs_loader_staged";
+
+/// Why there is no SQL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SqlError {
+    /// The target has no columns for the user that the loader signs in as.
+    #[error(
+        "table {0} does not exist, or the database user sees none of its columns: create it, or grant SELECT, INSERT and DELETE on it"
+    )]
+    NoColumns(TableName),
+    /// A merge column is not a column of the target.
+    #[error("table {table} has no column {column}, by which rows are merged: correct `options`, or add the column")]
+    MissingColumn {
+        /// The target.
+        table: TableName,
+        /// The column.
+        column: Ident,
+    },
+    /// The service would refuse it.
+    #[error(
+        "the SQL of this load has {0} bytes, more than the {SQL_BYTES_MAX} that the Data API takes: give fewer `copy.columns`"
+    )]
+    TooLong(usize),
+}
+
+/// What one load's SQL is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadSql<'a> {
+    /// How the table is loaded.
+    pub config: &'a LoadConfig,
+    /// Columns of the target that merging names: all of them, unless the configuration lists some.
+    pub columns: &'a [Ident],
+    /// URL of the manifest.
+    pub manifest: &'a str,
+    /// The load, for the ledger in the warehouse.
+    pub load_id: &'a str,
+    /// The statement's name, for the ledger in the warehouse.
+    pub statement_name: &'a str,
+}
+
+/// The statements, in order.
+pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
+    let mut statements = match &load.config.mode {
+        LoadMode::Append => {
+            vec![copy_command(&load.config.target.table.to_string(), &load.config.columns, load.config, load.manifest)]
+        }
+        LoadMode::Replace { keys, timestamp } => merge(load, keys, timestamp, &keys.iter().collect::<Vec<_>>())?,
+        LoadMode::Versions { keys, timestamp } => {
+            merge(load, keys, timestamp, &keys.iter().chain([timestamp]).collect::<Vec<_>>())?
+        }
+    };
+    if let Some(ledger) = &load.config.ledger_table {
+        statements.push(format!(
+            "INSERT INTO {ledger} (load_id, statement_name, manifest) VALUES ({}, {}, {})",
+            literal(load.load_id),
+            literal(load.statement_name),
+            literal(load.manifest)
+        ));
+    }
+    debug_assert!(statements.len() <= BATCH_STATEMENTS_MAX);
+    let bytes = statements.iter().map(String::len).sum();
+    if bytes > SQL_BYTES_MAX { Err(SqlError::TooLong(bytes)) } else { Ok(statements) }
+}
+
+/// Whether the columns of the target must be known for the SQL.
+pub fn needs_columns(config: &LoadConfig) -> bool {
+    config.columns.is_empty() && config.mode != LoadMode::Append
+}
+
+/// Asks for the columns of the target, in their order. Identity columns are told by their default.
+pub fn columns_query(table: &TableName) -> String {
+    format!(
+        "SELECT column_name, column_default FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
+        literal(&table.schema),
+        literal(&table.table)
+    )
+}
+
+/// The columns in an answer to [`columns_query`]: without those that the warehouse itself numbers.
+pub fn columns_of<'a>(rows: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Ident> {
+    rows.into_iter()
+        .filter(|(_, default)| !default.is_some_and(|text| text.starts_with("\"identity\"(")))
+        .map(|(name, _)| Ident::exact(name))
+        .collect()
+}
+
+/// Asks the ledger in the warehouse for a load.
+pub fn ledger_query(ledger: &TableName, load_id: &str) -> String {
+    format!("SELECT count(*) FROM {ledger} WHERE load_id = {}", literal(load_id))
+}
+
+fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident]) -> Result<Vec<String>, SqlError> {
+    let target = &load.config.target.table;
+    if load.columns.is_empty() {
+        return Err(SqlError::NoColumns(target.clone()));
+    }
+    if let Some(column) = keys.iter().chain([timestamp]).find(|column| !load.columns.contains(column)) {
+        return Err(SqlError::MissingColumn { table: target.clone(), column: column.clone() });
+    }
+    let columns = list(load.columns.iter());
+    let of = |alias: &str| load.columns.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(", ");
+    // The order is total: what is left equal is equal in every column, and then the row that is there already wins.
+    let order: Vec<String> = std::iter::once(timestamp)
+        .chain(load.columns.iter().filter(|column| *column != timestamp && !identity.contains(column)))
+        .map(|column| format!("{column} DESC NULLS LAST"))
+        .chain([format!("{STAGED} ASC")])
+        .collect();
+    let identified = list(identity.iter().copied());
+    let order = order.join(", ");
+    let unknown =
+        |alias: &str| identity.iter().map(|c| format!("{alias}.{c} IS NULL")).collect::<Vec<_>>().join(" OR ");
+    let lost = format!("DELETE FROM {target} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
+    Ok(vec![
+        format!("CREATE TEMP TABLE {STAGE} AS SELECT {columns} FROM {target} WHERE 1 = 0"),
+        copy_command(STAGE, &[], load.config, load.manifest),
+        format!(
+            "CREATE TEMP TABLE {RANKED} AS SELECT {columns}, {STAGED}, \
+             ROW_NUMBER() OVER (PARTITION BY {identified} ORDER BY {order}) AS {RANK} FROM (\
+             SELECT {}, 1 AS {STAGED} FROM {STAGE} s \
+             UNION ALL SELECT {t}, 0 AS {STAGED} FROM {target} t WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {}) \
+             UNION ALL SELECT {t}, 0 AS {STAGED} FROM {target} t WHERE {}) u",
+            of("s"),
+            equal("t", "s", identity),
+            unknown("t"),
+            t = of("t"),
+        ),
+        format!("{lost} AND {}", equal(&target.to_string(), "r", identity)),
+        format!("{lost} AND ({}) AND {}", unknown("r"), same(&target.to_string(), "r", identity)),
+        format!("INSERT INTO {target} ({columns}) SELECT {columns} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1"),
+    ])
+}
+
+fn list<'a>(columns: impl Iterator<Item = &'a Ident>) -> String {
+    columns.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Plain equality, which the warehouse can join by hash; rows without a key value are dealt with apart.
+fn equal(left: &str, right: &str, columns: &[&Ident]) -> String {
+    columns.iter().map(|c| format!("{left}.{c} = {right}.{c}")).collect::<Vec<_>>().join(" AND ")
+}
+
+/// Equality in which NULL equals NULL: a row without a key value is one row, not none and not many.
+fn same(left: &str, right: &str, columns: &[&Ident]) -> String {
+    let null_safe = |c: &&Ident| format!("({left}.{c} = {right}.{c} OR ({left}.{c} IS NULL AND {right}.{c} IS NULL))");
+    columns.iter().map(null_safe).collect::<Vec<_>>().join(" AND ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sql(change: impl FnOnce(&mut serde_json::Value)) -> String {
+        let mut value = json!({
+            "copy": {"role_arn": "default", "table_name": "shop.sales"},
+            "cluster": {"identifier": "c", "db_name": "dev"}
+        });
+        change(&mut value);
+        let config = LoadConfig::from_value(&value).unwrap();
+        let columns: Vec<Ident> = ["id", "at", "amount"].into_iter().map(Ident::exact).collect();
+        let load = LoadSql {
+            config: &config,
+            columns: &columns,
+            manifest: "s3://m/x.json",
+            load_id: "l",
+            statement_name: "n",
+        };
+        statements(&load).map_or_else(|error| error.to_string(), |all| all.join(";\n"))
+    }
+
+    #[test]
+    fn append_is_one_copy() {
+        insta::assert_snapshot!(sql(|_| {}), @r#"COPY "shop"."sales" FROM 's3://m/x.json' IAM_ROLE default FORMAT AS PARQUET MANIFEST"#);
+    }
+
+    #[test]
+    fn a_column_list_and_a_ledger() {
+        insta::assert_snapshot!(sql(|v| {
+            v["copy"]["columns"] = json!(["id", "at"]);
+            v["copy"]["options"] = json!("CSV GZIP");
+            v["options"] = json!({"ledger_table": "shop.loads"});
+        }));
+    }
+
+    #[test]
+    fn replace_keeps_the_newest_row_per_key() {
+        insta::assert_snapshot!(sql(|v| {
+            v["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+        }));
+    }
+
+    #[test]
+    fn versions_keep_every_key_and_timestamp_once() {
+        insta::assert_snapshot!(sql(|v| {
+            v["options"] = json!({"merge_duplicate_pks": false, "merge_pk": "id", "merge_timestamp": "at"});
+        }));
+    }
+
+    #[test]
+    fn a_merge_column_that_is_not_there_is_an_error() {
+        let shown =
+            sql(|v| v["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "key", "merge_timestamp": "at"}));
+        assert_eq!(
+            shown,
+            r#"table "shop"."sales" has no column "key", by which rows are merged: correct `options`, or add the column"#
+        );
+    }
+}

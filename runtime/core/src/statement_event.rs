@@ -1,0 +1,95 @@
+//! What `NextLoader` receives: a statement's status change, or the sweep.
+//!
+//! The status change is only a hint; its word is never taken for the outcome. Read leniently: schemas of this event have
+//! differed (see the management guide, "Monitoring events for the Data API"). Only a name is needed to find the table.
+
+use serde_json::Value;
+
+use crate::contract::{STATEMENT_EVENT_SOURCE, SWEEP_FIELD};
+use crate::ids::StatementName;
+
+/// Why `NextLoader` was invoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A statement of ours has ended, as an event says.
+    StatementEnded {
+        /// Its name, which names the table.
+        name: StatementName,
+        /// Its id, if the event has one.
+        statement_id: Option<String>,
+    },
+    /// Every table with work shall be looked at.
+    Sweep,
+    /// Nothing of ours.
+    NotOurs {
+        /// What it is instead.
+        why: String,
+    },
+}
+
+/// Reads a payload. Total: what is not understood is not ours.
+pub fn parse(payload: &Value) -> Trigger {
+    if payload.get(SWEEP_FIELD).and_then(Value::as_bool) == Some(true)
+        || payload.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event")
+    {
+        return Trigger::Sweep;
+    }
+    let source = payload.get("source").and_then(Value::as_str).unwrap_or_default();
+    if source != STATEMENT_EVENT_SOURCE {
+        return Trigger::NotOurs { why: format!("source `{source}` is neither a Data API status change nor a sweep") };
+    }
+    let detail = payload.get("detail").unwrap_or(&Value::Null);
+    let text = |field: &str| detail.get(field).and_then(Value::as_str);
+    match text("statementName").and_then(StatementName::parse) {
+        // A sub-statement's id ends in `:N`; the batch is asked for.
+        Some(name) => Trigger::StatementEnded {
+            name,
+            statement_id: text("statementId").map(|id| id.split(':').next().unwrap_or(id).to_owned()),
+        },
+        None => Trigger::NotOurs {
+            why: format!("statement name `{}` was not given by this loader", text("statementName").unwrap_or_default()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NAME: &str = "dev/cluster:c:dev:public.t/0123456789abcdef0123456789abcdef/2";
+
+    #[test]
+    fn a_batch_event_without_query_id() {
+        let event = json!({"source": "aws.redshift-data", "detail-type": "Redshift Data Statement Status Change",
+            "detail": {"statementName": NAME, "statementId": "97b3c928-1e4c-4c7a-adac-51a509923491", "state": "FINISHED", "rows": -1}});
+        let Trigger::StatementEnded { name, statement_id } = parse(&event) else { panic!() };
+        assert_eq!(name.to_string(), NAME);
+        assert_eq!(statement_id.as_deref(), Some("97b3c928-1e4c-4c7a-adac-51a509923491"));
+    }
+
+    #[test]
+    fn a_sub_statement_leads_to_its_batch() {
+        let event = json!({"source": "aws.redshift-data", "detail": {"statementName": NAME, "statementId": "a:2"}});
+        let Trigger::StatementEnded { statement_id, .. } = parse(&event) else { panic!() };
+        assert_eq!(statement_id.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn the_sweep() {
+        assert_eq!(parse(&json!({"sweep": true})), Trigger::Sweep);
+        assert_eq!(parse(&json!({"detail-type": "Scheduled Event"})), Trigger::Sweep);
+    }
+
+    #[test]
+    fn someone_elses_statement_is_not_ours() {
+        for event in [
+            json!({}),
+            json!(null),
+            json!([1]),
+            json!({"source": "aws.redshift-data", "detail": {"statementName": "dev/x"}}),
+        ] {
+            assert!(matches!(parse(&event), Trigger::NotOurs { .. }), "{event}");
+        }
+    }
+}

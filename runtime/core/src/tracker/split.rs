@@ -1,0 +1,73 @@
+//! Dividing a failed load, so that a bad file ends up alone and all others are loaded.
+//!
+//! The parts are new pending loads with keys of their own and a group each, so that no part is joined with another load.
+
+use std::collections::BTreeSet;
+
+use super::decide::{Change, Context, Note};
+use super::item::{ConfigSource, Item, Millis, PendingLoad, RunningLoad, SortKey, WaitingObject};
+use super::write::{Condition, Transaction, WriteAction};
+use crate::ids::LoadId;
+
+/// Divides in the middle. At least two objects.
+pub fn halves(running: &RunningLoad, pendings: &[PendingLoad], reason: &str, context: &Context) -> Change {
+    let n_objects: usize = pendings.iter().map(|pending| pending.objects.len()).sum();
+    let mut position = 0;
+    divide(running, pendings, reason, context, |_| {
+        position += 1;
+        position > n_objects / 2
+    })
+}
+
+/// Divides into the objects that the warehouse named, and the others. Both sides must have one at least.
+pub fn apart(
+    running: &RunningLoad,
+    pendings: &[PendingLoad],
+    named: &BTreeSet<String>,
+    reason: &str,
+    context: &Context,
+) -> Change {
+    divide(running, pendings, reason, context, |waiting| named.contains(&waiting.object.id()))
+}
+
+fn divide(
+    running: &RunningLoad,
+    pendings: &[PendingLoad],
+    reason: &str,
+    context: &Context,
+    mut second: impl FnMut(&WaitingObject) -> bool,
+) -> Change {
+    let mut parts = [0, 0];
+    let mut actions = leave_slot(running, pendings);
+    for pending in pendings {
+        let (right, left): (Vec<_>, Vec<_>) = pending.objects.iter().cloned().partition(&mut second);
+        for (side, objects) in [left, right].into_iter().enumerate() {
+            if objects.is_empty() {
+                continue;
+            }
+            parts[side] += objects.len();
+            let group = Some(format!("{}-{}", running.load_id, side + 1));
+            let item = PendingLoad { group, ..again(pending, objects, running, context.now) };
+            actions.push(WriteAction::put(Item::Pending(item), Condition::Absent));
+        }
+    }
+    let note = Note::Split { parts, reason: reason.to_owned() };
+    Change { transaction: Transaction::new(running.table(), actions), note }
+}
+
+/// A waiting load under a new key, with the configuration that was used last.
+pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, running: &RunningLoad, since: Millis) -> PendingLoad {
+    let id = LoadId::of_objects(&running.table(), objects.iter().map(|waiting| &waiting.object));
+    PendingLoad {
+        key: SortKey::pending(since, &id),
+        objects,
+        source: ConfigSource { recorded: running.source.recorded.clone(), ..pending.source.clone() },
+        ..pending.clone()
+    }
+}
+
+/// Frees the slot and removes the pending loads of the running load; something else must be written in their place.
+pub fn leave_slot(running: &RunningLoad, pendings: &[PendingLoad]) -> Vec<WriteAction> {
+    let pending_deletes = pendings.iter().map(|pending| WriteAction::Delete(pending.key.clone(), Condition::Always));
+    std::iter::once(WriteAction::Delete(SortKey::running(), Condition::slot(running))).chain(pending_deletes).collect()
+}

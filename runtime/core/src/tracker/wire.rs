@@ -1,0 +1,439 @@
+//! How items look in DynamoDB: attribute names and values as JSON, both ways. The adapter turns JSON into attribute values.
+//!
+//! Wire structs stay in here; what is read back is checked once, and a broken item is an error that names it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::item::{
+    ConfigSource, History, Item, LedgerEntry, PendingLoad, Prepared, Quarantined, RunningLoad, SortKey, Step,
+    WaitingObject,
+};
+use crate::config::LoadConfig;
+use crate::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE};
+use crate::ids::{DbTable, LoadId, ObjectVersion, Version};
+use crate::outcome::FailureClass;
+use crate::sql::ident::Ident;
+
+/// An item that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "tracker item `{key}` of `{table}` cannot be read ({why}): it was not written by this version of the loader; see docs/runbook.md"
+)]
+pub struct UnreadableItem {
+    /// Partition key.
+    pub table: String,
+    /// Sort key.
+    pub key: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Attributes of an item, both keys included.
+pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
+    let mut attributes = match item {
+        Item::Running(running) => encode_running(running),
+        Item::Pending(pending) => object(&PendingWire::from(pending)),
+        Item::File(entry) => object(&FileWire::from(entry)),
+        Item::Failed(quarantined) => object(&FailedWire::from(quarantined)),
+        Item::Loaded(history) => object(&LoadedWire::from(history)),
+    };
+    attributes.insert(TRACKER_PARTITION_KEY.into(), json!(table.0));
+    attributes.insert(TRACKER_SORT_KEY.into(), json!(item.key().0));
+    if matches!(item, Item::Running(_) | Item::Pending(_)) {
+        attributes.insert(WORK_ATTRIBUTE.into(), json!(table.0));
+    }
+    if let Item::File(LedgerEntry { expires_at, .. }) | Item::Loaded(History { expires_at, .. }) = item {
+        attributes.insert(TTL_ATTRIBUTE.into(), json!(expires_at));
+    }
+    attributes.retain(|_, value| !value.is_null());
+    attributes
+}
+
+/// Reads an item back.
+pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (table, key) = (text(TRACKER_PARTITION_KEY), text(TRACKER_SORT_KEY));
+    let expires_at = attributes.get(TTL_ATTRIBUTE).and_then(Value::as_i64).unwrap_or(0);
+    let kind = key.split('#').next().unwrap_or_default().to_owned();
+    let value = Value::Object(attributes);
+    let sort_key = SortKey(key.clone());
+    let item = match kind.as_str() {
+        "RUNNING" => read::<RunningWire>(value).and_then(RunningWire::into_item).map(Item::Running),
+        "PENDING" => read::<PendingWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Pending),
+        "FILE" => read::<FileWire>(value).and_then(|wire| wire.into_item(expires_at)).map(Item::File),
+        "FAILED" => read::<FailedWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Failed),
+        "LOADED" => read::<LoadedWire>(value).map(|wire| Item::Loaded(wire.into_item(sort_key, expires_at))),
+        _ => Err("its sort key is none of RUNNING, PENDING#…, FILE#…, FAILED#…, LOADED#…".to_owned()),
+    };
+    item.map_err(|why| UnreadableItem { table, key, why })
+}
+
+fn object(wire: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(wire) {
+        Ok(Value::Object(attributes)) => attributes,
+        _ => Map::new(),
+    }
+}
+
+fn read<T: for<'a> Deserialize<'a>>(value: Value) -> Result<T, String> {
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+#[derive(Serialize, Deserialize)]
+struct ObjectWire {
+    bucket: String,
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    size: u64,
+}
+
+impl From<&WaitingObject> for ObjectWire {
+    fn from(waiting: &WaitingObject) -> Self {
+        let ObjectVersion { bucket, key, version } = waiting.object.clone();
+        let (version_id, etag) = match version {
+            Version::Id(id) => (Some(id), None),
+            Version::ETag(etag) => (None, Some(etag)),
+        };
+        Self { bucket, key, version_id, etag, size: waiting.size_bytes }
+    }
+}
+
+impl ObjectWire {
+    fn into_item(self) -> Result<WaitingObject, String> {
+        let version = match (self.version_id, self.etag) {
+            (Some(id), _) => Version::Id(id),
+            (None, Some(etag)) => Version::ETag(etag),
+            (None, None) => return Err(format!("object `{}` has neither version id nor eTag", self.key)),
+        };
+        Ok(WaitingObject {
+            object: ObjectVersion { bucket: self.bucket, key: self.key, version },
+            size_bytes: self.size,
+        })
+    }
+}
+
+fn wire_objects(objects: &[WaitingObject]) -> Vec<ObjectWire> {
+    objects.iter().map(ObjectWire::from).collect()
+}
+
+fn read_objects(objects: Vec<ObjectWire>) -> Result<Vec<WaitingObject>, String> {
+    objects.into_iter().map(ObjectWire::into_item).collect()
+}
+
+#[derive(Serialize, Deserialize)]
+struct SourceWire {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    config: String,
+}
+
+impl From<&ConfigSource> for SourceWire {
+    fn from(source: &ConfigSource) -> Self {
+        Self { queue: source.queue.clone(), config: source.recorded.document.clone() }
+    }
+}
+
+impl SourceWire {
+    fn into_item(self) -> Result<ConfigSource, String> {
+        let recorded = LoadConfig::parse(&self.config).map_err(|problems| format!("its configuration: {problems}"))?;
+        Ok(ConfigSource { queue: self.queue, recorded })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PendingWire {
+    objects: Vec<ObjectWire>,
+    source: SourceWire,
+    recorded_millis: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    #[serde(default)]
+    not_before_millis: i64,
+    #[serde(default)]
+    set_aside: u32,
+}
+
+impl From<&PendingLoad> for PendingWire {
+    fn from(pending: &PendingLoad) -> Self {
+        Self {
+            objects: wire_objects(&pending.objects),
+            source: SourceWire::from(&pending.source),
+            recorded_millis: pending.recorded_millis,
+            group: pending.group.clone(),
+            not_before_millis: pending.not_before_millis,
+            set_aside: pending.set_aside,
+        }
+    }
+}
+
+impl PendingWire {
+    fn into_item(self, key: SortKey) -> Result<PendingLoad, String> {
+        Ok(PendingLoad {
+            key,
+            objects: read_objects(self.objects)?,
+            source: self.source.into_item()?,
+            recorded_millis: self.recorded_millis,
+            group: self.group,
+            not_before_millis: self.not_before_millis,
+            set_aside: self.set_aside,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PreparedWire {
+    manifest: String,
+    n_objects: u64,
+    size_bytes: u64,
+    columns: Vec<String>,
+    statement_name: String,
+    prepared_millis: i64,
+    not_before_millis: i64,
+    refusals: u32,
+    uncertain: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RunningWire {
+    load_id: String,
+    version: u64,
+    holder: String,
+    touched_millis: i64,
+    claimed_millis: i64,
+    recorded_millis: i64,
+    attempt: u32,
+    failures: u32,
+    pending_keys: Vec<String>,
+    source: SourceWire,
+    step: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prepared: Option<PreparedWire>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statement_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    submitted_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+fn encode_running(running: &RunningLoad) -> Map<String, Value> {
+    let mut wire = RunningWire {
+        load_id: running.load_id.0.clone(),
+        version: running.version,
+        holder: running.holder.clone(),
+        touched_millis: running.touched_millis,
+        claimed_millis: running.claimed_millis,
+        recorded_millis: running.recorded_millis,
+        attempt: running.attempt,
+        failures: running.failures,
+        pending_keys: running.pending_keys.iter().map(|key| key.0.clone()).collect(),
+        source: SourceWire::from(&running.source),
+        step: String::new(),
+        prepared: None,
+        statement_id: None,
+        submitted_millis: None,
+        not_before_millis: None,
+        class: None,
+        reason: None,
+    };
+    match &running.step {
+        Step::Claimed => wire.step = "claimed".into(),
+        Step::Waiting { not_before_millis, class, reason } => {
+            wire.step = "waiting".into();
+            wire.not_before_millis = Some(*not_before_millis);
+            wire.class = Some(class.name().into());
+            wire.reason = Some(reason.clone());
+        }
+        Step::Prepared(prepared) => {
+            wire.step = "prepared".into();
+            wire.prepared = Some(PreparedWire::from(prepared));
+        }
+        Step::Submitted { prepared, statement_id, submitted_millis } => {
+            wire.step = "submitted".into();
+            wire.prepared = Some(PreparedWire::from(prepared));
+            wire.statement_id = Some(statement_id.clone());
+            wire.submitted_millis = Some(*submitted_millis);
+        }
+    }
+    object(&wire)
+}
+
+impl RunningWire {
+    fn into_item(self) -> Result<RunningLoad, String> {
+        let prepared = self.prepared.map(Prepared::from);
+        let step = match (self.step.as_str(), prepared, self.statement_id) {
+            ("claimed", _, _) => Step::Claimed,
+            ("waiting", _, _) => Step::Waiting {
+                not_before_millis: self.not_before_millis.unwrap_or(0),
+                class: self.class.as_deref().and_then(FailureClass::parse).unwrap_or(FailureClass::Unexplained),
+                reason: self.reason.unwrap_or_default(),
+            },
+            ("prepared", Some(prepared), _) => Step::Prepared(prepared),
+            ("submitted", Some(prepared), Some(statement_id)) => {
+                Step::Submitted { prepared, statement_id, submitted_millis: self.submitted_millis.unwrap_or(0) }
+            }
+            (step, _, _) => return Err(format!("step `{step}` is unknown or incomplete")),
+        };
+        Ok(RunningLoad {
+            load_id: LoadId(self.load_id),
+            version: self.version,
+            holder: self.holder,
+            touched_millis: self.touched_millis,
+            claimed_millis: self.claimed_millis,
+            recorded_millis: self.recorded_millis,
+            attempt: self.attempt,
+            failures: self.failures,
+            pending_keys: self.pending_keys.into_iter().map(SortKey).collect(),
+            source: self.source.into_item()?,
+            step,
+        })
+    }
+}
+
+impl From<&Prepared> for PreparedWire {
+    fn from(prepared: &Prepared) -> Self {
+        Self {
+            manifest: prepared.manifest.clone(),
+            n_objects: prepared.n_objects,
+            size_bytes: prepared.size_bytes,
+            columns: prepared.columns.iter().map(|column| column.as_str().to_owned()).collect(),
+            statement_name: prepared.statement_name.clone(),
+            prepared_millis: prepared.prepared_millis,
+            not_before_millis: prepared.not_before_millis,
+            refusals: prepared.refusals,
+            uncertain: prepared.uncertain,
+        }
+    }
+}
+
+impl From<PreparedWire> for Prepared {
+    fn from(wire: PreparedWire) -> Self {
+        Self {
+            manifest: wire.manifest,
+            n_objects: wire.n_objects,
+            size_bytes: wire.size_bytes,
+            columns: wire.columns.into_iter().map(Ident::exact).collect(),
+            statement_name: wire.statement_name,
+            prepared_millis: wire.prepared_millis,
+            not_before_millis: wire.not_before_millis,
+            refusals: wire.refusals,
+            uncertain: wire.uncertain,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileWire {
+    object: ObjectWire,
+    accepted_millis: i64,
+}
+
+impl From<&LedgerEntry> for FileWire {
+    fn from(entry: &LedgerEntry) -> Self {
+        let waiting = WaitingObject { object: entry.object.clone(), size_bytes: 0 };
+        Self { object: ObjectWire::from(&waiting), accepted_millis: entry.accepted_millis }
+    }
+}
+
+impl FileWire {
+    fn into_item(self, expires_at: i64) -> Result<LedgerEntry, String> {
+        Ok(LedgerEntry { object: self.object.into_item()?.object, accepted_millis: self.accepted_millis, expires_at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct FailedWire {
+    objects: Vec<ObjectWire>,
+    source: SourceWire,
+    class: String,
+    error: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statement_id: Option<String>,
+    remedy: String,
+}
+
+impl From<&Quarantined> for FailedWire {
+    fn from(quarantined: &Quarantined) -> Self {
+        Self {
+            objects: wire_objects(&quarantined.objects),
+            source: SourceWire::from(&quarantined.source),
+            class: quarantined.class.name().into(),
+            error: quarantined.error.clone(),
+            statement_id: quarantined.statement_id.clone(),
+            remedy: quarantined.remedy.clone(),
+        }
+    }
+}
+
+impl FailedWire {
+    fn into_item(self, key: SortKey) -> Result<Quarantined, String> {
+        Ok(Quarantined {
+            key,
+            objects: read_objects(self.objects)?,
+            source: self.source.into_item()?,
+            class: FailureClass::parse(&self.class).ok_or_else(|| format!("class `{}` is unknown", self.class))?,
+            error: self.error,
+            statement_id: self.statement_id,
+            remedy: self.remedy,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct LoadedWire {
+    load_id: String,
+    statement_id: String,
+    statement_name: String,
+    manifest: String,
+    n_objects: u64,
+    size_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<i64>,
+    queue_wait_millis: i64,
+    load_millis: i64,
+    attempts: u32,
+}
+
+impl From<&History> for LoadedWire {
+    fn from(history: &History) -> Self {
+        Self {
+            load_id: history.load_id.0.clone(),
+            statement_id: history.statement_id.clone(),
+            statement_name: history.statement_name.clone(),
+            manifest: history.manifest.clone(),
+            n_objects: history.n_objects,
+            size_bytes: history.size_bytes,
+            rows: history.rows,
+            queue_wait_millis: history.queue_wait_millis,
+            load_millis: history.load_millis,
+            attempts: history.attempts,
+        }
+    }
+}
+
+impl LoadedWire {
+    fn into_item(self, key: SortKey, expires_at: i64) -> History {
+        History {
+            key,
+            load_id: LoadId(self.load_id),
+            statement_id: self.statement_id,
+            statement_name: self.statement_name,
+            manifest: self.manifest,
+            n_objects: self.n_objects,
+            size_bytes: self.size_bytes,
+            rows: self.rows,
+            queue_wait_millis: self.queue_wait_millis,
+            load_millis: self.load_millis,
+            attempts: self.attempts,
+            expires_at,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A write is data before it is a call: conditions and changes as a value.
+//!
+//! The DynamoDB adapter translates it; [`apply`] executes the same value in memory, for the model checker and the simulation.
+
+use std::collections::BTreeMap;
+
+use super::item::{Item, Millis, RunningLoad, SortKey};
+use crate::ids::{DbTable, LoadId};
+use crate::limits::TRANSACTION_ACTIONS_MAX;
+
+/// What must be true of an item for its action, and so for the whole transaction, to take effect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// Nothing.
+    Always,
+    /// There is no such item.
+    Absent,
+    /// There is no such item, or it expired before this time (TTL deletes late).
+    AbsentOrExpired(Millis),
+    /// There is such an item.
+    Present,
+    /// The slot is held by this load and was last written as this version: the fence.
+    Slot {
+        /// The load.
+        load_id: LoadId,
+        /// Its version.
+        version: u64,
+    },
+}
+
+impl Condition {
+    /// The slot as it was read.
+    pub fn slot(running: &RunningLoad) -> Self {
+        Self::Slot { load_id: running.load_id.clone(), version: running.version }
+    }
+}
+
+/// One change, or one check without a change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum WriteAction {
+    /// Writes the whole item.
+    Put(Box<Item>, Condition),
+    /// Removes the item.
+    Delete(SortKey, Condition),
+    /// Only checks.
+    Check(SortKey, Condition),
+}
+
+impl WriteAction {
+    /// Writes the whole item.
+    pub fn put(item: Item, condition: Condition) -> Self {
+        Self::Put(Box::new(item), condition)
+    }
+
+    /// Key of the item it is about.
+    pub fn key(&self) -> SortKey {
+        match self {
+            Self::Put(item, _) => item.key(),
+            Self::Delete(key, _) | Self::Check(key, _) => key.clone(),
+        }
+    }
+
+    /// Its condition.
+    pub const fn condition(&self) -> &Condition {
+        match self {
+            Self::Put(_, condition) | Self::Delete(_, condition) | Self::Check(_, condition) => condition,
+        }
+    }
+}
+
+/// Actions that take effect together or not at all. At most [`TRANSACTION_ACTIONS_MAX`], no two on one item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Transaction {
+    /// The table whose items it writes.
+    pub table: DbTable,
+    /// The actions.
+    pub actions: Vec<WriteAction>,
+}
+
+impl Transaction {
+    /// A transaction that keeps the service's rules.
+    pub fn new(table: DbTable, actions: Vec<WriteAction>) -> Self {
+        debug_assert!((1..=TRANSACTION_ACTIONS_MAX).contains(&actions.len()), "{} actions", actions.len());
+        debug_assert!(
+            {
+                let keys: std::collections::BTreeSet<SortKey> = actions.iter().map(WriteAction::key).collect();
+                keys.len() == actions.len()
+            },
+            "two actions on one item"
+        );
+        Self { table, actions }
+    }
+}
+
+/// Answer to a transaction that was processed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Everything took effect.
+    Done,
+    /// Nothing took effect: these conditions were false (positions in the transaction).
+    Refused(Vec<usize>),
+}
+
+/// All items of one table, in memory.
+pub type Items = BTreeMap<SortKey, Item>;
+
+/// Executes a transaction in memory with DynamoDB's meaning.
+pub fn apply(items: &mut Items, transaction: &Transaction) -> Written {
+    let refused: Vec<usize> = transaction
+        .actions
+        .iter()
+        .enumerate()
+        .filter(|(_, action)| !holds(items.get(&action.key()), action.condition()))
+        .map(|(index, _)| index)
+        .collect();
+    if !refused.is_empty() {
+        return Written::Refused(refused);
+    }
+    for action in &transaction.actions {
+        match action {
+            WriteAction::Put(item, _) => {
+                items.insert(item.key(), (**item).clone());
+            }
+            WriteAction::Delete(key, _) => {
+                items.remove(key);
+            }
+            WriteAction::Check(..) => {}
+        }
+    }
+    Written::Done
+}
+
+fn holds(item: Option<&Item>, condition: &Condition) -> bool {
+    match (condition, item) {
+        (Condition::Always, _)
+        | (Condition::Absent | Condition::AbsentOrExpired(_), None)
+        | (Condition::Present, Some(_)) => true,
+        (Condition::Present | Condition::Slot { .. }, None) | (Condition::Absent, Some(_)) => false,
+        (Condition::AbsentOrExpired(now), Some(item)) => match item {
+            Item::File(entry) => entry.expires_at * 1000 < *now,
+            Item::Loaded(history) => history.expires_at * 1000 < *now,
+            Item::Running(_) | Item::Pending(_) | Item::Failed(_) => false,
+        },
+        (Condition::Slot { load_id, version }, Some(item)) => match item {
+            Item::Running(running) => running.load_id == *load_id && running.version == *version,
+            Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) => false,
+        },
+    }
+}
