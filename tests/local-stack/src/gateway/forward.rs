@@ -1,0 +1,98 @@
+//! Passing a request on to ministack or the stand-in without changing what was signed.
+
+use super::{Upstreams, json};
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderName, TE, TRAILER, UPGRADE};
+use hyper::http::request::Parts;
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{HeaderMap, Request, Response, Uri, Version};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// A body in memory or on its way.
+pub type Body = UnsyncBoxBody<Bytes, Failure>;
+/// What is sent back.
+pub type Answer = Response<Body>;
+
+/// Shorter than ministack keeps an idle connection.
+const IDLE_SECONDS: u64 = 20;
+/// Headers about one connection, not about the request.
+const HOP_BY_HOP: [HeaderName; 4] = [CONNECTION, TE, TRAILER, UPGRADE];
+
+/// A body that streams through.
+pub fn stream(body: Incoming) -> Body {
+    body.map_err(Into::into).boxed_unsync()
+}
+
+/// A body that is known.
+pub fn whole(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Connections to the two upstreams.
+#[derive(Debug)]
+pub struct Forwarder {
+    client: Client<HttpConnector, Body>,
+    upstreams: Upstreams,
+}
+
+impl Forwarder {
+    /// Without connections yet.
+    pub fn new(upstreams: Upstreams) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS))
+            .pool_timer(TokioTimer::new())
+            .http1_preserve_header_case(true)
+            .build_http();
+        Self { client, upstreams }
+    }
+
+    /// To everything but the Data API.
+    pub async fn to_ministack(&self, parts: Parts, body: Body) -> Answer {
+        self.forward(self.upstreams.ministack, parts, body).await
+    }
+
+    /// To the Data API.
+    pub async fn to_standin(&self, parts: Parts, body: Body) -> Answer {
+        self.forward(self.upstreams.standin, parts, body).await
+    }
+
+    async fn forward(&self, upstream: SocketAddr, mut parts: Parts, body: Body) -> Answer {
+        let Some(uri) = aim(&parts.uri, upstream) else {
+            return json(400, &serde_json::json!({ "message": "the request has no path" }));
+        };
+        // The host header stays: it is signed.
+        parts.uri = uri;
+        parts.version = Version::HTTP_11;
+        strip(&mut parts.headers);
+        match self.client.request(Request::from_parts(parts, body)).await {
+            Ok(answer) => {
+                let (mut parts, body) = answer.into_parts();
+                strip(&mut parts.headers);
+                Response::from_parts(parts, stream(body))
+            }
+            Err(error) => {
+                tracing::warn!(%upstream, error = &error as &dyn std::error::Error, "no answer");
+                json(502, &serde_json::json!({ "message": format!("no answer from {upstream}: {error}") }))
+            }
+        }
+    }
+}
+
+fn aim(uri: &Uri, upstream: SocketAddr) -> Option<Uri> {
+    let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let authority = Authority::try_from(upstream.to_string()).ok()?;
+    Uri::builder().scheme(Scheme::HTTP).authority(authority).path_and_query(path).build().ok()
+}
+
+fn strip(headers: &mut HeaderMap) {
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,36 @@
+//! What the supervisor tells about its progress: one JSON line each, on its standard output.
+
+use crate::stack::StackInfo;
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened on the way up or down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Progress {
+    /// A step began or ended.
+    Step {
+        /// Which part: `tools`, `warehouse`, `ministack`, `stand-in`, `gateway`, `stop`.
+        part: String,
+        /// What happens now, for a person.
+        message: String,
+    },
+    /// Everything answers.
+    Ready(StackInfo),
+    /// It did not come up; nothing is left running.
+    Failed {
+        /// The whole chain of causes.
+        error: String,
+    },
+    /// Everything has ended.
+    Stopped,
+}
+
+impl Progress {
+    /// A step of one part.
+    pub fn step(part: &str, message: impl Into<String>) -> Self {
+        Self::Step {
+            part: part.to_owned(),
+            message: message.into(),
+        }
+    }
+}
