@@ -1,0 +1,148 @@
+//! Questions that tests ask a template. Each panics with what it found, so that a red test reads as a sentence.
+
+use serde_json::{Map, Value as Json};
+
+use crate::Template;
+
+/// A template, under test.
+pub struct Assertions {
+    json: Json,
+}
+
+/// One permission: a single action on a single resource, taken out of a policy of a role.
+#[derive(Clone, Debug)]
+pub struct Permission {
+    /// The action.
+    pub action: String,
+    /// The resource, as it stands in the template.
+    pub resource: Json,
+    /// The condition; `null` when there is none.
+    pub condition: Json,
+}
+
+impl From<&Template> for Assertions {
+    fn from(template: &Template) -> Self {
+        Self { json: template.as_value().clone() }
+    }
+}
+
+impl Assertions {
+    /// The template as JSON.
+    pub fn json(&self) -> &Json {
+        &self.json
+    }
+
+    /// All resources.
+    pub fn resources(&self) -> &Map<String, Json> {
+        self.json["Resources"].as_object().expect("a template has resources")
+    }
+
+    /// The resource with a logical id.
+    pub fn resource(&self, logical_id: &str) -> &Json {
+        let ids: Vec<&String> = self.resources().keys().collect();
+        self.resources().get(logical_id).unwrap_or_else(|| panic!("no resource `{logical_id}`, there are {ids:?}"))
+    }
+
+    /// The properties of the resource with a logical id.
+    pub fn properties(&self, logical_id: &str) -> &Json {
+        &self.resource(logical_id)["Properties"]
+    }
+
+    /// All resources of a type, with their logical ids.
+    pub fn of_type(&self, kind: &str) -> Vec<(&str, &Json)> {
+        let resources = self.resources().iter().filter(|(_, resource)| resource["Type"] == kind);
+        resources.map(|(id, resource)| (id.as_str(), resource)).collect()
+    }
+
+    /// The resource has at least these properties with these values.
+    pub fn has_properties(&self, logical_id: &str, expected: &Json) {
+        let found = self.properties(logical_id);
+        assert!(contains(found, expected), "`{logical_id}` lacks {expected:#}\nit has {found:#}");
+    }
+
+    /// Every permission of every role, one by one.
+    pub fn permissions(&self) -> Vec<Permission> {
+        let roles = self.of_type("AWS::IAM::Role");
+        let policies = roles.iter().flat_map(|(_, role)| list(&role["Properties"]["Policies"]));
+        let statements: Vec<Json> = policies.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"])).collect();
+        let mut permissions = Vec::new();
+        for statement in &statements {
+            for action in list(&statement["Action"]) {
+                for resource in list(&statement["Resource"]) {
+                    permissions.push(Permission {
+                        action: action.as_str().unwrap_or_default().to_owned(),
+                        resource,
+                        condition: statement["Condition"].clone(),
+                    });
+                }
+            }
+        }
+        permissions
+    }
+
+    /// The resources on which a role may do `action`.
+    pub fn permitted(&self, action: &str) -> Vec<Json> {
+        let own = self.permissions().into_iter().filter(|permission| permission.action == action);
+        own.map(|permission| permission.resource).collect()
+    }
+
+    /// Every name that `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::If` use and that the template does not hold.
+    pub fn dangling_references(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        references(&self.json["Resources"], &mut names);
+        references(&self.json["Outputs"], &mut names);
+        let known = |name: &str| {
+            name.starts_with("AWS::")
+                || ["Resources", "Parameters", "Conditions"].iter().any(|section| !self.json[*section][name].is_null())
+        };
+        names.retain(|name| !known(name));
+        names
+    }
+}
+
+/// A list as its items; anything else as one item, and nothing as none: policies write both.
+pub fn list(value: &Json) -> Vec<Json> {
+    match value {
+        Json::Null => Vec::new(),
+        Json::Array(items) => items.clone(),
+        other => vec![other.clone()],
+    }
+}
+
+/// Whether an object has at least the fields of another, as deep as those go.
+pub fn contains(found: &Json, expected: &Json) -> bool {
+    match (found, expected) {
+        (Json::Object(found), Json::Object(expected)) => {
+            expected.iter().all(|(name, value)| found.get(name).is_some_and(|own| contains(own, value)))
+        }
+        _ => found == expected,
+    }
+}
+
+fn references(value: &Json, names: &mut Vec<String>) {
+    match value {
+        Json::Array(items) => items.iter().for_each(|item| references(item, names)),
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("Ref", Json::String(id)) => names.push(id.clone()),
+                    ("Fn::GetAtt" | "Fn::If", Json::Array(parts)) => {
+                        names.extend(parts.first().and_then(Json::as_str).map(str::to_owned));
+                    }
+                    ("Fn::Sub", Json::String(text)) => names.extend(variables(text)),
+                    ("DependsOn", ids) => names.extend(list(ids).iter().filter_map(Json::as_str).map(str::to_owned)),
+                    _ => {}
+                }
+                references(value, names);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The variables of a `Fn::Sub`, without attributes; `${!x}` is none.
+fn variables(text: &str) -> Vec<String> {
+    let parts = text.split("${").skip(1).filter_map(|part| part.split_once('}'));
+    let names = parts.map(|(name, _)| name).filter(|name| !name.starts_with('!'));
+    names.map(|name| name.split('.').next().unwrap_or(name).to_owned()).collect()
+}

@@ -1,0 +1,83 @@
+//! Layer 1: `CloudFormation`'s resources, one to one. Names are exactly `CloudFormation`'s, values are whatever the caller gives.
+//!
+//! Layer 2 is what one uses; this is what it is written in. A property that is missing here is set with `Resource::set`.
+
+use crate::scope::{Resource, Scope};
+use crate::value::Value;
+
+macro_rules! resources {
+    ($($(#[$doc:meta])* $name:ident, $props:ident, $kind:literal { $($property:ident),* $(,)? })*) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        #[doc = concat!("Properties of `", $kind, "`, by `CloudFormation`'s names; absent ones are not written.")]
+        #[allow(non_snake_case)]
+        #[derive(Clone, Debug, Default)]
+        pub struct $props {
+            $(
+                #[doc = concat!("`", stringify!($property), "` of `", $kind, "`.")]
+                pub $property: Option<Value>,
+            )*
+        }
+
+        impl $name {
+            /// `CloudFormation`'s type name.
+            pub const TYPE: &'static str = $kind;
+
+            /// Adds the resource at `scope`.
+            #[allow(clippy::new_ret_no_self)]
+            pub fn new(scope: &Scope, props: $props) -> Resource {
+                let properties = [$((stringify!($property), props.$property)),*];
+                let given = properties.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+                scope.add_resource(Self::TYPE, given.collect())
+            }
+        }
+    )*};
+}
+
+resources! {
+    /// An SQS queue (Template reference, `aws-resource-sqs-queue`).
+    CfnQueue, CfnQueueProps, "AWS::SQS::Queue" {
+        QueueName, MessageRetentionPeriod, VisibilityTimeout, ReceiveMessageWaitTimeSeconds, SqsManagedSseEnabled, RedrivePolicy,
+    }
+    /// The access policy of SQS queues (Template reference, `aws-resource-sqs-queuepolicy`).
+    CfnQueuePolicy, CfnQueuePolicyProps, "AWS::SQS::QueuePolicy" { Queues, PolicyDocument }
+    /// A `DynamoDB` table (Template reference, `aws-resource-dynamodb-table`).
+    CfnTable, CfnTableProps, "AWS::DynamoDB::Table" {
+        BillingMode, AttributeDefinitions, KeySchema, GlobalSecondaryIndexes, TimeToLiveSpecification,
+        PointInTimeRecoverySpecification, SSESpecification,
+    }
+    /// An S3 bucket (Template reference, `aws-resource-s3-bucket`).
+    CfnBucket, CfnBucketProps, "AWS::S3::Bucket" {
+        BucketEncryption, PublicAccessBlockConfiguration, OwnershipControls, VersioningConfiguration, LifecycleConfiguration,
+    }
+    /// The policy of an S3 bucket (Template reference, `aws-resource-s3-bucketpolicy`).
+    CfnBucketPolicy, CfnBucketPolicyProps, "AWS::S3::BucketPolicy" { Bucket, PolicyDocument }
+    /// A Lambda function (Template reference, `aws-resource-lambda-function`).
+    CfnFunction, CfnFunctionProps, "AWS::Lambda::Function" {
+        FunctionName, Description, Runtime, Architectures, Handler, Code, Role, MemorySize, Timeout, LoggingConfig, Environment,
+    }
+    /// How a function's asynchronous invocations are repeated and where they end (Template reference, `aws-resource-lambda-eventinvokeconfig`).
+    CfnEventInvokeConfig, CfnEventInvokeConfigProps, "AWS::Lambda::EventInvokeConfig" {
+        FunctionName, Qualifier, MaximumRetryAttempts, MaximumEventAgeInSeconds, DestinationConfig,
+    }
+    /// What feeds a function from a queue (Template reference, `aws-resource-lambda-eventsourcemapping`).
+    CfnEventSourceMapping, CfnEventSourceMappingProps, "AWS::Lambda::EventSourceMapping" {
+        FunctionName, EventSourceArn, BatchSize, MaximumBatchingWindowInSeconds, ScalingConfig, FunctionResponseTypes,
+    }
+    /// Who else may invoke a function (Template reference, `aws-resource-lambda-permission`).
+    CfnPermission, CfnPermissionProps, "AWS::Lambda::Permission" { Action, FunctionName, Principal, SourceArn }
+    /// A group of logs (Template reference, `aws-resource-logs-loggroup`).
+    CfnLogGroup, CfnLogGroupProps, "AWS::Logs::LogGroup" { LogGroupName, RetentionInDays }
+    /// A role (Template reference, `aws-resource-iam-role`).
+    CfnRole, CfnRoleProps, "AWS::IAM::Role" { Description, AssumeRolePolicyDocument, Policies }
+    /// An `EventBridge` rule (Template reference, `aws-resource-events-rule`).
+    CfnRule, CfnRuleProps, "AWS::Events::Rule" { Description, EventPattern, ScheduleExpression, State, Targets }
+    /// A `CloudWatch` alarm (Template reference, `aws-resource-cloudwatch-alarm`).
+    CfnAlarm, CfnAlarmProps, "AWS::CloudWatch::Alarm" {
+        AlarmDescription, Namespace, MetricName, Dimensions, Statistic, Period, EvaluationPeriods, Threshold,
+        ComparisonOperator, TreatMissingData, AlarmActions, OKActions,
+    }
+    /// A `CloudWatch` dashboard (Template reference, `aws-resource-cloudwatch-dashboard`).
+    CfnDashboard, CfnDashboardProps, "AWS::CloudWatch::Dashboard" { DashboardName, DashboardBody }
+}

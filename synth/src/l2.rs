@@ -1,0 +1,25 @@
+//! Layer 2: resources with defaults, checks and grants. Other constructs take the handle, never an ARN.
+
+mod alarm;
+mod bucket;
+mod dashboard;
+mod function;
+mod log_group;
+mod queue;
+mod role;
+mod rule;
+mod source_bucket;
+mod table;
+mod warehouse;
+
+pub use alarm::{Alarm, AlarmProps, Metric, MissingData};
+pub use bucket::{Bucket, BucketProps};
+pub use dashboard::{Dashboard, Row};
+pub use function::{AsyncProps, BatchProps, Function, FunctionProps, MEMORY_MB};
+pub use log_group::{LogGroup, RETENTION_DAYS};
+pub use queue::{Queue, QueueProps};
+pub use role::Role;
+pub use rule::{Rule, RuleProps, RuleTarget, Trigger};
+pub use source_bucket::SourceBucket;
+pub use table::{Index, Table, TableProps};
+pub use warehouse::{DataApi, Warehouse};

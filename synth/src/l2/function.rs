@@ -1,0 +1,187 @@
+//! A Lambda function that is a native executable, with its logs, its role and what becomes of invocations that fail.
+
+use crate::architecture::Architecture;
+use crate::l1::{
+    CfnEventInvokeConfig, CfnEventInvokeConfigProps, CfnEventSourceMapping, CfnEventSourceMappingProps, CfnFunction,
+    CfnFunctionProps, CfnPermission, CfnPermissionProps,
+};
+use crate::l2::{LogGroup, Queue, Role};
+use crate::scope::{Resource, Scope};
+use crate::value::Value;
+
+/// Memory of a function in MB (Lambda, quotas).
+pub const MEMORY_MB: std::ops::RangeInclusive<u32> = 128..=10_240;
+/// Batch size of a standard queue (Lambda, `CreateEventSourceMapping`).
+pub const BATCH_SIZE: std::ops::RangeInclusive<u32> = 1..=10_000;
+/// Concurrent invocations for one queue (Lambda, `ScalingConfig`): one alone is not possible.
+pub const MAXIMUM_CONCURRENCY: std::ops::RangeInclusive<u32> = 2..=1000;
+/// Age in seconds up to which an asynchronous invocation is tried (Lambda, `PutFunctionEventInvokeConfig`).
+pub const EVENT_AGE_SECONDS: std::ops::RangeInclusive<u32> = 60..=21_600;
+
+/// What a function is like.
+pub struct FunctionProps<'a> {
+    /// Physical name.
+    pub name: Value,
+    /// What it does, in one line.
+    pub description: &'a str,
+    /// Bucket and key of the zip with its `bootstrap`.
+    pub code: (Value, Value),
+    /// The processor it is built for.
+    pub architecture: Architecture,
+    /// Memory in MB, 128 to 10,240; processor time comes with it, one whole processor at 1,769.
+    pub memory_mb: u32,
+    /// Longest invocation in seconds.
+    pub timeout_seconds: u32,
+    /// Environment variables.
+    pub environment: Vec<(&'static str, Value)>,
+    /// The role it runs under.
+    pub role: &'a Role,
+    /// Where its logs go.
+    pub log_group: &'a LogGroup,
+}
+
+/// How asynchronous invocations are repeated.
+pub struct AsyncProps<'a> {
+    /// Repetitions after a failure, 0 to 2.
+    pub retries: u32,
+    /// Age in seconds after which an invocation is given up, 60 to 21,600.
+    pub age_seconds_max: u32,
+    /// Where an invocation goes that is given up.
+    pub on_failure: &'a Queue,
+}
+
+/// A Lambda function.
+#[derive(Clone)]
+pub struct Function {
+    resource: Resource,
+    role: Role,
+    timeout_seconds: u32,
+}
+
+impl Function {
+    /// A function on `provided.al2023` that may write its own logs.
+    pub fn new(scope: &Scope, props: FunctionProps<'_>) -> Self {
+        if !MEMORY_MB.contains(&props.memory_mb) {
+            let (least, most) = (MEMORY_MB.start(), MEMORY_MB.end());
+            scope.problem(format!("memory `{}` MB: Lambda takes {least} to {most}", props.memory_mb));
+        }
+        props.log_group.grant_write(props.role);
+        let logging = Value::map([("LogFormat", "JSON".into()), ("LogGroup", props.log_group.name())]);
+        let resource = CfnFunction::new(
+            scope,
+            CfnFunctionProps {
+                FunctionName: Some(props.name),
+                Description: Some(props.description.into()),
+                Runtime: Some("provided.al2023".into()),
+                Architectures: Some(Value::list([props.architecture.to_string()])),
+                Handler: Some("bootstrap".into()),
+                Code: Some(Value::map([("S3Bucket", props.code.0), ("S3Key", props.code.1)])),
+                Role: Some(props.role.arn()),
+                MemorySize: Some(props.memory_mb.into()),
+                Timeout: Some(props.timeout_seconds.into()),
+                LoggingConfig: Some(logging),
+                Environment: Some(Value::map([("Variables", Value::map(props.environment))])),
+            },
+        );
+        Self { resource, role: props.role.clone(), timeout_seconds: props.timeout_seconds }
+    }
+
+    /// Says how asynchronous invocations are repeated, and lets the role put those aside that are given up.
+    pub fn configure_async(&self, props: &AsyncProps<'_>) {
+        let scope = self.resource.scope().child("Async");
+        if props.retries > 2 || !EVENT_AGE_SECONDS.contains(&props.age_seconds_max) {
+            scope.problem(format!(
+                "`{}` retries within `{}` s: Lambda takes 0 to 2 within {} to {} s",
+                props.retries,
+                props.age_seconds_max,
+                EVENT_AGE_SECONDS.start(),
+                EVENT_AGE_SECONDS.end()
+            ));
+        }
+        props.on_failure.grant_send_messages(&self.role);
+        let destination = Value::map([("OnFailure", Value::map([("Destination", props.on_failure.arn())]))]);
+        CfnEventInvokeConfig::new(
+            &scope,
+            CfnEventInvokeConfigProps {
+                FunctionName: Some(self.name()),
+                Qualifier: Some("$LATEST".into()),
+                MaximumRetryAttempts: Some(props.retries.into()),
+                MaximumEventAgeInSeconds: Some(props.age_seconds_max.into()),
+                DestinationConfig: Some(destination),
+            },
+        );
+    }
+
+    /// Feeds the function from a queue, batch by batch, and lets its role consume; a message that fails alone comes back alone.
+    pub fn add_event_source(&self, scope: &Scope, queue: &Queue, props: &BatchProps) {
+        props.check(scope);
+        queue.grant_consume_messages(&self.role);
+        CfnEventSourceMapping::new(
+            scope,
+            CfnEventSourceMappingProps {
+                FunctionName: Some(self.name()),
+                EventSourceArn: Some(queue.arn()),
+                BatchSize: Some(props.batch_size.into()),
+                MaximumBatchingWindowInSeconds: Some(props.window_seconds.into()),
+                ScalingConfig: Some(Value::map([("MaximumConcurrency", props.maximum_concurrency)])),
+                FunctionResponseTypes: Some(Value::list(["ReportBatchItemFailures"])),
+            },
+        );
+    }
+
+    /// Lets a service invoke the function on behalf of `source`, and of nothing else.
+    pub fn grant_invoke(&self, scope: &Scope, service: &str, source: Value) {
+        CfnPermission::new(
+            scope,
+            CfnPermissionProps {
+                Action: Some("lambda:InvokeFunction".into()),
+                FunctionName: Some(self.name()),
+                Principal: Some(service.into()),
+                SourceArn: Some(source),
+            },
+        );
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> Value {
+        self.resource.arn()
+    }
+
+    /// Its physical name.
+    pub fn name(&self) -> Value {
+        self.resource.reference()
+    }
+
+    /// Longest invocation in seconds.
+    pub fn timeout_seconds(&self) -> u32 {
+        self.timeout_seconds
+    }
+}
+
+/// How messages become invocations.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchProps {
+    /// Messages of one invocation at most, 1 to 10,000.
+    pub batch_size: u32,
+    /// Seconds that a batch is waited for, 0 to 300; a batch size above 10 needs at least 1.
+    pub window_seconds: u32,
+    /// Invocations at the same time at most, 2 to 1,000.
+    pub maximum_concurrency: u32,
+}
+
+impl BatchProps {
+    fn check(self, scope: &Scope) {
+        if !BATCH_SIZE.contains(&self.batch_size) || self.window_seconds > 300 {
+            scope.problem(format!(
+                "batches of `{}` within `{}` s: Lambda takes 1 to 10000 within 0 to 300 s",
+                self.batch_size, self.window_seconds
+            ));
+        }
+        if self.batch_size > 10 && self.window_seconds == 0 {
+            scope.problem(format!("batches of `{}` need a window: give at least 1 s", self.batch_size));
+        }
+        if !MAXIMUM_CONCURRENCY.contains(&self.maximum_concurrency) {
+            scope.problem(format!("maximum concurrency `{}`: Lambda takes 2 to 1000", self.maximum_concurrency));
+        }
+    }
+}

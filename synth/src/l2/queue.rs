@@ -1,0 +1,125 @@
+//! A queue: encrypted, TLS only, with a dead-letter queue where messages are consumed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::l1::{CfnQueue, CfnQueuePolicy, CfnQueuePolicyProps, CfnQueueProps};
+use crate::l2::role::Role;
+use crate::policy::{PolicyDocument, Statement};
+use crate::scope::{Resource, Scope};
+use crate::value::Value;
+
+/// Longest retention of a message, in seconds: 14 days (SQS, quotas).
+pub const RETENTION_SECONDS_MAX: u32 = 14 * 24 * 3600;
+/// Longest visibility timeout in seconds: 12 hours (SQS, quotas).
+pub const VISIBILITY_TIMEOUT_SECONDS_MAX: u32 = 12 * 3600;
+/// Least receives before a message is put aside, so that throttling alone puts none aside (Lambda developer guide, "Using Lambda with Amazon SQS").
+pub const MAX_RECEIVE_COUNT_MIN: u32 = 5;
+/// Most receives before a message is put aside (SQS, `SetQueueAttributes`).
+pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
+
+/// What a queue is like.
+#[derive(Default)]
+pub struct QueueProps<'a> {
+    /// Physical name; default: `CloudFormation` makes one.
+    pub name: Option<Value>,
+    /// Seconds that a received message is hidden, 0 to 43,200; default 30. Too short and a message is delivered while it is worked on.
+    pub visibility_timeout_seconds: Option<u32>,
+    /// Where messages go that were received too often, and after how many receives (5 to 1,000); default: nowhere.
+    pub dead_letters: Option<(&'a Queue, u32)>,
+}
+
+/// An SQS queue with its policy. Messages are kept for 14 days.
+#[derive(Clone)]
+pub struct Queue {
+    resource: Resource,
+    policy_resource: Resource,
+    policy: Rc<RefCell<PolicyDocument>>,
+}
+
+impl Queue {
+    /// A queue that nobody but this account may use, and that only over TLS.
+    pub fn new(scope: &Scope, props: &QueueProps<'_>) -> Self {
+        check(scope, props);
+        let resource = CfnQueue::new(
+            scope,
+            CfnQueueProps {
+                QueueName: props.name.clone(),
+                MessageRetentionPeriod: Some(RETENTION_SECONDS_MAX.into()),
+                VisibilityTimeout: props.visibility_timeout_seconds.map(Into::into),
+                // SSE-SQS: S3 and EventBridge can write to it without a key policy of their own.
+                SqsManagedSseEnabled: Some(true.into()),
+                RedrivePolicy: props.dead_letters.map(|(queue, count)| {
+                    Value::map([("deadLetterTargetArn", queue.arn()), ("maxReceiveCount", count.into())])
+                }),
+                ..CfnQueueProps::default()
+            },
+        );
+        let policy_resource = CfnQueuePolicy::new(
+            &scope.child("Policy"),
+            CfnQueuePolicyProps { Queues: Some(Value::list([resource.reference()])), ..CfnQueuePolicyProps::default() },
+        );
+        let queue = Self { resource, policy_resource, policy: Rc::default() };
+        queue.state(Statement::deny_without_tls("sqs:*", [queue.arn()]));
+        queue
+    }
+
+    /// Lets a role receive and delete messages: what an event source mapping needs (Lambda developer guide, "Execution role permissions").
+    pub fn grant_consume_messages(&self, role: &Role) {
+        let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+        role.permit(Statement::allow(&actions, [self.arn()]));
+    }
+
+    /// Lets a role send messages.
+    pub fn grant_send_messages(&self, role: &Role) {
+        role.permit(Statement::allow(&["sqs:SendMessage"], [self.arn()]));
+    }
+
+    /// Lets a service send messages on behalf of `source`, a resource of this account, and of nothing else.
+    pub fn grant_send_to_service(&self, service: &str, source: Value) {
+        let statement = Statement::allow(&["sqs:SendMessage"], [self.arn()]).to_service(service);
+        let statement = statement.only_if("ArnEquals", "aws:SourceArn", source).only_if(
+            "StringEquals",
+            "aws:SourceAccount",
+            Value::Ref("AWS::AccountId".into()),
+        );
+        self.state(statement);
+    }
+
+    fn state(&self, statement: Statement) {
+        self.policy.borrow_mut().add(statement);
+        self.policy_resource.set("PolicyDocument", self.policy.borrow().to_value());
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> Value {
+        self.resource.arn()
+    }
+
+    /// Its physical name.
+    pub fn name(&self) -> Value {
+        self.resource.attribute("QueueName")
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> Value {
+        self.resource.reference()
+    }
+
+    /// Logical id.
+    pub fn logical_id(&self) -> &str {
+        self.resource.logical_id()
+    }
+}
+
+fn check(scope: &Scope, props: &QueueProps<'_>) {
+    if let Some(seconds) = props.visibility_timeout_seconds.filter(|s| *s > VISIBILITY_TIMEOUT_SECONDS_MAX) {
+        scope.problem(format!("visibility timeout `{seconds}` s: at most {VISIBILITY_TIMEOUT_SECONDS_MAX} s"));
+    }
+    let counts = MAX_RECEIVE_COUNT_MIN..=MAX_RECEIVE_COUNT_MAX;
+    if let Some((_, count)) = props.dead_letters.filter(|(_, count)| !counts.contains(count)) {
+        scope.problem(format!(
+            "max receive count `{count}`: give {MAX_RECEIVE_COUNT_MIN} to {MAX_RECEIVE_COUNT_MAX}, fewer puts messages aside that were only throttled"
+        ));
+    }
+}

@@ -1,0 +1,34 @@
+//! A bucket that is not ours: the files come from it. We read what is under a prefix, and nothing else.
+
+use crate::l2::role::Role;
+use crate::policy::Statement;
+use crate::value::{Value, iam_literal};
+
+/// An existing bucket, by its name.
+#[derive(Clone, Debug)]
+pub struct SourceBucket {
+    name: String,
+}
+
+impl SourceBucket {
+    /// The bucket of that name.
+    pub fn from_name(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> Value {
+        Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}", self.name))
+    }
+
+    /// Lets a role look at the objects whose key starts with `prefix`, and list them and their versions.
+    pub fn grant_read(&self, role: &Role, prefix: &str) {
+        let objects = Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}/{}*", self.name, iam_literal(prefix)));
+        role.permit(Statement::allow(&["s3:GetObject"], [objects]));
+        let list = Statement::allow(&["s3:ListBucket", "s3:ListBucketVersions"], [self.arn()]);
+        role.permit(match prefix {
+            "" => list,
+            _ => list.only_if("StringLike", "s3:prefix", Value::sub(format!("{}*", iam_literal(prefix)))),
+        });
+    }
+}

@@ -1,0 +1,105 @@
+//! What wakes somebody up: each alarm says where the runbook goes on.
+
+use loader_core::contract;
+
+use crate::l2::{Alarm, AlarmProps, Metric, MissingData, Queue};
+use crate::l3::functions::Functions;
+use crate::l3::table_source::TableSource;
+use crate::props::LoaderProps;
+use crate::scope::Scope;
+use crate::value::Value;
+
+pub(super) fn add(
+    scope: &Scope,
+    actions: &Value,
+    props: &LoaderProps,
+    functions: &Functions,
+    dead_letters: &Queue,
+    sources: &[TableSource],
+) {
+    loader_alarms(scope, actions, props);
+    for (name, function) in functions.all() {
+        let metric = Metric {
+            namespace: "AWS/Lambda",
+            name: "Errors",
+            dimensions: vec![("FunctionName", function.name())],
+            statistic: "Sum",
+        };
+        let text = format!("{} fails: runbook, \"Function errors\"", name.name());
+        one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, text);
+    }
+    let text = "invocations or events were given up: runbook, \"Dead letters\"".to_owned();
+    one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(dead_letters), text);
+    for source in sources {
+        let scope = scope.child_root("queues").child_named(source.name()).child("DeadLettersNotEmpty");
+        let text = format!("messages of queue {} were given up: runbook, \"Dead letters\"", source.name());
+        one_is_too_many(&scope, actions, waiting_messages(source.dead_letters()), text);
+    }
+}
+
+/// On the metrics that the functions emit.
+fn loader_alarms(scope: &Scope, actions: &Value, props: &LoaderProps) {
+    let minutes = props.oldest_waiting_seconds / 60;
+    if minutes == 0 {
+        let seconds = props.oldest_waiting_seconds;
+        scope.problem(format!("oldest waiting file `{seconds}` s: give at least 60, the sweep looks once a minute"));
+    }
+    Alarm::new(
+        &scope.child("OldestWaiting"),
+        AlarmProps {
+            description: format!("a file has waited for more than {minutes} minutes: runbook, \"Files wait\""),
+            metric: metric(contract::METRIC_OLDEST_WAITING, "Maximum"),
+            comparison: "GreaterThanThreshold",
+            threshold: i64::from(props.oldest_waiting_seconds) * 1000,
+            period_seconds: 60,
+            periods: 3,
+            missing: MissingData::NotBreaching,
+            actions,
+        },
+    );
+    let text = "a file could not be loaded and was put into quarantine: runbook, \"Quarantine\"".to_owned();
+    one_is_too_many(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), text);
+    Alarm::new(
+        &scope.child("SweepMissing"),
+        AlarmProps {
+            description: "the sweep does not run, lost events are not made up for: runbook, \"Sweep\"".to_owned(),
+            metric: metric(contract::METRIC_SWEEPS, "Sum"),
+            comparison: "LessThanThreshold",
+            threshold: 1,
+            period_seconds: 300,
+            periods: 2,
+            missing: MissingData::Breaching,
+            actions,
+        },
+    );
+}
+
+fn metric(name: &'static str, statistic: &'static str) -> Metric {
+    let dimensions = vec![(contract::DIMENSION_STACK, Value::Ref("AWS::StackName".to_owned()))];
+    Metric { namespace: contract::METRIC_NAMESPACE, name, dimensions, statistic }
+}
+
+fn waiting_messages(queue: &Queue) -> Metric {
+    Metric {
+        namespace: "AWS/SQS",
+        name: "ApproximateNumberOfMessagesVisible",
+        dimensions: vec![("QueueName", queue.name())],
+        statistic: "Maximum",
+    }
+}
+
+fn one_is_too_many(scope: &Scope, actions: &Value, metric: Metric, description: String) {
+    Alarm::new(
+        scope,
+        AlarmProps {
+            description,
+            metric,
+            comparison: "GreaterThanOrEqualToThreshold",
+            threshold: 1,
+            period_seconds: 300,
+            periods: 1,
+            missing: MissingData::NotBreaching,
+            actions,
+        },
+    );
+}

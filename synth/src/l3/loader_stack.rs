@@ -1,0 +1,168 @@
+//! The loader: tracker, bucket, role, three functions, two rules, one dead-letter queue, alarms; and the source of each table.
+
+use loader_core::contract;
+use loader_core::problem::Problems;
+
+use crate::l2::{
+    Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, Table, TableProps,
+    Trigger,
+};
+use crate::l3::functions::{Functions, FunctionsProps};
+use crate::l3::parameters::Parameters;
+use crate::l3::table_source::{TableSource, check_names};
+use crate::l3::{alarms, dashboard};
+use crate::props::LoaderProps;
+use crate::scope::{Scope, Stack};
+use crate::template::{RESOURCES_MAX, Template};
+use crate::value::Value;
+
+/// Days that an overwritten or deleted version of an object in the loader's bucket is kept.
+const OLD_VERSIONS_DAYS: u32 = 30;
+
+/// The whole stack as a template; or all problems at once, each with the path of its construct.
+pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
+    let stack = Stack::new("Loader");
+    build(stack.scope(), props);
+    let template =
+        stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")?;
+    let resources = template.as_value()["Resources"].as_object().map_or(0, serde_json::Map::len);
+    if resources > RESOURCES_MAX {
+        let mut problems = Problems::default();
+        problems.add(
+            "Loader",
+            format!("`{resources}` resources: a stack holds {RESOURCES_MAX}, so deploy two with fewer queues"),
+        );
+        return Err(problems);
+    }
+    Ok(template)
+}
+
+fn build(scope: &Scope, props: &LoaderProps) {
+    let parameters = Parameters::new(scope, props);
+    let dead_letters = Queue::new(&scope.child("DeadLetters"), &QueueProps::default());
+    let tracker = tracker(scope);
+    let bucket = bucket(scope, props);
+    let role = role(scope, &tracker, &bucket);
+    let functions = Functions::new(
+        scope,
+        &FunctionsProps {
+            props,
+            parameters: &parameters,
+            role: &role,
+            bucket: &bucket,
+            tracker: &tracker,
+            dead_letters: &dead_letters,
+        },
+    );
+    rules(scope, &functions, &dead_letters);
+    let sources = sources(scope, props, &functions, &role);
+    role.check_size();
+    alarms::add(scope, &parameters.alarm_actions, props, &functions, &dead_letters, &sources);
+    dashboard::add(scope, &sources);
+    outputs(scope, &tracker, &bucket, &role, &functions, &dead_letters, &sources);
+}
+
+fn tracker(scope: &Scope) -> Table {
+    Table::new(
+        &scope.child("Tracker"),
+        &TableProps {
+            partition_key: contract::TRACKER_PARTITION_KEY,
+            sort_key: contract::TRACKER_SORT_KEY,
+            ttl_attribute: contract::TTL_ATTRIBUTE,
+            index: Some(Index { name: contract::WORK_INDEX, partition_key: contract::WORK_ATTRIBUTE }),
+        },
+    )
+}
+
+fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
+    // Pending metadata never expires: a paused table may wait as long as it likes.
+    let expiring = vec![(contract::MANIFEST_PREFIX_DEFAULT, props.manifest_days)];
+    Bucket::new(&scope.child("LoaderBucket"), &BucketProps { expiring, old_versions_days: OLD_VERSIONS_DAYS })
+}
+
+/// One role for all three: the Data API tells about a statement only the role that submitted it (Redshift management guide, "Data API").
+fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
+    let role =
+        Role::new(&scope.child("LoaderRole"), "What the three functions of the loader may do", "lambda.amazonaws.com");
+    tracker.grant_read_write(&role);
+    tracker.grant_scan_index(&role);
+    bucket.grant_list(&role);
+    bucket.grant_read(&role, contract::CONFIG_PREFIX_DEFAULT);
+    bucket.grant_read_write(&role, contract::PENDING_PREFIX_DEFAULT);
+    bucket.grant_read_write(&role, contract::MANIFEST_PREFIX_DEFAULT);
+    DataApi::grant_inspect_statements(&role);
+    role
+}
+
+fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
+    let prefix = Value::sub(format!("${{{}}}/", contract::PARAMETER_STATEMENT_NAME_PREFIX));
+    let detail = Value::map([
+        ("state", Value::list(contract::STATEMENT_STATES_ENDED)),
+        ("statementName", Value::list([Value::map([("prefix", prefix)])])),
+    ]);
+    let pattern = Value::map([
+        ("source", Value::list([contract::STATEMENT_EVENT_SOURCE])),
+        ("detail-type", Value::list([contract::STATEMENT_EVENT_DETAIL_TYPE])),
+        ("detail", detail),
+    ]);
+    Rule::new(
+        &scope.child("StatementEnded"),
+        RuleProps {
+            description: "A statement of the loader ended: settle its load and start the next",
+            trigger: Trigger::Event(pattern),
+            // The event is only a hint, the sweep finds the statement too: an hour of repeating is enough.
+            target: RuleTarget {
+                function: &functions.next,
+                input: None,
+                retries: 10,
+                age_seconds_max: 3600,
+                dead_letters,
+            },
+        },
+    );
+    let input = serde_json::json!({ contract::SWEEP_FIELD: true }).to_string();
+    Rule::new(
+        &scope.child("Sweep"),
+        RuleProps {
+            description: "Look after every table with work, whatever event got lost",
+            trigger: Trigger::Schedule(contract::SWEEP_SCHEDULE),
+            // The next sweep is a minute away: repeating this one gains nothing.
+            target: RuleTarget {
+                function: &functions.next,
+                input: Some(input),
+                retries: 0,
+                age_seconds_max: 60,
+                dead_letters,
+            },
+        },
+    );
+}
+
+fn sources(scope: &Scope, props: &LoaderProps, functions: &Functions, role: &Role) -> Vec<TableSource> {
+    let scope = scope.child_root("queues");
+    check_names(&scope, &props.queues);
+    let mut queues: Vec<_> = props.queues.iter().collect();
+    queues.sort_by(|a, b| a.name.cmp(&b.name));
+    queues.dedup_by(|a, b| a.name == b.name);
+    queues
+        .into_iter()
+        .map(|queue| TableSource::new(&scope.child_named(&queue.name), queue, props, &functions.microbatch, role))
+        .collect()
+}
+
+#[rustfmt::skip]
+fn outputs(
+    scope: &Scope, tracker: &Table, bucket: &Bucket, role: &Role, functions: &Functions, dead_letters: &Queue, sources: &[TableSource],
+) {
+    scope.add_output("LoaderBucketName", "Bucket of configuration files, pending metadata and manifests", bucket.name());
+    scope.add_output("TrackerTableName", "DynamoDB table of waiting, running and finished loads", tracker.name());
+    scope.add_output("LoaderRoleArn", "Role of the functions", role.arn());
+    for (function, handle) in functions.all() {
+        scope.add_output(format!("{}Name", function.name()), format!("Name of {}", function.name()), handle.name());
+        scope.add_output(format!("{}Arn", function.name()), format!("ARN of {}", function.name()), handle.arn());
+    }
+    scope.add_output("DeadLettersUrl", "Queue of invocations and events that were given up", dead_letters.url());
+    for source in sources {
+        source.add_outputs(scope);
+    }
+}

@@ -1,0 +1,117 @@
+//! One table's source: its queue and dead-letter queue, what feeds the function from it, and what its configuration lets the role do.
+
+use loader_core::ids::DbTable;
+use loader_core::limits;
+
+use crate::l2::{BatchProps, Function, Queue, QueueProps, Role, SourceBucket, Warehouse};
+use crate::l3::parameters::PARAMETER_QUEUE_NAME_PREFIX;
+use crate::props::{LoaderProps, QueueSource};
+use crate::scope::Scope;
+use crate::value::Value;
+
+/// Characters of a queue's name at most (SQS, `CreateQueue`).
+pub const QUEUE_NAME_CHARACTERS_MAX: usize = 80;
+
+/// Name of the dead-letter queue of the queue `name`.
+pub fn dead_letters_name(name: &str) -> String {
+    format!("{name}-dlq")
+}
+
+/// What feeds one table.
+pub struct TableSource {
+    name: String,
+    table: DbTable,
+    queue: Queue,
+    dead_letters: Queue,
+}
+
+impl TableSource {
+    /// The queue of `source`, connected to `function`, whose `role` gets what the configuration needs.
+    pub fn new(scope: &Scope, source: &QueueSource, props: &LoaderProps, function: &Function, role: &Role) -> Self {
+        let named = |name: &str| Some(Value::sub(format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{name}")));
+        let dead_letters = Queue::new(
+            &scope.child("DeadLetters"),
+            &QueueProps { name: named(&dead_letters_name(&source.name)), ..QueueProps::default() },
+        );
+        let queue = Queue::new(
+            &scope.child("Queue"),
+            &QueueProps {
+                name: named(&source.name),
+                visibility_timeout_seconds: Some(limits::SQS_VISIBILITY_TIMEOUT_SECONDS_MIN),
+                dead_letters: Some((&dead_letters, props.max_receive_count)),
+            },
+        );
+        let batch = BatchProps {
+            batch_size: limits::SQS_BATCH_SIZE,
+            window_seconds: limits::SQS_BATCHING_WINDOW_SECONDS,
+            maximum_concurrency: props.maximum_concurrency,
+        };
+        function.add_event_source(&scope.child("Mapping"), &queue, &batch);
+        grant_files(scope, source, &queue, role);
+        let target = &source.config.target;
+        let warehouse = Warehouse::new(scope, &target.warehouse);
+        warehouse.grant_execute(scope, role, &target.database, &source.config.login);
+        Self { name: source.name.clone(), table: source.config.db_table(), queue, dead_letters }
+    }
+
+    /// Name of the queue, without the stack's prefix.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The table that is loaded.
+    pub fn table(&self) -> &DbTable {
+        &self.table
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Where its messages go that are given up.
+    pub fn dead_letters(&self) -> &Queue {
+        &self.dead_letters
+    }
+
+    pub(super) fn add_outputs(&self, scope: &Scope) {
+        let id = self.queue.logical_id();
+        scope.add_output(format!("{id}Url"), format!("Queue {}", self.name), self.queue.url());
+        scope.add_output(format!("{id}Arn"), format!("ARN of queue {}", self.name), self.queue.arn());
+    }
+}
+
+/// Lets S3 announce the folder's files, and the role look at them.
+fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, role: &Role) {
+    let Some(folder) = &source.config.source else {
+        scope.note(
+            "names no `source`: nobody may send to its queue and the functions may read no files; \
+             add `\"source\": \"s3://bucket/folder/\"`, or grant both by hand",
+        );
+        return;
+    };
+    let bucket = SourceBucket::from_name(&folder.bucket);
+    bucket.grant_read(role, &folder.prefix);
+    queue.grant_send_to_service("s3.amazonaws.com", bucket.arn());
+}
+
+/// Notes every name that SQS would refuse, or that two queues would share.
+pub(super) fn check_names(scope: &Scope, queues: &[QueueSource]) {
+    let most = QUEUE_NAME_CHARACTERS_MAX - dead_letters_name("").len();
+    for (index, QueueSource { name, .. }) in queues.iter().enumerate() {
+        let scope = scope.child_named(name);
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            scope.problem(format!("`{name}` is no queue name: letters, digits, `-` and `_`"));
+        }
+        if name.len() > most {
+            scope
+                .problem(format!("`{name}` has {} characters: at most {most}, so that `-dlq` fits behind", name.len()));
+        }
+        if queues[..index].iter().any(|other| other.name == *name) {
+            scope.problem(format!("queue `{name}` is there twice: give each table its own"));
+        }
+        if queues.iter().any(|other| dead_letters_name(&other.name) == *name) {
+            scope.problem(format!("`{name}` is the name of another queue's dead-letter queue: give it another"));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Policy documents: statements, and how they are put together without saying anything twice.
+
+use crate::value::Value;
+
+/// Characters of all inline policies of a role, without white space (IAM, quotas).
+pub const ROLE_INLINE_POLICY_CHARACTERS_MAX: usize = 10_240;
+
+/// What a statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It permits.
+    Allow,
+    /// It forbids, whatever else permits.
+    Deny,
+}
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    effect: Effect,
+    principal: Option<Value>,
+    actions: Vec<&'static str>,
+    resources: Vec<Value>,
+    conditions: Vec<(&'static str, &'static str, Value)>,
+}
+
+impl Statement {
+    /// Permits `actions` on `resources`.
+    pub fn allow(actions: &[&'static str], resources: impl IntoIterator<Item = Value>) -> Self {
+        let resources = resources.into_iter().collect();
+        Self { effect: Effect::Allow, principal: None, actions: actions.to_vec(), resources, conditions: Vec::new() }
+    }
+
+    /// Forbids everyone every use of `resources` that does not come over TLS.
+    pub fn deny_without_tls(action: &'static str, resources: impl IntoIterator<Item = Value>) -> Self {
+        let mut statement = Self::allow(&[action], resources).to("*").only_if("Bool", "aws:SecureTransport", "false");
+        statement.effect = Effect::Deny;
+        statement
+    }
+
+    /// For whom, in a policy of a resource.
+    #[must_use]
+    pub fn to(mut self, principal: impl Into<Value>) -> Self {
+        self.principal = Some(principal.into());
+        self
+    }
+
+    /// For a service, in a policy of a resource.
+    #[must_use]
+    pub fn to_service(self, service: &str) -> Self {
+        self.to(Value::map([("Service", service)]))
+    }
+
+    /// Only under a condition.
+    #[must_use]
+    pub fn only_if(mut self, operator: &'static str, key: &'static str, value: impl Into<Value>) -> Self {
+        self.conditions.push((operator, key, value.into()));
+        self
+    }
+
+    /// The service whose permissions these are: what stands before the `:` of the first action.
+    pub fn service(&self) -> &'static str {
+        self.actions.first().and_then(|action| action.split(':').next()).unwrap_or_default()
+    }
+
+    fn alike(&self, other: &Self) -> bool {
+        self.effect == other.effect && self.principal == other.principal && self.conditions == other.conditions
+    }
+
+    fn to_value(&self) -> Value {
+        let mut fields = vec![("Effect", Value::from(if self.effect == Effect::Allow { "Allow" } else { "Deny" }))];
+        if let Some(principal) = &self.principal {
+            fields.push(("Principal", principal.clone()));
+        }
+        fields.push(("Action", one_or_list(self.actions.iter().map(|action| Value::from(*action)).collect())));
+        // A trust policy names no resource: it is the role's own.
+        if !self.resources.is_empty() {
+            fields.push(("Resource", one_or_list(self.resources.clone())));
+        }
+        if !self.conditions.is_empty() {
+            let conditions =
+                self.conditions.iter().map(|(operator, key, value)| (*operator, Value::map([(*key, value.clone())])));
+            fields.push(("Condition", Value::map(conditions)));
+        }
+        Value::map(fields)
+    }
+}
+
+/// Statements that belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyDocument {
+    statements: Vec<Statement>,
+}
+
+impl PolicyDocument {
+    /// Adds a statement; what a statement that is there already says is not said again: the same actions get one list of resources.
+    pub fn add(&mut self, statement: Statement) {
+        let same = self.statements.iter_mut().find(|old| old.alike(&statement) && old.actions == statement.actions);
+        let Some(old) = same else {
+            self.statements.push(statement);
+            return;
+        };
+        for resource in statement.resources {
+            if !old.resources.contains(&resource) {
+                old.resources.push(resource);
+            }
+        }
+    }
+
+    /// What stands in the template.
+    pub fn to_value(&self) -> Value {
+        document(&self.statements)
+    }
+
+    /// One document per service, with the service's name, in the order of the first grant.
+    pub fn by_service(&self) -> Vec<(&'static str, Value)> {
+        let mut services: Vec<&'static str> = Vec::new();
+        for statement in &self.statements {
+            if !services.contains(&statement.service()) {
+                services.push(statement.service());
+            }
+        }
+        services
+            .into_iter()
+            .map(|service| {
+                let own: Vec<Statement> =
+                    self.statements.iter().filter(|statement| statement.service() == service).cloned().collect();
+                (service, document(&own))
+            })
+            .collect()
+    }
+}
+
+fn document(statements: &[Statement]) -> Value {
+    let statements = Value::list(statements.iter().map(Statement::to_value));
+    Value::map([("Version", "2012-10-17".into()), ("Statement", statements)])
+}
+
+fn one_or_list(mut values: Vec<Value>) -> Value {
+    if values.len() == 1 { values.remove(0) } else { Value::List(values) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_same_grant_twice_is_one_statement() {
+        let mut document = PolicyDocument::default();
+        document.add(Statement::allow(&["s3:GetObject"], ["a".into()]));
+        document.add(Statement::allow(&["s3:GetObject"], ["b".into(), "a".into()]));
+        document.add(Statement::allow(&["s3:GetObject"], ["c".into()]).only_if("StringLike", "s3:prefix", "x/*"));
+        let expected = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": ["a", "b"]},
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "c", "Condition": {"StringLike": {"s3:prefix": "x/*"}}},
+        ]});
+        assert_eq!(document.to_value().to_json(), expected);
+    }
+
+    #[test]
+    fn each_service_has_a_document_of_its_own() {
+        let mut document = PolicyDocument::default();
+        document.add(Statement::allow(&["sqs:SendMessage"], ["q".into()]));
+        document.add(Statement::allow(&["s3:GetObject"], ["b".into()]));
+        document.add(Statement::allow(&["sqs:ReceiveMessage"], ["q".into()]));
+        let services: Vec<&str> = document.by_service().into_iter().map(|(service, _)| service).collect();
+        assert_eq!(services, ["sqs", "s3"]);
+    }
+}

@@ -1,0 +1,204 @@
+//! The tree of constructs: a [`Stack`] is its root, a [`Scope`] a place in it, a [`Resource`] a leaf.
+//!
+//! A construct's id is a promise: the logical id is made of the ids on the way from the root, and changing it replaces the resource.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use loader_core::problem::{Problem, Problems};
+
+use crate::logical_id;
+use crate::template::{Condition, Entry, Output, Parameter, Template};
+use crate::value::Value;
+
+/// What is collected while the tree is built.
+#[derive(Default)]
+pub(crate) struct Tree {
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) notes: Vec<Problem>,
+    pub(crate) problems: Problems,
+}
+
+/// Root of a tree: the unit of deployment.
+pub struct Stack {
+    scope: Scope,
+}
+
+impl Stack {
+    /// An empty stack; `name` stands first in every path.
+    pub fn new(name: &str) -> Self {
+        let tree = Rc::new(RefCell::new(Tree::default()));
+        Self { scope: Scope { tree, path: name.to_owned(), logical_id: String::new() } }
+    }
+
+    /// Where the stack's own constructs live.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The template of everything that was built; or all problems, each with the path of its construct.
+    pub fn synth(self, description: &str) -> Result<Template, Problems> {
+        let tree = self.scope.tree.take();
+        tree.problems.clone().into_result()?;
+        Ok(Template::new(description, tree))
+    }
+}
+
+/// A place in the tree.
+#[derive(Clone)]
+pub struct Scope {
+    tree: Rc<RefCell<Tree>>,
+    path: String,
+    logical_id: String,
+}
+
+impl Scope {
+    /// A child whose id is ours: letters and digits.
+    #[must_use]
+    pub fn child(&self, id: &str) -> Self {
+        self.nested(id, id)
+    }
+
+    /// A child whose id comes from outside: any text; two different texts never share a logical id.
+    #[must_use]
+    pub fn child_named(&self, name: &str) -> Self {
+        self.nested(name, &logical_id::part(name))
+    }
+
+    /// A child that groups others, without a part in their logical ids: constructs can be moved into it and stay what they are.
+    #[must_use]
+    pub fn child_root(&self, id: &str) -> Self {
+        self.nested(id, "")
+    }
+
+    fn nested(&self, id: &str, logical_part: &str) -> Self {
+        Self {
+            tree: Rc::clone(&self.tree),
+            path: format!("{}/{id}", self.path),
+            logical_id: format!("{}{logical_part}", self.logical_id),
+        }
+    }
+
+    /// Path for people: ids with `/` between them.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Logical id of what lives here.
+    pub fn logical_id(&self) -> &str {
+        &self.logical_id
+    }
+
+    /// Notes a problem of the construct that lives here, and goes on.
+    pub fn problem(&self, message: impl Into<String>) {
+        self.tree.borrow_mut().problems.add(self.path.clone(), message);
+    }
+
+    /// Notes something that is right but that a person should know.
+    pub fn note(&self, message: impl Into<String>) {
+        let note = Problem { field: self.path.clone(), message: message.into() };
+        self.tree.borrow_mut().notes.push(note);
+    }
+
+    /// Adds a resource of `kind`, named after this place.
+    pub fn add_resource(&self, kind: &'static str, properties: Vec<(String, Value)>) -> Resource {
+        self.check_logical_id();
+        self.tree.borrow_mut().entries.push(Entry::new(&self.logical_id, kind, properties));
+        Resource { scope: self.clone() }
+    }
+
+    /// Adds a template parameter; its value is the answer.
+    pub fn add_parameter(&self, parameter: Parameter) -> Value {
+        let reference = Value::Ref(parameter.name.to_owned());
+        self.tree.borrow_mut().parameters.push(parameter);
+        reference
+    }
+
+    /// Adds a condition that holds when the parameter is not empty; its name is the answer.
+    pub fn add_condition_given(&self, name: &'static str, parameter: &Value) -> &'static str {
+        self.tree.borrow_mut().conditions.push(Condition { name, not_empty: parameter.clone() });
+        name
+    }
+
+    /// Adds an output.
+    pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
+        let output = Output { name: name.into(), description: description.into(), value };
+        self.tree.borrow_mut().outputs.push(output);
+    }
+
+    fn check_logical_id(&self) {
+        if self.tree.borrow().entries.iter().any(|entry| entry.logical_id == self.logical_id) {
+            self.problem(format!("logical id `{}` is taken: give the construct another id", self.logical_id));
+        }
+    }
+}
+
+/// What happens to a stateful resource that the stack no longer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalPolicy {
+    /// It is deleted with its data.
+    Delete,
+    /// It stays in the account, with its data; only a stack that never came to life takes it away again.
+    Retain,
+}
+
+/// A resource in the tree: references to it, and the escape hatches.
+#[derive(Clone)]
+pub struct Resource {
+    scope: Scope,
+}
+
+impl Resource {
+    /// Where it lives.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Its logical id.
+    pub fn logical_id(&self) -> &str {
+        &self.scope.logical_id
+    }
+
+    /// `Ref`.
+    pub fn reference(&self) -> Value {
+        Value::Ref(self.logical_id().to_owned())
+    }
+
+    /// `Fn::GetAtt`.
+    pub fn attribute(&self, name: &str) -> Value {
+        Value::GetAtt(self.logical_id().to_owned(), name.to_owned())
+    }
+
+    /// `Fn::GetAtt` of `Arn`.
+    pub fn arn(&self) -> Value {
+        self.attribute("Arn")
+    }
+
+    /// Creates this one after `other`, where no reference says so already.
+    pub fn depends_on(&self, other: &Self) {
+        let id = other.logical_id().to_owned();
+        self.change(|entry| entry.depends_on.push(id));
+    }
+
+    /// Sets what happens on removal, and on replacement.
+    pub fn removal_policy(&self, policy: RemovalPolicy) {
+        self.change(|entry| entry.removal_policy = Some(policy));
+    }
+
+    /// Escape hatch: sets a property by `CloudFormation`'s name, over whatever the construct says.
+    pub fn set(&self, property: &str, value: impl Into<Value>) {
+        let value = value.into();
+        self.change(|entry| entry.set(property, value));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entry)) {
+        let mut tree = self.scope.tree.borrow_mut();
+        let id = self.logical_id();
+        if let Some(entry) = tree.entries.iter_mut().find(|entry| entry.logical_id == id) {
+            change(entry);
+        }
+    }
+}

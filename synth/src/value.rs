@@ -1,0 +1,162 @@
+//! Values of a template: literals, and the intrinsics that `CloudFormation` resolves when it deploys.
+//!
+//! A value that only the deployment knows is opaque: it is passed on, never parsed (Template reference, "Intrinsic functions").
+
+use serde_json::{Map, Value as Json, json};
+
+/// A property's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Number(i64),
+    /// A literal text.
+    Text(String),
+    /// A list.
+    List(Vec<Value>),
+    /// An object; its fields keep their order.
+    Map(Vec<(String, Value)>),
+    /// `Ref`: a parameter, a pseudo parameter or a resource.
+    Ref(String),
+    /// `Fn::GetAtt`: an attribute of a resource.
+    GetAtt(String, String),
+    /// `Fn::Sub`: a text with `${…}`.
+    Sub(String),
+    /// `Fn::Join`: values with a separator between them.
+    Join(String, Vec<Value>),
+    /// `Fn::If`: the name of a condition, the value when it holds, the value when it does not.
+    If(String, Box<Value>, Box<Value>),
+}
+
+impl Value {
+    /// An object from fields in their order.
+    pub fn map<K: Into<String>, V: Into<Self>>(fields: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self::Map(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// A list.
+    pub fn list<V: Into<Self>>(items: impl IntoIterator<Item = V>) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+
+    /// `Fn::Sub`.
+    pub fn sub(text: impl Into<String>) -> Self {
+        Self::Sub(text.into())
+    }
+
+    /// `AWS::NoValue`: the property is as good as absent.
+    pub fn none() -> Self {
+        Self::Ref("AWS::NoValue".into())
+    }
+
+    /// `Fn::If`.
+    pub fn when(condition: &str, then: impl Into<Self>, otherwise: impl Into<Self>) -> Self {
+        Self::If(condition.to_owned(), Box::new(then.into()), Box::new(otherwise.into()))
+    }
+
+    /// What stands in the template.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Bool(value) => json!(value),
+            Self::Number(value) => json!(value),
+            Self::Text(value) => json!(value),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(fields) => {
+                let fields: Map<String, Json> =
+                    fields.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+                Json::Object(fields)
+            }
+            Self::Ref(name) => json!({ "Ref": name }),
+            Self::GetAtt(id, attribute) => json!({ "Fn::GetAtt": [id, attribute] }),
+            Self::Sub(text) => json!({ "Fn::Sub": text }),
+            Self::Join(separator, items) => {
+                json!({ "Fn::Join": [separator, items.iter().map(Self::to_json).collect::<Vec<_>>()] })
+            }
+            Self::If(condition, then, otherwise) => {
+                json!({ "Fn::If": [condition, then.to_json(), otherwise.to_json()] })
+            }
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<u32> for Value {
+    fn from(value: u32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(items: Vec<Value>) -> Self {
+        Self::List(items)
+    }
+}
+
+/// A literal inside `Fn::Sub`: `${` would be read as a variable.
+pub fn sub_literal(text: &str) -> String {
+    text.replace("${", "${!")
+}
+
+/// A literal inside an IAM resource or pattern that is written as `Fn::Sub`: IAM's own wildcards and its `$` are escaped as `${*}`,
+/// `${?}` and `${$}` (IAM user guide, "Policy variables"), and `Fn::Sub` writes `${!x}` for `${x}`.
+pub fn iam_literal(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, letter| {
+        match letter {
+            '*' | '?' | '$' => escaped.extend(["${!", letter.to_string().as_str(), "}"]),
+            other => escaped.push(other),
+        }
+        escaped
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intrinsics_are_written_as_cloudformation_reads_them() {
+        let value = Value::map([
+            ("a", Value::Ref("P".into())),
+            ("b", Value::GetAtt("R".into(), "Arn".into())),
+            ("c", Value::when("C", Value::sub("${P}/"), Value::none())),
+            ("d", Value::Join(":".into(), vec!["x".into(), Value::Ref("P".into())])),
+        ]);
+        let expected = json!({
+            "a": {"Ref": "P"},
+            "b": {"Fn::GetAtt": ["R", "Arn"]},
+            "c": {"Fn::If": ["C", {"Fn::Sub": "${P}/"}, {"Ref": "AWS::NoValue"}]},
+            "d": {"Fn::Join": [":", ["x", {"Ref": "P"}]]}
+        });
+        assert_eq!(value.to_json(), expected);
+    }
+
+    #[test]
+    fn a_wildcard_in_a_name_is_no_wildcard_in_a_policy() {
+        assert_eq!(iam_literal("a*b?c$d"), "a${!*}b${!?}c${!$}d");
+        assert_eq!(sub_literal("${x} $y"), "${!x} $y");
+    }
+}
