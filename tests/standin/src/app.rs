@@ -1,0 +1,17 @@
+//! Everything a request or a running statement may need, in one value.
+
+use crate::admin::Controls;
+use crate::aws::Aws;
+use crate::clock::Clock;
+use crate::conflicts::Conflicts;
+use crate::store::Store;
+use crate::warehouse::Databases;
+
+pub struct App {
+    pub clock: Clock,
+    pub store: Store,
+    pub databases: Databases,
+    pub conflicts: Conflicts,
+    pub aws: Aws,
+    pub controls: Controls,
+}

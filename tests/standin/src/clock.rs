@@ -1,0 +1,24 @@
+//! The time the stand-in lives in: the machine's, moved by an offset that tests may shift.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since the epoch, as the stand-in sees it.
+pub type Millis = i64;
+
+#[derive(Debug, Default)]
+pub struct Clock {
+    offset_millis: AtomicI64,
+}
+
+impl Clock {
+    pub fn now(&self) -> Millis {
+        let machine = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(machine.as_millis()).unwrap_or(i64::MAX) + self.offset_millis.load(Ordering::Relaxed)
+    }
+
+    /// Moves every later [`Clock::now`] by this many seconds, forwards or backwards.
+    pub fn shift(&self, seconds: i64) {
+        self.offset_millis.fetch_add(seconds.saturating_mul(1000), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,112 @@
+//! Two writers of one table: Redshift's conflicts are per table, PostgreSQL's per row.
+//!
+//! A transaction that writes a table is refused when another one that is still running wrote it, or when another one
+//! wrote it and committed after this one began.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A table of a database.
+type Table = (String, u32);
+
+#[derive(Default)]
+pub struct Conflicts {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Moves with every begin and every commit.
+    sequence: u64,
+    writer: HashMap<Table, u64>,
+    /// Who committed a write of the table last, and when.
+    committed: HashMap<Table, (u64, u64)>,
+}
+
+/// A running transaction; dropping it without [`Transaction::commit`] is a rollback.
+pub struct Transaction<'a> {
+    conflicts: &'a Conflicts,
+    database: String,
+    pub id: u64,
+}
+
+impl Conflicts {
+    pub fn begin(&self, database: &str) -> Transaction<'_> {
+        let mut state = self.lock();
+        state.sequence += 1;
+        Transaction { conflicts: self, database: database.to_owned(), id: state.sequence }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transaction<'_> {
+    /// `Err`: the transaction that stands in the way.
+    pub fn write(&self, table_id: u32) -> Result<(), u64> {
+        let table = (self.database.clone(), table_id);
+        let mut state = self.conflicts.lock();
+        match state.writer.get(&table) {
+            Some(other) if *other != self.id => return Err(*other),
+            _ => {}
+        }
+        match state.committed.get(&table) {
+            Some((other, when)) if *when > self.id => return Err(*other),
+            _ => {}
+        }
+        state.writer.insert(table, self.id);
+        Ok(())
+    }
+
+    pub fn commit(self) {
+        let mut state = self.conflicts.lock();
+        state.sequence += 1;
+        let now = state.sequence;
+        let written: Vec<Table> =
+            state.writer.iter().filter(|(_, writer)| **writer == self.id).map(|(table, _)| table.clone()).collect();
+        for table in written {
+            state.committed.insert(table, (self.id, now));
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        self.conflicts.lock().writer.retain(|_, writer| *writer != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_running_writer_is_refused() {
+        let conflicts = Conflicts::default();
+        let (first, second) = (conflicts.begin("d"), conflicts.begin("d"));
+        assert_eq!(first.write(1), Ok(()));
+        assert_eq!(first.write(1), Ok(()));
+        assert_eq!(second.write(1), Err(first.id));
+        assert_eq!(second.write(2), Ok(()));
+    }
+
+    #[test]
+    fn a_writer_that_committed_meanwhile_is_in_the_way_too() {
+        let conflicts = Conflicts::default();
+        let (first, second) = (conflicts.begin("d"), conflicts.begin("d"));
+        first.write(1).expect("free");
+        first.commit();
+        assert!(second.write(1).is_err());
+        assert_eq!(conflicts.begin("d").write(1), Ok(()));
+        assert_eq!(conflicts.begin("other").write(1), Ok(()));
+    }
+
+    #[test]
+    fn a_rollback_leaves_nothing() {
+        let conflicts = Conflicts::default();
+        let second = conflicts.begin("d");
+        conflicts.begin("d").write(1).expect("free");
+        assert_eq!(second.write(1), Ok(()));
+    }
+}

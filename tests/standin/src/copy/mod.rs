@@ -1,0 +1,27 @@
+//! COPY, executed for real.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `command`, `options` | the text of the command, parsed completely |
+//! | `target` | the table and the columns that are loaded |
+//! | `source` | the objects: manifest or key prefix, read from S3 |
+//! | `parquet`, `text`, `json` | the rows in an object |
+//! | `convert`, `moment` | a value as the type of its column, or the reason why it is none |
+//! | `insert` | the rows' way into the table |
+//! | `failure` | `sys_load_error_detail` |
+
+pub mod command;
+mod convert;
+mod failure;
+mod insert;
+mod json;
+mod moment;
+mod options;
+mod parquet;
+mod source;
+mod target;
+mod text;
+
+pub use command::CopyCommand;
+pub use failure::{BadRow, CopyFailure, SYSTEM_TABLES, record};
+pub use insert::{Loading, run};
