@@ -76,7 +76,7 @@ resources! {
     /// A `CloudWatch` alarm (Template reference, `aws-resource-cloudwatch-alarm`).
     CfnAlarm, CfnAlarmProps, "AWS::CloudWatch::Alarm" {
         AlarmDescription, Namespace, MetricName, Dimensions, Statistic, Period, EvaluationPeriods, Threshold,
-        ComparisonOperator, TreatMissingData, AlarmActions, OKActions,
+        ComparisonOperator, TreatMissingData, AlarmActions,
     }
     /// A `CloudWatch` dashboard (Template reference, `aws-resource-cloudwatch-dashboard`).
     CfnDashboard, CfnDashboardProps, "AWS::CloudWatch::Dashboard" { DashboardName, DashboardBody }

@@ -14,10 +14,10 @@ mod warehouse;
 
 pub use alarm::{Alarm, AlarmProps, Metric, MissingData};
 pub use bucket::{Bucket, BucketProps};
-pub use dashboard::{Dashboard, Row};
+pub use dashboard::{Dashboard, Row, Widget};
 pub use function::{AsyncProps, BatchProps, Function, FunctionProps, MEMORY_MB};
 pub use log_group::{LogGroup, RETENTION_DAYS};
-pub use queue::{Queue, QueueProps};
+pub use queue::{Queue, QueueProps, TlsOnlyPolicy};
 pub use role::Role;
 pub use rule::{Rule, RuleProps, RuleTarget, Trigger};
 pub use source_bucket::SourceBucket;

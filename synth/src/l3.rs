@@ -12,4 +12,4 @@ pub use parameters::{
     PARAMETER_ALARM_TOPIC_ARN, PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, STACK_NAME_CHARACTERS_MAX,
     parameter_code_key,
 };
-pub use table_source::{QUEUE_NAME_CHARACTERS_MAX, TableSource, dead_letters_name};
+pub use table_source::{QUEUE_NAME_CHARACTERS_MAX, TableSource, TableSourceProps, dead_letters_name};

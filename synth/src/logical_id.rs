@@ -3,13 +3,13 @@
 use sha2::{Digest, Sha256};
 
 /// The name's part of a logical id. A name of lower case letters and digits is capitalised (`weather` → `Weather`); any other loses
-/// what a logical id may not hold (Template reference, "Resources": alphanumeric) and gets eight digits of its hash, so that
+/// what a logical id may not hold (Template reference, "Resources": alphanumeric) and gets four digits of its hash, so that
 /// `a-b` and `a_b` differ, and neither changes when the other appears.
 pub fn part(name: &str) -> String {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         && name.starts_with(|first: char| first.is_ascii_lowercase());
     let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).map(capitalised).collect::<String>();
-    if plain { words } else { format!("{words}{}", &hex::encode(Sha256::digest(name))[..8]) }
+    if plain { words } else { format!("{words}{}", &hex::encode(Sha256::digest(name))[..4]) }
 }
 
 fn capitalised(word: &str) -> String {

@@ -64,7 +64,19 @@ impl Statement {
     }
 
     fn alike(&self, other: &Self) -> bool {
-        self.effect == other.effect && self.principal == other.principal && self.conditions == other.conditions
+        self.effect == other.effect && self.principal == other.principal && self.actions == other.actions
+    }
+
+    fn same_but_resources(&self, other: &Self) -> bool {
+        self.alike(other) && self.conditions == other.conditions
+    }
+
+    fn same_but_value(&self, other: &Self) -> bool {
+        let one = |statement: &Self| match statement.conditions.as_slice() {
+            [(operator, key, _)] => Some((*operator, *key)),
+            _ => None,
+        };
+        self.alike(other) && self.resources == other.resources && one(self).is_some() && one(self) == one(other)
     }
 
     fn to_value(&self) -> Value {
@@ -93,17 +105,18 @@ pub struct PolicyDocument {
 }
 
 impl PolicyDocument {
-    /// Adds a statement; what a statement that is there already says is not said again: the same actions get one list of resources.
+    /// Adds a statement; what a statement that is there already says is not said again. Statements that differ only in their resources
+    /// get one list of resources; statements that differ only in the value of one condition get one list of values, which IAM reads as
+    /// alternatives (IAM user guide, "Conditions with multiple context keys or values").
     pub fn add(&mut self, statement: Statement) {
-        let same = self.statements.iter_mut().find(|old| old.alike(&statement) && old.actions == statement.actions);
-        let Some(old) = same else {
+        if let Some(old) = self.statements.iter_mut().find(|old| old.same_but_resources(&statement)) {
+            union(&mut old.resources, statement.resources);
+        } else if let Some(old) = self.statements.iter_mut().find(|old| old.same_but_value(&statement)) {
+            let mut values = as_list(&old.conditions[0].2);
+            union(&mut values, as_list(&statement.conditions[0].2));
+            old.conditions[0].2 = Value::List(values);
+        } else {
             self.statements.push(statement);
-            return;
-        };
-        for resource in statement.resources {
-            if !old.resources.contains(&resource) {
-                old.resources.push(resource);
-            }
         }
     }
 
@@ -136,6 +149,21 @@ fn document(statements: &[Statement]) -> Value {
     Value::map([("Version", "2012-10-17".into()), ("Statement", statements)])
 }
 
+fn union(values: &mut Vec<Value>, more: Vec<Value>) {
+    for value in more {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+}
+
+fn as_list(value: &Value) -> Vec<Value> {
+    match value {
+        Value::List(values) => values.clone(),
+        other => vec![other.clone()],
+    }
+}
+
 fn one_or_list(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::List(values) }
 }
@@ -156,6 +184,21 @@ mod tests {
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "c", "Condition": {"StringLike": {"s3:prefix": "x/*"}}},
         ]});
         assert_eq!(document.to_value().to_json(), expected);
+    }
+
+    #[test]
+    fn values_of_one_condition_are_alternatives() {
+        let list = |prefix: &str| {
+            Statement::allow(&["s3:ListBucket"], ["b".into()]).only_if("StringLike", "s3:prefix", prefix)
+        };
+        let mut document = PolicyDocument::default();
+        document.add(list("x/*"));
+        document.add(list("y/*"));
+        document.add(list("x/*"));
+        document.add(Statement::allow(&["s3:ListBucket"], ["b".into()]));
+        let found = document.to_value().to_json();
+        assert_eq!(found["Statement"][0]["Condition"], json!({"StringLike": {"s3:prefix": ["x/*", "y/*"]}}));
+        assert_eq!(found["Statement"].as_array().map(Vec::len), Some(2), "a statement without condition stays alone");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use loader_core::problem::Problem;
 use serde_json::{Map, Value as Json, json};
 
-use crate::json::pretty;
+use crate::json::{dense, pretty};
 use crate::scope::{RemovalPolicy, Tree};
 use crate::value::Value;
 
@@ -137,9 +137,11 @@ impl Template {
         Self { json, notes: tree.notes }
     }
 
-    /// The template's text: the same tree gives the same bytes; ends in a line feed.
+    /// The template's text: the same tree gives the same bytes; ends in a line feed. It is laid out for people, or with a line per resource
+    /// where that is what keeps it within [`TEMPLATE_BODY_BYTES_MAX`].
     pub fn to_json(&self) -> String {
-        pretty(&self.json)
+        let text = pretty(&self.json);
+        if text.len() <= TEMPLATE_BODY_BYTES_MAX { text } else { dense(&self.json) }
     }
 
     /// Bytes of [`Self::to_json`], to be compared with [`TEMPLATE_BODY_BYTES_MAX`].

@@ -121,12 +121,12 @@ pub fn sub_literal(text: &str) -> String {
     text.replace("${", "${!")
 }
 
-/// A literal inside an IAM resource or pattern that is written as `Fn::Sub`: IAM's own wildcards and its `$` are escaped as `${*}`,
-/// `${?}` and `${$}` (IAM user guide, "Policy variables"), and `Fn::Sub` writes `${!x}` for `${x}`.
+/// A literal inside an IAM resource or pattern: IAM's own wildcards and its `$` are escaped as `${*}`, `${?}` and `${$}` (IAM user guide,
+/// "Policy variables"). Inside `Fn::Sub` it needs [`sub_literal`] too.
 pub fn iam_literal(text: &str) -> String {
     text.chars().fold(String::new(), |mut escaped, letter| {
         match letter {
-            '*' | '?' | '$' => escaped.extend(["${!", letter.to_string().as_str(), "}"]),
+            '*' | '?' | '$' => escaped.extend(["${", letter.to_string().as_str(), "}"]),
             other => escaped.push(other),
         }
         escaped
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_wildcard_in_a_name_is_no_wildcard_in_a_policy() {
-        assert_eq!(iam_literal("a*b?c$d"), "a${!*}b${!?}c${!$}d");
+        assert_eq!(iam_literal("a*b?c$d"), "a${*}b${?}c${$}d");
         assert_eq!(sub_literal("${x} $y"), "${!x} $y");
     }
 }

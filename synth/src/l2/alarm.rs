@@ -50,7 +50,7 @@ pub struct AlarmProps<'a> {
 pub struct Alarm;
 
 impl Alarm {
-    /// An alarm; it tells the same people when all is well again.
+    /// An alarm.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(scope: &Scope, props: AlarmProps<'_>) {
         if props.period_seconds == 0 || !props.period_seconds.is_multiple_of(60) || props.periods == 0 {
@@ -82,7 +82,6 @@ impl Alarm {
                 ComparisonOperator: Some(props.comparison.into()),
                 TreatMissingData: Some(missing.into()),
                 AlarmActions: Some(props.actions.clone()),
-                OKActions: Some(props.actions.clone()),
             },
         );
     }

@@ -4,7 +4,7 @@ use crate::l1::{CfnBucket, CfnBucketPolicy, CfnBucketPolicyProps, CfnBucketProps
 use crate::l2::role::Role;
 use crate::policy::{PolicyDocument, Statement};
 use crate::scope::{RemovalPolicy, Resource, Scope};
-use crate::value::{Value, iam_literal};
+use crate::value::{Value, iam_literal, sub_literal};
 
 /// What a bucket is like.
 pub struct BucketProps {
@@ -68,7 +68,7 @@ impl Bucket {
     }
 
     fn objects(&self, prefix: &str) -> Value {
-        Value::sub(format!("${{{}.Arn}}/{}*", self.resource.logical_id(), iam_literal(prefix)))
+        Value::sub(format!("${{{}.Arn}}/{}*", self.resource.logical_id(), sub_literal(&iam_literal(prefix))))
     }
 
     /// Its physical name.

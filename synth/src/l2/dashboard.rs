@@ -9,13 +9,23 @@ use crate::value::Value;
 /// Columns of a dashboard (`CloudWatch`, "Dashboard body structure and syntax").
 const COLUMNS: usize = 24;
 /// Height of a row.
-const HEIGHT: usize = 4;
+const HEIGHT: usize = 5;
 
 /// One row.
 pub struct Row {
-    /// The widgets: title, statistic, and metrics as `CloudWatch` writes them: `[namespace, name, dimension, value, …]`, where `.`
-    /// repeats what stands in the same place of the metric before.
-    pub widgets: Vec<(String, &'static str, Vec<Json>)>,
+    /// Beside each other: a number that divides 24.
+    pub widgets: Vec<Widget>,
+}
+
+/// Some metrics in one picture.
+pub struct Widget {
+    /// Heading.
+    pub title: String,
+    /// `Sum`, `Maximum`, …, where a metric says nothing else.
+    pub statistic: &'static str,
+    /// As `CloudWatch` writes them: `[namespace, name, dimension, value, …]`, where `.` repeats what stands in the same place of the metric
+    /// before.
+    pub metrics: Vec<Json>,
 }
 
 /// A `CloudWatch` dashboard.
@@ -25,7 +35,7 @@ impl Dashboard {
     /// A dashboard with those rows; `${…}` in their texts is replaced at deployment.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(scope: &Scope, name: Value, rows: &[Row]) {
-        let widgets: Vec<Json> = rows.iter().enumerate().flat_map(|(index, row)| widgets(index, row)).collect();
+        let widgets: Vec<Json> = rows.iter().flat_map(widgets).collect();
         let body = json!({ "widgets": widgets }).to_string();
         CfnDashboard::new(
             scope,
@@ -34,15 +44,16 @@ impl Dashboard {
     }
 }
 
-fn widgets(index: usize, row: &Row) -> Vec<Json> {
+/// Widgets without a position are placed one after the other; those of a row fill it.
+fn widgets(row: &Row) -> Vec<Json> {
     let width = COLUMNS / row.widgets.len().max(1);
-    let widget = |(column, (title, statistic, metrics)): (usize, &(String, &'static str, Vec<Json>))| {
+    let widget = |widget: &Widget| {
         json!({
-            "type": "metric", "x": column * width, "y": index * HEIGHT, "width": width, "height": HEIGHT,
+            "type": "metric", "width": width, "height": HEIGHT,
             "properties": {
-                "title": title, "region": "${AWS::Region}", "stat": statistic, "period": 60, "metrics": metrics
+                "title": widget.title, "region": "${AWS::Region}", "stat": widget.statistic, "metrics": widget.metrics
             }
         })
     };
-    row.widgets.iter().enumerate().map(widget).collect()
+    row.widgets.iter().map(widget).collect()
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::l1::{CfnQueue, CfnQueuePolicy, CfnQueuePolicyProps, CfnQueueProps};
 use crate::l2::role::Role;
+use crate::l2::source_bucket::SourceBucket;
 use crate::policy::{PolicyDocument, Statement};
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
@@ -27,14 +28,16 @@ pub struct QueueProps<'a> {
     pub visibility_timeout_seconds: Option<u32>,
     /// Where messages go that were received too often, and after how many receives (5 to 1,000); default: nowhere.
     pub dead_letters: Option<(&'a Queue, u32)>,
+    /// The policy that it shares with others, to which no service sends; default: its own.
+    pub shared_policy: Option<&'a TlsOnlyPolicy>,
 }
 
 /// An SQS queue with its policy. Messages are kept for 14 days.
 #[derive(Clone)]
 pub struct Queue {
     resource: Resource,
-    policy_resource: Resource,
-    policy: Rc<RefCell<PolicyDocument>>,
+    /// Its own policy; `None` when it shares one.
+    policy: Option<(Resource, Rc<RefCell<PolicyDocument>>)>,
 }
 
 impl Queue {
@@ -55,11 +58,12 @@ impl Queue {
                 ..CfnQueueProps::default()
             },
         );
-        let policy_resource = CfnQueuePolicy::new(
-            &scope.child("Policy"),
-            CfnQueuePolicyProps { Queues: Some(Value::list([resource.reference()])), ..CfnQueuePolicyProps::default() },
-        );
-        let queue = Self { resource, policy_resource, policy: Rc::default() };
+        if let Some(shared) = props.shared_policy {
+            shared.add(&resource);
+            return Self { resource, policy: None };
+        }
+        let policy = policy_of(&scope.child("Policy"), [resource.reference()]);
+        let queue = Self { resource, policy: Some((policy, Rc::default())) };
         queue.state(Statement::deny_without_tls("sqs:*", [queue.arn()]));
         queue
     }
@@ -75,20 +79,33 @@ impl Queue {
         role.permit(Statement::allow(&["sqs:SendMessage"], [self.arn()]));
     }
 
-    /// Lets a service send messages on behalf of `source`, a resource of this account, and of nothing else.
-    pub fn grant_send_to_service(&self, service: &str, source: Value) {
+    /// Lets `EventBridge` send messages on behalf of one rule (`EventBridge` user guide, "Using dead-letter queues"). A rule's ARN holds its
+    /// account.
+    pub fn grant_send_to_rule(&self, rule_arn: Value) {
+        self.state(self.allow_service("events.amazonaws.com", rule_arn));
+    }
+
+    /// Lets S3 send messages on behalf of one bucket, as long as it belongs to this account: a bucket's ARN holds none, and its name is free
+    /// again once it is deleted (S3 user guide, "Granting permissions to publish event notification messages").
+    pub fn grant_send_to_bucket(&self, bucket: &SourceBucket) {
+        let statement = self.allow_service("s3.amazonaws.com", bucket.arn());
+        self.state(statement.only_if("StringEquals", "aws:SourceAccount", Value::Ref("AWS::AccountId".into())));
+    }
+
+    fn allow_service(&self, service: &str, source: Value) -> Statement {
         let statement = Statement::allow(&["sqs:SendMessage"], [self.arn()]).to_service(service);
-        let statement = statement.only_if("ArnEquals", "aws:SourceArn", source).only_if(
-            "StringEquals",
-            "aws:SourceAccount",
-            Value::Ref("AWS::AccountId".into()),
-        );
-        self.state(statement);
+        statement.only_if("ArnEquals", "aws:SourceArn", source)
     }
 
     fn state(&self, statement: Statement) {
-        self.policy.borrow_mut().add(statement);
-        self.policy_resource.set("PolicyDocument", self.policy.borrow().to_value());
+        let Some((resource, document)) = &self.policy else {
+            self.resource
+                .scope()
+                .problem("shares its policy with other queues: give it its own, so that a service can send to it");
+            return;
+        };
+        document.borrow_mut().add(statement);
+        resource.set("PolicyDocument", document.borrow().to_value());
     }
 
     /// Its ARN.
@@ -110,6 +127,39 @@ impl Queue {
     pub fn logical_id(&self) -> &str {
         self.resource.logical_id()
     }
+}
+
+/// One policy for queues that only this account writes to: everything comes over TLS.
+pub struct TlsOnlyPolicy {
+    scope: Scope,
+    queues: RefCell<Vec<Value>>,
+    resource: RefCell<Option<Resource>>,
+}
+
+impl TlsOnlyPolicy {
+    /// A policy without queues: it appears in the template with the first.
+    pub fn new(scope: &Scope) -> Self {
+        Self { scope: scope.clone(), queues: RefCell::default(), resource: RefCell::default() }
+    }
+
+    fn add(&self, queue: &Resource) {
+        self.queues.borrow_mut().push(queue.reference());
+        let mut resource = self.resource.borrow_mut();
+        let resource = resource.get_or_insert_with(|| {
+            // In the policy of a queue `*` is the queue itself; this statement forbids only.
+            let mut document = PolicyDocument::default();
+            document.add(Statement::deny_without_tls("sqs:*", ["*".into()]));
+            let resource = policy_of(&self.scope, []);
+            resource.set("PolicyDocument", document.to_value());
+            resource
+        });
+        resource.set("Queues", Value::List(self.queues.borrow().clone()));
+    }
+}
+
+fn policy_of<const N: usize>(scope: &Scope, queues: [Value; N]) -> Resource {
+    let queues = Some(Value::list(queues));
+    CfnQueuePolicy::new(scope, CfnQueuePolicyProps { Queues: queues, ..CfnQueuePolicyProps::default() })
 }
 
 fn check(scope: &Scope, props: &QueueProps<'_>) {

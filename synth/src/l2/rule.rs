@@ -75,7 +75,7 @@ impl Rule {
             },
         );
         target.function.grant_invoke(&scope.child("Permission"), "events.amazonaws.com", rule.arn());
-        target.dead_letters.grant_send_to_service("events.amazonaws.com", rule.arn());
+        target.dead_letters.grant_send_to_rule(rule.arn());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::l2::role::Role;
 use crate::policy::Statement;
-use crate::value::{Value, iam_literal};
+use crate::value::{Value, iam_literal, sub_literal};
 
 /// An existing bucket, by its name.
 #[derive(Clone, Debug)]
@@ -23,12 +23,13 @@ impl SourceBucket {
 
     /// Lets a role look at the objects whose key starts with `prefix`, and list them and their versions.
     pub fn grant_read(&self, role: &Role, prefix: &str) {
-        let objects = Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}/{}*", self.name, iam_literal(prefix)));
+        let objects =
+            Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}/{}*", self.name, sub_literal(&iam_literal(prefix))));
         role.permit(Statement::allow(&["s3:GetObject"], [objects]));
         let list = Statement::allow(&["s3:ListBucket", "s3:ListBucketVersions"], [self.arn()]);
         role.permit(match prefix {
             "" => list,
-            _ => list.only_if("StringLike", "s3:prefix", Value::sub(format!("{}*", iam_literal(prefix)))),
+            _ => list.only_if("StringLike", "s3:prefix", format!("{}*", iam_literal(prefix))),
         });
     }
 }

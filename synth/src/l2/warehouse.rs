@@ -9,7 +9,7 @@ use loader_core::ids::RedshiftTarget;
 use crate::l2::role::Role;
 use crate::policy::Statement;
 use crate::scope::Scope;
-use crate::value::{Value, iam_literal};
+use crate::value::{Value, iam_literal, sub_literal};
 
 /// Characters of a cluster identifier or workgroup name at most (Redshift API, `CreateCluster`; Serverless API, `CreateWorkgroup`: 64).
 const NAME_CHARACTERS_MAX: usize = 63;
@@ -52,7 +52,7 @@ impl Warehouse {
         match (&self.target, login) {
             (RedshiftTarget::Cluster(cluster), Login::DbUser(user)) => {
                 let resources = [("dbuser", user.as_str()), ("dbname", database)]
-                    .map(|(kind, name)| redshift(&format!("{kind}:{cluster}/{}", iam_literal(name))));
+                    .map(|(kind, name)| redshift(&format!("{kind}:{cluster}/{}", sub_literal(&iam_literal(name)))));
                 role.permit(Statement::allow(&["redshift:GetClusterCredentials"], resources));
             }
             (RedshiftTarget::Workgroup(_), Login::Identity) => {

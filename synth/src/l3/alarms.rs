@@ -31,7 +31,7 @@ pub(super) fn add(
     let text = "invocations or events were given up: runbook, \"Dead letters\"".to_owned();
     one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(dead_letters), text);
     for source in sources {
-        let scope = scope.child_root("queues").child_named(source.name()).child("DeadLettersNotEmpty");
+        let scope = scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty");
         let text = format!("messages of queue {} were given up: runbook, \"Dead letters\"", source.name());
         one_is_too_many(&scope, actions, waiting_messages(source.dead_letters()), text);
     }

@@ -2,9 +2,9 @@
 
 use loader_core::contract;
 use loader_core::ids::readable;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
-use crate::l2::{Dashboard, Row};
+use crate::l2::{Dashboard, Row, Widget};
 use crate::l3::parameters::PARAMETER_QUEUE_NAME_PREFIX;
 use crate::l3::table_source::{TableSource, dead_letters_name};
 use crate::scope::Scope;
@@ -21,51 +21,33 @@ fn loader_row() -> Row {
         json!(["AWS/Lambda", "Errors", "FunctionName", format!("${{AWS::StackName}}-{}", function.name())])
     });
     let stack = |name: &str| json!([contract::METRIC_NAMESPACE, name, contract::DIMENSION_STACK, "${AWS::StackName}"]);
-    let quarantine = [contract::METRIC_LOADS, contract::METRIC_FAILURES, contract::METRIC_QUARANTINED].map(stack);
+    let loads = [contract::METRIC_LOADS, contract::METRIC_FAILURES, contract::METRIC_QUARANTINED].map(stack);
+    let functions = errors.into_iter().chain([stack(contract::METRIC_SWEEPS)]).collect();
+    let widget = |title: &str, statistic, metrics| Widget { title: title.to_owned(), statistic, metrics };
     Row {
         widgets: vec![
-            ("oldest waiting file (ms)".to_owned(), "Maximum", vec![stack(contract::METRIC_OLDEST_WAITING)]),
-            ("loads".to_owned(), "Sum", quarantine.to_vec()),
-            (
-                "function errors, sweeps".to_owned(),
-                "Sum",
-                errors.into_iter().chain([stack(contract::METRIC_SWEEPS)]).collect(),
-            ),
+            widget("oldest waiting file (ms)", "Maximum", vec![stack(contract::METRIC_OLDEST_WAITING)]),
+            widget("loads", "Sum", loads.to_vec()),
+            widget("function errors, sweeps", "Sum", functions),
         ],
     }
 }
 
+/// How long files wait on the right; on the left what became of them, and the messages that are stuck.
 fn table_row(source: &TableSource) -> Row {
+    let table = &source.table().0;
     let counts = [contract::METRIC_OBJECTS, contract::METRIC_FAILURES, contract::METRIC_QUARANTINED];
-    let mut metrics = vec![table_metric(contract::METRIC_OLDEST_WAITING, source)];
-    if let Some(Json::Array(first)) = metrics.first_mut() {
-        first.push(json!({ "stat": "Maximum", "yAxis": "right", "label": "oldest waiting (ms)" }));
-    }
-    metrics.extend(counts.map(|name| json!([".", name, ".", ".", ".", "."])));
-    let queue = |name: &str| format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{name}");
-    let messages = "ApproximateNumberOfMessagesVisible";
-    Row {
-        widgets: vec![
-            (sub_literal(&readable(&source.table().0)), "Sum", metrics),
-            (
-                format!("queue {}", source.name()),
-                "Maximum",
-                vec![
-                    json!(["AWS/SQS", messages, "QueueName", queue(source.name())]),
-                    json!([".", ".", ".", queue(&dead_letters_name(source.name()))]),
-                ],
-            ),
-        ],
-    }
-}
-
-fn table_metric(name: &str, source: &TableSource) -> Json {
-    json!([
+    let dead_letters = format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{}", dead_letters_name(source.name()));
+    let mut metrics = vec![json!([
         contract::METRIC_NAMESPACE,
-        name,
+        contract::METRIC_OLDEST_WAITING,
         contract::DIMENSION_STACK,
         "${AWS::StackName}",
         contract::DIMENSION_TABLE,
-        source.table().0,
-    ])
+        table,
+        { "stat": "Maximum", "yAxis": "right" }
+    ])];
+    metrics.extend(counts.map(|name| json!([".", name, ".", ".", ".", "."])));
+    metrics.push(json!(["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", dead_letters]));
+    Row { widgets: vec![Widget { title: sub_literal(&readable(table)), statistic: "Sum", metrics }] }
 }

@@ -5,11 +5,11 @@ use loader_core::problem::Problems;
 
 use crate::l2::{
     Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, Table, TableProps,
-    Trigger,
+    TlsOnlyPolicy, Trigger,
 };
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
-use crate::l3::table_source::{TableSource, check_names};
+use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
 use crate::l3::{alarms, dashboard};
 use crate::props::LoaderProps;
 use crate::scope::{Scope, Stack};
@@ -139,15 +139,14 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
 }
 
 fn sources(scope: &Scope, props: &LoaderProps, functions: &Functions, role: &Role) -> Vec<TableSource> {
+    let dead_letters_policy = &TlsOnlyPolicy::new(&scope.child("DlqTlsOnly"));
+    let with = TableSourceProps { props, function: &functions.microbatch, role, dead_letters_policy };
     let scope = scope.child_root("queues");
     check_names(&scope, &props.queues);
     let mut queues: Vec<_> = props.queues.iter().collect();
     queues.sort_by(|a, b| a.name.cmp(&b.name));
     queues.dedup_by(|a, b| a.name == b.name);
-    queues
-        .into_iter()
-        .map(|queue| TableSource::new(&scope.child_named(&queue.name), queue, props, &functions.microbatch, role))
-        .collect()
+    queues.into_iter().map(|queue| TableSource::new(&scope.child_named(&queue.name), queue, &with)).collect()
 }
 
 #[rustfmt::skip]

@@ -115,10 +115,6 @@ fn alarm_topic() -> Parameter {
     Parameter {
         allowed_pattern: Some("|arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+".into()),
         constraint: Some("the ARN of an SNS topic, or nothing".into()),
-        ..parameter(
-            PARAMETER_ALARM_TOPIC_ARN,
-            "",
-            "SNS topic that is told when an alarm rings and when all is well again; empty: none.",
-        )
+        ..parameter(PARAMETER_ALARM_TOPIC_ARN, "", "SNS topic that is told when an alarm rings; empty: none.")
     }
 }

@@ -3,7 +3,7 @@
 use loader_core::ids::DbTable;
 use loader_core::limits;
 
-use crate::l2::{BatchProps, Function, Queue, QueueProps, Role, SourceBucket, Warehouse};
+use crate::l2::{BatchProps, Function, Queue, QueueProps, Role, SourceBucket, TlsOnlyPolicy, Warehouse};
 use crate::l3::parameters::PARAMETER_QUEUE_NAME_PREFIX;
 use crate::props::{LoaderProps, QueueSource};
 use crate::scope::Scope;
@@ -17,6 +17,19 @@ pub fn dead_letters_name(name: &str) -> String {
     format!("{name}-dlq")
 }
 
+/// What the sources of all tables share.
+#[derive(Clone, Copy)]
+pub struct TableSourceProps<'a> {
+    /// The loader's props.
+    pub props: &'a LoaderProps,
+    /// The function that the queue feeds.
+    pub function: &'a Function,
+    /// Its role.
+    pub role: &'a Role,
+    /// The policy of the dead-letter queues.
+    pub dead_letters_policy: &'a TlsOnlyPolicy,
+}
+
 /// What feeds one table.
 pub struct TableSource {
     name: String,
@@ -26,31 +39,36 @@ pub struct TableSource {
 }
 
 impl TableSource {
-    /// The queue of `source`, connected to `function`, whose `role` gets what the configuration needs.
-    pub fn new(scope: &Scope, source: &QueueSource, props: &LoaderProps, function: &Function, role: &Role) -> Self {
+    /// The queue of `source`, connected to the function, whose role gets what the configuration needs.
+    pub fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
         let named = |name: &str| Some(Value::sub(format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{name}")));
         let dead_letters = Queue::new(
-            &scope.child("DeadLetters"),
-            &QueueProps { name: named(&dead_letters_name(&source.name)), ..QueueProps::default() },
+            &scope.child("Dlq"),
+            &QueueProps {
+                name: named(&dead_letters_name(&source.name)),
+                shared_policy: Some(with.dead_letters_policy),
+                ..QueueProps::default()
+            },
         );
         let queue = Queue::new(
             &scope.child("Queue"),
             &QueueProps {
                 name: named(&source.name),
                 visibility_timeout_seconds: Some(limits::SQS_VISIBILITY_TIMEOUT_SECONDS_MIN),
-                dead_letters: Some((&dead_letters, props.max_receive_count)),
+                dead_letters: Some((&dead_letters, with.props.max_receive_count)),
+                shared_policy: None,
             },
         );
         let batch = BatchProps {
             batch_size: limits::SQS_BATCH_SIZE,
             window_seconds: limits::SQS_BATCHING_WINDOW_SECONDS,
-            maximum_concurrency: props.maximum_concurrency,
+            maximum_concurrency: with.props.maximum_concurrency,
         };
-        function.add_event_source(&scope.child("Mapping"), &queue, &batch);
-        grant_files(scope, source, &queue, role);
+        with.function.add_event_source(&scope.child("Mapping"), &queue, &batch);
+        grant_files(scope, source, &queue, with.role);
         let target = &source.config.target;
         let warehouse = Warehouse::new(scope, &target.warehouse);
-        warehouse.grant_execute(scope, role, &target.database, &source.config.login);
+        warehouse.grant_execute(scope, with.role, &target.database, &source.config.login);
         Self { name: source.name.clone(), table: source.config.db_table(), queue, dead_letters }
     }
 
@@ -77,7 +95,6 @@ impl TableSource {
     pub(super) fn add_outputs(&self, scope: &Scope) {
         let id = self.queue.logical_id();
         scope.add_output(format!("{id}Url"), format!("Queue {}", self.name), self.queue.url());
-        scope.add_output(format!("{id}Arn"), format!("ARN of queue {}", self.name), self.queue.arn());
     }
 }
 
@@ -92,7 +109,7 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, role: &Role) 
     };
     let bucket = SourceBucket::from_name(&folder.bucket);
     bucket.grant_read(role, &folder.prefix);
-    queue.grant_send_to_service("s3.amazonaws.com", bucket.arn());
+    queue.grant_send_to_bucket(&bucket);
 }
 
 /// Notes every name that SQS would refuse, or that two queues would share.

@@ -33,7 +33,7 @@ pub fn two_queues() -> Vec<QueueSource> {
 /// Queues as long-winded as they get in practice: ten buckets, serverless and provisioned, secrets.
 pub fn ten_queues() -> Vec<QueueSource> {
     let queue = |number: u32| {
-        queue_with(&format!("production-warehouse-orders-{number:02}"), |value| {
+        queue_with(&format!("orders-eu-central-{number:02}"), |value| {
             if number % 3 == 0 {
                 value["cluster"] = json!({"workgroup": "analytics", "db_name": "dev"});
             }
