@@ -65,13 +65,13 @@ fn run(mode: Mode) -> anyhow::Result<ExitCode> {
             let was_up = runtime.block_on(stack::down(&dir))?;
             println!("{}", serde_json::json!({ "was_up": was_up }));
         }
-        Mode::Status { dir } => match stack::info(&dir)? {
-            Some(info) => println!("{}", serde_json::to_string_pretty(&info)?),
-            None => {
+        Mode::Status { dir } => {
+            let Some(info) = stack::info(&dir)? else {
                 eprintln!("no local stack is up in `{}`", dir.display());
                 return Ok(ExitCode::FAILURE);
-            }
-        },
+            };
+            println!("{}", serde_json::to_string_pretty(&info)?);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -125,7 +125,7 @@ impl Authorizer {
 
     /// ministack derives the access key of a function's session from the function and its role.
     async fn function_session(&self, key: &str) -> Option<Principal> {
-        let request = self.signed(Request::get(self.uri("/2015-03-31/functions/")), "lambda");
+        let request = signed(Request::get(self.uri("/2015-03-31/functions/")), "lambda");
         let (_, body) = self.http.send(request.body(Full::default()).ok()?).await.ok()?;
         let listed: Value = serde_json::from_slice(&body).ok()?;
         listed["Functions"].as_array()?.iter().find_map(|function| {
@@ -160,22 +160,13 @@ impl Authorizer {
     async fn iam(&self, parameters: &[(&str, &str)]) -> Option<String> {
         let mut form = "Version=2010-05-08".to_owned();
         for (name, value) in parameters {
-            form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+            let value = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+            form.extend(["&", name, "=", &value]);
         }
-        let request = self.signed(Request::post(self.uri("/")), "iam");
+        let request = signed(Request::post(self.uri("/")), "iam");
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(Full::new(Bytes::from(form)));
         let (status, body) = self.http.send(request.ok()?).await.ok()?;
         status.is_success().then(|| String::from_utf8_lossy(&body).into_owned())
-    }
-
-    /// The root user's signature is not checked, only that there is one.
-    fn signed(&self, request: hyper::http::request::Builder, service: &str) -> hyper::http::request::Builder {
-        let now = time::OffsetDateTime::now_utc();
-        let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
-        let scope = format!("{}/{day}/{REGION}/{service}/aws4_request", crate::ACCESS_KEY_ID);
-        let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
-        let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={:064}", 0);
-        request.header("x-amz-date", date).header("authorization", value)
     }
 
     fn uri(&self, path: &str) -> String {
@@ -186,6 +177,16 @@ impl Authorizer {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The root user's signature is not checked, only that there is one.
+fn signed(request: hyper::http::request::Builder, service: &str) -> hyper::http::request::Builder {
+        let now = time::OffsetDateTime::now_utc();
+        let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
+        let scope = format!("{}/{day}/{REGION}/{service}/aws4_request", crate::ACCESS_KEY_ID);
+        let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
+        let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={:064}", 0);
+        request.header("x-amz-date", date).header("authorization", value)
+    }
 
 /// `…:assumed-role/NAME/SESSION` is a session of the role NAME.
 fn from_session(arn: &str) -> Option<Principal> {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderName, TE, TRAILER, UPGRADE};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, TE, TRAILER, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{HeaderMap, Request, Response, Uri, Version};
@@ -54,7 +54,11 @@ impl Forwarder {
     }
 
     /// To everything but the Data API.
-    pub async fn to_ministack(&self, parts: Parts, body: Body) -> Answer {
+    pub async fn to_ministack(&self, mut parts: Parts, body: Body) -> Answer {
+        if self.upstreams.auth {
+            // Policies that demand TLS are enforced; loopback stands for TLS.
+            parts.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        }
         self.forward(self.upstreams.ministack, parts, body).await
     }
 

@@ -183,13 +183,13 @@ impl Gateway {
                 }
                 ToxicKind::Double => return Ok(self.pass_twice(call).await),
                 ToxicKind::KillBefore => {
-                    self.kill(&call.caller, call.sequence);
+                    self.kill(call.caller.as_ref(), call.sequence);
                     return Err(Dropped);
                 }
                 ToxicKind::KillAfter => {
                     let (caller, sequence) = (call.caller.clone(), call.sequence);
                     self.take_effect(call).await;
-                    self.kill(&caller, sequence);
+                    self.kill(caller.as_ref(), sequence);
                     return Err(Dropped);
                 }
             }
@@ -241,7 +241,7 @@ impl Gateway {
         let _ = self.pass(call).await.into_body().collect().await;
     }
 
-    fn kill(&self, caller: &Option<Caller>, sequence: u64) {
+    fn kill(&self, caller: Option<&Caller>, sequence: u64) {
         match caller {
             Some(caller) => crate::process::signal_process(caller.pid, Signal::KILL),
             None => self.shared().record.disturbed(sequence, "caller not found"),
