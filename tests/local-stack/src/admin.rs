@@ -39,10 +39,7 @@ struct Nothing {}
 impl Admin {
     /// For the stack that `info` describes.
     pub fn new(info: &StackInfo) -> Self {
-        Self {
-            http: Http::new(),
-            base: format!("{}/_local", info.endpoint),
-        }
+        Self { http: Http::new(), base: format!("{}/_local", info.endpoint) }
     }
 
     /// Number of calls per port, service and operation since the start or the last reset.

@@ -65,9 +65,7 @@ impl Guard {
     }
 
     fn tell(&mut self, line: &str) -> Result<()> {
-        writeln!(self.input, "{line}")
-            .and_then(|()| self.input.flush())
-            .context("the guard process has ended")
+        writeln!(self.input, "{line}").and_then(|()| self.input.flush()).context("the guard process has ended")
     }
 }
 

@@ -16,9 +16,7 @@ pub struct Http {
 impl Http {
     /// A client without connections.
     pub fn new() -> Self {
-        Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
-        }
+        Self { client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
     /// Sends one request and reads the whole answer.

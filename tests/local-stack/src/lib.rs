@@ -13,7 +13,6 @@ pub mod postgres;
 pub mod process;
 pub mod progress;
 pub mod stack;
-mod standin_shim;
 pub mod supervisor;
 pub mod tools;
 

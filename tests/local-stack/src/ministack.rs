@@ -50,9 +50,7 @@ pub fn start(settings: &Settings, log_dir: &Path) -> Result<Running> {
 pub async fn wait_ready(running: &mut Running, listen: SocketAddr) -> Result<()> {
     let http = Http::new();
     let uri = format!("http://{listen}/_ministack/ready");
-    running
-        .wait_ready(|| async { http.status(&uri).await.is_some_and(|status| status.is_success()) })
-        .await
+    running.wait_ready(|| async { http.status(&uri).await.is_some_and(|status| status.is_success()) }).await
 }
 
 /// Function processes inherit all of it, then get their role's credentials and their own variables.

@@ -80,26 +80,13 @@ impl Prepared {
             arguments.extend(["-c".to_owned(), setting]);
         }
         let running = self.program("postgres", arguments).start(log_dir)?;
-        Ok(Postgres {
-            running,
-            address: (Ipv4Addr::LOCALHOST, port).into(),
-            _folder: self.folder,
-        })
+        Ok(Postgres { running, address: (Ipv4Addr::LOCALHOST, port).into(), _folder: self.folder })
     }
 
     fn initdb(&self, log_dir: &Path) -> Result<()> {
-        let arguments = [
-            "--pgdata=data",
-            "--username",
-            USER,
-            "--auth=trust",
-            "--no-locale",
-            "--encoding=UTF8",
-            "--no-sync",
-        ];
-        self.program("initdb", arguments.map(str::to_owned).into())
-            .run(log_dir)
-            .context("cannot create the warehouse")
+        let arguments =
+            ["--pgdata=data", "--username", USER, "--auth=trust", "--no-locale", "--encoding=UTF8", "--no-sync"];
+        self.program("initdb", arguments.map(str::to_owned).into()).run(log_dir).context("cannot create the warehouse")
     }
 
     fn program(&self, name: &'static str, arguments: Vec<String>) -> Program {

@@ -28,9 +28,6 @@ pub enum Progress {
 impl Progress {
     /// A step of one part.
     pub fn step(part: &str, message: impl Into<String>) -> Self {
-        Self::Step {
-            part: part.to_owned(),
-            message: message.into(),
-        }
+        Self::Step { part: part.to_owned(), message: message.into() }
     }
 }

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::stack::{STACK_FILE, StackInfo, Warehouse};
 use crate::{ministack, tools};
 use anyhow::{Context, Result, bail};
-use crate::standin_shim::{self as redshift_standin, Standin};
+use redshift_standin::Standin;
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -123,9 +123,7 @@ pub fn supervise(mut up: Up) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            say(&Progress::Failed {
-                error: format!("{error:#}"),
-            });
+            say(&Progress::Failed { error: format!("{error:#}") });
             Ok(ExitCode::FAILURE)
         }
     }
@@ -184,12 +182,7 @@ struct Parts {
 
 impl Parts {
     fn new(guard: Guard) -> Self {
-        Self {
-            guard,
-            postgres: None,
-            ministack: None,
-            standin: None,
-        }
+        Self { guard, postgres: None, ministack: None, standin: None }
     }
 
     async fn bring_up(&mut self, up: &Up) -> Result<StackInfo> {
@@ -219,11 +212,7 @@ impl Parts {
         ministack::wait_ready(ministack, ministack_listens).await?;
         say(&Progress::step("stand-in", "starting the Redshift Data API"));
         let standin = start_standin(warehouse, ministack_listens).await?;
-        let upstreams = Upstreams {
-            ministack: ministack_listens,
-            standin: standin.address,
-            auth: up.auth,
-        };
+        let upstreams = Upstreams { ministack: ministack_listens, standin: standin.address, auth: up.auth };
         self.standin = Some(standin);
         let (endpoint, functions_endpoint) = (listeners.endpoint, listeners.functions_endpoint);
         gateway::serve(listeners, upstreams);
@@ -251,7 +240,8 @@ impl Parts {
             ministack.stop(Signal::KILL, Duration::from_secs(1)).await;
         }
         if let Some(standin) = self.standin {
-            standin.shutdown().await;
+            // Statements that still run are not waited for.
+            let _ = tokio::time::timeout(Duration::from_secs(1), standin.shutdown()).await;
         }
         if let Some(postgres) = self.postgres {
             postgres.stop().await;

@@ -10,7 +10,9 @@ use serde_json::json;
 /// An error of the operation's service.
 pub fn error(operation: &Operation, status: u16, code: &str, message: &str) -> Answer {
     match operation.service.as_str() {
-        "s3" => xml(status, &format!("<Error><Code>{}</Code><Message>{}</Message></Error>", escape(code), escape(message))),
+        "s3" => {
+            xml(status, &format!("<Error><Code>{}</Code><Message>{}</Message></Error>", escape(code), escape(message)))
+        }
         "iam" | "sts" | "cloudformation" | "sns" | "monitoring" => xml(
             status,
             &format!(

@@ -55,11 +55,7 @@ pub fn name_caller(parts: &mut Parts, caller: &Principal) {
 impl Authorizer {
     /// Knows nobody yet.
     pub fn new(ministack: SocketAddr) -> Self {
-        Self {
-            http: Http::new(),
-            ministack,
-            known: Mutex::default(),
-        }
+        Self { http: Http::new(), ministack, known: Mutex::default() }
     }
 
     /// Remembers whose session an answer of the token service hands out.
@@ -114,11 +110,7 @@ impl Authorizer {
         if let Some(known) = self.known().get(key).cloned() {
             return Some(known);
         }
-        let principal = if key.starts_with("ASIA") {
-            self.function_session(key).await
-        } else {
-            self.user(key).await
-        }?;
+        let principal = if key.starts_with("ASIA") { self.function_session(key).await } else { self.user(key).await }?;
         self.known().insert(key.to_owned(), principal.clone());
         Some(principal)
     }
@@ -164,7 +156,8 @@ impl Authorizer {
             form.extend(["&", name, "=", &value]);
         }
         let request = signed(Request::post(self.uri("/")), "iam");
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(Full::new(Bytes::from(form)));
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(Full::new(Bytes::from(form)));
         let (status, body) = self.http.send(request.ok()?).await.ok()?;
         status.is_success().then(|| String::from_utf8_lossy(&body).into_owned())
     }
@@ -180,22 +173,19 @@ impl Authorizer {
 
 /// The root user's signature is not checked, only that there is one.
 fn signed(request: hyper::http::request::Builder, service: &str) -> hyper::http::request::Builder {
-        let now = time::OffsetDateTime::now_utc();
-        let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
-        let scope = format!("{}/{day}/{REGION}/{service}/aws4_request", crate::ACCESS_KEY_ID);
-        let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
-        let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={:064}", 0);
-        request.header("x-amz-date", date).header("authorization", value)
-    }
+    let now = time::OffsetDateTime::now_utc();
+    let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
+    let scope = format!("{}/{day}/{REGION}/{service}/aws4_request", crate::ACCESS_KEY_ID);
+    let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
+    let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={:064}", 0);
+    request.header("x-amz-date", date).header("authorization", value)
+}
 
 /// `…:assumed-role/NAME/SESSION` is a session of the role NAME.
 fn from_session(arn: &str) -> Option<Principal> {
     let (_, rest) = arn.split_once(":assumed-role/")?;
     let role = rest.split('/').next()?;
-    Some(Principal {
-        shown: arn.to_owned(),
-        policies_of: Some(format!("arn:aws:iam::{ACCOUNT}:role/{role}")),
-    })
+    Some(Principal { shown: arn.to_owned(), policies_of: Some(format!("arn:aws:iam::{ACCOUNT}:role/{role}")) })
 }
 
 /// The permissions that an operation needs: its own, and for a submit those for the database credentials.
@@ -212,7 +202,8 @@ fn needed(operation: &str, body: &[u8]) -> Vec<(String, String)> {
             format!("arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/{name}")
         }
     });
-    let without_resource = ["DescribeStatement", "GetStatementResult", "GetStatementResultV2", "CancelStatement", "ListStatements"];
+    let without_resource =
+        ["DescribeStatement", "GetStatementResult", "GetStatementResultV2", "CancelStatement", "ListStatements"];
     if without_resource.contains(&operation) {
         return vec![(action, "*".to_owned())];
     }

@@ -26,11 +26,7 @@ pub struct Connection {
 impl Connection {
     /// A connection whose caller is not known yet.
     pub fn new(port: Port, peer: SocketAddr) -> Self {
-        Self {
-            port,
-            peer,
-            caller: OnceCell::new(),
-        }
+        Self { port, peer, caller: OnceCell::new() }
     }
 
     /// The process at the other end.

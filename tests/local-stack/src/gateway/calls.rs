@@ -131,10 +131,7 @@ mod tests {
     use super::*;
 
     fn get_item() -> Operation {
-        Operation {
-            service: "dynamodb".into(),
-            name: "GetItem".into(),
-        }
+        Operation { service: "dynamodb".into(), name: "GetItem".into() }
     }
 
     #[test]

@@ -42,10 +42,7 @@ pub fn classify(parts: &Parts, form: Option<&[u8]>) -> Operation {
         "lambda" => lambda(&parts.method, parts.uri.path()),
         _ => OTHER,
     };
-    Operation {
-        service,
-        name: name.to_owned(),
-    }
+    Operation { service, name: name.to_owned() }
 }
 
 fn from_target(target: &str) -> Operation {
@@ -62,10 +59,7 @@ fn from_target(target: &str) -> Operation {
         "AmazonSSM" => "ssm",
         other => return Operation { service: other.to_lowercase(), name: name.to_owned() },
     };
-    Operation {
-        service: service.to_owned(),
-        name: name.to_owned(),
-    }
+    Operation { service: service.to_owned(), name: name.to_owned() }
 }
 
 /// The access key that signed the request, from the header or a presigned query.
@@ -83,8 +77,20 @@ fn credential(parts: &Parts) -> Option<String> {
 
 fn signing_service(parts: &Parts) -> Option<&'static str> {
     const KNOWN: [&str; 14] = [
-        "s3", "lambda", "sqs", "dynamodb", "events", "iam", "sts", "cloudformation", "logs", "monitoring",
-        "redshift-data", "secretsmanager", "sns", "kms",
+        "s3",
+        "lambda",
+        "sqs",
+        "dynamodb",
+        "events",
+        "iam",
+        "sts",
+        "cloudformation",
+        "logs",
+        "monitoring",
+        "redshift-data",
+        "secretsmanager",
+        "sns",
+        "kms",
     ];
     let credential = credential(parts)?;
     let service = credential.split('/').nth(3)?;
@@ -209,14 +215,22 @@ mod tests {
     }
 
     fn signed(service: &str) -> String {
-        format!("AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0")
+        format!(
+            "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        )
     }
 
     #[test]
     fn the_target_header_names_service_and_operation() {
         check("POST", "/", &[("x-amz-target", "DynamoDB_20120810.GetItem")], "", "dynamodb:GetItem");
         check("POST", "/", &[("x-amz-target", "AmazonSQS.SendMessage")], "", "sqs:SendMessage");
-        check("POST", "/", &[("x-amz-target", "RedshiftData.BatchExecuteStatement")], "", "redshift-data:BatchExecuteStatement");
+        check(
+            "POST",
+            "/",
+            &[("x-amz-target", "RedshiftData.BatchExecuteStatement")],
+            "",
+            "redshift-data:BatchExecuteStatement",
+        );
         check("POST", "/", &[("x-amz-target", "AWSEvents.PutRule")], "", "events:PutRule");
         check("POST", "/", &[("x-amz-target", "Logs_20140328.PutLogEvents")], "", "logs:PutLogEvents");
         check("POST", "/", &[("x-amz-target", "secretsmanager.GetSecretValue")], "", "secretsmanager:GetSecretValue");

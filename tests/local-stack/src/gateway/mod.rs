@@ -58,12 +58,7 @@ impl Listeners {
     pub async fn bind() -> anyhow::Result<Self> {
         let users = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let functions = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        Ok(Self {
-            endpoint: users.local_addr()?,
-            functions_endpoint: functions.local_addr()?,
-            users,
-            functions,
-        })
+        Ok(Self { endpoint: users.local_addr()?, functions_endpoint: functions.local_addr()?, users, functions })
     }
 }
 
@@ -136,7 +131,11 @@ impl Gateway {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn handle(self: Arc<Self>, connection: Arc<Connection>, request: Request<Incoming>) -> Result<Answer, Dropped> {
+    async fn handle(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Dropped> {
         let (parts, body) = request.into_parts();
         if connection.port == Port::Users && parts.uri.path().starts_with("/_local/") {
             return Ok(local::administer(&self.shared, &parts, collect(body).await.as_ref()));
@@ -225,13 +224,8 @@ impl Gateway {
     async fn pass_twice(&self, call: Call) -> Answer {
         let Call { sequence, operation, caller, parts, body } = call;
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let again = |body| Call {
-            sequence,
-            operation: operation.clone(),
-            caller: caller.clone(),
-            parts: parts.clone(),
-            body,
-        };
+        let again =
+            |body| Call { sequence, operation: operation.clone(), caller: caller.clone(), parts: parts.clone(), body };
         self.take_effect(again(forward::whole(bytes.clone()))).await;
         self.pass(again(forward::whole(bytes))).await
     }

@@ -243,10 +243,7 @@ mod tests {
     use super::*;
 
     fn operation(service: &str, name: &str) -> Operation {
-        Operation {
-            service: service.into(),
-            name: name.into(),
-        }
+        Operation { service: service.into(), name: name.into() }
     }
 
     fn disturbed(toxic: Toxic, calls: usize) -> Vec<usize> {
@@ -268,11 +265,7 @@ mod tests {
 
     #[test]
     fn a_probability_disturbs_its_share_the_same_way_each_time() {
-        let toxic = Toxic {
-            probability: Some(0.25),
-            seed: 7,
-            ..Toxic::new(ToxicKind::Throttle)
-        };
+        let toxic = Toxic { probability: Some(0.25), seed: 7, ..Toxic::new(ToxicKind::Throttle) };
         let first = disturbed(toxic.clone(), 1000);
         assert_eq!(first, disturbed(toxic.clone(), 1000));
         assert!((200..300).contains(&first.len()), "{} of 1000", first.len());

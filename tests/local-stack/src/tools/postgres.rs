@@ -20,7 +20,9 @@ pub fn find_postgres(wanted: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(bin) = named {
         return match major_version(&bin) {
             Some(version) if version >= MAJOR_VERSION_MIN => Ok(Some(bin)),
-            Some(version) => bail!("`{}` holds PostgreSQL {version}, but {MAJOR_VERSION_MIN} is the oldest", bin.display()),
+            Some(version) => {
+                bail!("`{}` holds PostgreSQL {version}, but {MAJOR_VERSION_MIN} is the oldest", bin.display())
+            }
             None => bail!("`{}` does not hold PostgreSQL's `postgres` and `initdb`", bin.display()),
         };
     }
@@ -52,7 +54,8 @@ pub fn from_wheel(python: &Path, local: &Path, requirements: &str, tell: Tell) -
         unpack(python, &folder, requirements).context("cannot unpack PostgreSQL from its wheel")?;
         set_current(&folder, &wanted)?;
     }
-    bin_below(&folder)?.context("the wheel holds no `initdb`: install PostgreSQL 14 or newer, or name its folder in PG_BIN")
+    bin_below(&folder)?
+        .context("the wheel holds no `initdb`: install PostgreSQL 14 or newer, or name its folder in PG_BIN")
 }
 
 fn unpack(python: &Path, folder: &Path, requirements: &str) -> Result<()> {

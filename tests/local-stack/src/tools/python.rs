@@ -10,7 +10,8 @@ use std::process::Command;
 const VERSION_MIN: (u32, u32) = (3, 10);
 /// Names tried, in this order.
 const NAMES: [&str; 6] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
-const REMEDY: &str = "install Python 3.10 or newer (`apt install python3 python3-venv`, `brew install python`) and run again";
+const REMEDY: &str =
+    "install Python 3.10 or newer (`apt install python3 python3-venv`, `brew install python`) and run again";
 
 /// A usable Python of the machine.
 #[derive(Debug)]
@@ -35,10 +36,7 @@ impl Python {
                      install them (`apt install python3-venv`) and run again"
                 );
             }
-            return Ok(Self {
-                executable: name.to_owned(),
-                version,
-            });
+            return Ok(Self { executable: name.to_owned(), version });
         }
         if too_old.is_empty() {
             bail!("no `python3` on the PATH; {REMEDY}");
