@@ -1,1 +1,46 @@
-//! Placeholder.
+//! The adapters: the only runtime crate that knows the AWS SDK. One file per service; each call answers done, certainly not
+//! done, or unknown. The three functions are in `functions`.
+
+mod attributes;
+mod clients;
+mod configs;
+mod dynamodb;
+mod errors;
+pub mod functions;
+mod log;
+mod redshift_data;
+mod s3;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use loader_core::settings::Settings;
+use loader_core::tracker::item::Millis;
+use loader_reconcile::ports::Surroundings;
+use loader_reconcile::report::Event;
+
+pub use attributes::{to_attributes, to_json};
+
+/// AWS as the functions see it: the clients, connected once per execution environment, and the settings.
+#[derive(Debug)]
+pub struct Aws {
+    settings: Settings,
+    dynamodb: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
+    redshift_data: aws_sdk_redshiftdata::Client,
+    configs: configs::Cache,
+}
+
+impl Surroundings for Aws {
+    fn now(&self) -> Millis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    async fn sleep(&self, millis: u64) {
+        tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+    }
+
+    fn report(&self, event: &Event) {
+        log::write(event, &self.settings.stack_name, self.now());
+    }
+}

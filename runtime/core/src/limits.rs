@@ -44,7 +44,7 @@ pub const SQS_BATCHING_WINDOW_SECONDS: u32 = 1;
 /// Batch size of the event source mapping: enough that a burst costs few invocations, small enough for one invocation.
 pub const SQS_BATCH_SIZE: u32 = 100;
 
-const _: () = assert!(1 + PENDING_OBJECTS_MAX <= TRANSACTION_ACTIONS_MAX);
+const _: () = assert!(PENDING_OBJECTS_MAX < TRANSACTION_ACTIONS_MAX);
 const _: () = assert!(2 * LOAD_PENDINGS_MAX + 3 <= TRANSACTION_ACTIONS_MAX);
 const _: () = assert!(PENDING_OBJECTS_MAX * OBJECT_METADATA_BYTES_MAX <= ITEM_BYTES_MAX);
 const _: () = assert!(2 * LOAD_METADATA_BYTES_MAX + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX);

@@ -203,6 +203,7 @@ impl RunningLoad {
     }
 
     /// The next write of this item: one version on, by this invocation.
+    #[must_use]
     pub fn next(&self, holder: &str, now: Millis, step: Step) -> Self {
         Self { version: self.version + 1, holder: holder.to_owned(), touched_millis: now, step, ..self.clone() }
     }

@@ -148,7 +148,7 @@ fn not_submitted(
 ) -> Change {
     let refusals = prepared.refusals + 1;
     let not_before_millis = context.now + backoff_millis(&running.load_id, refusals, context);
-    let prepared = Prepared { refusals, uncertain, not_before_millis, ..prepared.clone() };
+    let prepared = Prepared { not_before_millis, refusals, uncertain, ..prepared.clone() };
     put(running, running.next(context.holder, context.now, Step::Prepared(prepared)), Note::NotSubmitted { reason })
 }
 

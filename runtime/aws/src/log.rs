@@ -1,0 +1,141 @@
+//! The log: one line of JSON per event on standard output, with its metrics in embedded metric format.
+//!
+//! Source: CloudWatch user guide, "Specification: Embedded metric format".
+
+use loader_core::contract::{
+    DIMENSION_STACK, DIMENSION_TABLE, METRIC_FAILURES, METRIC_LOADS, METRIC_NAMESPACE, METRIC_OBJECTS,
+    METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_SWEEPS,
+};
+use loader_core::tracker::decide::Note;
+use loader_core::tracker::item::Millis;
+use loader_reconcile::report::Event;
+use serde_json::{Map, Value, json};
+
+/// Writes one event.
+pub fn write(event: &Event, stack: &str, now: Millis) {
+    println!("{}", Value::Object(line(event, stack, now)));
+}
+
+fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
+    let (name, level, mut fields) = fields(event);
+    let mut line = Map::from_iter([
+        ("timestamp_millis".to_owned(), json!(now)),
+        ("level".to_owned(), json!(level)),
+        ("event".to_owned(), json!(name)),
+    ]);
+    line.append(&mut fields);
+    let metrics = metrics(event, now);
+    if !metrics.is_empty() {
+        let table = line.get("table").cloned();
+        let mut dimensions = vec![vec![DIMENSION_STACK]];
+        line.insert(DIMENSION_STACK.to_owned(), json!(stack));
+        if let Some(table) = table {
+            dimensions.push(vec![DIMENSION_STACK, DIMENSION_TABLE]);
+            line.insert(DIMENSION_TABLE.to_owned(), table);
+        }
+        let definitions: Vec<Value> =
+            metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+        let directive = json!([{"Namespace": METRIC_NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}]);
+        line.insert("_aws".to_owned(), json!({"Timestamp": now, "CloudWatchMetrics": directive}));
+        line.extend(metrics.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
+    }
+    line
+}
+
+fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value)> {
+    match event {
+        Event::Moved { note: Note::Finished { n_objects, .. }, .. } => {
+            vec![(METRIC_LOADS, "Count", json!(1)), (METRIC_OBJECTS, "Count", json!(n_objects))]
+        }
+        Event::Moved { note: Note::Failed { .. } | Note::Split { .. } | Note::SetAside { .. }, .. } => {
+            vec![(METRIC_FAILURES, "Count", json!(1))]
+        }
+        Event::Moved { note: Note::Quarantined { n_objects, .. }, .. } => {
+            vec![(METRIC_FAILURES, "Count", json!(1)), (METRIC_QUARANTINED, "Count", json!(n_objects))]
+        }
+        Event::Moved { note: Note::Prepared { n_deleted, .. } | Note::Emptied { n_deleted }, .. } if *n_deleted > 0 => {
+            vec![(METRIC_QUARANTINED, "Count", json!(n_deleted))]
+        }
+        Event::Swept { oldest, .. } => {
+            let age = oldest.map_or(0, |millis| now - millis);
+            vec![(METRIC_SWEEPS, "Count", json!(1)), (METRIC_OLDEST_WAITING, "Milliseconds", json!(age))]
+        }
+        Event::Waiting { oldest_millis, .. } => vec![(METRIC_OLDEST_WAITING, "Milliseconds", json!(oldest_millis))],
+        Event::Moved { .. }
+        | Event::Recorded { .. }
+        | Event::Skipped { .. }
+        | Event::Refused { .. }
+        | Event::Stopped { .. }
+        | Event::NotOurs { .. } => Vec::new(),
+    }
+}
+
+fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
+    let (name, level, value) = match event {
+        Event::Recorded { table, n_new, n_known } => {
+            ("recorded", "INFO", json!({"table": table, "new_objects": n_new, "known_objects": n_known}))
+        }
+        Event::Skipped { what, why } => ("skipped", "INFO", json!({"what": what, "why": why})),
+        Event::Refused { message_id, why } => ("refused", "ERROR", json!({"message_id": message_id, "why": why})),
+        Event::Stopped { table, why } => ("stopped", "WARN", json!({"table": table, "why": why})),
+        Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
+        Event::Swept { n_tables, .. } => ("swept", "INFO", json!({"tables": n_tables})),
+        Event::Waiting { table, oldest_millis } => {
+            ("waiting", "INFO", json!({"table": table, "oldest_millis": oldest_millis}))
+        }
+        Event::Moved { table, load_id, statement_id, note } => {
+            let (name, level, more) = moved(note);
+            let mut value = json!({"table": table, "load_id": load_id, "statement_id": statement_id});
+            if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
+                value.extend(more);
+            }
+            (name, level, value)
+        }
+    };
+    match value {
+        Value::Object(fields) => (name, level, fields),
+        _ => (name, level, Map::new()),
+    }
+}
+
+fn moved(note: &Note) -> (&'static str, &'static str, Value) {
+    match note {
+        Note::Claimed { n_objects } => ("claimed", "INFO", json!({"objects": n_objects})),
+        Note::Again { attempt } => ("attempt", "INFO", json!({"attempt": attempt})),
+        Note::Prepared { n_objects, n_deleted } => {
+            ("prepared", "INFO", json!({"objects": n_objects, "deleted_objects": n_deleted}))
+        }
+        Note::Emptied { n_deleted } => ("emptied", "INFO", json!({"deleted_objects": n_deleted})),
+        Note::Submitted { statement_id } => ("submitted", "INFO", json!({"statement_id": statement_id})),
+        Note::NotSubmitted { reason } => ("not_submitted", "WARN", json!({"reason": reason})),
+        Note::Failed { class, reason } => ("failed", "WARN", json!({"class": class.name(), "reason": reason})),
+        Note::Split { parts, reason } => ("split", "WARN", json!({"parts": parts, "reason": reason})),
+        Note::SetAside { reason } => ("set_aside", "WARN", json!({"reason": reason})),
+        Note::Quarantined { n_objects, class, reason } => {
+            ("quarantined", "ERROR", json!({"objects": n_objects, "class": class.name(), "reason": reason}))
+        }
+        Note::Finished { n_objects, rows, queue_wait_millis, load_millis } => (
+            "finished",
+            "INFO",
+            json!({"objects": n_objects, "rows": rows, "queue_wait_millis": queue_wait_millis, "load_millis": load_millis}),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finished_load_is_one_line_with_its_metrics() {
+        let note = Note::Finished { n_objects: 3, rows: Some(7), queue_wait_millis: 1, load_millis: 2 };
+        let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: Some("s".into()), note };
+        let line = Value::Object(line(&event, "stack", 5));
+        assert_eq!(
+            (&line["event"], &line["table"], &line["statement_id"]),
+            (&json!("finished"), &json!("t"), &json!("s"))
+        );
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Table"]]));
+        assert_eq!((&line["LoadsFinished"], &line["ObjectsLoaded"]), (&json!(1), &json!(3)));
+    }
+}

@@ -1,0 +1,94 @@
+//! MicrobatchLoader: SQS messages become pending loads; then their tables are reconciled.
+//!
+//! A message is acknowledged only when every object in it is in the tracker. Whatever happens afterwards, the tracker and
+//! the sweep carry it on, so a failure to reconcile never brings a message back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loader_core::ids::DbTable;
+use loader_core::s3_event;
+use loader_core::tracker::item::{ConfigSource, WaitingObject};
+
+use crate::ports::World;
+use crate::reconcile::{Invocation, reconcile};
+use crate::record::record;
+use crate::report::Event;
+
+/// One message of a batch.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id, for the answer.
+    pub id: String,
+    /// Name of its queue.
+    pub queue: String,
+    /// Its body.
+    pub body: String,
+}
+
+/// Handles a batch; answers the ids of the messages that must come again.
+pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invocation) -> Vec<String> {
+    let mut queues: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
+    for message in messages {
+        queues.entry(&message.queue).or_default().push(message);
+    }
+    let mut refused: BTreeSet<String> = BTreeSet::new();
+    let mut tables: BTreeSet<DbTable> = BTreeSet::new();
+    for (queue, messages) in queues {
+        let (table, failed) = record_queue(world, queue, &messages, invocation).await;
+        tables.extend(table);
+        for (message_id, why) in failed {
+            world.report(&Event::Refused { message_id: message_id.clone(), why });
+            refused.insert(message_id);
+        }
+    }
+    for table in &tables {
+        reconcile(world, table, invocation, None).await;
+    }
+    refused.into_iter().collect()
+}
+
+/// Records the messages of one queue; answers its table, and the messages that failed with the reason.
+async fn record_queue<W: World>(
+    world: &W,
+    queue: &str,
+    messages: &[&Message],
+    invocation: &Invocation,
+) -> (Option<DbTable>, BTreeMap<String, String>) {
+    let config = match world.queue(queue).await {
+        Ok(config) => config,
+        Err(error) => {
+            let why = format!("queue `{queue}`: {error}");
+            return (None, messages.iter().map(|message| (message.id.clone(), why.clone())).collect());
+        }
+    };
+    let mut failed = BTreeMap::new();
+    let mut objects: Vec<WaitingObject> = Vec::new();
+    let mut carriers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for message in messages {
+        match s3_event::parse(&message.body) {
+            Err(problem) => {
+                failed.insert(message.id.clone(), problem.to_string());
+            }
+            Ok(notification) => {
+                for skipped in notification.skipped {
+                    world.report(&Event::Skipped { what: skipped.what, why: skipped.why.to_owned() });
+                }
+                if let Some(problem) = notification.problems.first() {
+                    failed.insert(message.id.clone(), problem.to_string());
+                }
+                for waiting in notification.objects {
+                    carriers.entry(waiting.object.id()).or_default().push(&message.id);
+                    objects.push(waiting);
+                }
+            }
+        }
+    }
+    let source = ConfigSource { queue: Some(queue.to_owned()), recorded: config };
+    let recorded = record(world, &objects, &source, invocation).await;
+    for (object_id, error) in recorded.failed {
+        for message_id in carriers.get(&object_id).into_iter().flatten() {
+            failed.insert((*message_id).to_owned(), error.to_string());
+        }
+    }
+    (Some(source.recorded.db_table()), failed)
+}
