@@ -123,7 +123,7 @@ impl Scope {
         name
     }
 
-    /// Adds an output.
+    /// Adds an output; a description where the name does not say it all.
     pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
         let output = Output { name: name.into(), description: description.into(), value };
         self.tree.borrow_mut().outputs.push(output);

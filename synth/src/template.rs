@@ -123,7 +123,10 @@ impl Template {
         });
         let resources = tree.entries.iter().map(|entry| (entry.logical_id.clone(), entry.to_json())).collect();
         let outputs = tree.outputs.iter().map(|output| {
-            let value = json!({ "Description": output.description, "Value": output.value.to_json() });
+            let value = match output.description.as_str() {
+                "" => json!({ "Value": output.value.to_json() }),
+                text => json!({ "Description": text, "Value": output.value.to_json() }),
+            };
             (output.name.clone(), value)
         });
         let json = json!({

@@ -3,7 +3,7 @@
 use crate::l1::{CfnLogGroup, CfnLogGroupProps};
 use crate::l2::role::Role;
 use crate::policy::Statement;
-use crate::scope::{RemovalPolicy, Resource, Scope};
+use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
 /// Days that `CloudWatch` Logs can keep logs for (`CloudWatch` Logs API, `PutRetentionPolicy`).
@@ -27,7 +27,6 @@ impl LogGroup {
         }
         let props = CfnLogGroupProps { LogGroupName: Some(name), RetentionInDays: Some(retention_days.into()) };
         let resource = CfnLogGroup::new(scope, props);
-        resource.removal_policy(RemovalPolicy::Delete);
         Self { resource }
     }
 

@@ -25,14 +25,14 @@ pub(super) fn add(
             dimensions: vec![("FunctionName", function.name())],
             statistic: "Sum",
         };
-        let text = format!("{} fails: runbook, \"Function errors\"", name.name());
+        let text = format!("{} fails: runbook, Function errors", name.name());
         one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, text);
     }
-    let text = "invocations or events were given up: runbook, \"Dead letters\"".to_owned();
+    let text = "invocations or events were given up: runbook, Dead letters".to_owned();
     one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(dead_letters), text);
     for source in sources {
         let scope = scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty");
-        let text = format!("messages of queue {} were given up: runbook, \"Dead letters\"", source.name());
+        let text = format!("queue {} gave up: runbook, Dead letters", source.name());
         one_is_too_many(&scope, actions, waiting_messages(source.dead_letters()), text);
     }
 }
@@ -47,7 +47,7 @@ fn loader_alarms(scope: &Scope, actions: &Value, props: &LoaderProps) {
     Alarm::new(
         &scope.child("OldestWaiting"),
         AlarmProps {
-            description: format!("a file has waited for more than {minutes} minutes: runbook, \"Files wait\""),
+            description: format!("a file has waited for more than {minutes} minutes: runbook, Files wait"),
             metric: metric(contract::METRIC_OLDEST_WAITING, "Maximum"),
             comparison: "GreaterThanThreshold",
             threshold: i64::from(props.oldest_waiting_seconds) * 1000,
@@ -57,12 +57,12 @@ fn loader_alarms(scope: &Scope, actions: &Value, props: &LoaderProps) {
             actions,
         },
     );
-    let text = "a file could not be loaded and was put into quarantine: runbook, \"Quarantine\"".to_owned();
+    let text = "a file could not be loaded and was put into quarantine: runbook, Quarantine".to_owned();
     one_is_too_many(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), text);
     Alarm::new(
         &scope.child("SweepMissing"),
         AlarmProps {
-            description: "the sweep does not run, lost events are not made up for: runbook, \"Sweep\"".to_owned(),
+            description: "the sweep does not run, lost events are not made up for: runbook, Sweep".to_owned(),
             metric: metric(contract::METRIC_SWEEPS, "Sum"),
             comparison: "LessThanThreshold",
             threshold: 1,
@@ -94,8 +94,8 @@ fn one_is_too_many(scope: &Scope, actions: &Value, metric: Metric, description: 
         AlarmProps {
             description,
             metric,
-            comparison: "GreaterThanOrEqualToThreshold",
-            threshold: 1,
+            comparison: "GreaterThanThreshold",
+            threshold: 0,
             period_seconds: 300,
             periods: 1,
             missing: MissingData::NotBreaching,

@@ -157,8 +157,8 @@ fn outputs(
     scope.add_output("TrackerTableName", "DynamoDB table of waiting, running and finished loads", tracker.name());
     scope.add_output("LoaderRoleArn", "Role of the functions", role.arn());
     for (function, handle) in functions.all() {
-        scope.add_output(format!("{}Name", function.name()), format!("Name of {}", function.name()), handle.name());
-        scope.add_output(format!("{}Arn", function.name()), format!("ARN of {}", function.name()), handle.arn());
+        scope.add_output(format!("{}Name", function.name()), "", handle.name());
+        scope.add_output(format!("{}Arn", function.name()), "", handle.arn());
     }
     scope.add_output("DeadLettersUrl", "Queue of invocations and events that were given up", dead_letters.url());
     for source in sources {

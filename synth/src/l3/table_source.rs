@@ -94,7 +94,7 @@ impl TableSource {
 
     pub(super) fn add_outputs(&self, scope: &Scope) {
         let id = self.queue.logical_id();
-        scope.add_output(format!("{id}Url"), format!("Queue {}", self.name), self.queue.url());
+        scope.add_output(format!("{id}Url"), "", self.queue.url());
     }
 }
 
