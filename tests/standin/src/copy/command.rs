@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn an_unknown_option_is_a_syntax_error() {
-        assert_eq!(refused("CSV SKIPHEADER"), "ERROR: syntax error at or near \"SKIPHEADER\"\n  Position: 101");
-        assert_eq!(refused("FORMAT AS EXCEL"), "ERROR: syntax error at or near \"EXCEL\"\n  Position: 107");
+        assert_eq!(refused("CSV SKIPHEADER"), "ERROR: syntax error at or near \"SKIPHEADER\"\n  Position: 102");
+        assert_eq!(refused("FORMAT AS EXCEL"), "ERROR: syntax error at or near \"EXCEL\"\n  Position: 108");
     }
 
     #[test]
