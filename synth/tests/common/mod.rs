@@ -16,7 +16,7 @@ pub fn queue_with(name: &str, change: impl FnOnce(&mut Json)) -> QueueSource {
     let mut value = json!({
         "copy": {"role_arn": "default", "table_name": format!("shop.\"{name}\"")},
         "cluster": {"identifier": "analytics", "db_name": "dev"},
-        "source": format!("s3://example-{}/daily/", name.to_lowercase().replace('_', "-"))
+        "source": format!("s3://example-{}/daily/", name.to_lowercase().replace(['_', ' '], "-").get(..30.min(name.len())).unwrap_or("x"))
     });
     change(&mut value);
     QueueSource { name: name.to_owned(), config: LoadConfig::from_value(&value).unwrap() }

@@ -1,0 +1,334 @@
+//! What a platform team asks before it signs: least privilege, nothing public, everything encrypted, retained and watched.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{assertions, queue_with, ten_queues, two_queues};
+use loader_core::contract::Function;
+use serde_json::{Value as Json, json};
+use synth::assertions::{Assertions, list};
+
+/// The actions for which the service knows no resources (service authorization reference, "Redshift Data API").
+const WITHOUT_RESOURCES: [&str; 3] =
+    ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult", "redshift-data:ListStatements"];
+
+/// Every action that the role may have. One more is a decision: argue it in docs/security.md and add it here.
+const ACTIONS: [&str; 26] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "redshift-data:BatchExecuteStatement",
+    "redshift-data:DescribeStatement",
+    "redshift-data:ExecuteStatement",
+    "redshift-data:GetStatementResult",
+    "redshift-data:ListStatements",
+    "redshift-serverless:GetCredentials",
+    "redshift:GetClusterCredentials",
+    "s3:GetObject",
+    "s3:ListBucket",
+    "s3:ListBucketVersions",
+    "s3:PutObject",
+    "secretsmanager:GetSecretValue",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+];
+
+fn everything() -> Assertions {
+    assertions(ten_queues().into_iter().chain(two_queues()).collect())
+}
+
+#[test]
+fn the_role_may_do_exactly_what_is_listed() {
+    let found: BTreeSet<String> = everything().permissions().into_iter().map(|permission| permission.action).collect();
+    let expected: BTreeSet<String> = ACTIONS.iter().map(ToString::to_string).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn every_permission_is_explained_in_the_security_page() {
+    let page = include_str!("../../docs/security.md");
+    for action in ACTIONS {
+        let name = action.split(':').next_back().unwrap();
+        assert!(page.contains(name), "docs/security.md does not explain `{action}`");
+    }
+}
+
+#[test]
+fn no_action_is_a_wildcard() {
+    for permission in everything().permissions() {
+        assert!(!permission.action.contains('*'), "{permission:?}");
+    }
+}
+
+#[test]
+fn only_what_knows_no_resources_is_allowed_everywhere() {
+    for permission in everything().permissions() {
+        let expected = WITHOUT_RESOURCES.contains(&permission.action.as_str());
+        assert_eq!(permission.resource == json!("*"), expected, "{permission:?}");
+    }
+}
+
+#[test]
+fn a_wildcard_ends_a_folder_or_a_workgroup_and_nothing_else() {
+    for permission in everything().permissions().iter().filter(|permission| permission.resource != json!("*")) {
+        let text = permission.resource["Fn::Sub"].as_str().unwrap_or_default();
+        let wild = text.replace("${!*}", "").contains('*');
+        let folder = permission.action.starts_with("s3:") && text.ends_with("/*");
+        let workgroup = text.ends_with(":workgroup/*");
+        assert!(!wild || folder || workgroup, "{permission:?}");
+    }
+}
+
+#[test]
+fn files_are_read_only_below_the_folders_of_the_queues() {
+    let stack = assertions(two_queues());
+    let read = stack.permitted("s3:GetObject");
+    let expected = [
+        json!({"Fn::Sub": "${LoaderBucket.Arn}/rs-loader-config/*"}),
+        json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::example-earthquakes/feed/*"}),
+        json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::example-weather/daily/*"}),
+        json!({"Fn::Sub": "${LoaderBucket.Arn}/pending/*"}),
+        json!({"Fn::Sub": "${LoaderBucket.Arn}/manifests/*"}),
+    ];
+    assert_eq!(read, expected);
+    let written = stack.permitted("s3:PutObject");
+    assert_eq!(written, expected[3..]);
+    for permission in stack.permissions().iter().filter(|permission| permission.action.starts_with("s3:List")) {
+        let own = permission.resource == json!({"Fn::GetAtt": ["LoaderBucket", "Arn"]});
+        assert!(own || !permission.condition["StringLike"]["s3:prefix"].is_null(), "{permission:?}");
+    }
+}
+
+#[test]
+fn queues_of_one_bucket_share_one_statement() {
+    let source = |folder: &'static str| move |value: &mut Json| value["source"] = json!(format!("s3://one/{folder}/"));
+    let stack = assertions(vec![queue_with("a", source("x")), queue_with("b", source("y"))]);
+    let listed: Vec<_> = stack.permissions().into_iter().filter(|p| p.action == "s3:ListBucketVersions").collect();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(listed[0].condition["StringLike"]["s3:prefix"], json!(["x/*", "y/*"]));
+}
+
+#[test]
+fn a_star_in_a_folder_is_a_star_and_no_wildcard() {
+    let stack = assertions(vec![queue_with("a", |value| value["source"] = json!("s3://one/a*b$/"))]);
+    let read = stack.permitted("s3:GetObject");
+    assert!(read.contains(&json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::one/a${!*}b${!$}/*"})), "{read:?}");
+    let listed = stack.permissions().into_iter().find(|p| p.action == "s3:ListBucketVersions").unwrap();
+    assert_eq!(listed.condition["StringLike"]["s3:prefix"], json!("a${*}b${$}/*"));
+}
+
+#[test]
+fn a_queue_without_source_grants_no_files() {
+    let queue = queue_with("a", |value| {
+        value.as_object_mut().unwrap().remove("source");
+    });
+    let stack = assertions(vec![queue]);
+    assert!(stack.permitted("s3:ListBucketVersions").is_empty());
+    let statements = list(&stack.properties("AQueuePolicy")["PolicyDocument"]["Statement"]);
+    assert!(statements.iter().all(|statement| statement["Effect"] == "Deny"), "{statements:?}");
+}
+
+#[test]
+fn each_way_to_sign_in_has_its_own_permission_and_no_other() {
+    let with = |cluster: Json| assertions(vec![queue_with("a", |value| value["cluster"] = cluster)]);
+    let none = Vec::<Json>::new();
+    let redshift = |rest: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:redshift:${{AWS::Region}}:${{AWS::AccountId}}:{rest}")});
+
+    let user = with(json!({"identifier": "c", "db_name": "d", "db_user": "u"}));
+    assert_eq!(user.permitted("redshift:GetClusterCredentials"), [redshift("dbuser:c/u"), redshift("dbname:c/d")]);
+    assert_eq!(user.permitted("redshift-data:BatchExecuteStatement"), [redshift("cluster:c")]);
+    assert_eq!(user.permitted("secretsmanager:GetSecretValue"), none);
+
+    let arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader-AbC123";
+    let secret = with(json!({"identifier": "c", "db_name": "d", "secret_arn": arn}));
+    assert_eq!(secret.permitted("secretsmanager:GetSecretValue"), [json!(arn)]);
+    assert_eq!(secret.permitted("redshift:GetClusterCredentials"), none);
+
+    let arn = "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/8a7b";
+    let serverless = with(json!({"workgroup": arn, "db_name": "d"}));
+    assert_eq!(serverless.permitted("redshift-serverless:GetCredentials"), [json!(arn)]);
+    assert_eq!(serverless.permitted("redshift-data:ExecuteStatement"), [json!(arn)]);
+    assert_eq!(serverless.permitted("redshift:GetClusterCredentials"), none);
+}
+
+#[test]
+fn nothing_is_permitted_twice() {
+    let mut seen = BTreeSet::new();
+    for permission in everything().permissions() {
+        let text = format!("{} {} {}", permission.action, permission.resource, permission.condition);
+        assert!(seen.insert(text.clone()), "{text}");
+    }
+}
+
+#[test]
+fn only_lambda_assumes_the_role() {
+    let stack = everything();
+    assert_eq!(stack.of_type("AWS::IAM::Role").len(), 1, "one role for the three functions");
+    let trust = &stack.properties("LoaderRole")["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(trust[0]["Principal"], json!({"Service": "lambda.amazonaws.com"}));
+    assert_eq!(trust.as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn nothing_is_public() {
+    let stack = everything();
+    for (id, bucket) in stack.of_type("AWS::S3::Bucket") {
+        let block = &bucket["Properties"]["PublicAccessBlockConfiguration"];
+        assert!(block.as_object().unwrap().values().all(|value| value == true), "{id}");
+        assert_eq!(block.as_object().unwrap().len(), 4, "{id}");
+    }
+    for (id, resource) in stack.resources() {
+        for statement in list(&resource["Properties"]["PolicyDocument"]["Statement"]) {
+            let everyone = statement["Principal"] == "*" && statement["Effect"] == "Allow";
+            assert!(!everyone, "{id} lets everyone in: {statement}");
+            let bound =
+                statement["Effect"] == "Deny" || !statement["Condition"]["ArnEquals"]["aws:SourceArn"].is_null();
+            assert!(bound, "{id} is not bound to a source: {statement}");
+        }
+    }
+    for (id, permission) in stack.of_type("AWS::Lambda::Permission") {
+        assert!(!permission["Properties"]["SourceArn"].is_null(), "{id}");
+    }
+}
+
+#[test]
+fn s3_may_send_only_from_the_queues_bucket_of_this_account() {
+    let stack = assertions(two_queues());
+    let statements = list(&stack.properties("WeatherQueuePolicy")["PolicyDocument"]["Statement"]);
+    let allowed: Vec<&Json> = statements.iter().filter(|statement| statement["Effect"] == "Allow").collect();
+    let expected = json!({
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": ["WeatherQueue", "Arn"]},
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::example-weather"}},
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        }
+    });
+    assert_eq!(allowed, [&expected]);
+}
+
+#[test]
+fn everything_comes_over_tls() {
+    let stack = everything();
+    let refuses = |resource: &Json| {
+        list(&resource["Properties"]["PolicyDocument"]["Statement"]).iter().any(|statement| {
+            statement["Effect"] == "Deny" && statement["Condition"] == json!({"Bool": {"aws:SecureTransport": "false"}})
+        })
+    };
+    let policies = stack.of_type("AWS::SQS::QueuePolicy").into_iter().filter(|(_, policy)| refuses(policy));
+    let safe: Vec<Json> = policies.flat_map(|(_, policy)| list(&policy["Properties"]["Queues"])).collect();
+    for (id, _) in stack.of_type("AWS::SQS::Queue") {
+        let times = safe.iter().filter(|queue| **queue == json!({ "Ref": id })).count();
+        assert_eq!(times, 1, "{id}: one policy, since the last one that is put wins");
+    }
+    assert!(refuses(stack.resource("LoaderBucketPolicy")));
+}
+
+#[test]
+fn everything_is_encrypted() {
+    let stack = everything();
+    for (id, queue) in stack.of_type("AWS::SQS::Queue") {
+        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{id}");
+    }
+    stack.has_properties("Tracker", &json!({"SSESpecification": {"SSEEnabled": true}}));
+    let rule = &stack.properties("LoaderBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256");
+}
+
+#[test]
+fn data_stays_when_the_stack_goes() {
+    let stack = everything();
+    for id in ["Tracker", "LoaderBucket"] {
+        assert_eq!(stack.resource(id)["DeletionPolicy"], "RetainExceptOnCreate", "{id}");
+        assert_eq!(stack.resource(id)["UpdateReplacePolicy"], "Retain", "{id}");
+    }
+    stack.has_properties("Tracker", &json!({"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true}}));
+    stack.has_properties("LoaderBucket", &json!({"VersioningConfiguration": {"Status": "Enabled"}}));
+}
+
+#[test]
+fn only_manifests_and_old_versions_expire() {
+    let stack = everything();
+    let rules = stack.properties("LoaderBucket")["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let expiring: Vec<&Json> = rules.iter().filter(|rule| !rule["ExpirationInDays"].is_null()).collect();
+    assert_eq!(expiring.len(), 1);
+    assert_eq!((&expiring[0]["Prefix"], &expiring[0]["ExpirationInDays"]), (&json!("manifests/"), &json!(90)));
+    assert!(rules.iter().any(|rule| !rule["AbortIncompleteMultipartUpload"].is_null()));
+}
+
+#[test]
+fn logs_do_not_grow_for_ever() {
+    let stack = everything();
+    for function in Function::ALL {
+        let group = format!("{}Logs", function.name());
+        stack.has_properties(&group, &json!({"RetentionInDays": 30}));
+        stack.has_properties(function.name(), &json!({"LoggingConfig": {"LogGroup": {"Ref": group}}}));
+    }
+}
+
+#[test]
+fn whatever_fails_is_kept_and_rings() {
+    let stack = everything();
+    let dead_letters = json!({"Fn::GetAtt": ["DeadLetters", "Arn"]});
+    let configs = stack.of_type("AWS::Lambda::EventInvokeConfig");
+    assert_eq!(configs.len(), Function::ALL.len());
+    for (id, config) in configs {
+        assert_eq!(config["Properties"]["DestinationConfig"]["OnFailure"]["Destination"], dead_letters, "{id}");
+    }
+    for (id, rule) in stack.of_type("AWS::Events::Rule") {
+        for target in list(&rule["Properties"]["Targets"]) {
+            assert_eq!(target["DeadLetterConfig"]["Arn"], dead_letters, "{id}");
+            assert!(!target["RetryPolicy"]["MaximumEventAgeInSeconds"].is_null(), "{id}");
+        }
+    }
+    for (id, mapping) in stack.of_type("AWS::Lambda::EventSourceMapping") {
+        let queue = mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0].as_str().unwrap();
+        let redrive = &stack.properties(queue)["RedrivePolicy"];
+        assert!(redrive["maxReceiveCount"].as_u64().is_some_and(|count| count >= 5), "{id}");
+    }
+    let watched: Vec<Json> = stack
+        .of_type("AWS::CloudWatch::Alarm")
+        .into_iter()
+        .flat_map(|(_, alarm)| list(&alarm["Properties"]["Dimensions"]))
+        .map(|dimension| dimension["Value"]["Fn::GetAtt"][0].clone())
+        .collect();
+    for (id, _) in stack.of_type("AWS::SQS::Queue").into_iter().filter(|(id, _)| !id.ends_with("Queue")) {
+        assert!(watched.contains(&json!(id)), "nobody watches {id}");
+    }
+}
+
+#[test]
+fn dead_letters_are_kept_for_fourteen_days() {
+    for (id, queue) in everything().of_type("AWS::SQS::Queue") {
+        assert_eq!(queue["Properties"]["MessageRetentionPeriod"], 14 * 24 * 3600, "{id}");
+    }
+}
+
+#[test]
+fn a_message_stays_hidden_while_it_may_be_worked_on() {
+    let stack = everything();
+    for (id, mapping) in stack.of_type("AWS::Lambda::EventSourceMapping") {
+        let queue = mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0].as_str().unwrap();
+        let function = mapping["Properties"]["FunctionName"]["Ref"].as_str().unwrap();
+        let number = |value: &Json| value.as_u64().unwrap();
+        let hidden = number(&stack.properties(queue)["VisibilityTimeout"]);
+        let timeout = number(&stack.properties(function)["Timeout"]);
+        let window = number(&mapping["Properties"]["MaximumBatchingWindowInSeconds"]);
+        assert!(hidden >= 6 * timeout + window, "{id}: {hidden} s");
+        let batch = number(&mapping["Properties"]["BatchSize"]);
+        assert!(batch <= 10 || window >= 1, "{id}");
+        assert!(number(&mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"]) >= 2, "{id}");
+    }
+}

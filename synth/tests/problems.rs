@@ -1,0 +1,116 @@
+//! What is refused: all problems at once, each with the path of its construct.
+
+mod common;
+
+use common::{problems, queue_with, template};
+use serde_json::json;
+use synth::{LoaderProps, QueueSource};
+
+fn of_queues(queues: Vec<QueueSource>) -> Vec<String> {
+    problems(&LoaderProps { queues, ..LoaderProps::default() })
+}
+
+fn of_cluster(cluster: &serde_json::Value) -> Vec<String> {
+    of_queues(vec![queue_with("a", |value| value["cluster"] = cluster.clone())])
+}
+
+#[test]
+fn a_queue_twice() {
+    let found = of_queues(vec![queue_with("a", |_| {}), queue_with("a", |_| {})]);
+    assert_eq!(found, ["`Loader/queues/a`: queue `a` is there twice: give each table its own"]);
+}
+
+#[test]
+fn names_that_sqs_refuses() {
+    let found = of_queues(vec![queue_with("a b", |_| {}), queue_with(&"x".repeat(77), |_| {})]);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("`Loader/queues/a b`: `a b` is no queue name"), "{found:#?}");
+    assert!(found[1].contains("has 77 characters: at most 76, so that `-dlq` fits behind"), "{found:#?}");
+    template(vec![queue_with(&"x".repeat(76), |_| {})]);
+}
+
+#[test]
+fn the_name_of_a_dead_letter_queue() {
+    let found = of_queues(vec![queue_with("a", |_| {}), queue_with("a-dlq", |_| {})]);
+    assert_eq!(
+        found,
+        ["`Loader/queues/a-dlq`: `a-dlq` is the name of another queue's dead-letter queue: give it another"]
+    );
+}
+
+#[test]
+fn all_props_out_of_range_at_once() {
+    let props = LoaderProps {
+        queues: vec![queue_with("a", |_| {})],
+        memory_mb: 64,
+        log_retention_days: 31,
+        max_receive_count: 1,
+        maximum_concurrency: 1,
+        oldest_waiting_seconds: 59,
+        manifest_days: 0,
+        ..LoaderProps::default()
+    };
+    let found = problems(&props);
+    let paths: Vec<&str> = found.iter().map(|text| text.split('`').nth(1).unwrap()).collect();
+    let expected = [
+        "Loader/LoaderBucket",
+        "Loader/MicrobatchLoader/Logs",
+        "Loader/MicrobatchLoader",
+        "Loader/NextLoader/Logs",
+        "Loader/NextLoader",
+        "Loader/BulkLoader/Logs",
+        "Loader/BulkLoader",
+        "Loader/queues/a/Queue",
+        "Loader/queues/a/Mapping",
+        "Loader",
+    ];
+    assert_eq!(paths, expected, "{found:#?}");
+    let text = found.join("\n");
+    for value in ["`64` MB", "`31` days", "`1`", "`59` s", "`0` days"] {
+        assert!(text.contains(value), "{value} is not named in {text}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_only_half_named() {
+    for arn in [
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf",
+        "arn:aws:secretsmanager:eu-central-1:12:secret:loader-AbCdEf",
+    ] {
+        let found = of_cluster(&json!({"identifier": "c", "db_name": "d", "secret_arn": arn}));
+        assert_eq!(found.len(), 1, "{arn}");
+        assert!(found[0].contains("complete ARN"), "{found:?}");
+    }
+}
+
+#[test]
+fn names_that_would_widen_an_arn() {
+    for cluster in [
+        json!({"identifier": "*", "db_name": "d"}),
+        json!({"workgroup": "a*", "db_name": "d"}),
+        json!({"workgroup": "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/*", "db_name": "d"}),
+        json!({"workgroup": "arn:aws:redshift-serverless:eu-central-1:123456789012:namespace/x", "db_name": "d"}),
+    ] {
+        assert_eq!(of_cluster(&cluster).len(), 1, "{cluster}");
+    }
+}
+
+#[test]
+fn more_than_a_role_can_hold() {
+    let queue = |number: u32| queue_with(&format!("queue-{number}"), |_| {});
+    let found = of_queues((0..80).map(queue).collect());
+    assert!(found.iter().any(|text| text.contains("inline policies take")), "{found:#?}");
+}
+
+#[test]
+fn what_is_right_but_should_be_known_is_a_note() {
+    let queue = queue_with("a", |value| {
+        value["cluster"] = json!({"workgroup": "wg", "db_name": "d"});
+        value.as_object_mut().unwrap().remove("source");
+    });
+    let notes: Vec<String> = template(vec![queue]).notes().iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 2, "{notes:#?}");
+    assert!(notes[0].starts_with("`Loader/queues/a`: names no `source`"), "{notes:#?}");
+    assert!(notes[1].contains("write its ARN in `cluster.workgroup`"), "{notes:#?}");
+}

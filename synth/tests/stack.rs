@@ -1,0 +1,248 @@
+//! What the stack holds: names, keys, shapes and numbers that users and functions rely on.
+
+mod common;
+
+use common::{assertions, queue_with, template, ten_queues, two_queues};
+use loader_core::contract::{self, Function};
+use loader_core::limits;
+use serde_json::{Value as Json, json};
+use synth::l3::parameter_code_key;
+use synth::template::TEMPLATE_BODY_BYTES_MAX;
+use synth::{Architecture, LoaderProps, loader_template};
+
+#[test]
+fn every_parameter_has_a_default_and_a_description() {
+    let stack = assertions(two_queues());
+    let parameters = stack.json()["Parameters"].as_object().unwrap();
+    let mut names: Vec<&str> = parameters.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    let mut expected = vec!["statementNamePrefix", "assetsBucket", "queueNamePrefix", "alarmTopicArn"];
+    expected.extend(Function::ALL.map(parameter_code_key));
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for (name, parameter) in parameters {
+        assert!(parameter["Default"].is_string(), "{name} has no default: deploying by hand would ask for it");
+        assert!(parameter["Description"].as_str().is_some_and(|text| text.len() > 20), "{name} is not described");
+    }
+    assert_eq!(parameters["statementNamePrefix"]["Default"], "dev");
+    assert_eq!(parameters["microbatchLoaderKey"]["Default"], "microbatch-loader.zip");
+}
+
+#[test]
+fn the_functions_are_as_the_contract_says() {
+    let stack = assertions(two_queues());
+    for function in Function::ALL {
+        let name = format!("${{AWS::StackName}}-{}", function.name());
+        stack.has_properties(
+            function.name(),
+            &json!({
+                "FunctionName": {"Fn::Sub": name},
+                "Runtime": "provided.al2023",
+                "Handler": "bootstrap",
+                "Architectures": ["x86_64"],
+                "MemorySize": 512,
+                "Timeout": function.timeout_seconds(),
+                "Role": {"Fn::GetAtt": ["LoaderRole", "Arn"]},
+                "Code": {"S3Key": {"Ref": parameter_code_key(function)}},
+                "Environment": {"Variables": {
+                    "CONFIG_BUCKET": {"Ref": "LoaderBucket"},
+                    "CONFIG_PREFIX": "rs-loader-config/",
+                    "DDB_TRACKER": {"Ref": "Tracker"},
+                    "PENDING_BUCKET": {"Ref": "LoaderBucket"},
+                    "PENDING_PREFIX": "pending/",
+                    "MANIFEST_BUCKET": {"Ref": "LoaderBucket"},
+                    "MANIFEST_PREFIX": "manifests/",
+                    "STATEMENT_NAME_PREFIX": {"Ref": "statementNamePrefix"},
+                    "STACK_NAME": {"Ref": "AWS::StackName"}
+                }}
+            }),
+        );
+    }
+}
+
+#[test]
+fn the_zips_come_from_the_accounts_own_bucket_unless_another_is_named() {
+    let stack = assertions(Vec::new());
+    let bucket = &stack.properties("NextLoader")["Code"]["S3Bucket"];
+    let own = json!({"Fn::Sub": "rs-loader-assets-${AWS::AccountId}-${AWS::Region}"});
+    assert_eq!(*bucket, json!({"Fn::If": ["HasAssetsBucket", {"Ref": "assetsBucket"}, own]}));
+}
+
+#[test]
+fn the_tracker_has_the_keys_that_the_functions_use() {
+    assertions(Vec::new()).has_properties(
+        "Tracker",
+        &json!({
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [
+                {"AttributeName": "db_table", "KeyType": "HASH"},
+                {"AttributeName": "status_timestamp", "KeyType": "RANGE"}
+            ],
+            "GlobalSecondaryIndexes": [{
+                "IndexName": contract::WORK_INDEX,
+                "KeySchema": [
+                    {"AttributeName": contract::WORK_ATTRIBUTE, "KeyType": "HASH"},
+                    {"AttributeName": "status_timestamp", "KeyType": "RANGE"}
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"}
+            }],
+            "TimeToLiveSpecification": {"AttributeName": contract::TTL_ATTRIBUTE, "Enabled": true}
+        }),
+    );
+}
+
+#[test]
+fn the_statement_rule_is_the_missions() {
+    let stack = assertions(Vec::new());
+    let expected = json!({
+        "source": ["aws.redshift-data"],
+        "detail-type": ["Redshift Data Statement Status Change"],
+        "detail": {
+            "state": ["FINISHED", "FAILED", "ABORTED"],
+            "statementName": [{"prefix": {"Fn::Sub": "${statementNamePrefix}/"}}]
+        }
+    });
+    assert_eq!(stack.properties("StatementEnded")["EventPattern"], expected);
+}
+
+#[test]
+fn the_sweep_runs_every_minute_with_a_constant_input() {
+    let stack = assertions(Vec::new());
+    stack.has_properties("Sweep", &json!({"ScheduleExpression": "rate(1 minute)", "State": "ENABLED"}));
+    let target = &stack.properties("Sweep")["Targets"][0];
+    assert_eq!(target["Arn"], json!({"Fn::GetAtt": ["NextLoader", "Arn"]}));
+    let input: Json = serde_json::from_str(target["Input"].as_str().unwrap()).unwrap();
+    assert_eq!(input, json!({"sweep": true}));
+}
+
+#[test]
+fn a_queue_feeds_microbatch_loader() {
+    let stack = assertions(two_queues());
+    stack.has_properties(
+        "WeatherQueue",
+        &json!({
+            "QueueName": {"Fn::Sub": "${queueNamePrefix}weather"},
+            "VisibilityTimeout": limits::SQS_VISIBILITY_TIMEOUT_SECONDS_MIN,
+            "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["WeatherDlq", "Arn"]}, "maxReceiveCount": 5}
+        }),
+    );
+    stack.has_properties("WeatherDlq", &json!({"QueueName": {"Fn::Sub": "${queueNamePrefix}weather-dlq"}}));
+    stack.has_properties(
+        "WeatherMapping",
+        &json!({
+            "FunctionName": {"Ref": "MicrobatchLoader"},
+            "EventSourceArn": {"Fn::GetAtt": ["WeatherQueue", "Arn"]},
+            "BatchSize": limits::SQS_BATCH_SIZE,
+            "MaximumBatchingWindowInSeconds": limits::SQS_BATCHING_WINDOW_SECONDS,
+            "ScalingConfig": {"MaximumConcurrency": 2},
+            "FunctionResponseTypes": ["ReportBatchItemFailures"]
+        }),
+    );
+}
+
+#[test]
+fn logical_ids_are_a_promise() {
+    let stack = assertions(two_queues());
+    let mut ids: Vec<&str> = stack.resources().keys().map(String::as_str).collect();
+    ids.sort_unstable();
+    insta::assert_snapshot!(ids.join("\n"));
+}
+
+#[test]
+fn another_queue_changes_no_logical_id() {
+    let before = assertions(two_queues());
+    let mut queues = two_queues();
+    queues.insert(0, queue_with("a-b", |_| {}));
+    queues.push(queue_with("a_b", |_| {}));
+    let after = assertions(queues);
+    for (id, resource) in
+        before.resources().iter().filter(|(id, _)| !["LoaderRole", "DlqTlsOnly", "Dashboard"].contains(&id.as_str()))
+    {
+        assert_eq!(resource, after.resource(id), "{id}");
+    }
+}
+
+#[test]
+fn the_order_of_the_queues_does_not_matter() {
+    let mut queues = two_queues();
+    queues.reverse();
+    assert_eq!(template(queues).to_json(), template(two_queues()).to_json());
+}
+
+#[test]
+fn nothing_refers_to_what_is_not_there() {
+    for queues in [Vec::new(), two_queues(), ten_queues()] {
+        assert_eq!(assertions(queues).dangling_references(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn ten_queues_fit_one_request() {
+    let template = template(ten_queues());
+    assert!(template.size_bytes() < TEMPLATE_BODY_BYTES_MAX, "{} bytes", template.size_bytes());
+    assert!(template.to_json().lines().count() > 50, "a line per resource, so that a diff says something");
+}
+
+#[test]
+fn the_outputs_name_what_a_user_needs_next() {
+    let stack = assertions(two_queues());
+    let outputs: Vec<&str> = stack.json()["Outputs"].as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = [
+        "LoaderBucketName",
+        "TrackerTableName",
+        "LoaderRoleArn",
+        "MicrobatchLoaderName",
+        "MicrobatchLoaderArn",
+        "NextLoaderName",
+        "NextLoaderArn",
+        "BulkLoaderName",
+        "BulkLoaderArn",
+        "DeadLettersUrl",
+        "EarthquakesQueueUrl",
+        "WeatherQueueUrl",
+    ];
+    assert_eq!(outputs, expected);
+}
+
+#[test]
+fn the_dashboard_has_a_row_per_table() {
+    let stack = assertions(two_queues());
+    let body = stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: Json = serde_json::from_str(body).unwrap();
+    let rows: Vec<&Json> = body["widgets"].as_array().unwrap().iter().filter(|widget| widget["width"] == 24).collect();
+    let titles: Vec<&str> = rows.iter().filter_map(|row| row["properties"]["title"].as_str()).collect();
+    assert_eq!(titles, ["cluster:analytics:dev:public.earthquakes", "cluster:analytics:dev:shop.weather"]);
+    let first = &rows[0]["properties"]["metrics"][0];
+    assert_eq!(first[0], contract::METRIC_NAMESPACE);
+    assert_eq!(first[5], "cluster:analytics:dev:public.earthquakes");
+}
+
+#[test]
+fn alarms_watch_the_metrics_that_the_functions_emit() {
+    let stack = assertions(two_queues());
+    let watched = |id: &str| {
+        let alarm = stack.properties(id);
+        (alarm["MetricName"].clone(), alarm["Dimensions"][0]["Name"].clone(), alarm["TreatMissingData"].clone())
+    };
+    let ours = |metric: &str, missing: &str| (json!(metric), json!(contract::DIMENSION_STACK), json!(missing));
+    assert_eq!(watched("OldestWaiting"), ours(contract::METRIC_OLDEST_WAITING, "notBreaching"));
+    assert_eq!(watched("Quarantine"), ours(contract::METRIC_QUARANTINED, "notBreaching"));
+    assert_eq!(watched("SweepMissing"), ours(contract::METRIC_SWEEPS, "breaching"));
+    for (id, alarm) in stack.of_type("AWS::CloudWatch::Alarm") {
+        let actions = json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "alarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
+        assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
+    }
+}
+
+#[test]
+fn arm64_and_memory_reach_all_functions() {
+    let props = LoaderProps { architecture: Architecture::Arm64, memory_mb: 1769, ..LoaderProps::default() };
+    let template = loader_template(&props).unwrap();
+    for function in Function::ALL {
+        let found = &template.as_value()["Resources"][function.name()]["Properties"];
+        assert_eq!((&found["Architectures"], &found["MemorySize"]), (&json!(["arm64"]), &json!(1769)));
+    }
+    assert_eq!("arm64".parse(), Ok(Architecture::Arm64));
+    assert_eq!(Architecture::X86_64.to_string().parse(), Ok(Architecture::X86_64));
+    assert!("amd64".parse::<Architecture>().unwrap_err().contains("x86_64"));
+}
