@@ -1,2 +1,79 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: builds, deploys, watches and tests the loader. One file per command; shell scripts only start this program.
+
+mod archive;
+mod assets;
+mod aws;
+mod build;
+mod change_set;
+mod connect;
+mod deploy;
+mod elf;
+mod local;
+mod notification;
+mod output;
+mod queues;
+mod shell;
+mod stack;
+mod template;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo                                              the whole path on this machine, with real files
+  cargo xtask test                                              everything that must hold
+  cargo xtask deploy --statement-name-prefix dev --local        the loader on this machine, left running
+  cargo xtask deploy --statement-name-prefix dev --dry-run      what a deployment to AWS would change
+  cargo xtask deploy --statement-name-prefix dev                the loader in the account of your AWS credentials
+  cargo xtask queue add sales --table shop.sales --source s3://my-bucket/sales/ --cluster analytics --database dev
+
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 not confirmed.";
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Loads files from S3 into Redshift tables: build, deploy, demo, test", after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the three functions' zips into cfn-out/assets
+    Build(build::BuildArgs),
+    /// Write the CloudFormation template to cfn-out
+    Synth(template::SynthArgs),
+    /// Build, synthesize and deploy the loader
+    #[command(after_help = "Example: cargo xtask deploy --statement-name-prefix dev --local")]
+    Deploy(Box<deploy::DeployArgs>),
+    /// Start, stop and find the local stack
+    Local(local::LocalArgs),
+    /// Print the completions of a shell
+    #[command(after_help = "Example: cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::report(&error),
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Build(args) => build::run(&args),
+        Command::Synth(args) => template::run(&args),
+        Command::Deploy(args) => deploy::run(&args).await,
+        Command::Local(args) => local::run(&args).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

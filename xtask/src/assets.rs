@@ -1,0 +1,124 @@
+//! What a deployment uploads: the functions' zips under the hash of their content, and a template that is too long for a request.
+
+use anyhow::{Context, Result};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration,
+};
+
+use crate::archive::sha256;
+use crate::aws::{Aws, code, failed};
+use crate::build::Asset;
+use crate::output::{Out, size};
+
+const HASH_DIGITS: usize = 16;
+
+/// The bucket of the zips.
+#[derive(Clone, Debug)]
+pub struct AssetsBucket {
+    client: Client,
+    /// Its name.
+    pub name: String,
+}
+
+impl AssetsBucket {
+    /// The bucket of an account and Region unless a name is given; the template's default is the same.
+    pub fn new(aws: &Aws, account: &str, given: Option<&String>) -> Self {
+        let name = given.cloned().unwrap_or_else(|| format!("rs-loader-assets-{account}-{}", aws.region));
+        Self { client: aws.s3(), name }
+    }
+
+    /// Creates it where it is missing: private, encrypted by S3 as every bucket is.
+    pub async fn ensure(&self, aws: &Aws, out: Out) -> Result<()> {
+        match self.client.head_bucket().bucket(&self.name).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_missing(code(&error)) => {}
+            Err(error) => return Err(failed(format!("use the bucket `{}`", self.name))(error)),
+        }
+        create_bucket(aws, &self.name).await?;
+        let private = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .block_public_policy(true)
+            .ignore_public_acls(true)
+            .restrict_public_buckets(true)
+            .build();
+        let request = self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(private);
+        request.send().await.map_err(failed(format!("make the bucket `{}` private", self.name)))?;
+        out.line(format!("{} created the bucket {} for the functions' zips", out.good("ok"), self.name));
+        Ok(())
+    }
+
+    /// Uploads the zips that are not there yet.
+    pub async fn upload(&self, out: Out, assets: &[Asset]) -> Result<()> {
+        let step = out.step(format!("uploading to s3://{}", self.name));
+        let (mut n_new, mut bytes) = (0, 0);
+        for asset in assets {
+            let key = hashed_key(asset);
+            if self.has(&key).await? {
+                continue;
+            }
+            step.now(&key);
+            let zip = std::fs::read(&asset.path).with_context(|| format!("cannot read `{}`", asset.path.display()))?;
+            // The plain name is the template's default, for a deployment by hand.
+            self.put(&format!("{}.zip", asset.package), zip.clone()).await?;
+            self.put(&key, zip).await?;
+            n_new += 1;
+            bytes += asset.bytes;
+        }
+        step.done(match n_new {
+            0 => format!("s3://{} has these zips already", self.name),
+            n => format!("uploaded {n} zips, {} to s3://{}", size(bytes), self.name),
+        });
+        Ok(())
+    }
+
+    /// Uploads a template; answers the URL that CloudFormation reads.
+    pub async fn upload_template(&self, aws: &Aws, template: String) -> Result<String> {
+        let key = format!("template-{}.json", &sha256(template.as_bytes())[..HASH_DIGITS]);
+        self.put(&key, template.into_bytes()).await?;
+        Ok(match aws.endpoint() {
+            Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
+            None => {
+                let suffix = if aws.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+                format!("https://{}.s3.{}.{suffix}/{key}", self.name, aws.region)
+            }
+        })
+    }
+
+    async fn has(&self, key: &str) -> Result<bool> {
+        match self.client.head_object().bucket(&self.name).key(key).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_missing(code(&error)) => Ok(false),
+            Err(error) => Err(failed(format!("look for s3://{}/{key}", self.name))(error)),
+        }
+    }
+
+    async fn put(&self, key: &str, body: Vec<u8>) -> Result<()> {
+        let request = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(body));
+        request.send().await.map_err(failed(format!("upload s3://{}/{key}", self.name)))?;
+        Ok(())
+    }
+}
+
+/// Creates a bucket in the client's Region.
+pub async fn create_bucket(aws: &Aws, name: &str) -> Result<()> {
+    let mut request = aws.s3().create_bucket().bucket(name);
+    if aws.region != "us-east-1" {
+        let constraint = BucketLocationConstraint::from(aws.region.as_str());
+        request = request
+            .create_bucket_configuration(CreateBucketConfiguration::builder().location_constraint(constraint).build());
+    }
+    request.send().await.map_err(failed(format!("create the bucket `{name}`")))?;
+    Ok(())
+}
+
+/// Whether an error's code says that a bucket or object is not there.
+pub fn is_missing(code: &str) -> bool {
+    matches!(code, "NotFound" | "NoSuchBucket" | "NoSuchKey" | "404")
+}
+
+/// Key of a zip: its content's hash is in it, because CloudFormation sees a change of code by its key only.
+pub fn hashed_key(asset: &Asset) -> String {
+    format!("{}-{}.zip", asset.package, &asset.sha256[..HASH_DIGITS])
+}

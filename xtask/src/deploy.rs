@@ -1,0 +1,348 @@
+//! `cargo xtask deploy`: from a clone to a loading table, in an account or on this machine, by the same code.
+//!
+//! Checks first, then builds, uploads, shows what would change, asks, changes, connects. Every step can be repeated.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use aws_sdk_cloudformation::types::{Parameter, StackStatus};
+use clap::Args;
+use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
+use serde::Serialize;
+use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, STACK_NAME_CHARACTERS_MAX, parameter_code_key};
+
+use crate::assets::{AssetsBucket, hashed_key};
+use crate::aws::{Aws, AwsArgs};
+use crate::build::{self, Arch, Asset, Profile, Runs, Wanted};
+use crate::change_set::{Change, ChangeSet, TemplateSource};
+use crate::output::{Failure, Format, Out};
+use crate::queues::{self, QueueFile};
+use crate::stack::{self, Follower, Stack};
+use crate::{connect, local, template};
+
+/// Stack name unless another is given; then queue names have no prefix.
+pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
+/// Longest template inside a request (CloudFormation, quotas).
+const TEMPLATE_BODY_BYTES_MAX: usize = 51_200;
+
+/// `cargo xtask deploy`
+#[derive(Args, Clone, Debug)]
+pub struct DeployArgs {
+    /// First part of every statement name: the name of the Redshift database
+    #[arg(long, value_name = "DB")]
+    pub statement_name_prefix: String,
+    /// What is deployed, and where to
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Do not ask before replacements and changes of permissions
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Format,
+    /// With --local: start the stack so that it checks signatures and IAM policies, as AWS does
+    #[arg(long, requires = "local")]
+    pub auth: bool,
+}
+
+/// What is deployed, and where to; the same for `deploy` and `diff`.
+#[derive(Args, Clone, Debug)]
+pub struct TargetArgs {
+    /// Folder of the queue configurations [default: queues]
+    #[arg(long, value_name = "DIR")]
+    pub queues: Option<PathBuf>,
+    /// Name of the CloudFormation stack; several can stand side by side
+    #[arg(long, default_value = STACK_NAME_DEFAULT, value_name = "NAME")]
+    pub stack_name: String,
+    /// Before the name of each queue [default: none for the default stack name, else `<stack name>-`]
+    #[arg(long, value_name = "PREFIX")]
+    pub queue_name_prefix: Option<String>,
+    /// Bucket of the functions' zips [default: rs-loader-assets-<account>-<region>]
+    #[arg(long, value_name = "BUCKET")]
+    pub assets_bucket: Option<String>,
+    /// Processor that the functions run on [default: x86_64; with --local this machine's]
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
+    /// Cargo profile of the functions: `dev` builds faster and runs slower
+    #[arg(long, value_enum, default_value_t)]
+    pub build_profile: Profile,
+    /// Where to
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+impl TargetArgs {
+    /// Processor of the functions.
+    pub fn arch(&self) -> Arch {
+        self.arch.unwrap_or(if self.aws.local { Arch::of_this_machine() } else { Arch::X86_64 })
+    }
+
+    /// What is before the name of each queue.
+    pub fn queue_name_prefix(&self) -> String {
+        match &self.queue_name_prefix {
+            Some(prefix) => prefix.clone(),
+            None if self.stack_name == STACK_NAME_DEFAULT => String::new(),
+            None => format!("{}-", self.stack_name),
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        let runs = if self.aws.local { Runs::Here } else { Runs::InLambda };
+        Wanted { arch: self.arch(), profile: self.build_profile, runs }
+    }
+}
+
+/// What is ready to be deployed: everything that needs no AWS.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The queue configurations.
+    pub queues: Vec<QueueFile>,
+    template: String,
+    assets: Vec<Asset>,
+}
+
+/// What a deployment did.
+#[derive(Debug, Serialize)]
+pub struct Deployed {
+    /// Name of the stack.
+    pub stack_name: String,
+    /// Its ARN.
+    pub stack_id: String,
+    /// Whether the stack changed.
+    pub changed: bool,
+    /// What changed in it.
+    pub changes: Vec<Change>,
+    /// Its outputs.
+    pub outputs: std::collections::BTreeMap<String, String>,
+}
+
+/// Runs the command.
+pub async fn run(args: &DeployArgs) -> Result<()> {
+    let out = Out::new(args.output);
+    let prepared = prepare(out, &args.target)?;
+    let aws = if args.target.aws.local {
+        Aws::of_stack(local::up(out, args.auth).await?).await?
+    } else {
+        Aws::new(&args.target.aws).await?
+    };
+    if let Some(deployed) = apply(out, &aws, args, &prepared).await? {
+        show_outputs(out, &deployed);
+        show_next(out, &aws, args, &prepared);
+        out.result(&deployed)?;
+    }
+    Ok(())
+}
+
+/// Checks the configurations, synthesizes the template, builds the zips.
+pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
+    check_stack_name(&target.stack_name)?;
+    let queues = queues::read(&queues::folder(target.queues.as_ref()))?;
+    out.line(format!("{} {} queue configurations are valid", out.good("ok"), queues.len()));
+    let template = template::synthesize(&queues, target.arch())?;
+    let is_the_shipped_one = target.queues.is_none() && target.arch() == Arch::X86_64;
+    if is_the_shipped_one && std::fs::read_to_string(template::path()).unwrap_or_default() != template {
+        template::write(&template)?;
+        out.line(format!("{} wrote {}", out.good("ok"), crate::shell::shown(&template::path())));
+    }
+    let assets = build::build(out, target.wanted())?;
+    Ok(Prepared { queues, template, assets })
+}
+
+fn check_stack_name(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if starts && name.chars().all(allowed) && name.len() <= STACK_NAME_CHARACTERS_MAX {
+        return Ok(());
+    }
+    let message = format!("`{name}` is no stack name here");
+    let hint = format!("a letter, then letters, digits and `-`, {STACK_NAME_CHARACTERS_MAX} at most");
+    Err(Failure::usage(message, hint).into())
+}
+
+/// Deploys what is prepared. `None`: a dry run.
+pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) -> Result<Option<Deployed>> {
+    let name = &args.target.stack_name;
+    let account = aws.account().await?;
+    out.line(format!("{} stack {name} in account {account}, {}", out.good("ok"), aws.region));
+    let bucket = AssetsBucket::new(aws, &account, args.target.assets_bucket.as_ref());
+    if !args.dry_run {
+        connect::check_sources(aws, out, &prepared.queues).await?;
+        bucket.ensure(aws, out).await?;
+        bucket.upload(out, &prepared.assets).await?;
+    }
+    clear_the_way(out, aws, name).await?;
+    let set = change_set(out, aws, args, prepared, &bucket).await?;
+    if let Some(set) = &set {
+        set.show(out);
+        if args.dry_run {
+            set.discard(aws).await?;
+            out.line("   nothing was changed: this was a dry run");
+            return Ok(None);
+        }
+        confirm(out, aws, args, set).await?;
+        execute(out, aws, name, set).await?;
+    } else {
+        out.line(format!("{} the stack is up to date: nothing changed", out.good("ok")));
+        if args.dry_run {
+            return Ok(None);
+        }
+    }
+    let stack = Stack::get(aws, name).await?;
+    connect::connect(aws, out, &stack, &prepared.queues).await?;
+    Ok(Some(Deployed {
+        stack_name: name.clone(),
+        stack_id: stack.id,
+        changed: set.is_some(),
+        changes: set.map(|set| set.changes).unwrap_or_default(),
+        outputs: stack.outputs,
+    }))
+}
+
+/// A stack whose first creation failed can only be deleted; one that something else works on is not ours to touch.
+async fn clear_the_way(out: Out, aws: &Aws, name: &str) -> Result<()> {
+    let Some(found) = Stack::find(aws, name).await? else { return Ok(()) };
+    let status = found.status.as_str();
+    match &found.status {
+        StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => {
+            let step = out.step(format!("removing what is left of the first attempt ({status})"));
+            stack::delete(aws, &found, &step).await?;
+            step.done(format!("removed what was left of the first attempt ({status})"));
+            Ok(())
+        }
+        StackStatus::ReviewInProgress => Ok(()),
+        StackStatus::UpdateRollbackFailed => Err(Failure::new(
+            format!("the stack `{name}` is in {status}: an earlier change could not be taken back"),
+            format!("aws cloudformation continue-update-rollback --stack-name {name}"),
+        )
+        .into()),
+        _ if status.ends_with("_IN_PROGRESS") => Err(Failure::new(
+            format!("the stack `{name}` is in {status}: another operation is under way"),
+            "wait until it has ended, then the same command again",
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+async fn change_set(
+    out: Out,
+    aws: &Aws,
+    args: &DeployArgs,
+    prepared: &Prepared,
+    bucket: &AssetsBucket,
+) -> Result<Option<ChangeSet>> {
+    let step = out.step("comparing with what is deployed");
+    // Without its white space the template fits a request more often.
+    let compact: serde_json::Value = serde_json::from_str(&prepared.template).context("the template is JSON")?;
+    let compact = compact.to_string();
+    let template = if compact.len() <= TEMPLATE_BODY_BYTES_MAX {
+        TemplateSource::Body(compact)
+    } else {
+        bucket.ensure(aws, out).await?;
+        TemplateSource::Url(bucket.upload_template(aws, compact).await?)
+    };
+    let parameters = parameters(aws, args, prepared, bucket).await?;
+    let set = ChangeSet::create(aws, &args.target.stack_name, template, parameters).await?;
+    let n_changes = set.as_ref().map_or(0, |set| set.changes.len());
+    step.done(format!("compared with what is deployed: {n_changes} changes"));
+    Ok(set)
+}
+
+/// Ours, and every other parameter as it is in the stack.
+async fn parameters(aws: &Aws, args: &DeployArgs, prepared: &Prepared, bucket: &AssetsBucket) -> Result<Vec<Parameter>> {
+    let mut values = vec![
+        (PARAMETER_STATEMENT_NAME_PREFIX, args.statement_name_prefix.clone()),
+        (PARAMETER_ASSETS_BUCKET, bucket.name.clone()),
+        (PARAMETER_QUEUE_NAME_PREFIX, args.target.queue_name_prefix()),
+    ];
+    for function in Function::ALL {
+        let asset = prepared.assets.iter().find(|asset| asset.package == function.package());
+        values.push((parameter_code_key(function), hashed_key(asset.context("a function has no zip")?)));
+    }
+    let existing = Stack::find(aws, &args.target.stack_name).await?.map(|stack| stack.parameters).unwrap_or_default();
+    let kept = existing.into_keys().filter(|key| !values.iter().any(|(name, _)| name == key));
+    let declared: serde_json::Value = serde_json::from_str(&prepared.template)?;
+    let kept = kept.filter(|key| declared["Parameters"].get(key.as_str()).is_some());
+    let kept = kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect::<Vec<_>>();
+    let ours = values.iter().map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build());
+    Ok(ours.chain(kept).collect())
+}
+
+/// Asks a person before what cannot be taken back.
+async fn confirm(out: Out, aws: &Aws, args: &DeployArgs, set: &ChangeSet) -> Result<()> {
+    let Some(concern) = set.concern() else { return Ok(()) };
+    if args.yes || aws.local.is_some() {
+        return Ok(());
+    }
+    if ask(out, &format!("{concern}. Deploy?")) == Answer::Yes || (set.creates && !std::io::stdin().is_terminal()) {
+        return Ok(());
+    }
+    set.discard(aws).await?;
+    Err(Failure::refused(format!("not deployed: {concern}"), "look at the list above; add --yes to agree to it").into())
+}
+
+/// What a person said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes.
+    Yes,
+    /// No, or nobody was there to ask.
+    No,
+}
+
+/// Asks on a terminal; elsewhere the answer is no.
+pub fn ask(out: Out, question: &str) -> Answer {
+    if out.is_json() || !std::io::stdin().is_terminal() {
+        return Answer::No;
+    }
+    print!("{} [y/N] ", out.bold(question));
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    if read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes") { Answer::Yes } else { Answer::No }
+}
+
+async fn execute(out: Out, aws: &Aws, name: &str, set: &ChangeSet) -> Result<()> {
+    let step = out.step(if set.creates { "creating the stack" } else { "updating the stack" });
+    let follower = Follower::new(aws, &set.stack_id, set.changes.len()).await?;
+    set.execute(aws).await?;
+    let ended = follower.follow(aws, &step).await?;
+    if matches!(ended.status.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE") {
+        step.done(format!("stack {name}: {}", ended.status));
+        return Ok(());
+    }
+    let cause = ended.first_cause.unwrap_or_else(|| "CloudFormation gives no reason".to_owned());
+    let message = format!("the deployment failed and was taken back ({}); first cause: {cause}", ended.status);
+    Err(Failure::new(message, "correct the cause, then the same command again").into())
+}
+
+fn show_outputs(out: Out, deployed: &Deployed) {
+    out.title("Outputs");
+    let width = deployed.outputs.keys().map(String::len).max().unwrap_or_default();
+    for (key, value) in &deployed.outputs {
+        out.line(format!("   {key:<width$}  {value}"));
+    }
+}
+
+fn show_next(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
+    out.title("Next");
+    let (flag, environment) = match &aws.local {
+        Some(stack) => (" --local", format!("{} ", stack.environment())),
+        None => ("", String::new()),
+    };
+    if let Some(source) = prepared.queues.iter().find_map(|queue| queue.config.source.as_ref()) {
+        out.line(format!("   drop a file    {environment}aws s3 cp FILE s3://{}/{}", source.bucket, source.prefix));
+    } else {
+        out.line("   add a table    cargo xtask queue add NAME --table schema.table --source s3://bucket/folder/ --cluster ID --database DB");
+    }
+    let name = if args.target.stack_name == STACK_NAME_DEFAULT { String::new() } else { format!(" --stack-name {}", args.target.stack_name) };
+    out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
+    if let (Some(stack), Some(queue)) = (&aws.local, prepared.queues.first()) {
+        out.line(format!("   warehouse      {}", stack.psql(&queue.config.target.database)));
+        out.line("   stop           cargo xtask local down");
+    }
+}

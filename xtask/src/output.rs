@@ -1,0 +1,244 @@
+//! What a person sees: steps with durations, and errors with the next step on a line of its own.
+//!
+//! Progress goes to standard output, or to standard error when the result is wanted as JSON. Colours and moving lines only
+//! on a terminal, and never where `NO_COLOR` is set.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// How the result of a command is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document on standard output; progress goes to standard error.
+    Json,
+}
+
+/// Where a command writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Out {
+    json: bool,
+    color: bool,
+    live: bool,
+}
+
+impl Out {
+    /// Writes in this format.
+    pub fn new(format: Format) -> Self {
+        let json = format == Format::Json;
+        let terminal = if json { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { json, color, live: terminal && std::io::stderr().is_terminal() }
+    }
+
+    /// Whether the result is wanted as JSON.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// One line of progress.
+    pub fn line(self, text: impl AsRef<str>) {
+        // A reader that went away (`| head`) is no failure of the command.
+        let _ = if self.json {
+            writeln!(std::io::stderr(), "{}", text.as_ref())
+        } else {
+            writeln!(std::io::stdout(), "{}", text.as_ref())
+        };
+    }
+
+    /// An empty line and a title.
+    pub fn title(self, text: &str) {
+        self.line(format!("\n{}", self.bold(text)));
+    }
+
+    /// Something that deserves attention and stops nothing.
+    pub fn warn(self, text: &str) {
+        self.line(format!("{} {text}", self.paint("33", "warning:")));
+    }
+
+    /// The result, in JSON mode only.
+    pub fn result(self, value: &impl Serialize) -> anyhow::Result<()> {
+        if self.json {
+            let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(value)?);
+        }
+        Ok(())
+    }
+
+    /// Begins a step; end it with [`Step::done`].
+    pub fn step(self, text: impl Into<String>) -> Step {
+        let text = text.into();
+        let bar = self.live.then(|| {
+            let bar = ProgressBar::new_spinner().with_message(text.clone());
+            bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is constant"));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Step { out: self, text, bar, started: Instant::now() }
+    }
+
+    /// Bold on a terminal.
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// Dimmed on a terminal.
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    /// Green on a terminal.
+    pub fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    /// Red on a terminal.
+    pub fn bad(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    /// Yellow on a terminal.
+    pub fn attention(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// A step under way: a moving line on a terminal, one line when it ends.
+#[derive(Debug)]
+pub struct Step {
+    out: Out,
+    text: String,
+    bar: Option<ProgressBar>,
+    started: Instant,
+}
+
+impl Step {
+    /// What it does right now; seen on a terminal only.
+    pub fn now(&self, detail: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{} {}", self.text, self.out.dim(detail)));
+        }
+    }
+
+    /// A line above the moving one.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.out.line(text)),
+            None => self.out.line(text),
+        }
+    }
+
+    /// It ended well; `text` says what is true now.
+    pub fn done(self, text: impl AsRef<str>) {
+        let took = self.out.dim(&format!("({})", seconds(self.started.elapsed())));
+        self.clear();
+        self.out.line(format!("{} {} {took}", self.out.good("ok"), text.as_ref()));
+    }
+
+    /// It ended badly and the command goes on.
+    pub fn failed(self, text: impl AsRef<str>) {
+        let took = self.out.dim(&format!("({})", seconds(self.started.elapsed())));
+        self.clear();
+        self.out.line(format!("{} {} {took}", self.out.bad("FAILED"), text.as_ref()));
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A duration for people.
+pub fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{} min {} s", seconds as u64 / 60, seconds as u64 % 60) }
+}
+
+/// A size for people.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{:.1} KB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// How a command ends when it does not end well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Something went wrong.
+    Failed,
+    /// The command line asks for something that cannot be.
+    Usage,
+    /// The person said no, or nobody could be asked.
+    Refused,
+}
+
+/// An error that says what to do next.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong: one line, lower case, no full stop.
+    pub message: String,
+    /// What to do next, on a line of its own.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// Something went wrong, and this is what to do.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Failed }
+    }
+
+    /// The command line is wrong, and this is what to write.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, ..Self::new(message, hint) }
+    }
+
+    /// Not without a confirmation, and this is how to give it.
+    pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit: Exit::Refused, ..Self::new(message, hint) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Prints an error once, with the whole chain of causes, then its hint; the answer is the exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let out = Out { json: true, ..Out::new(Format::Json) };
+    out.line(format!("{} {error:#}", out.bad("error:")));
+    let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
+        out.line(format!("{} {hint}", out.bold("next:")));
+    }
+    match failure.map_or(Exit::Failed, |failure| failure.exit) {
+        Exit::Failed => ExitCode::from(1),
+        Exit::Usage => ExitCode::from(2),
+        Exit::Refused => ExitCode::from(3),
+    }
+}

@@ -1,0 +1,71 @@
+//! `cargo xtask synth`: the template from the queue configurations, written to `cfn-out/` or compared with what is there.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use synth::{Architecture, LoaderProps, QueueSource, loader_template};
+
+use crate::build::Arch;
+use crate::output::{Failure, Format, Out, size};
+use crate::queues::{self, QueueFile};
+use crate::shell;
+
+/// `cargo xtask synth`
+#[derive(Args, Debug)]
+pub struct SynthArgs {
+    /// Only compare with cfn-out/loader.template.json, and fail where it differs
+    #[arg(long)]
+    check: bool,
+    /// Folder of the queue configurations [default: queues]
+    #[arg(long, value_name = "DIR")]
+    queues: Option<PathBuf>,
+    /// Processor that the functions run on
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
+}
+
+/// Runs the command.
+pub fn run(args: &SynthArgs) -> Result<()> {
+    let out = Out::new(Format::Text);
+    let step = out.step("synthesizing");
+    let queues = queues::read(&queues::folder(args.queues.as_ref()))?;
+    let text = synthesize(&queues, args.arch)?;
+    let path = path();
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let what = format!("{}: {} queues, {}", shell::shown(&path), queues.len(), size(text.len() as u64));
+    if before == text {
+        step.done(format!("{what}, up to date"));
+    } else if args.check {
+        let message = format!("{} is not what the queue configurations and the synthesizer give", shell::shown(&path));
+        return Err(Failure::new(message, "cargo xtask synth, and commit the file").into());
+    } else {
+        write(&text)?;
+        step.done(what);
+    }
+    Ok(())
+}
+
+/// The committed template.
+pub fn path() -> PathBuf {
+    shell::root().join("cfn-out/loader.template.json")
+}
+
+/// Writes the template.
+pub fn write(text: &str) -> Result<()> {
+    let path = path();
+    std::fs::create_dir_all(path.parent().context("the path has a folder")?)?;
+    std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The template of these queues; all problems at once.
+pub fn synthesize(queues: &[QueueFile], arch: Arch) -> Result<String> {
+    let architecture = match arch {
+        Arch::X86_64 => Architecture::X86_64,
+        Arch::Arm64 => Architecture::Arm64,
+    };
+    let queues = queues.iter().map(|queue| QueueSource { name: queue.name.clone(), config: queue.config.clone() }).collect();
+    let template = loader_template(&LoaderProps { queues, architecture, ..LoaderProps::default() })
+        .context("the template has problems")?;
+    Ok(template.to_json())
+}
