@@ -150,7 +150,8 @@ pub async fn down(dir: &Path) -> Result<bool> {
     Ok(info.is_some())
 }
 
-fn is_locked(file: &Path) -> Result<bool> {
+/// Whether somebody holds the lock.
+pub(crate) fn is_locked(file: &Path) -> Result<bool> {
     let file = match File::open(file) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),

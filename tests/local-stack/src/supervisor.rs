@@ -8,7 +8,7 @@ use crate::guard::Guard;
 use crate::postgres::{self, Postgres};
 use crate::process::{self, Running};
 use crate::progress::Progress;
-use crate::stack::{STACK_FILE, StackInfo, Warehouse};
+use crate::stack::{self, STACK_FILE, StackInfo, Warehouse};
 use crate::{ministack, tools};
 use anyhow::{Context, Result, bail};
 use redshift_standin::Standin;
@@ -63,6 +63,11 @@ impl Up {
 /// `local-stack up`.
 pub fn up(mut up: Up) -> Result<ExitCode> {
     up.prepare_folder()?;
+    if stack::is_locked(&up.dir.join(STACK_LOCK_FILE))? {
+        // Before the logs of the one that is up are touched.
+        say(&Progress::Failed { error: already_up(&up.dir).to_string() });
+        return Ok(ExitCode::FAILURE);
+    }
     if up.foreground_stdin {
         return supervise(up);
     }
@@ -115,7 +120,6 @@ pub fn supervise(mut up: Up) -> Result<ExitCode> {
     start_logging(&up.log_dir())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(run(&up));
-    let _ = std::fs::remove_file(up.dir.join(STACK_FILE));
     runtime.shutdown_background();
     match outcome {
         Ok(()) => {
@@ -131,15 +135,15 @@ pub fn supervise(mut up: Up) -> Result<ExitCode> {
 
 async fn run(up: &Up) -> Result<()> {
     let lock = File::create(up.dir.join(STACK_LOCK_FILE)).context("cannot create the lock file")?;
-    if !crate::supervisor::lock_patiently(&lock).await {
-        bail!("a local stack is up in `{}` already: stop it with `local-stack down`", up.dir.display());
+    if !lock_patiently(&lock).await {
+        return Err(already_up(&up.dir));
     }
     process::adopt_orphans();
     let mut end = End::listen(up.foreground_stdin)?;
     let mut parts = Parts::new(Guard::start(&up.dir)?);
     let outcome = tokio::select! {
         outcome = parts.bring_up(up) => outcome,
-        () = end.wait() => bail_stopped(),
+        () = end.wait() => Err(anyhow::anyhow!("stopped while starting")),
     };
     let outcome = match outcome {
         Ok(info) => {
@@ -152,17 +156,18 @@ async fn run(up: &Up) -> Result<()> {
         }
         Err(error) => Err(error),
     };
+    let _ = std::fs::remove_file(up.dir.join(STACK_FILE));
     parts.take_down().await?;
     drop(lock);
     outcome
 }
 
-fn bail_stopped() -> Result<StackInfo> {
-    bail!("stopped while starting")
+fn already_up(dir: &Path) -> anyhow::Error {
+    anyhow::anyhow!("a local stack is up in `{}` already: stop it with `local-stack down`", dir.display())
 }
 
 /// A reader of the lock may hold it for a moment.
-pub async fn lock_patiently(lock: &File) -> bool {
+async fn lock_patiently(lock: &File) -> bool {
     for _ in 0..20 {
         if lock.try_lock().is_ok() {
             return true;
