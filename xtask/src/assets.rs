@@ -3,9 +3,7 @@
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration,
-};
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
 
 use crate::archive::sha256;
 use crate::aws::{Aws, code, failed};
@@ -43,7 +41,8 @@ impl AssetsBucket {
             .ignore_public_acls(true)
             .restrict_public_buckets(true)
             .build();
-        let request = self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(private);
+        let request =
+            self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(private);
         request.send().await.map_err(failed(format!("make the bucket `{}` private", self.name)))?;
         out.line(format!("{} created the bucket {} for the functions' zips", out.good("ok"), self.name));
         Ok(())
@@ -77,13 +76,11 @@ impl AssetsBucket {
     pub async fn upload_template(&self, aws: &Aws, template: String) -> Result<String> {
         let key = format!("template-{}.json", &sha256(template.as_bytes())[..HASH_DIGITS]);
         self.put(&key, template.into_bytes()).await?;
-        Ok(match aws.endpoint() {
-            Some(endpoint) => format!("{endpoint}/{}/{key}", self.name),
-            None => {
-                let suffix = if aws.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                format!("https://{}.s3.{}.{suffix}/{key}", self.name, aws.region)
-            }
-        })
+        if let Some(endpoint) = aws.endpoint() {
+            return Ok(format!("{endpoint}/{}/{key}", self.name));
+        }
+        let suffix = if aws.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        Ok(format!("https://{}.s3.{}.{suffix}/{key}", self.name, aws.region))
     }
 
     async fn has(&self, key: &str) -> Result<bool> {

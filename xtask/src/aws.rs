@@ -53,15 +53,16 @@ impl Aws {
         }
         let config = loader.load().await;
         let Some(region) = config.region().map(ToString::to_string) else {
-            return Err(Failure::usage("no AWS Region is configured", "add --region us-east-1, or set AWS_REGION").into());
+            return Err(
+                Failure::usage("no AWS Region is configured", "add --region us-east-1, or set AWS_REGION").into()
+            );
         };
         Ok(Self { config, region, local: None })
     }
 
     /// The local stack.
     pub async fn of_stack(stack: StackInfo) -> Result<Self> {
-        let credentials =
-            Credentials::new(&stack.access_key_id, &stack.secret_access_key, None, None, "local stack");
+        let credentials = Credentials::new(&stack.access_key_id, &stack.secret_access_key, None, None, "local stack");
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(stack.region.clone()))
             .endpoint_url(&stack.endpoint)
@@ -155,7 +156,9 @@ impl<E: ProvideErrorMetadata + std::error::Error> fmt::Display for Cause<'_, E> 
 }
 
 /// An error of a service with the thing we wanted from it.
-pub fn failed<E: ProvideErrorMetadata + std::error::Error>(wanted: impl fmt::Display) -> impl FnOnce(E) -> anyhow::Error {
+pub fn failed<E: ProvideErrorMetadata + std::error::Error>(
+    wanted: impl fmt::Display,
+) -> impl FnOnce(E) -> anyhow::Error {
     move |error| anyhow!("cannot {wanted}: {}", Cause(&error))
 }
 

@@ -223,9 +223,8 @@ fn zip_function(package: &'static str, executable: &Path, folder: &Path) -> Resu
     let stamp_path = folder.join(format!("{package}.zip.json"));
     let metadata = std::fs::metadata(executable)?;
     let modified_nanos = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_nanos();
-    let same_file = |stamp: &Stamp| {
-        stamp.executable_bytes == metadata.len() && stamp.executable_modified_nanos == modified_nanos
-    };
+    let same_file =
+        |stamp: &Stamp| stamp.executable_bytes == metadata.len() && stamp.executable_modified_nanos == modified_nanos;
     let zip_bytes = std::fs::metadata(&path).map_or(0, |zip| zip.len());
     let known = read_stamp(&stamp_path).filter(|stamp| stamp.zip_bytes == zip_bytes);
     let (stamp, written) = match known {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceChange, StackStatus,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceAttribute,
+    ResourceChange, StackStatus,
 };
 use serde::Serialize;
 
@@ -41,7 +42,7 @@ impl Change {
         let kind = change.resource_type().unwrap_or_default().to_owned();
         let targets = change.details().iter().filter_map(|detail| detail.target());
         let mut properties: Vec<String> = targets
-            .filter_map(|target| target.name().or_else(|| target.attribute().map(|attribute| attribute.as_str())))
+            .filter_map(|target| target.name().or_else(|| target.attribute().map(ResourceAttribute::as_str)))
             .map(str::to_owned)
             .collect();
         properties.sort();
@@ -73,7 +74,11 @@ impl Change {
             line.push_str(&out.dim(&format!("  {}", self.properties.join(", "))));
         }
         if self.is_replacement() {
-            line.push_str(&out.bad(if self.replacement.as_deref() == Some("True") { "  REPLACED" } else { "  may be REPLACED" }));
+            line.push_str(&out.bad(if self.replacement.as_deref() == Some("True") {
+                "  REPLACED"
+            } else {
+                "  may be REPLACED"
+            }));
         }
         if self.permissions {
             line.push_str(&out.attention("  permissions"));
@@ -106,7 +111,12 @@ pub enum TemplateSource {
 
 impl ChangeSet {
     /// Asks CloudFormation what would change. `None`: nothing.
-    pub async fn create(aws: &Aws, name: &str, template: TemplateSource, parameters: Vec<Parameter>) -> Result<Option<Self>> {
+    pub async fn create(
+        aws: &Aws,
+        name: &str,
+        template: TemplateSource,
+        parameters: Vec<Parameter>,
+    ) -> Result<Option<Self>> {
         let existing = Stack::find(aws, name).await?;
         let existing = existing.filter(|stack| stack.status != StackStatus::ReviewInProgress);
         let kind = if existing.is_some() { ChangeSetType::Update } else { ChangeSetType::Create };
@@ -214,7 +224,8 @@ mod tests {
 
     fn set(changes: &[(&str, &str, Option<&str>)]) -> ChangeSet {
         let change = |(action, kind, replacement): &(&str, &str, Option<&str>)| {
-            let change = ResourceChange::builder().action((*action).into()).resource_type(*kind).logical_resource_id("X");
+            let change =
+                ResourceChange::builder().action((*action).into()).resource_type(*kind).logical_resource_id("X");
             Change::new(&change.set_replacement(replacement.map(Replacement::from)).build())
         };
         let changes = changes.iter().map(change).collect();

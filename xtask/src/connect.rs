@@ -37,8 +37,10 @@ pub async fn check_sources(aws: &Aws, out: Out, queues: &[QueueFile]) -> Result<
                 out.line(format!("{} created the source bucket {}", out.good("ok"), source.bucket));
             }
             Err(error) if is_missing(code(&error)) => {
-                let message = format!("{}: `source`: there is no bucket `{}`", crate::shell::shown(&queue.path), source.bucket);
-                let hint = format!("create it (`aws s3 mb s3://{}`), or correct `source`, or remove the file", source.bucket);
+                let message =
+                    format!("{}: `source`: there is no bucket `{}`", crate::shell::shown(&queue.path), source.bucket);
+                let hint =
+                    format!("create it (`aws s3 mb s3://{}`), or correct `source`, or remove the file", source.bucket);
                 return Err(Failure::new(message, hint).into());
             }
             Err(error) => return Err(failed(format!("look at the source bucket `{}`", source.bucket))(error)),
@@ -51,7 +53,9 @@ fn check_region(aws: &Aws, queue: &QueueFile, source: &SourceFolder, region: Opt
     match region {
         Some(region) if region != aws.region && aws.local.is_none() => bail!(
             "{}: `source`: the bucket `{}` is in {region} and the deployment in {}: S3 notifies queues of its own Region only",
-            crate::shell::shown(&queue.path), source.bucket, aws.region
+            crate::shell::shown(&queue.path),
+            source.bucket,
+            aws.region
         ),
         _ => Ok(()),
     }
@@ -61,7 +65,8 @@ fn check_region(aws: &Aws, queue: &QueueFile, source: &SourceFolder, region: Opt
 pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -> Result<()> {
     let step = out.step("connecting the queues");
     let configs = Configs { client: aws.s3(), bucket: stack.output("LoaderBucketName")?.to_owned() };
-    let names: Vec<String> = queues.iter().map(|queue| format!("{}{}", stack.queue_name_prefix(), queue.name)).collect();
+    let names: Vec<String> =
+        queues.iter().map(|queue| format!("{}{}", stack.queue_name_prefix(), queue.name)).collect();
     let mut n_written = 0;
     for (queue, name) in queues.iter().zip(&names) {
         step.now(&format!("configuration of {name}"));
@@ -78,8 +83,11 @@ pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -
     let place = stack.place()?;
     for (queue, name) in queues.iter().zip(&names) {
         let Some(source) = &queue.config.source else { continue };
-        let listener =
-            Listener { id: format!("{owner}{}", queue.name), queue_arn: place.queue_arn(name), prefix: source.prefix.clone() };
+        let listener = Listener {
+            id: format!("{owner}{}", queue.name),
+            queue_arn: place.queue_arn(name),
+            prefix: source.prefix.clone(),
+        };
         buckets.entry(source.bucket.clone()).or_default().push(listener);
     }
     for (bucket, listeners) in &buckets {
@@ -109,7 +117,8 @@ pub async fn disconnect(aws: &Aws, out: Out, stack: &Stack) -> Result<()> {
         if done.contains(&source.bucket) {
             continue;
         }
-        let written = notification::set(&configs.client, &source.bucket, &notification::owner(&stack.name), &[], &step).await?;
+        let written =
+            notification::set(&configs.client, &source.bucket, &notification::owner(&stack.name), &[], &step).await?;
         n_buckets += usize::from(written);
         done.push(source.bucket);
     }
@@ -135,7 +144,8 @@ impl Configs {
             return Ok(false);
         }
         let body = ByteStream::from(text.as_bytes().to_vec());
-        let request = self.client.put_object().bucket(&self.bucket).key(&key).content_type("application/json").body(body);
+        let request =
+            self.client.put_object().bucket(&self.bucket).key(&key).content_type("application/json").body(body);
         let request = request.metadata(MARK, MARK_VALUE);
         request.send().await.map_err(failed(format!("write s3://{}/{key}", self.bucket)))?;
         Ok(true)

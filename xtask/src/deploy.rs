@@ -253,7 +253,12 @@ async fn change_set(
 }
 
 /// Ours, and every other parameter as it is in the stack.
-async fn parameters(aws: &Aws, args: &DeployArgs, prepared: &Prepared, bucket: &AssetsBucket) -> Result<Vec<Parameter>> {
+async fn parameters(
+    aws: &Aws,
+    args: &DeployArgs,
+    prepared: &Prepared,
+    bucket: &AssetsBucket,
+) -> Result<Vec<Parameter>> {
     let mut values = vec![
         (PARAMETER_STATEMENT_NAME_PREFIX, args.statement_name_prefix.clone()),
         (PARAMETER_ASSETS_BUCKET, bucket.name.clone()),
@@ -267,8 +272,10 @@ async fn parameters(aws: &Aws, args: &DeployArgs, prepared: &Prepared, bucket: &
     let kept = existing.into_keys().filter(|key| !values.iter().any(|(name, _)| name == key));
     let declared: serde_json::Value = serde_json::from_str(&prepared.template)?;
     let kept = kept.filter(|key| declared["Parameters"].get(key.as_str()).is_some());
-    let kept = kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect::<Vec<_>>();
-    let ours = values.iter().map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build());
+    let kept =
+        kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect::<Vec<_>>();
+    let ours =
+        values.iter().map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build());
     Ok(ours.chain(kept).collect())
 }
 
@@ -339,7 +346,11 @@ fn show_next(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
     } else {
         out.line("   add a table    cargo xtask queue add NAME --table schema.table --source s3://bucket/folder/ --cluster ID --database DB");
     }
-    let name = if args.target.stack_name == STACK_NAME_DEFAULT { String::new() } else { format!(" --stack-name {}", args.target.stack_name) };
+    let name = if args.target.stack_name == STACK_NAME_DEFAULT {
+        String::new()
+    } else {
+        format!(" --stack-name {}", args.target.stack_name)
+    };
     out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
     if let (Some(stack), Some(queue)) = (&aws.local, prepared.queues.first()) {
         out.line(format!("   warehouse      {}", stack.psql(&queue.config.target.database)));

@@ -127,7 +127,11 @@ pub fn default_dir() -> PathBuf {
 /// The stack that is up already.
 pub fn running() -> Result<StackInfo> {
     find(&default_dir())?.ok_or_else(|| {
-        Failure::new("no local stack is up", "start it with `cargo xtask local up`, or with `cargo xtask deploy … --local`").into()
+        Failure::new(
+            "no local stack is up",
+            "start it with `cargo xtask local up`, or with `cargo xtask deploy … --local`",
+        )
+        .into()
     })
 }
 
@@ -145,7 +149,9 @@ pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
     if let Some(stack) = find(&dir)? {
         if auth && !stack.auth {
             let message = "the local stack that is up does not check IAM";
-            return Err(Failure::new(message, "stop it with `cargo xtask local down`, then the same command again").into());
+            return Err(
+                Failure::new(message, "stop it with `cargo xtask local down`, then the same command again").into()
+            );
         }
         out.line(format!("{} local stack is up already at {}", out.good("ok"), stack.endpoint));
         return Ok(stack);
@@ -184,7 +190,9 @@ impl Foreground {
     /// Stops it and waits until nothing of it is left.
     pub async fn stop(mut self) -> Result<()> {
         drop(self.input.take());
-        tokio::time::timeout(Duration::from_secs(40), self.child.wait()).await.context("the local stack does not stop")??;
+        tokio::time::timeout(Duration::from_secs(40), self.child.wait())
+            .await
+            .context("the local stack does not stop")??;
         Ok(())
     }
 }
@@ -212,7 +220,9 @@ async fn follow(child: &mut Child, step: &Step) -> Result<StackInfo> {
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 return Ok(serde_json::from_value(event.take())?);
             }
-            Some("failed") => bail!("the local stack does not start: {}", event["error"].as_str().unwrap_or("no reason given")),
+            Some("failed") => {
+                bail!("the local stack does not start: {}", event["error"].as_str().unwrap_or("no reason given"))
+            }
             _ => tell(step, &event),
         }
     }

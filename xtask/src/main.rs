@@ -6,8 +6,10 @@ mod aws;
 mod build;
 mod change_set;
 mod connect;
+mod demo;
 mod deploy;
 mod elf;
+mod lint;
 mod local;
 mod notification;
 mod output;
@@ -15,6 +17,10 @@ mod queues;
 mod shell;
 mod stack;
 mod template;
+mod test;
+mod tidy;
+mod tracker;
+mod warehouse;
 
 use std::process::ExitCode;
 
@@ -40,6 +46,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Load real files on this machine and count the rows
+    #[command(after_help = "Example: cargo xtask demo --keep")]
+    Demo(demo::DemoArgs),
     /// Build the three functions' zips into cfn-out/assets
     Build(build::BuildArgs),
     /// Write the CloudFormation template to cfn-out
@@ -47,6 +56,8 @@ enum Command {
     /// Build, synthesize and deploy the loader
     #[command(after_help = "Example: cargo xtask deploy --statement-name-prefix dev --local")]
     Deploy(Box<deploy::DeployArgs>),
+    /// Check everything: format, lints, template, all tests
+    Test(test::TestArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
@@ -67,9 +78,11 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Demo(args) => demo::run(&args).await,
         Command::Build(args) => build::run(&args),
         Command::Synth(args) => template::run(&args),
         Command::Deploy(args) => deploy::run(&args).await,
+        Command::Test(args) => test::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut std::io::stdout());

@@ -40,11 +40,15 @@ pub async fn set(client: &Client, bucket: &str, owner: &str, listeners: &[Listen
     let current = read(client, bucket).await?;
     let merged = merge(&current, owner, listeners).map_err(|clash| {
         let message = format!("the bucket `{bucket}` has another notification for the same objects: {clash}");
-        Failure::new(message, "remove that notification, or load from a folder that it does not cover (`source` in the queue's file)")
+        Failure::new(
+            message,
+            "remove that notification, or load from a folder that it does not cover (`source` in the queue's file)",
+        )
     })?;
     let Some(merged) = merged else { return Ok(false) };
     for attempt in 1.. {
-        let request = client.put_bucket_notification_configuration().bucket(bucket).notification_configuration(merged.clone());
+        let request =
+            client.put_bucket_notification_configuration().bucket(bucket).notification_configuration(merged.clone());
         let Err(error) = request.send().await else { return Ok(true) };
         let cause = Cause(&error).to_string();
         if !cause.contains("Unable to validate") || attempt >= PROPAGATION_TRIES_MAX {
@@ -73,12 +77,17 @@ fn merge(
     owner: &str,
     listeners: &[Listener],
 ) -> Result<Option<NotificationConfiguration>, String> {
-    let (ours, others): (Vec<_>, Vec<_>) =
-        current.queue_configurations().iter().cloned().partition(|queue| queue.id().is_some_and(|id| id.starts_with(owner)));
+    let (ours, others): (Vec<_>, Vec<_>) = current
+        .queue_configurations()
+        .iter()
+        .cloned()
+        .partition(|queue| queue.id().is_some_and(|id| id.starts_with(owner)));
     let mut wanted = Vec::new();
     for listener in listeners {
         // Connected by hand already: the same queue for the same folder.
-        if others.iter().any(|other| other.queue_arn() == listener.queue_arn && prefix_and_suffix(other.filter()) == (&*listener.prefix, "")) {
+        if others.iter().any(|other| {
+            other.queue_arn() == listener.queue_arn && prefix_and_suffix(other.filter()) == (&*listener.prefix, "")
+        }) {
             continue;
         }
         if let Some(clash) = rivals(current, &others).find(|rival| rival.overlaps(&listener.prefix)) {
@@ -143,7 +152,10 @@ impl Rival<'_> {
     }
 }
 
-fn rivals<'a>(current: &'a NotificationConfiguration, others: &'a [QueueConfiguration]) -> impl Iterator<Item = Rival<'a>> {
+fn rivals<'a>(
+    current: &'a NotificationConfiguration,
+    others: &'a [QueueConfiguration],
+) -> impl Iterator<Item = Rival<'a>> {
     let name = |id: Option<&str>, arn: &str| format!("`{}` (to {arn})", id.unwrap_or("unnamed"));
     let queues = others.iter().map(move |queue| Rival {
         name: name(queue.id(), queue.queue_arn()),
@@ -219,12 +231,16 @@ mod tests {
     fn an_overlap_is_refused_and_named() {
         let clash = merge(&document(vec![foreign("audit", "sales/2026/")]), OWNER, &[listener("sales", "sales/")]);
         let clash = clash.unwrap_err();
-        assert!(clash.starts_with("`audit` (to arn:aws:sqs:us-east-1:123456789012:theirs) takes `sales/2026/`"), "{clash}");
+        assert!(
+            clash.starts_with("`audit` (to arn:aws:sqs:us-east-1:123456789012:theirs) takes `sales/2026/`"),
+            "{clash}"
+        );
     }
 
     #[test]
     fn a_notification_of_removed_objects_is_no_rival() {
-        let removed = QueueConfiguration::builder().id("x").queue_arn("arn").events(Event::S3ObjectRemoved).build().unwrap();
+        let removed =
+            QueueConfiguration::builder().id("x").queue_arn("arn").events(Event::S3ObjectRemoved).build().unwrap();
         assert!(merge(&document(vec![removed]), OWNER, &[listener("sales", "sales/")]).is_ok());
     }
 

@@ -59,11 +59,6 @@ impl Out {
         self.line(format!("\n{}", self.bold(text)));
     }
 
-    /// Something that deserves attention and stops nothing.
-    pub fn warn(self, text: &str) {
-        self.line(format!("{} {text}", self.paint("33", "warning:")));
-    }
-
     /// The result, in JSON mode only.
     pub fn result(self, value: &impl Serialize) -> anyhow::Result<()> {
         if self.json {
@@ -168,16 +163,19 @@ impl Drop for Step {
 
 /// A duration for people.
 pub fn seconds(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{} min {} s", seconds as u64 / 60, seconds as u64 % 60) }
+    match duration.as_secs() {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
 }
 
 /// A size for people.
 pub fn size(bytes: u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
     match bytes {
         0..1_024 => format!("{bytes} B"),
-        1_024..1_048_576 => format!("{:.1} KB", bytes as f64 / 1_024.0),
-        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+        1_024..1_048_576 => format!("{} KB", tenths(1_024)),
+        _ => format!("{} MB", tenths(1_048_576)),
     }
 }
 

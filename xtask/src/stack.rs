@@ -37,13 +37,18 @@ impl Stack {
             Err(error) => return Err(failed(format!("look at the stack `{name}`"))(error)),
         };
         let Some(stack) = described.stacks().first() else { return Ok(None) };
-        let pair = |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
+        let pair =
+            |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
         Ok(Some(Self {
             name: name.to_owned(),
             id: stack.stack_id().context("the stack has no id")?.to_owned(),
             status: stack.stack_status().context("the stack has no status")?.clone(),
             outputs: stack.outputs().iter().filter_map(|o| pair(o.output_key(), o.output_value())).collect(),
-            parameters: stack.parameters().iter().filter_map(|p| pair(p.parameter_key(), p.parameter_value())).collect(),
+            parameters: stack
+                .parameters()
+                .iter()
+                .filter_map(|p| pair(p.parameter_key(), p.parameter_value()))
+                .collect(),
         }))
     }
 
@@ -102,9 +107,9 @@ impl<'a> Follower<'a> {
 
     /// Waits for the end of the operation.
     pub async fn follow(mut self, aws: &Aws, step: &Step) -> Result<Ended> {
-        let pause = Duration::from_millis(if aws.local.is_some() { 150 } else { 1500 });
-        for _ in 0..POLL_SECONDS_MAX * 1000 / pause.as_millis() as u64 {
-            tokio::time::sleep(pause).await;
+        let pause_millis = if aws.local.is_some() { 150 } else { 1_500 };
+        for _ in 0..POLL_SECONDS_MAX * 1_000 / pause_millis {
+            tokio::time::sleep(Duration::from_millis(pause_millis)).await;
             let status = status(&self.client, self.stack_id).await?;
             for event in self.new_events().await? {
                 self.show(&event, step);

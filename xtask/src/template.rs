@@ -64,7 +64,8 @@ pub fn synthesize(queues: &[QueueFile], arch: Arch) -> Result<String> {
         Arch::X86_64 => Architecture::X86_64,
         Arch::Arm64 => Architecture::Arm64,
     };
-    let queues = queues.iter().map(|queue| QueueSource { name: queue.name.clone(), config: queue.config.clone() }).collect();
+    let queues =
+        queues.iter().map(|queue| QueueSource { name: queue.name.clone(), config: queue.config.clone() }).collect();
     let template = loader_template(&LoaderProps { queues, architecture, ..LoaderProps::default() })
         .context("the template has problems")?;
     Ok(template.to_json())

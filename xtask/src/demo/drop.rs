@@ -1,0 +1,73 @@
+//! Dropping files into the source buckets: most of them at first, two per table while a load runs, one of them twice.
+
+use anyhow::{Context, Result};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use loader_core::config::SourceFolder;
+
+use super::data::{Data, DataFile};
+use crate::aws::{Aws, failed};
+use crate::deploy::Prepared;
+use crate::output::Out;
+
+/// Files of each table that arrive while a load runs.
+pub const LATE_FILES: usize = 2;
+
+/// Drops files.
+pub struct Dropper<'a> {
+    client: Client,
+    prepared: &'a Prepared,
+    data: &'a Data,
+}
+
+impl<'a> Dropper<'a> {
+    /// Of the demo's files.
+    pub fn new(aws: &Aws, prepared: &'a Prepared, data: &'a Data) -> Self {
+        Self { client: aws.s3(), prepared, data }
+    }
+
+    /// All but the late ones.
+    pub async fn first_wave(&self, out: Out) -> Result<()> {
+        for table in self.data.tables.keys() {
+            let n_early = self.data.of(table).len().saturating_sub(LATE_FILES);
+            let mut rows = 0;
+            for file in self.data.of(table).take(n_early) {
+                self.drop(file).await?;
+                rows += file.rows;
+            }
+            out.line(format!("{} dropped {n_early} files ({rows} rows) for {table}", out.good("->")));
+        }
+        Ok(())
+    }
+
+    /// The late ones, and the last of them once more: the same bytes under the same key.
+    pub async fn second_wave(&self, out: Out) -> Result<()> {
+        for table in self.data.tables.keys() {
+            let late: Vec<_> = self.data.of(table).rev().take(LATE_FILES).collect();
+            for file in late.iter().rev() {
+                self.drop(file).await?;
+            }
+            let names: Vec<_> = late.iter().rev().map(|file| file.name()).collect();
+            out.line(format!("{} dropped {} for {table} while a load runs", out.good("->"), names.join(" and ")));
+            if let Some(twice) = late.first() {
+                self.drop(twice).await?;
+                out.line(format!("{} dropped {} again: it must not be loaded twice", out.good("->"), twice.name()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn drop(&self, file: &DataFile) -> Result<()> {
+        let SourceFolder { bucket, prefix } = self.source(&file.table)?;
+        let request = self.client.put_object().bucket(bucket).key(format!("{prefix}{}", file.name()));
+        let request = request.body(ByteStream::from(file.bytes()?));
+        request.send().await.map_err(failed(format!("drop `{}`", file.file)))?;
+        Ok(())
+    }
+
+    fn source(&self, table: &str) -> Result<&SourceFolder> {
+        let queue = self.prepared.queues.iter().find(|queue| queue.name == table);
+        let source = queue.and_then(|queue| queue.config.source.as_ref());
+        source.with_context(|| format!("queues/{table}.json has no `source`: restore it"))
+    }
+}

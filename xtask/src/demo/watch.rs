@@ -1,0 +1,157 @@
+//! Watching the tracker: a line when a load starts, a line when it is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use loader_core::tracker::item::{History, Item, RunningLoad};
+use serde_json::json;
+
+use crate::deploy::Prepared;
+use crate::local::{self, StackInfo};
+use crate::output::{Failure, Out, seconds, size};
+use crate::tracker::{Order, Tracker};
+
+const POLL: Duration = Duration::from_millis(100);
+const RUNNING_SECONDS_MAX: u64 = 60;
+const IDLE_SECONDS_MAX: u64 = 180;
+/// How much the end of the first loads is delayed, so that files surely arrive before it.
+const DELAY_MILLIS: u64 = 1_500;
+const ITEMS_MAX: usize = 1_000;
+
+/// What was seen of the demo's tables.
+pub struct Watch {
+    out: Out,
+    tracker: Tracker,
+    /// `db_table` by queue.
+    tables: BTreeMap<String, String>,
+    running: BTreeSet<String>,
+    /// Finished loads by table, in order.
+    pub loads: BTreeMap<String, Vec<History>>,
+    /// Objects in quarantine.
+    pub n_quarantined: usize,
+}
+
+impl Watch {
+    /// Of the prepared queues.
+    pub fn new(out: Out, tracker: Tracker, prepared: &Prepared) -> Self {
+        let tables = prepared.queues.iter().map(|queue| (queue.name.clone(), queue.config.db_table().0)).collect();
+        Self { out, tracker, tables, running: BTreeSet::new(), loads: BTreeMap::new(), n_quarantined: 0 }
+    }
+
+    /// Waits until every table runs a load, and keeps those loads from ending for a moment.
+    pub async fn until_running(&mut self, stack: &StackInfo) -> Result<()> {
+        let delay = json!({"service": "redshift-data", "operation": "DescribeStatement", "times": 6, "kind": {"delay_millis": DELAY_MILLIS}});
+        local::add_toxic(stack, &delay).await?;
+        let started = Instant::now();
+        while self.running.len() < self.tables.len() {
+            self.look().await?;
+            if started.elapsed() > Duration::from_secs(RUNNING_SECONDS_MAX) {
+                return Err(self.stuck(stack, &format!("no load runs after {RUNNING_SECONDS_MAX} s")));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until all objects are loaded or in quarantine and nothing runs or waits.
+    pub async fn until_idle(&mut self, n_objects: u64) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let n_busy = self.look().await?;
+            let n_loaded: u64 = self.loads.values().flatten().map(|load| load.n_objects).sum();
+            if n_busy == 0 && n_loaded + self.n_quarantined as u64 >= n_objects {
+                return Ok(());
+            }
+            if started.elapsed() > Duration::from_secs(IDLE_SECONDS_MAX) {
+                bail!(
+                    "{n_loaded} of {n_objects} files are loaded and {n_busy} loads under way after {IDLE_SECONDS_MAX} s"
+                );
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn stuck(&self, stack: &StackInfo, what: &str) -> anyhow::Error {
+        let hint = format!("read the functions' logs in {}", crate::shell::shown(&stack.log_dir));
+        let waiting: Vec<&String> = self.tables.keys().filter(|table| !self.running.contains(*table)).collect();
+        Failure::new(format!("{what} ({waiting:?})"), hint).into()
+    }
+
+    /// Reads every table once and tells what is new; the answer: running and waiting loads.
+    async fn look(&mut self) -> Result<usize> {
+        let mut n_busy = 0;
+        for (table, db_table) in self.tables.clone() {
+            for item in self.tracker.items(&db_table, "RUNNING", Order::OldestFirst, 1).await? {
+                n_busy += 1;
+                if let Item::Running(running) = item {
+                    self.tell_running(&table, &running);
+                }
+            }
+            n_busy += self.tracker.items(&db_table, "PENDING#", Order::OldestFirst, ITEMS_MAX).await?.len();
+            for item in self.tracker.items(&db_table, "LOADED#", Order::OldestFirst, ITEMS_MAX).await? {
+                if let Item::Loaded(load) = item {
+                    self.tell_loaded(&table, load);
+                }
+            }
+            self.look_at_quarantine(&table, &db_table).await?;
+        }
+        Ok(n_busy)
+    }
+
+    fn tell_running(&mut self, table: &str, running: &RunningLoad) {
+        let first = self.running.insert(table.to_owned());
+        if first {
+            self.out.line(format!("   {table:<12} load {} runs", short(&running.load_id.0)));
+        }
+    }
+
+    fn tell_loaded(&mut self, table: &str, load: History) {
+        // A load may be over before anybody saw it run.
+        self.running.insert(table.to_owned());
+        let loads = self.loads.entry(table.to_owned()).or_default();
+        if loads.iter().any(|known| known.key == load.key) {
+            return;
+        }
+        let rows = load.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+        self.out.line(format!(
+            "{} {table:<12} load {}: {} files, {}{rows}; waited {}, took {}; statement {}",
+            self.out.good("ok"),
+            short(&load.load_id.0),
+            load.n_objects,
+            size(load.size_bytes),
+            millis(load.queue_wait_millis),
+            millis(load.load_millis),
+            load.statement_id,
+        ));
+        loads.push(load);
+    }
+
+    async fn look_at_quarantine(&mut self, table: &str, db_table: &str) -> Result<()> {
+        let mut n_objects = 0;
+        for item in self.tracker.items(db_table, "FAILED#", Order::OldestFirst, ITEMS_MAX).await? {
+            let Item::Failed(failed) = item else { continue };
+            n_objects += failed.objects.len();
+            if self.n_quarantined < n_objects {
+                let keys: Vec<_> = failed.objects.iter().map(|waiting| waiting.object.key.as_str()).collect();
+                self.out.line(format!(
+                    "{} {table}: {} in quarantine: {}",
+                    self.out.bad("!!"),
+                    keys.join(", "),
+                    failed.error
+                ));
+            }
+        }
+        self.n_quarantined = self.n_quarantined.max(n_objects);
+        Ok(())
+    }
+}
+
+/// The first digits of a load id: enough to tell the loads of a demo apart.
+fn short(load_id: &str) -> &str {
+    load_id.get(..8).unwrap_or(load_id)
+}
+
+fn millis(millis: i64) -> String {
+    seconds(Duration::from_millis(millis.unsigned_abs()))
+}
