@@ -247,9 +247,9 @@ pub(crate) async fn statements(State(app): State<Arc<App>>) -> Json<Value> {
     let statements = app.store.all(app.clock.now());
     let shown = statements.iter().map(|statement| {
         let submission = &statement.submission;
-        let parts = statement.parts.iter().zip(&submission.sqls).map(|(part, sql)| {
-            json!({"sql": sql, "status": part.status.name(), "error": part.error, "rows": part.rows})
-        });
+        let parts = statement.parts.iter().zip(&submission.sqls).map(
+            |(part, sql)| json!({"sql": sql, "status": part.status.name(), "error": part.error, "rows": part.rows}),
+        );
         json!({
             "id": statement.id,
             "name": submission.name,

@@ -50,7 +50,9 @@ impl Aws {
     pub async fn connect(settings: &Settings) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let credentials = match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
-            (Some(id), Some(secret)) => Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment"),
+            (Some(id), Some(secret)) => {
+                Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment")
+            }
             _ => Credentials::new("test", "test", None, None, "stand-in"),
         };
         let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -70,7 +72,7 @@ impl Aws {
     }
 
     pub async fn get(&self, bucket: &str, key: &str) -> Result<Bytes, S3Failure> {
-        let answer = self.s3.get_object().bucket(bucket).key(key).send().await.map_err(failure)?;
+        let answer = self.s3.get_object().bucket(bucket).key(key).send().await.map_err(|error| failure(&error))?;
         let body = answer.body.collect().await.map_err(|error| S3Failure {
             status: 500,
             code: "InternalError".to_owned(),
@@ -85,19 +87,20 @@ impl Aws {
         let mut pages = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(failure)?;
+            let page = page.map_err(|error| failure(&error))?;
             keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
         }
         Ok(keys)
     }
 }
 
-fn failure<E: ProvideErrorMetadata>(error: SdkError<E>) -> S3Failure {
+fn failure<E: ProvideErrorMetadata>(error: &SdkError<E>) -> S3Failure {
     let status = error.raw_response().map_or(503, |response| response.status().as_u16());
     let request = error.raw_response().and_then(|response| response.headers().get("x-amz-request-id"));
     let request = request.unwrap_or("0000000000000000").to_owned();
     let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-    let code = meta.and_then(|meta| meta.code()).unwrap_or(if status == 404 { "NoSuchKey" } else { "ServiceUnavailable" });
+    let code =
+        meta.and_then(|meta| meta.code()).unwrap_or(if status == 404 { "NoSuchKey" } else { "ServiceUnavailable" });
     let message = meta.and_then(|meta| meta.message()).unwrap_or(match code {
         "NoSuchKey" => "The specified key does not exist.",
         "NoSuchBucket" => "The specified bucket does not exist",

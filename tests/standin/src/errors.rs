@@ -53,9 +53,7 @@ impl SqlError {
     }
 
     pub fn load_failed(table: &str) -> Self {
-        Self::new(format!(
-            "Load into table '{table}' failed.  Check 'sys_load_error_detail' system table for details."
-        ))
+        Self::new(format!("Load into table '{table}' failed.  Check 'sys_load_error_detail' system table for details."))
     }
 
     /// `transactions` are the two that form the cycle, the refused one first.
@@ -104,10 +102,11 @@ fn from_state(code: &SqlState, message: &str, column: Option<&str>, tables: &[St
     if *code == SqlState::DUPLICATE_TABLE {
         return SqlError::new(capitalized(message));
     }
-    SqlError::new(message.replace("permission denied for table", "permission denied for relation").replace(
-        "invalid input syntax for type ",
-        "invalid input syntax for ",
-    ))
+    SqlError::new(
+        message
+            .replace("permission denied for table", "permission denied for relation")
+            .replace("invalid input syntax for type ", "invalid input syntax for "),
+    )
 }
 
 fn capitalized(message: &str) -> String {
@@ -119,7 +118,10 @@ fn capitalized(message: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceError {
     Validation(String),
-    ResourceNotFound { message: String, resource: String },
+    ResourceNotFound {
+        message: String,
+        resource: String,
+    },
     ActiveStatementsExceeded(String),
     /// The warehouse could not be reached while a request needed it.
     DatabaseConnection(String),
@@ -173,8 +175,7 @@ mod tests {
 
     #[test]
     fn unknown_column_names_the_relations_as_redshift_does() {
-        let error =
-            from_state(&SqlState::UNDEFINED_COLUMN, "column \"c\" does not exist", None, &["t".to_owned()], 7);
+        let error = from_state(&SqlState::UNDEFINED_COLUMN, "column \"c\" does not exist", None, &["t".to_owned()], 7);
         assert_eq!(error.text, "ERROR: column \"c\" does not exist in t");
     }
 
@@ -200,8 +201,7 @@ mod tests {
 
     #[test]
     fn permission_speaks_of_relations() {
-        let error =
-            from_state(&SqlState::INSUFFICIENT_PRIVILEGE, "permission denied for table x", None, &[], 7);
+        let error = from_state(&SqlState::INSUFFICIENT_PRIVILEGE, "permission denied for table x", None, &[], 7);
         assert_eq!(error.text, "ERROR: permission denied for relation x");
     }
 }

@@ -181,7 +181,10 @@ mod tests {
     #[test]
     fn a_backslash_in_a_literal_is_an_escape() {
         check(r"SELECT 'a\\b', 'it''s'", r"SELECT E'a\\b' , 'it''s'");
-        assert_eq!(lex(r"SELECT 'a\\b\'c''d\t\001\N'").expect("tokens")[1].literal().as_deref(), Some("a\\b'c'd\t\u{1}\\N"));
+        assert_eq!(
+            lex(r"SELECT 'a\\b\'c''d\t\001\N'").expect("tokens")[1].literal().as_deref(),
+            Some("a\\b'c'd\t\u{1}\\N")
+        );
     }
 
     #[test]

@@ -266,8 +266,7 @@ fn find(app: &App, id: &str) -> Result<(Statement, Option<usize>), ServiceError>
                     ^[a-z0-9]{8}(-[a-z0-9]{4}){3}-[a-z0-9]{12}(:\\d{0,2})?$";
         return Err(constraint("id", rule));
     }
-    let statement =
-        app.store.get(parent, app.clock.now()).ok_or_else(|| ServiceError::unknown_statement(id))?;
+    let statement = app.store.get(parent, app.clock.now()).ok_or_else(|| ServiceError::unknown_statement(id))?;
     match part.filter(|part| !part.is_empty()) {
         None => Ok((statement, None)),
         Some(part) => {
@@ -376,7 +375,8 @@ fn get_statement_result(app: &App, request: &GetResult) -> Result<Value, Service
         });
     };
     let start = offset(request.next_token.as_deref())?;
-    let page: Vec<Value> = result.rows.iter().skip(start).take(RESULT_PAGE_ROWS).map(|row| fields(&result, row)).collect();
+    let page: Vec<Value> =
+        result.rows.iter().skip(start).take(RESULT_PAGE_ROWS).map(|row| fields(&result, row)).collect();
     let end = start + page.len();
     let mut answer = json!({
         "Records": page,
@@ -432,7 +432,10 @@ impl ListStatements {
         let status = self.status.as_deref().unwrap_or("FINISHED");
         let warehouse = self.cluster_identifier.as_ref().or(self.workgroup_name.as_ref());
         (status == "ALL" || status == statement.status.name())
-            && self.statement_name.as_ref().is_none_or(|prefix| submission.name.as_deref().unwrap_or_default().starts_with(prefix))
+            && self
+                .statement_name
+                .as_ref()
+                .is_none_or(|prefix| submission.name.as_deref().unwrap_or_default().starts_with(prefix))
             && warehouse.is_none_or(|warehouse| warehouse.ends_with(submission.connection.warehouse()))
             && self.database.as_ref().is_none_or(|database| *database == submission.connection.database)
     }
@@ -454,10 +457,12 @@ fn list_statements(app: &App, request: &ListStatements) -> Result<Value, Service
     // The token is the last statement of the page before: what is submitted meanwhile moves nothing.
     let start = match request.next_token.as_deref().filter(|token| !token.is_empty()) {
         None => 0,
-        Some(token) => 1 + all
-            .iter()
-            .position(|statement| statement.id == token)
-            .ok_or_else(|| ServiceError::validation("NextToken is not valid."))?,
+        Some(token) => {
+            1 + all
+                .iter()
+                .position(|statement| statement.id == token)
+                .ok_or_else(|| ServiceError::validation("NextToken is not valid."))?
+        }
     };
     let mut selected = all[start..].iter().filter(|statement| request.selects(statement));
     let page: Vec<&Statement> = selected.by_ref().take(size).collect();

@@ -30,15 +30,27 @@ impl TableName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Gives a result set.
-    Query { sql: String },
+    Query {
+        sql: String,
+    },
     /// Changes the rows of one table.
-    Write { sql: String, table: TableName },
+    Write {
+        sql: String,
+        table: TableName,
+    },
     /// Anything else that runs in a transaction.
-    Execute { sql: String },
+    Execute {
+        sql: String,
+    },
     /// Commits what came before it, then empties the table.
-    Truncate { sql: String, table: TableName },
+    Truncate {
+        sql: String,
+        table: TableName,
+    },
     /// Runs outside a transaction only.
-    Alone { sql: String },
+    Alone {
+        sql: String,
+    },
     Copy(Box<CopyCommand>),
     /// Accepted and without effect here, such as a setting that only Redshift has.
     Nothing,
@@ -74,26 +86,36 @@ pub fn plan(sql: &str, parameters: &[Parameter]) -> Result<Plan, SqlError> {
     let tables = named_tables(&lexemes);
     let work = match verb.as_str() {
         "COPY" => Work::Copy(Box::new(crate::copy::command::parse(&lexemes)?)),
-        "CREATE" => create(lexemes)?,
+        "CREATE" => create(&lexemes)?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => write(&verb, lexemes)?,
         "TRUNCATE" => truncate(lexemes)?,
         "VACUUM" => Work::Alone { sql: "SELECT 1".to_owned() },
         "SET" | "RESET" if lexemes.get(1).is_some_and(|name| name.is_any(REDSHIFT_SETTINGS)) => Work::Nothing,
         "ANALYZE" => Work::Execute { sql: "SELECT 1".to_owned() },
-        "SELECT" | "WITH" | "SHOW" | "EXPLAIN" | "VALUES" => Work::Query { sql: rewritten(lexemes)? },
+        "SELECT" | "WITH" | "SHOW" | "EXPLAIN" | "VALUES" => Work::Query { sql: rewritten(&lexemes)? },
         _ if lexemes.first().is_some_and(|first| first.token == Token::LParen) => {
-            Work::Query { sql: rewritten(lexemes)? }
+            Work::Query { sql: rewritten(&lexemes)? }
         }
-        _ => Work::Execute { sql: rewritten(lexemes)? },
+        _ => Work::Execute { sql: rewritten(&lexemes)? },
     };
     Ok(Plan { work, tables })
 }
 
 /// Settings of Redshift that PostgreSQL does not have; none of them changes a result here.
 const REDSHIFT_SETTINGS: &[&str] = &[
-    "query_group", "wlm_query_slot_count", "enable_result_cache_for_session", "describe_field_name_in_uppercase",
-    "enable_case_sensitive_identifier", "enable_vacuum_boost", "mv_enable_aqmv_for_session", "error_on_nondeterministic_update",
-    "json_serialization_enable", "use_fips_ssl", "analyze_threshold_percent", "auto_analyze", "extra_float_digits",
+    "query_group",
+    "wlm_query_slot_count",
+    "enable_result_cache_for_session",
+    "describe_field_name_in_uppercase",
+    "enable_case_sensitive_identifier",
+    "enable_vacuum_boost",
+    "mv_enable_aqmv_for_session",
+    "error_on_nondeterministic_update",
+    "json_serialization_enable",
+    "use_fips_ssl",
+    "analyze_threshold_percent",
+    "auto_analyze",
+    "extra_float_digits",
 ];
 
 /// Commands of PostgreSQL, and of Redshift, that end here.
@@ -128,14 +150,14 @@ fn refuse_with_before_write(lexemes: &[Lexeme]) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn rewritten(lexemes: Vec<Lexeme>) -> Result<String, SqlError> {
+fn rewritten(lexemes: &[Lexeme]) -> Result<String, SqlError> {
     Ok(render(&rewrite::rewrite(lexemes)?))
 }
 
-fn create(lexemes: Vec<Lexeme>) -> Result<Work, SqlError> {
+fn create(lexemes: &[Lexeme]) -> Result<Work, SqlError> {
     let object = lexemes.iter().skip(1).find(|lexeme| !lexeme.is_any(&["LOCAL", "TEMP", "TEMPORARY", "OR", "REPLACE"]));
     match object.and_then(Lexeme::word).map(str::to_uppercase).as_deref() {
-        Some("TABLE") => Ok(Work::Execute { sql: render(&rewrite::rewrite(create_table::rewrite(lexemes)?)?) }),
+        Some("TABLE") => Ok(Work::Execute { sql: render(&rewrite::rewrite(&create_table::rewrite(lexemes)?)?) }),
         Some("DATABASE") => Ok(Work::Alone { sql: rewritten(lexemes)? }),
         Some("SCHEMA" | "VIEW" | "USER" | "GROUP" | "ROLE" | "FUNCTION" | "PROCEDURE") => {
             Ok(Work::Execute { sql: rewritten(lexemes)? })
@@ -160,7 +182,7 @@ fn write(verb: &str, mut lexemes: Vec<Lexeme>) -> Result<Work, SqlError> {
         return Err(SqlError::beyond_stand_in(&format!("MERGE … {} DUPLICATES", duplicates[0].near())));
     }
     let table = target(&lexemes)?;
-    Ok(Work::Write { sql: rewritten(lexemes)?, table })
+    Ok(Work::Write { sql: rewritten(&lexemes)?, table })
 }
 
 fn truncate(mut lexemes: Vec<Lexeme>) -> Result<Work, SqlError> {
@@ -245,7 +267,11 @@ mod tests {
 
     #[test]
     fn a_write_knows_its_table() {
-        for sql in ["INSERT INTO Public.\"T\" VALUES (1)", "DELETE public.t USING s WHERE s.id = t.id", "UPDATE public.t SET a = 1"] {
+        for sql in [
+            "INSERT INTO Public.\"T\" VALUES (1)",
+            "DELETE public.t USING s WHERE s.id = t.id",
+            "UPDATE public.t SET a = 1",
+        ] {
             let Work::Write { table, .. } = work(sql) else { panic!("{sql} is a write") };
             assert_eq!(table, TableName { schema: Some("public".into()), name: "t".into() });
         }
@@ -276,7 +302,10 @@ mod tests {
 
     #[test]
     fn with_before_a_write_is_refused() {
-        assert_eq!(refusal("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x"), "ERROR: syntax error at or near \"INSERT\"\n  Position: 22");
+        assert_eq!(
+            refusal("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x"),
+            "ERROR: syntax error at or near \"INSERT\"\n  Position: 22"
+        );
     }
 
     #[test]

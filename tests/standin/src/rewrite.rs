@@ -8,11 +8,11 @@ use crate::errors::SqlError;
 use crate::lexeme::{Lexeme, keyword};
 
 /// Refuses what Redshift would refuse and translates the rest.
-pub fn rewrite(lexemes: Vec<Lexeme>) -> Result<Vec<Lexeme>, SqlError> {
+pub fn rewrite(lexemes: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     for index in 0..lexemes.len() {
-        refuse(&lexemes, index)?;
+        refuse(lexemes, index)?;
     }
-    Ok(translate(&lexemes))
+    Ok(translate(lexemes))
 }
 
 /// System columns of PostgreSQL: Redshift has no such columns to read.
@@ -23,8 +23,16 @@ fn refuse(lexemes: &[Lexeme], index: usize) -> Result<(), SqlError> {
     let next_is = |offset: usize, word: &str| lexemes.get(index + offset).is_some_and(|next| next.is(word));
     let previous = index.checked_sub(1).map(|before| &lexemes[before]);
     match &lexeme.token {
-        Token::Arrow | Token::LongArrow | Token::HashArrow | Token::HashLongArrow | Token::AtArrow
-        | Token::ArrowAt | Token::AtQuestion | Token::AtAt | Token::Question | Token::QuestionPipe => {
+        Token::Arrow
+        | Token::LongArrow
+        | Token::HashArrow
+        | Token::HashLongArrow
+        | Token::AtArrow
+        | Token::ArrowAt
+        | Token::AtQuestion
+        | Token::AtAt
+        | Token::Question
+        | Token::QuestionPipe => {
             return Err(SqlError::new(format!("operator does not exist: {}", lexeme.near())));
         }
         Token::DollarQuotedString(_) | Token::Word(_) => {}
@@ -36,8 +44,12 @@ fn refuse(lexemes: &[Lexeme], index: usize) -> Result<(), SqlError> {
     }
     let refused = (lexeme.is("ON") && next_is(1, "CONFLICT"))
         || lexeme.is("RETURNING")
-        || (lexeme.is("DISTINCT") && previous.is_some_and(|previous| previous.is_any(&["IS", "NOT"])) && next_is(1, "FROM"))
-        || (lexeme.is("FILTER") && lexemes.get(index + 1).is_some_and(|next| next.token == Token::LParen) && next_is(2, "WHERE"))
+        || (lexeme.is("DISTINCT")
+            && previous.is_some_and(|previous| previous.is_any(&["IS", "NOT"]))
+            && next_is(1, "FROM"))
+        || (lexeme.is("FILTER")
+            && lexemes.get(index + 1).is_some_and(|next| next.token == Token::LParen)
+            && next_is(2, "WHERE"))
         || lexeme.is("LATERAL")
         || (lexeme.is("OVERRIDING") && (next_is(1, "SYSTEM") || next_is(1, "USER")))
         || (lexeme.is("VALUES") && previous.is_some_and(|previous| previous.token == Token::LParen))
@@ -59,8 +71,24 @@ fn refuse(lexemes: &[Lexeme], index: usize) -> Result<(), SqlError> {
 
 /// Types of PostgreSQL that Redshift does not have.
 pub const FOREIGN_TYPES: &[&str] = &[
-    "json", "jsonb", "uuid", "bytea", "serial", "bigserial", "smallserial", "money", "xml", "inet", "cidr", "tsvector",
-    "hstore", "bit", "point", "polygon", "int4range", "tstzrange",
+    "json",
+    "jsonb",
+    "uuid",
+    "bytea",
+    "serial",
+    "bigserial",
+    "smallserial",
+    "money",
+    "xml",
+    "inet",
+    "cidr",
+    "tsvector",
+    "hstore",
+    "bit",
+    "point",
+    "polygon",
+    "int4range",
+    "tstzrange",
 ];
 
 fn inside_cast(lexemes: &[Lexeme], index: usize) -> bool {
@@ -111,11 +139,11 @@ mod tests {
     use crate::lexeme::{lex, render};
 
     fn check(sql: &str, expected: &str) {
-        assert_eq!(render(&rewrite(lex(sql).expect("tokens")).expect("accepted")), expected);
+        assert_eq!(render(&rewrite(&lex(sql).expect("tokens")).expect("accepted")), expected);
     }
 
     fn refused(sql: &str, expected: &str) {
-        let error = rewrite(lex(sql).expect("tokens")).expect_err("refused");
+        let error = rewrite(&lex(sql).expect("tokens")).expect_err("refused");
         assert_eq!(error.text, format!("ERROR: {expected}"));
     }
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::Settings;
 use crate::admin::{self, Controls};
 use crate::app::App;
 use crate::aws::Aws;
@@ -23,7 +24,6 @@ use crate::errors::ServiceError;
 use crate::operations::{self, Caller};
 use crate::store::Store;
 use crate::warehouse::Databases;
-use crate::Settings;
 
 /// A running stand-in.
 #[derive(Debug)]
@@ -48,9 +48,8 @@ impl Standin {
 }
 
 pub async fn start(settings: Settings) -> anyhow::Result<Standin> {
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on `{}`", settings.listen))?;
+    let listener =
+        TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on `{}`", settings.listen))?;
     let address = listener.local_addr()?;
     let app = Arc::new(App {
         clock: Clock::default(),

@@ -287,9 +287,8 @@ impl Store {
 
 impl State {
     fn forget(&mut self, now: Millis) {
-        self.statements.retain(|statement| {
-            !statement.status.is_terminal() || now - statement.created < STATEMENT_AGE_MILLIS_MAX
-        });
+        self.statements
+            .retain(|statement| !statement.status.is_terminal() || now - statement.created < STATEMENT_AGE_MILLIS_MAX);
         self.tokens.retain(|_, token| now - token.created < TOKEN_AGE_MILLIS_MAX);
     }
 

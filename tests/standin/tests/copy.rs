@@ -5,7 +5,10 @@ mod support;
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
+};
 use parquet::arrow::ArrowWriter;
 use serde_json::json;
 use support::{ROLE, Service};
@@ -40,7 +43,12 @@ async fn parquet_by_manifest() {
     service.aws.put("data/t/key with space+ü.parquet", parquet(columns));
     service.aws.put_manifest("data/manifest", &["data/t/key with space+ü.parquet", "data/t/key with space+ü.parquet"]);
     service.succeed(&["CREATE TABLE t (id BIGINT, n INT, name VARCHAR(20), price DECIMAL(10,2), ratio FLOAT8, ok BOOL, day DATE, at TIMESTAMP)"]).await;
-    let end = service.succeed(&[&format!("COPY public.t FROM 's3://data/manifest' {ROLE} FORMAT AS PARQUET MANIFEST"), "SELECT pg_last_copy_count()"]).await;
+    let end = service
+        .succeed(&[
+            &format!("COPY public.t FROM 's3://data/manifest' {ROLE} FORMAT AS PARQUET MANIFEST"),
+            "SELECT pg_last_copy_count()",
+        ])
+        .await;
     assert_eq!(end.sub_statements()[0].result_rows(), 4);
     assert_eq!(
         service.rows("SELECT DISTINCT * FROM t ORDER BY id").await,
@@ -61,11 +69,21 @@ async fn parquet_that_does_not_fit() {
     let copy = async |file: &str| service.fail(&[&format!("COPY t FROM 's3://b/{file}' {ROLE} PARQUET")]).await;
     let error = copy("one.parquet").await;
     assert!(error.starts_with("Query #1 failed with ERROR: Spectrum Scan Error\n"), "{error}");
-    assert!(error.contains("Table columns: 2, Data columns: 1, File name: https://s3.us-east-1.amazonaws.com/b/one.parquet"), "{error}");
+    assert!(
+        error
+            .contains("Table columns: 2, Data columns: 1, File name: https://s3.us-east-1.amazonaws.com/b/one.parquet"),
+        "{error}"
+    );
     let error = copy("type.parquet").await;
     assert!(error.contains("has an incompatible Parquet schema for column 's3://b/type.parquet.id'. Column type: BIGINT, Parquet schema:\\noptional byte_array id [i:0 d:1 r:0]"), "{error}");
-    assert!(copy("long.parquet").await.contains("The length of the data column name is longer than the length defined in the table. Table: 3, Data: 4"));
-    assert!(copy("text.parquet").await.contains("File 'https://s3.us-east-1.amazonaws.com/b/text.parquet' has an invalid version number."));
+    assert!(copy("long.parquet").await.contains(
+        "The length of the data column name is longer than the length defined in the table. Table: 3, Data: 4"
+    ));
+    assert!(
+        copy("text.parquet")
+            .await
+            .contains("File 'https://s3.us-east-1.amazonaws.com/b/text.parquet' has an invalid version number.")
+    );
     assert_eq!(service.rows("SELECT count(*) FROM t").await, "0");
 }
 
@@ -74,10 +92,16 @@ async fn csv_with_bad_rows() {
     let service = Service::start("copy-csv").await;
     service.succeed(&["CREATE TABLE sales (id INT NOT NULL, name VARCHAR(5), day DATE)"]).await;
     service.aws.put("b/in/1.csv", "id,name,day\n1,\"a,b\",2026-01-31\n2,,\n");
-    service.aws.put("b/in/2.csv", "id,name,day\nx,a,2026-01-31\n3,toolong,2026-01-31\n,a,2026-01-31\n4,a,31.1.2026\n5,a\n6,a,2026-01-31,9\n");
+    service.aws.put(
+        "b/in/2.csv",
+        "id,name,day\nx,a,2026-01-31\n3,toolong,2026-01-31\n,a,2026-01-31\n4,a,31.1.2026\n5,a\n6,a,2026-01-31,9\n",
+    );
     let copy = format!("COPY sales FROM 's3://b/in/' {ROLE} CSV IGNOREHEADER 1");
     let error = service.fail(&[&copy]).await;
-    assert_eq!(error, "Query #1 failed with ERROR: Load into table 'sales' failed.  Check 'sys_load_error_detail' system table for details.");
+    assert_eq!(
+        error,
+        "Query #1 failed with ERROR: Load into table 'sales' failed.  Check 'sys_load_error_detail' system table for details."
+    );
     assert_eq!(
         service.rows("SELECT line_number, column_name, error_code, error_message FROM sys_load_error_detail ORDER BY line_number").await,
         "2|id|1207|Invalid digit, Value 'x', Pos 0, Type: Integer; 3|name|1204|String length exceeds DDL length; \
@@ -130,7 +154,10 @@ async fn manifests_are_enforced() {
 
     service.aws.put("b/m", json!({"entries": [{"url": "s3://b/gone", "mandatory": true}]}).to_string());
     let error = service.fail(&[&copy]).await;
-    assert!(error.contains("ERROR: S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,Rid "), "{error}");
+    assert!(
+        error.contains("ERROR: S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey,Rid "),
+        "{error}"
+    );
     assert!(error.contains("s3://b/gone"), "{error}");
 
     service.aws.put("b/m", json!({"entries": [{"url": "s3://b/gone"}]}).to_string());
@@ -153,7 +180,12 @@ async fn copy_is_part_of_the_transaction() {
     service.succeed(&["CREATE TABLE t (id INT, v INT)", "INSERT INTO t VALUES (1, 1), (2, 2)"]).await;
     service.aws.put("b/t.csv", "2,20\n3,30\n");
     let stage = format!("COPY s FROM 's3://b/t.csv' {ROLE} CSV");
-    let merge = ["CREATE TEMP TABLE s (LIKE public.t)", &stage, "DELETE FROM public.t USING s WHERE t.id = s.id", "INSERT INTO public.t SELECT * FROM s"];
+    let merge = [
+        "CREATE TEMP TABLE s (LIKE public.t)",
+        &stage,
+        "DELETE FROM public.t USING s WHERE t.id = s.id",
+        "INSERT INTO public.t SELECT * FROM s",
+    ];
     service.fail(&[&merge[..], &["SELECT 1/0"]].concat()).await;
     assert_eq!(service.rows("SELECT id, v FROM t ORDER BY id").await, "1|1; 2|2");
     service.succeed(&merge).await;
@@ -167,5 +199,8 @@ async fn formats_that_cannot_be_decoded_say_so() {
     let service = Service::start("copy-orc").await;
     service.succeed(&["CREATE TABLE t (id INT)"]).await;
     let error = service.fail(&[&format!("COPY t FROM 's3://b/t' {ROLE} ORC")]).await;
-    assert_eq!(error, "Query #1 failed with ERROR: stand-in limit: cannot decode ORC files (Redshift itself may accept this)");
+    assert_eq!(
+        error,
+        "Query #1 failed with ERROR: stand-in limit: cannot decode ORC files (Redshift itself may accept this)"
+    );
 }

@@ -10,7 +10,9 @@ use support::Service;
 #[tokio::test]
 async fn a_batch_is_one_transaction() {
     let service = Service::start("batch-atomic").await;
-    let end = service.succeed(&["CREATE TABLE t (a INT)", "INSERT INTO t VALUES (1), (2)", "SELECT a FROM t ORDER BY a"]).await;
+    let end = service
+        .succeed(&["CREATE TABLE t (a INT)", "INSERT INTO t VALUES (1), (2)", "SELECT a FROM t ORDER BY a"])
+        .await;
     let parts = end.sub_statements();
     assert_eq!(parts.iter().filter_map(|part| part.result_rows().into()).collect::<Vec<i64>>(), [0, 2, 2]);
     assert_eq!((end.result_rows(), end.result_size(), end.redshift_query_id()), (-1, -1, 0));
@@ -52,7 +54,9 @@ async fn temporary_tables_live_as_long_as_the_batch() {
 #[tokio::test]
 async fn keys_are_not_enforced() {
     let service = Service::start("keys").await;
-    service.succeed(&["CREATE TABLE t (a INT PRIMARY KEY DISTKEY SORTKEY) DISTSTYLE KEY", "INSERT INTO t VALUES (1), (1)"]).await;
+    service
+        .succeed(&["CREATE TABLE t (a INT PRIMARY KEY DISTKEY SORTKEY) DISTSTYLE KEY", "INSERT INTO t VALUES (1), (1)"])
+        .await;
     let error = service.fail(&["INSERT INTO t VALUES (NULL)"]).await;
     assert!(error.starts_with("Query #1 failed with ERROR: Cannot insert a NULL value into column a\n"), "{error}");
 }
@@ -88,7 +92,10 @@ async fn two_writers_of_one_table_conflict() {
     }
     service.succeed(&["INSERT INTO u VALUES (1)"]).await;
     let error = service.fail(&["INSERT INTO t VALUES (2)"]).await;
-    assert!(error.starts_with("Query #1 failed with ERROR: 1023 DETAIL: Serializable isolation violation on table - "), "{error}");
+    assert!(
+        error.starts_with("Query #1 failed with ERROR: 1023 DETAIL: Serializable isolation violation on table - "),
+        "{error}"
+    );
     service.admin("settings", r#"{"release": "first"}"#).await;
     assert_eq!(service.ended(&first).await.status(), Some(&StatusString::Finished));
     assert_eq!(service.rows("SELECT a FROM t").await, "1");
@@ -115,8 +122,12 @@ async fn a_repeated_client_token_is_the_same_statement() {
     assert_ne!(third.id(), first.id());
     service.ended(third.id().expect("an id")).await;
     service.admin("settings", r#"{"shift_clock_seconds": 57600}"#).await;
-    let forgotten = service.client.describe_statement().id(first.id().expect("an id")).send().await.expect_err("forgotten");
-    assert_eq!((forgotten.code(), forgotten.message()), (Some("ResourceNotFoundException"), Some("Query does not exist.")));
+    let forgotten =
+        service.client.describe_statement().id(first.id().expect("an id")).send().await.expect_err("forgotten");
+    assert_eq!(
+        (forgotten.code(), forgotten.message()),
+        (Some("ResourceNotFoundException"), Some("Query does not exist."))
+    );
 }
 
 #[tokio::test]
@@ -150,7 +161,9 @@ async fn a_cancelled_statement_changes_nothing() {
     service.client.cancel_statement().id(&id).send().await.expect("cancelled");
     assert_eq!(service.ended(&id).await.status(), Some(&StatusString::Aborted));
     let again = service.client.cancel_statement().id(&id).send().await.expect_err("too late");
-    assert!(again.message().expect("a message").starts_with("Could not cancel a query that is already in ABORTED state"));
+    assert!(
+        again.message().expect("a message").starts_with("Could not cancel a query that is already in ABORTED state")
+    );
     assert_eq!(service.rows("SELECT count(*) FROM t").await, "0");
 }
 
@@ -230,7 +243,10 @@ async fn requests_are_checked() {
 #[tokio::test]
 async fn values_keep_their_types() {
     let service = Service::start("values").await;
-    assert_eq!(service.rows("SELECT 1::bigint, 1.5::float8, true, NULL, 1.50::numeric(5,2), 'x', NVL(NULL, 7)").await, "1|1.5|true|∅|1.50|x|7");
+    assert_eq!(
+        service.rows("SELECT 1::bigint, 1.5::float8, true, NULL, 1.50::numeric(5,2), 'x', NVL(NULL, 7)").await,
+        "1|1.5|true|∅|1.50|x|7"
+    );
     let request = service.client.execute_statement().cluster_identifier("values").database("dev").sql("SELECT :who");
     let who = aws_sdk_redshiftdata::types::SqlParameter::builder().name("who").value("it's").build();
     let id = request.parameters(who.expect("a parameter")).send().await.expect("accepted");

@@ -95,15 +95,23 @@ mod tests {
         assert_eq!(accepted("CSV").format, Format::Csv);
         assert_eq!(accepted("FORMAT CSV QUOTE AS '%' DELIMITER ';'").quote, '%');
         assert_eq!(accepted("FORMAT AS JSON 'auto ignorecase'").format, Format::Json(JsonMapping::AutoIgnoreCase));
-        assert_eq!(accepted("JSON AS 's3://b/paths.json'").format, Format::Json(JsonMapping::Paths("s3://b/paths.json".into())));
+        assert_eq!(
+            accepted("JSON AS 's3://b/paths.json'").format,
+            Format::Json(JsonMapping::Paths("s3://b/paths.json".into()))
+        );
         assert_eq!(accepted("").format, Format::Delimited);
     }
 
     #[test]
     fn text_options_with_their_arguments() {
-        let options = accepted("DELIMITER AS '\\t' NULL AS '\\N' IGNOREHEADER 1 GZIP MAXERROR AS 10 COMPUPDATE OFF STATUPDATE ACCEPTINVCHARS '^'");
+        let options = accepted(
+            "DELIMITER AS '\\t' NULL AS '\\N' IGNOREHEADER 1 GZIP MAXERROR AS 10 COMPUPDATE OFF STATUPDATE ACCEPTINVCHARS '^'",
+        );
         assert_eq!((options.delimiter.as_str(), options.null_as.as_str(), options.ignore_header), ("\t", "\\N", 1));
-        assert_eq!((options.compression, options.error_limit, options.accept_invalid), (Compression::Gzip, 10, Some('^')));
+        assert_eq!(
+            (options.compression, options.error_limit, options.accept_invalid),
+            (Compression::Gzip, 10, Some('^'))
+        );
     }
 
     #[test]
@@ -114,9 +122,13 @@ mod tests {
 
     #[test]
     fn columnar_formats_take_few_options() {
-        for option in ["MAXERROR 1", "REGION 'us-east-1'", "GZIP", "DELIMITER ','", "COMPUPDATE OFF", "TRUNCATECOLUMNS"] {
+        for option in ["MAXERROR 1", "REGION 'us-east-1'", "GZIP", "DELIMITER ','", "COMPUPDATE OFF", "TRUNCATECOLUMNS"]
+        {
             let name = option.split(' ').next().expect("a name");
-            assert_eq!(refused(&format!("PARQUET {option}")), format!("ERROR: {name} argument is not supported for PARQUET based COPY"));
+            assert_eq!(
+                refused(&format!("PARQUET {option}")),
+                format!("ERROR: {name} argument is not supported for PARQUET based COPY")
+            );
         }
         assert!(accepted("ORC FILLRECORD STATUPDATE OFF ACCEPTINVCHARS MANIFEST EXPLICIT_IDS").fill_record);
     }
@@ -127,7 +139,10 @@ mod tests {
         assert_eq!(refused("JSON 'auto' DELIMITER ','"), "ERROR: JSON is not compatible with DELIMITER");
         assert_eq!(refused("CSV PARQUET"), "ERROR: CSV is not compatible with PARQUET");
         assert_eq!(refused("GZIP GZIP"), "ERROR: conflicting or redundant options");
-        assert_eq!(refused("MAXERROR 1 IGNOREALLERRORS"), "ERROR: MAXERROR and IGNOREALLERRORS cannot be specified together");
+        assert_eq!(
+            refused("MAXERROR 1 IGNOREALLERRORS"),
+            "ERROR: MAXERROR and IGNOREALLERRORS cannot be specified together"
+        );
     }
 
     #[test]

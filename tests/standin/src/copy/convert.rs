@@ -39,9 +39,8 @@ fn present(text: &str, column: &Column, options: &CopyOptions) -> Result<Option<
     }
     let date_format = options.date_format.as_deref();
     let time_format = options.time_format.as_deref();
-    let invalid_moment = |code, message: &str| match options.accept_any_date {
-        true => Ok(None),
-        false => Err(Problem::new(code, message)),
+    let invalid_moment = |code, message: &str| {
+        if options.accept_any_date { Ok(None) } else { Err(Problem::new(code, message)) }
     };
     match &column.kind {
         Kind::SmallInt => integer::<i16>(text, "Short"),
@@ -65,10 +64,10 @@ fn present(text: &str, column: &Column, options: &CopyOptions) -> Result<Option<
             Ok(_) => Ok(Some(text.to_owned())),
             Err(error) => Err(Problem::new(1224, format!("Error parsing JSON value: {error}"))),
         },
-        Kind::Varbyte => match text.len().is_multiple_of(2) && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            true => Ok(Some(format!("\\x{text}"))),
-            false => Err(Problem::new(1207, "Invalid hexadecimal digit for VARBYTE")),
-        },
+        Kind::Varbyte if text.len().is_multiple_of(2) && text.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            Ok(Some(format!("\\x{text}")))
+        }
+        Kind::Varbyte => Err(Problem::new(1207, "Invalid hexadecimal digit for VARBYTE")),
         Kind::Varchar(_) | Kind::Char(_) | Kind::Other => Ok(Some(text.to_owned())),
     }
 }
@@ -130,7 +129,10 @@ fn decimal(text: &str, precision: usize, scale: usize, round: bool) -> Result<Op
         return Err(Problem::new(1207, format!("Invalid digit, Value '{letter}', Pos {at}, Type: Decimal")));
     }
     if whole.trim_start_matches('0').len() > precision - scale {
-        return Err(Problem::new(1209, format!("Numeric data overflow: '{text}' does not fit DECIMAL({precision}, {scale})")));
+        return Err(Problem::new(
+            1209,
+            format!("Numeric data overflow: '{text}' does not fit DECIMAL({precision}, {scale})"),
+        ));
     }
     if round || fraction.len() <= scale {
         return Ok(Some(text.to_owned()));
@@ -206,7 +208,11 @@ mod tests {
     #[test]
     fn dates_and_booleans() {
         refused(Kind::Date, "1.1.26", "1205 Invalid Date Format - length must be 10 or more");
-        refused(Kind::Timestamp, "2026-01-01T00:00:00", "1206 Invalid timestamp format or value [YYYY-MM-DD HH24:MI:SS]");
+        refused(
+            Kind::Timestamp,
+            "2026-01-01T00:00:00",
+            "1206 Invalid timestamp format or value [YYYY-MM-DD HH24:MI:SS]",
+        );
         assert_eq!(convert(Kind::Date, "00/00/0000", "ACCEPTANYDATE DATEFORMAT 'auto'"), Ok(None));
         check(Kind::Boolean, "Yes", "t");
         refused(Kind::Boolean, "maybe", "1210 Unknown boolean format: 'maybe'");

@@ -146,7 +146,9 @@ fn decompressed(object: &Object, loading: Loading<'_>) -> Result<Bytes, SqlError
         Compression::None | Compression::Lzop => return Ok(object.bytes.clone()),
         Compression::Gzip => flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut plain),
         Compression::Bzip2 => bzip2::read::MultiBzDecoder::new(bytes).read_to_end(&mut plain),
-        Compression::Zstd => zstd::stream::read::Decoder::new(bytes).and_then(|mut reader| reader.read_to_end(&mut plain)),
+        Compression::Zstd => {
+            zstd::stream::read::Decoder::new(bytes).and_then(|mut reader| reader.read_to_end(&mut plain))
+        }
     };
     read.map_err(|error| {
         let context = format!("{error}, S3 key being read : {}", object.location.url());

@@ -21,11 +21,23 @@ struct Moment {
 }
 
 const DATE_AUTO: &[&str] = &[
-    "YYYY-MM-DD", "YYYY/MM/DD", "YYYY.MM.DD", "YYYYMMDD", "MM/DD/YYYY", "MM-DD-YYYY", "DD.MM.YYYY", "DD-MON-YYYY",
-    "DD MON YYYY", "MON DD YYYY", "MON-DD-YYYY", "MON DD, YYYY", "YYYY-MON-DD",
+    "YYYY-MM-DD",
+    "YYYY/MM/DD",
+    "YYYY.MM.DD",
+    "YYYYMMDD",
+    "MM/DD/YYYY",
+    "MM-DD-YYYY",
+    "DD.MM.YYYY",
+    "DD-MON-YYYY",
+    "DD MON YYYY",
+    "MON DD YYYY",
+    "MON-DD-YYYY",
+    "MON DD, YYYY",
+    "YYYY-MON-DD",
 ];
 
-const TIME_AUTO: &[&str] = &["THH:MI:SSOF", " HH:MI:SS OF", " HH:MI:SSOF", "THH:MI:SS", " HH:MI:SS", " HH:MI:SS AM", " HH:MI", "THH:MI", ""];
+const TIME_AUTO: &[&str] =
+    &["THH:MI:SSOF", " HH:MI:SS OF", " HH:MI:SSOF", "THH:MI:SS", " HH:MI:SS", " HH:MI:SS AM", " HH:MI", "THH:MI", ""];
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
@@ -100,8 +112,23 @@ fn moment(text: &str, format: &str) -> Option<Moment> {
 
 /// A part of a format and the most digits it takes. The longer name stands before the one it begins with.
 const PARTS: &[(&str, usize)] = &[
-    ("YYYY", 4), ("YY", 2), ("MONTH", 0), ("MON", 0), ("MM", 2), ("DD", 2), ("HH24", 2), ("HH12", 2), ("HH", 2), ("MI", 2),
-    ("SS", 2), ("MS", 3), ("US", 6), ("AM", 0), ("PM", 0), ("OF", 0), ("TZ", 0),
+    ("YYYY", 4),
+    ("YY", 2),
+    ("MONTH", 0),
+    ("MON", 0),
+    ("MM", 2),
+    ("DD", 2),
+    ("HH24", 2),
+    ("HH12", 2),
+    ("HH", 2),
+    ("MI", 2),
+    ("SS", 2),
+    ("MS", 3),
+    ("US", 6),
+    ("AM", 0),
+    ("PM", 0),
+    ("OF", 0),
+    ("TZ", 0),
 ];
 
 impl Moment {
@@ -186,7 +213,8 @@ impl Moment {
     }
 
     fn is_valid(&self) -> bool {
-        let date = Month::try_from(self.month).is_ok_and(|month| Date::from_calendar_date(self.year, month, self.day).is_ok());
+        let date =
+            Month::try_from(self.month).is_ok_and(|month| Date::from_calendar_date(self.year, month, self.day).is_ok());
         let hours = if self.pm.is_some() { 1..=12 } else { 0..=23 };
         date && hours.contains(&self.hour) && self.minute < 60 && self.second < 60
     }
@@ -234,7 +262,10 @@ mod tests {
         for text in ["2026-01-31", "20260131", "01/31/2026", "31-Jan-2026", "31.01.2026", "January 31, 2026"] {
             assert_eq!(date(text, Some("auto")).as_deref(), Some("2026-01-31"), "{text}");
         }
-        assert_eq!(timestamp("2026-01-02T03:04:05.5+02:00", Some("auto")).as_deref(), Some("2026-01-02 03:04:05.500000+02:00"));
+        assert_eq!(
+            timestamp("2026-01-02T03:04:05.5+02:00", Some("auto")).as_deref(),
+            Some("2026-01-02 03:04:05.500000+02:00")
+        );
         assert_eq!(timestamp("01/02/2026 03:04:05 PM", Some("auto")).as_deref(), Some("2026-01-02 15:04:05"));
         assert_eq!(timestamp("yesterday", Some("auto")), None);
     }

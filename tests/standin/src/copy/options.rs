@@ -155,14 +155,33 @@ const PARAMETERS: &[(&str, Argument)] = &[
 
 /// All that a columnar format takes.
 const COLUMNAR: &[&str] = &[
-    "IAM_ROLE", "CREDENTIALS", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "MANIFEST", "PARQUET", "ORC",
-    "ACCEPTINVCHARS", "FILLRECORD", "STATUPDATE", "EXPLICIT_IDS", "SERIALIZETOJSON",
+    "IAM_ROLE",
+    "CREDENTIALS",
+    "ACCESS_KEY_ID",
+    "SECRET_ACCESS_KEY",
+    "SESSION_TOKEN",
+    "MANIFEST",
+    "PARQUET",
+    "ORC",
+    "ACCEPTINVCHARS",
+    "FILLRECORD",
+    "STATUPDATE",
+    "EXPLICIT_IDS",
+    "SERIALIZETOJSON",
 ];
 
 const NOT_WITH_CSV: &[&str] = &["FIXEDWIDTH", "REMOVEQUOTES", "ESCAPE"];
 const NOT_WITH_FIXED_WIDTH: &[&str] = &["DELIMITER", "IGNOREHEADER"];
 const NOT_WITH_JSON_OR_AVRO: &[&str] = &[
-    "DELIMITER", "ESCAPE", "FILLRECORD", "FIXEDWIDTH", "IGNOREBLANKLINES", "NULL", "READRATIO", "REMOVEQUOTES", "QUOTE",
+    "DELIMITER",
+    "ESCAPE",
+    "FILLRECORD",
+    "FIXEDWIDTH",
+    "IGNOREBLANKLINES",
+    "NULL",
+    "READRATIO",
+    "REMOVEQUOTES",
+    "QUOTE",
 ];
 
 const FORMATS: &[&str] = &["CSV", "FIXEDWIDTH", "SHAPEFILE", "AVRO", "JSON", "PARQUET", "ORC"];
@@ -223,12 +242,11 @@ fn read(name: &'static str, argument: Argument, lexemes: &[Lexeme], index: usize
     let used = 2 + noise;
     match argument {
         Argument::Nothing => Ok((given(None), 1)),
-        Argument::Text if literal.is_some() => Ok((given(literal), used)),
-        Argument::OptionalText if literal.is_some() => Ok((given(literal), used)),
+        Argument::Text | Argument::OptionalText | Argument::Role | Argument::Word if literal.is_some() => {
+            Ok((given(literal), used))
+        }
         Argument::OptionalText => Ok((given(None), 1 + noise)),
-        Argument::Role if literal.is_some() => Ok((given(literal), used)),
         Argument::Role if next.is_some_and(|next| next.is("default")) => Ok((given(Some("default".to_owned())), used)),
-        Argument::Word if literal.is_some() => Ok((given(literal), used)),
         Argument::Word if next.is_some_and(|next| next.word().is_some()) => {
             Ok((given(next.and_then(Lexeme::identifier)), used))
         }
@@ -289,7 +307,8 @@ fn incompatible(format: &str, option: &str) -> SqlError {
 
 /// Redshift needs to know as whom it reads S3.
 fn credentials(given: &[Given]) -> Result<(), SqlError> {
-    let text = |name: &str| given.iter().find(|parameter| parameter.name == name).and_then(|found| found.text.as_deref());
+    let text =
+        |name: &str| given.iter().find(|parameter| parameter.name == name).and_then(|found| found.text.as_deref());
     let valid = match (text("IAM_ROLE"), text("CREDENTIALS"), text("ACCESS_KEY_ID"), text("SECRET_ACCESS_KEY")) {
         (Some(role), None, None, None) => role.split(',').all(is_role),
         (None, Some(credentials), None, None) => {
@@ -341,7 +360,8 @@ fn collect(given: &[Given]) -> Result<CopyOptions, SqlError> {
     let default_delimiter = if format == Format::Csv { "," } else { "|" };
     let replacement = text("ACCEPTINVCHARS").and_then(|text| text.chars().next()).unwrap_or('?');
     let encoding = text("ENCODING").is_none_or(|name| matches!(name.to_lowercase().as_str(), "utf8" | "utf-8"));
-    let mut beyond: Vec<_> = ["ENCRYPTED", "MASTER_SYMMETRIC_KEY", "READRATIO"].into_iter().filter(|name| has(name)).collect();
+    let mut beyond: Vec<_> =
+        ["ENCRYPTED", "MASTER_SYMMETRIC_KEY", "READRATIO"].into_iter().filter(|name| has(name)).collect();
     if !encoding {
         beyond.push("ENCODING");
     }

@@ -82,7 +82,8 @@ impl File<'_> {
 
     fn incompatible(&self, column: &Column, found: &ColumnDescriptor) -> SqlError {
         let info = found.self_type().get_basic_info();
-        let repetition = if info.has_repetition() { info.repetition().to_string().to_lowercase() } else { String::new() };
+        let repetition =
+            if info.has_repetition() { info.repetition().to_string().to_lowercase() } else { String::new() };
         self.error(&format!(
             "File '{}' has an incompatible Parquet schema for column '{}.{}'. Column type: {}, Parquet schema:\\n{repetition} {} {} [i:0 d:{} r:{}]",
             self.https(),
@@ -164,7 +165,9 @@ fn text(array: &dyn Array, formatter: &ArrayFormatter<'_>, index: usize) -> Resu
 /// Spectrum converts nothing: INT64 goes into BIGINT and nowhere else.
 fn fits(kind: &Kind, found: &DataType) -> bool {
     match kind {
-        Kind::SmallInt | Kind::Integer => matches!(found, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16),
+        Kind::SmallInt | Kind::Integer => {
+            matches!(found, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16)
+        }
         Kind::BigInt => matches!(found, DataType::Int64 | DataType::UInt64),
         Kind::Real => *found == DataType::Float32,
         Kind::Double => *found == DataType::Float64,

@@ -133,10 +133,10 @@ fn parse_manifest(bytes: &[u8], columnar: bool, query: i64) -> Result<Vec<Wanted
     let file: ManifestFile = serde_json::from_slice(bytes).map_err(|error| {
         node("Manifest file is not in correct json format", 8001, &error.to_string(), query, "s3_utility.cpp:301")
     })?;
-    file.entries.into_iter().map(|entry| wanted(entry, columnar, query)).collect()
+    file.entries.iter().map(|entry| wanted(entry, columnar, query)).collect()
 }
 
-fn wanted(entry: Entry, columnar: bool, query: i64) -> Result<Wanted, SqlError> {
+fn wanted(entry: &Entry, columnar: bool, query: i64) -> Result<Wanted, SqlError> {
     let Some(location) = Location::parse(&entry.url).filter(|location| !location.key.ends_with('/')) else {
         let error = "COPY with MANIFEST parameter requires full path of an S3 object.";
         return Err(node(error, 8001, &entry.url, query, "s3_utility.cpp:330"));
@@ -171,24 +171,40 @@ mod tests {
 
     #[test]
     fn mandatory_is_false_unless_said() {
-        check(r#"{"entries":[{"url":"s3://b/k"},{"url":"s3://b/ü x+y","mandatory":true}]}"#, false, "s3://b/k false None, s3://b/ü x+y true None");
+        check(
+            r#"{"entries":[{"url":"s3://b/k"},{"url":"s3://b/ü x+y","mandatory":true}]}"#,
+            false,
+            "s3://b/k false None, s3://b/ü x+y true None",
+        );
     }
 
     #[test]
     fn parquet_needs_the_length() {
         check(r#"{"entries":[{"url":"s3://b/k","meta":{"content_length":9}}]}"#, true, "s3://b/k false Some(9)");
         check(r#"{"entries":[{"url":"s3://b/k"}]}"#, true, "ERROR: File entry does not have 'meta' key.");
-        check(r#"{"entries":[{"url":"s3://b/k","meta":{}}]}"#, true, "ERROR: 'meta' entry does not have 'content_length' key.");
+        check(
+            r#"{"entries":[{"url":"s3://b/k","meta":{}}]}"#,
+            true,
+            "ERROR: 'meta' entry does not have 'content_length' key.",
+        );
     }
 
     #[test]
     fn a_malformed_manifest_fails() {
         check("{\"entries\": 1}", false, "ERROR: Manifest file is not in correct json format");
-        check(r#"{"entries":[{"url":"s3://b/folder/"}]}"#, false, "ERROR: COPY with MANIFEST parameter requires full path of an S3 object.");
+        check(
+            r#"{"entries":[{"url":"s3://b/folder/"}]}"#,
+            false,
+            "ERROR: COPY with MANIFEST parameter requires full path of an S3 object.",
+        );
     }
 
     #[test]
     fn a_file_listed_twice_is_loaded_twice() {
-        check(r#"{"entries":[{"url":"s3://b/k"},{"url":"s3://b/k"}]}"#, false, "s3://b/k false None, s3://b/k false None");
+        check(
+            r#"{"entries":[{"url":"s3://b/k"},{"url":"s3://b/k"}]}"#,
+            false,
+            "s3://b/k false None, s3://b/k false None",
+        );
     }
 }

@@ -50,10 +50,8 @@ const COLUMNS: &str = "
 
 /// The columns in the order in which the data gives them.
 pub async fn find(client: &Client, command: &CopyCommand, table_id: u32, query: i64) -> Result<Target, SqlError> {
-    let rows = client
-        .query(COLUMNS, &[&table_id])
-        .await
-        .map_err(|error| SqlError::from_postgres(&error, &[], query))?;
+    let rows =
+        client.query(COLUMNS, &[&table_id]).await.map_err(|error| SqlError::from_postgres(&error, &[], query))?;
     let all: Vec<(Column, bool)> = rows
         .iter()
         .map(|row| {

@@ -20,7 +20,8 @@ pub fn records(bytes: &[u8], options: &CopyOptions) -> Vec<Record> {
     let mut records = Vec::new();
     while let Some(record) = reader.next_record() {
         let header = usize::try_from(record.line).unwrap_or(usize::MAX) <= options.ignore_header;
-        if !header && !(options.ignore_blank_lines && record.raw.trim().is_empty()) {
+        let ignored_blank = options.ignore_blank_lines && record.raw.trim().is_empty();
+        if !header && !ignored_blank {
             records.push(record);
         }
     }
@@ -56,9 +57,10 @@ impl Reader<'_> {
         let raw = self.rest[..used].trim_end_matches(['\n', '\r']).to_owned();
         self.line += self.rest[..used].matches('\n').count().max(1) as u64;
         self.rest = &self.rest[used..];
-        let fields = match raw.contains('\u{fffd}') {
-            true => Err(Problem::new(1220, "String contains invalid or unsupported UTF8 codepoints.")),
-            false => fields,
+        let fields = if raw.contains('\u{fffd}') {
+            Err(Problem::new(1220, "String contains invalid or unsupported UTF8 codepoints."))
+        } else {
+            fields
         };
         Some(Record { line, raw, fields })
     }

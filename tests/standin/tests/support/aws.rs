@@ -104,19 +104,16 @@ impl FakeAws {
             let prefix = query.split('&').find_map(|pair| pair.strip_prefix("prefix=")).map(decode).unwrap_or_default();
             let prefix = format!("{}/{prefix}", path.trim_matches('/'));
             let keys = objects.keys().filter(|key| key.starts_with(&prefix));
-            let contents: String = keys
-                .filter_map(|key| key.split_once('/'))
-                .map(|(_, key)| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>"))
-                .collect();
-            return format!("<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>").into_response();
+            let entry = |(_, key): (&str, &str)| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+            let contents = keys.filter_map(|key| key.split_once('/')).map(entry).collect::<Vec<_>>().concat();
+            return format!("<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>")
+                .into_response();
         }
-        match objects.get(path.trim_start_matches('/')) {
-            Some(content) => content.clone().into_response(),
-            None => {
-                let body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
-                (StatusCode::NOT_FOUND, body).into_response()
-            }
+        if let Some(content) = objects.get(path.trim_start_matches('/')) {
+            return content.clone().into_response();
         }
+        let body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>";
+        (StatusCode::NOT_FOUND, body).into_response()
     }
 }
 
@@ -136,16 +133,9 @@ fn decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let code = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+        let escaped = code.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8(bytes).expect("UTF-8")
 }

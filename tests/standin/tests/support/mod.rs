@@ -88,7 +88,10 @@ impl Service {
         let end = async {
             loop {
                 let description = self.describe(id).await;
-                if matches!(description.status(), Some(StatusString::Finished | StatusString::Failed | StatusString::Aborted)) {
+                if matches!(
+                    description.status(),
+                    Some(StatusString::Finished | StatusString::Failed | StatusString::Aborted)
+                ) {
                     return description;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -70,7 +70,8 @@ fn binaries() -> PathBuf {
     if let Some(folder) = std::env::var_os("PG_BIN") {
         return folder.into();
     }
-    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed, or PG_BIN names its folder");
+    let versions =
+        std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed, or PG_BIN names its folder");
     let newest = versions.flatten().map(|entry| entry.path()).max();
     newest.expect("a version of PostgreSQL").join("bin")
 }
