@@ -22,6 +22,16 @@
 //! Database `dev` of cluster (or workgroup) `my-cluster` is the PostgreSQL database `my-cluster.dev`, created when it
 //! is first used: `psql -d 'my-cluster.dev'`.
 //!
+//! A `DbUser` that exists as a role in PostgreSQL (`CREATE USER … PASSWORD …`) has that role's privileges; any other may
+//! do everything. A role is known to all warehouses.
+//!
+//! # What it cannot do
+//!
+//! AVRO, ORC, fixed-width and shape files, LZOP, nested Parquet columns, other encodings than UTF-8; UNLOAD, CALL,
+//! MERGE … REMOVE DUPLICATES, external tables, materialized views; sessions (`SessionId`), `WaitTimeSeconds` and
+//! result format CSV; Redshift's own functions beyond GETDATE, SYSDATE, NVL, LEN and `JSON_PARSE`. A SQL statement that
+//! meets such a limit fails with `ERROR: stand-in limit: …`, or because PostgreSQL does not know the function.
+//!
 //! # Administration
 //!
 //! See the module documentation of [`admin`].

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::clock::Millis;
 use crate::errors::ServiceError;
 use crate::execute;
 use crate::plan::{Parameter, uses_parameter};
-use crate::store::{Connection, Mode, Part, ResultSet, Statement, Status, Submission};
+use crate::store::{Connection, Mode, Part, Statement, Status, Submission};
 
+mod list;
 mod metadata;
+mod result;
 
 /// SQL statements in a batch.
 const SQLS_MAX: usize = 40;
@@ -21,9 +23,6 @@ const SQLS_MAX: usize = 40;
 const SQL_BYTES_MAX: usize = 100 * 1024;
 const CLIENT_TOKEN_CHARS_MAX: usize = 64;
 const STATEMENT_NAME_CHARS_MAX: usize = 2048;
-const LIST_PAGE_MAX: usize = 100;
-/// Rows of a page of `GetStatementResult`; the service counts bytes.
-const RESULT_PAGE_ROWS: usize = 1000;
 
 /// Who calls, as far as the signature's credential tells.
 pub struct Caller {
@@ -44,8 +43,8 @@ pub async fn dispatch(app: &Arc<App>, operation: &str, body: &[u8], caller: &Cal
         "ExecuteStatement" => execute_statement(app, parse(body)?, caller),
         "DescribeStatement" => describe_statement(app, &parse::<ById>(body)?.id),
         "CancelStatement" => cancel_statement(app, &parse::<ById>(body)?.id),
-        "GetStatementResult" => get_statement_result(app, &parse(body)?),
-        "ListStatements" => list_statements(app, &parse(body)?),
+        "GetStatementResult" => result::get_statement_result(app, &parse(body)?),
+        "ListStatements" => list::list_statements(app, &parse(body)?),
         "DescribeTable" => metadata::describe_table(app, parse(body)?).await,
         "ListTables" => metadata::list_tables(app, parse(body)?).await,
         "ListSchemas" => metadata::list_schemas(app, parse(body)?).await,
@@ -353,148 +352,6 @@ fn cancel_statement(app: &App, id: &str) -> Result<Value, ServiceError> {
         return Err(ServiceError::validation(text));
     }
     Ok(json!({"Status": true}))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct GetResult {
-    id: String,
-    next_token: Option<String>,
-}
-
-fn get_statement_result(app: &App, request: &GetResult) -> Result<Value, ServiceError> {
-    let (statement, part) = find(app, &request.id)?;
-    let result = match part {
-        None if statement.is_batch() => None,
-        part => statement.parts[part.unwrap_or_default()].result.clone(),
-    };
-    let Some(result) = result.filter(|_| statement.status == Status::Finished) else {
-        return Err(ServiceError::ResourceNotFound {
-            message: "Query does not have result. Please check query status with DescribeStatement.".to_owned(),
-            resource: request.id.clone(),
-        });
-    };
-    let start = offset(request.next_token.as_deref())?;
-    let page: Vec<Value> =
-        result.rows.iter().skip(start).take(RESULT_PAGE_ROWS).map(|row| fields(&result, row)).collect();
-    let end = start + page.len();
-    let mut answer = json!({
-        "Records": page,
-        "ColumnMetadata": result.columns.iter().map(|column| json!({
-            "name": column.name, "label": column.name, "typeName": column.type_name, "length": 0, "nullable": 1,
-            "precision": 0, "scale": 0, "schemaName": "", "tableName": "", "isCaseSensitive": false,
-            "isCurrency": false, "isSigned": false,
-        })).collect::<Vec<_>>(),
-        "TotalNumRows": result.rows.len(),
-    });
-    if end < result.rows.len() {
-        answer["NextToken"] = json!(end.to_string());
-    }
-    Ok(answer)
-}
-
-fn offset(token: Option<&str>) -> Result<usize, ServiceError> {
-    token.map_or(Ok(0), |token| token.parse().map_err(|_| ServiceError::validation("NextToken is not valid.")))
-}
-
-fn fields(result: &ResultSet, row: &[Option<String>]) -> Value {
-    let field = |(index, value): (usize, &Option<String>)| {
-        let Some(text) = value else { return json!({"isNull": true}) };
-        match result.columns.get(index).map_or("", |column| column.type_name.as_str()) {
-            "int2" | "int4" | "int8" | "oid" => json!({"longValue": text.parse::<i64>().unwrap_or_default()}),
-            "float4" | "float8" => match text.parse::<f64>() {
-                Ok(number) if number.is_finite() => json!({"doubleValue": number}),
-                _ => json!({"doubleValue": text}),
-            },
-            "bool" => json!({"booleanValue": text == "t"}),
-            _ => json!({"stringValue": text}),
-        }
-    };
-    row.iter().enumerate().map(field).collect()
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct ListStatements {
-    statement_name: Option<String>,
-    status: Option<String>,
-    max_results: Option<usize>,
-    next_token: Option<String>,
-    cluster_identifier: Option<String>,
-    workgroup_name: Option<String>,
-    database: Option<String>,
-}
-
-impl ListStatements {
-    /// By default only finished statements are listed.
-    fn selects(&self, statement: &Statement) -> bool {
-        let submission = &statement.submission;
-        let status = self.status.as_deref().unwrap_or("FINISHED");
-        let warehouse = self.cluster_identifier.as_ref().or(self.workgroup_name.as_ref());
-        (status == "ALL" || status == statement.status.name())
-            && self
-                .statement_name
-                .as_ref()
-                .is_none_or(|prefix| submission.name.as_deref().unwrap_or_default().starts_with(prefix))
-            && warehouse.is_none_or(|warehouse| warehouse.ends_with(submission.connection.warehouse()))
-            && self.database.as_ref().is_none_or(|database| *database == submission.connection.database)
-    }
-}
-
-fn list_statements(app: &App, request: &ListStatements) -> Result<Value, ServiceError> {
-    const STATUSES: [&str; 7] = ["SUBMITTED", "PICKED", "STARTED", "FINISHED", "ABORTED", "FAILED", "ALL"];
-    if request.status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
-        return Err(constraint("status", &format!("Member must satisfy enum value set: [{}]", STATUSES.join(", "))));
-    }
-    if request.cluster_identifier.is_some() && request.workgroup_name.is_some() {
-        return Err(ServiceError::validation("ClusterIdentifier and WorkgroupName cannot be provided together."));
-    }
-    let size = request.max_results.filter(|size| *size > 0).unwrap_or(LIST_PAGE_MAX);
-    if size > LIST_PAGE_MAX {
-        return Err(constraint("maxResults", "Member must have value less than or equal to 100"));
-    }
-    let all = app.store.all(app.clock.now());
-    // The token is the last statement of the page before: what is submitted meanwhile moves nothing.
-    let start = match request.next_token.as_deref().filter(|token| !token.is_empty()) {
-        None => 0,
-        Some(token) => {
-            1 + all
-                .iter()
-                .position(|statement| statement.id == token)
-                .ok_or_else(|| ServiceError::validation("NextToken is not valid."))?
-        }
-    };
-    let mut selected = all[start..].iter().filter(|statement| request.selects(statement));
-    let page: Vec<&Statement> = selected.by_ref().take(size).collect();
-    let mut answer = json!({"Statements": page.iter().map(|statement| listed(statement)).collect::<Vec<_>>()});
-    if let (Some(last), Some(_)) = (page.last(), selected.next()) {
-        answer["NextToken"] = json!(last.id);
-    }
-    Ok(answer)
-}
-
-fn listed(statement: &Statement) -> Value {
-    let submission = &statement.submission;
-    let mut shown = Map::from_iter([
-        ("Id".to_owned(), json!(statement.id)),
-        ("Status".to_owned(), json!(statement.status.name())),
-        ("CreatedAt".to_owned(), json!(seconds(statement.created))),
-        ("UpdatedAt".to_owned(), json!(seconds(statement.updated))),
-        ("IsBatchStatement".to_owned(), json!(statement.is_batch())),
-        ("ResultFormat".to_owned(), json!("JSON")),
-    ]);
-    if let Some(name) = &submission.name {
-        shown.insert("StatementName".to_owned(), json!(name));
-    }
-    if let Some(arn) = &submission.connection.secret_arn {
-        shown.insert("SecretArn".to_owned(), json!(arn));
-    }
-    if statement.is_batch() {
-        shown.insert("QueryStrings".to_owned(), json!(submission.sqls));
-    } else {
-        shown.insert("QueryString".to_owned(), json!(submission.sqls[0]));
-    }
-    Value::Object(shown)
 }
 
 /// Epoch seconds with a fraction, as AWS JSON writes a timestamp.

@@ -49,7 +49,9 @@ pub enum Work {
     },
     /// Runs outside a transaction only.
     Alone {
-        sql: String,
+        command: &'static str,
+        /// False: Redshift can do it, the stand-in cannot.
+        supported: bool,
     },
     Copy(Box<CopyCommand>),
     /// Accepted and without effect here, such as a setting that only Redshift has.
@@ -89,9 +91,14 @@ pub fn plan(sql: &str, parameters: &[Parameter]) -> Result<Plan, SqlError> {
         "CREATE" => create(&lexemes)?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => write(&verb, lexemes)?,
         "TRUNCATE" => truncate(lexemes)?,
-        "VACUUM" => Work::Alone { sql: "SELECT 1".to_owned() },
+        "VACUUM" => Work::Alone { command: "VACUUM", supported: true },
+        "ALTER" if lexemes.iter().any(|lexeme| lexeme.is("APPEND")) => {
+            Work::Alone { command: "ALTER TABLE APPEND", supported: false }
+        }
+        "DROP" if lexemes.get(1).is_some_and(|object| object.is("DATABASE")) => {
+            Work::Alone { command: "DROP DATABASE", supported: false }
+        }
         "SET" | "RESET" if lexemes.get(1).is_some_and(|name| name.is_any(REDSHIFT_SETTINGS)) => Work::Nothing,
-        "ANALYZE" => Work::Execute { sql: "SELECT 1".to_owned() },
         "SELECT" | "WITH" | "SHOW" | "EXPLAIN" | "VALUES" => Work::Query { sql: rewritten(&lexemes)? },
         _ if lexemes.first().is_some_and(|first| first.token == Token::LParen) => {
             Work::Query { sql: rewritten(&lexemes)? }
@@ -158,7 +165,7 @@ fn create(lexemes: &[Lexeme]) -> Result<Work, SqlError> {
     let object = lexemes.iter().skip(1).find(|lexeme| !lexeme.is_any(&["LOCAL", "TEMP", "TEMPORARY", "OR", "REPLACE"]));
     match object.and_then(Lexeme::word).map(str::to_uppercase).as_deref() {
         Some("TABLE") => Ok(Work::Execute { sql: render(&rewrite::rewrite(&create_table::rewrite(lexemes)?)?) }),
-        Some("DATABASE") => Ok(Work::Alone { sql: rewritten(lexemes)? }),
+        Some("DATABASE") => Ok(Work::Alone { command: "CREATE DATABASE", supported: false }),
         Some("SCHEMA" | "VIEW" | "USER" | "GROUP" | "ROLE" | "FUNCTION" | "PROCEDURE") => {
             Ok(Work::Execute { sql: rewritten(lexemes)? })
         }

@@ -114,7 +114,8 @@ fn translate(lexemes: &[Lexeme]) -> Vec<Lexeme> {
         let called = lexemes.get(index + 1).is_some_and(|next| next.token == Token::LParen);
         let empty = called && lexemes.get(index + 2).is_some_and(|next| next.token == Token::RParen);
         let qualified = index > 0 && lexemes[index - 1].token == Token::Period;
-        let after_cast = index > 0 && (lexemes[index - 1].token == Token::DoubleColon || inside_cast(lexemes, index));
+        let after_cast =
+            || index > 0 && (lexemes[index - 1].token == Token::DoubleColon || inside_cast(lexemes, index));
         let word = if qualified { String::new() } else { lexeme.word().unwrap_or_default().to_uppercase() };
         let (replacement, used) = match word.as_str() {
             "GETDATE" if empty => (Some(NOW), 3),
@@ -123,8 +124,8 @@ fn translate(lexemes: &[Lexeme]) -> Vec<Lexeme> {
             "LEN" if called => (Some("char_length"), 1),
             "JSON_PARSE" if called => (Some("pg_catalog.json_parse"), 1),
             "MINUS" => (Some("EXCEPT"), 1),
-            "SUPER" if after_cast => (Some("jsonb"), 1),
-            "VARBYTE" if after_cast => (Some("bytea"), 1),
+            "SUPER" if after_cast() => (Some("jsonb"), 1),
+            "VARBYTE" if after_cast() => (Some("bytea"), 1),
             _ => (None, 1),
         };
         output.push(replacement.map_or_else(|| lexeme.clone(), |text| lexeme.replaced_by(keyword(text))));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,6 +24,9 @@ use crate::errors::ServiceError;
 use crate::operations::{self, Caller};
 use crate::store::Store;
 use crate::warehouse::Databases;
+
+/// Forty SQL statements of 100 KB, escaped, fit.
+const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// A running stand-in.
 #[derive(Debug)]
@@ -51,9 +54,10 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standin> {
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on `{}`", settings.listen))?;
     let address = listener.local_addr()?;
+    let clock = Clock::default();
     let app = Arc::new(App {
-        clock: Clock::default(),
-        store: Store::default(),
+        store: Store::starting_at(clock.now()),
+        clock,
         aws: Aws::connect(&settings).await,
         conflicts: Conflicts::default(),
         controls: Controls::new(settings.latency),
@@ -63,6 +67,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standin> {
         .route("/", post(call))
         .route("/_standin/statements", get(admin::statements))
         .route("/_standin/settings", get(admin::settings).post(admin::change))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(app);
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {

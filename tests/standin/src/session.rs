@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::conflicts::Transaction;
 use crate::copy::{self, CopyCommand, CopyFailure, Loading};
 use crate::errors::SqlError;
+use crate::lexeme::quoted;
 use crate::plan::{Plan, TableName, Work};
 use crate::store::{Connection, ResultColumn, ResultSet};
 
@@ -29,7 +30,21 @@ impl<'a> Session<'a> {
     pub async fn open(app: &'a App, connection: &Connection) -> Result<Self, SqlError> {
         let database = connection.postgres_database();
         let client = app.databases.connect(&database).await.map_err(|error| SqlError::from_postgres(&error, &[], 0))?;
-        Ok(Self { app, database, client, transaction: None })
+        let session = Self { app, database, client, transaction: None };
+        if let Some(user) = &connection.db_user {
+            session.become_user(user).await?;
+        }
+        Ok(session)
+    }
+
+    /// A database user that was created has its own privileges; any other may do everything.
+    async fn become_user(&self, user: &str) -> Result<(), SqlError> {
+        const FIND: &str = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper";
+        let failed = |error: tokio_postgres::Error| SqlError::from_postgres(&error, &[], 0);
+        if self.client.query_opt(FIND, &[&user]).await.map_err(failed)?.is_some() {
+            self.client.batch_execute(&format!("SET ROLE {}", quoted(user))).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     pub async fn begin(&mut self) -> Result<(), SqlError> {
@@ -62,11 +77,13 @@ impl<'a> Session<'a> {
     pub async fn run(&mut self, plan: &Plan, query: i64) -> Result<Outcome, SqlError> {
         let tables = plan.tables.as_slice();
         match &plan.work {
-            Work::Nothing => Ok(Outcome::default()),
             Work::Query { sql } => self.query(sql, tables, query).await,
             Work::Execute { sql } => self.simple(sql, tables, query).await,
-            Work::Alone { sql } if self.transaction.is_none() => self.simple(sql, tables, query).await,
-            Work::Alone { .. } => Err(SqlError::new("VACUUM cannot run inside a transaction block")),
+            Work::Alone { command, .. } if self.transaction.is_some() => {
+                Err(SqlError::new(format!("{command} cannot run inside a transaction block")))
+            }
+            Work::Nothing | Work::Alone { supported: true, .. } => Ok(Outcome::default()),
+            Work::Alone { command, .. } => Err(SqlError::beyond_stand_in(command)),
             Work::Write { sql, table } => {
                 self.claim(table).await?;
                 self.simple(sql, tables, query).await

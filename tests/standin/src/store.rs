@@ -217,6 +217,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// Query ids begin here: load errors outlive the stand-in, so an id must not come twice.
+    pub fn starting_at(query_id: i64) -> Self {
+        Self { state: Mutex::new(State { queries: query_id, ..State::default() }) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -266,3 +266,27 @@ async fn clusters_and_workgroups_are_places_of_their_own() {
     let id = other.send().await.expect("accepted");
     assert_eq!(service.ended(id.id().expect("an id")).await.error(), Some("ERROR: relation \"t\" does not exist"));
 }
+
+#[tokio::test]
+async fn some_commands_want_no_transaction() {
+    let service = Service::start("alone").await;
+    service.succeed(&["CREATE TABLE t (a INT)", "ANALYZE t", "SET query_group TO 'x'"]).await;
+    let error = service.fail(&["VACUUM t"]).await;
+    assert_eq!(error, "Query #1 failed with ERROR: VACUUM cannot run inside a transaction block");
+    let error = service.fail(&["ALTER TABLE t APPEND FROM u"]).await;
+    assert_eq!(error, "Query #1 failed with ERROR: ALTER TABLE APPEND cannot run inside a transaction block");
+    let request = service.client.execute_statement().cluster_identifier("alone").database("dev").sql("VACUUM t");
+    let id = request.send().await.expect("accepted");
+    assert_eq!(service.ended(id.id().expect("an id")).await.status(), Some(&StatusString::Finished));
+}
+
+#[tokio::test]
+async fn a_user_without_privileges_is_refused() {
+    let service = Service::start("privileges").await;
+    service.succeed(&["CREATE TABLE t (a INT)", "CREATE USER nobody_special PASSWORD 'Secret123'"]).await;
+    let request = service.client.batch_execute_statement().cluster_identifier("privileges").database("dev");
+    let request = request.db_user("nobody_special").sqls("INSERT INTO t VALUES (1)");
+    let id = request.send().await.expect("accepted");
+    let end = service.ended(id.id().expect("an id")).await;
+    assert_eq!(end.error(), Some("Query #1 failed with ERROR: permission denied for relation t"));
+}
