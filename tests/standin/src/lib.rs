@@ -10,7 +10,7 @@
 //! | `operations` | one function per operation: check the request, answer it |
 //! | `store` | statements, client tokens and how long each is remembered |
 //! | `execute` | the life of one statement: waiting, running, ending |
-//! | `session`, `warehouse`, `conflicts` | one transaction in PostgreSQL; databases; two writers of one table |
+//! | `session`, `warehouse`, `catalog`, `conflicts` | one transaction in PostgreSQL; databases; their system tables; two writers of one table |
 //! | `lexeme`, `plan`, `rewrite`, `create_table` | Redshift SQL read token by token and turned into PostgreSQL's |
 //! | `copy` | COPY, from its text to the rows |
 //! | `events`, `pattern` | completion events: rules, patterns, targets |
@@ -39,6 +39,7 @@
 pub mod admin;
 mod app;
 mod aws;
+mod catalog;
 mod clock;
 mod conflicts;
 mod copy;

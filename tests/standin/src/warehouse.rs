@@ -7,7 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls};
 
 use crate::Warehouse;
-use crate::copy::SYSTEM_TABLES;
+use crate::catalog::SYSTEM_TABLES;
 use crate::lexeme::quoted;
 
 pub struct Databases {

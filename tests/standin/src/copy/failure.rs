@@ -42,32 +42,6 @@ impl BadRow {
     }
 }
 
-/// Run once in every new database: the tables that Redshift has and PostgreSQL has not.
-pub const SYSTEM_TABLES: &str = "
-    SET allow_system_table_mods = on;
-    CREATE TABLE pg_catalog.standin_load_error (
-        query_id bigint, table_id integer, start_time timestamp DEFAULT (clock_timestamp() AT TIME ZONE 'UTC'),
-        file_name text, line_number bigint, column_name text, column_type text, raw_line text, raw_field_value text,
-        error_code integer, error_message text);
-    CREATE VIEW pg_catalog.sys_load_error_detail AS
-        SELECT 100 AS user_id, query_id, 0::bigint AS transaction_id, 8431 AS session_id,
-               current_database()::text AS database_name, table_id, start_time, file_name, line_number, column_name,
-               column_type, 0 AS column_length, 0 AS position, error_code, left(error_message, 512) AS error_message
-        FROM pg_catalog.standin_load_error;
-    CREATE VIEW pg_catalog.stl_load_errors AS
-        SELECT 100 AS userid, 0 AS slice, table_id AS tbl, start_time AS starttime, 8431 AS session, query_id AS query,
-               left(file_name, 256) AS filename, line_number, column_name AS colname, column_type AS type,
-               0 AS col_length, 0 AS position, left(raw_line, 1024) AS raw_line,
-               left(raw_field_value, 1024) AS raw_field_value, error_code AS err_code, left(error_message, 100) AS err_reason
-        FROM pg_catalog.standin_load_error;
-    GRANT SELECT ON pg_catalog.sys_load_error_detail, pg_catalog.stl_load_errors TO PUBLIC;
-    CREATE FUNCTION pg_catalog.json_parse(text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS 'SELECT $1::jsonb';
-    CREATE FUNCTION pg_catalog.pg_last_copy_count() RETURNS bigint LANGUAGE sql STABLE AS
-        'SELECT coalesce(nullif(current_setting(''standin.copy_count'', true), ''''), ''0'')::bigint';
-    CREATE FUNCTION pg_catalog.pg_last_copy_id() RETURNS bigint LANGUAGE sql STABLE AS
-        'SELECT coalesce(nullif(current_setting(''standin.copy_id'', true), ''''), ''-1'')::bigint';
-    RESET allow_system_table_mods;";
-
 /// Rows of one COPY that are kept; Redshift keeps few as well.
 const ROWS_MAX: usize = 1000;
 

@@ -23,5 +23,5 @@ mod target;
 mod text;
 
 pub use command::CopyCommand;
-pub use failure::{BadRow, CopyFailure, SYSTEM_TABLES, record};
+pub use failure::{BadRow, CopyFailure, record};
 pub use insert::{Loading, run};
