@@ -29,8 +29,8 @@ pub const SYSTEM_TABLES: &str = r#"
     DO $$ DECLARE columns text; BEGIN
         SELECT string_agg(CASE attname WHEN 'column_default' THEN
             'CASE identity_generation
-                 WHEN ''ALWAYS'' THEN format(''"identity"(%s, %s, %s,%s::text)'', to_regclass(format(''%I.%I'', table_schema, table_name))::oid, ordinal_position - 1, identity_start, identity_increment)
-                 WHEN ''BY DEFAULT'' THEN format(''default_identity(%s, %s, %s,%s::text)'', to_regclass(format(''%I.%I'', table_schema, table_name))::oid, ordinal_position - 1, identity_start, identity_increment)
+                 WHEN ''ALWAYS'' THEN format(''"identity"(%s, %s, %L::text)'', to_regclass(format(''%I.%I'', table_schema, table_name))::oid, ordinal_position - 1, identity_start || '','' || identity_increment)
+                 WHEN ''BY DEFAULT'' THEN format(''default_identity(%s, %s, %L::text)'', to_regclass(format(''%I.%I'', table_schema, table_name))::oid, ordinal_position - 1, identity_start || '','' || identity_increment)
                  ELSE column_default END::information_schema.character_data AS column_default'
             ELSE quote_ident(attname) END, ', ' ORDER BY attnum) INTO columns
         FROM pg_attribute WHERE attrelid = 'information_schema.standin_columns'::regclass AND attnum > 0;
