@@ -38,7 +38,7 @@ macro_rules! resources {
 resources! {
     /// An SQS queue (Template reference, `aws-resource-sqs-queue`).
     CfnQueue, CfnQueueProps, "AWS::SQS::Queue" {
-        QueueName, MessageRetentionPeriod, VisibilityTimeout, ReceiveMessageWaitTimeSeconds, SqsManagedSseEnabled, RedrivePolicy,
+        QueueName, MessageRetentionPeriod, VisibilityTimeout, SqsManagedSseEnabled, RedrivePolicy,
     }
     /// The access policy of SQS queues (Template reference, `aws-resource-sqs-queuepolicy`).
     CfnQueuePolicy, CfnQueuePolicyProps, "AWS::SQS::QueuePolicy" { Queues, PolicyDocument }

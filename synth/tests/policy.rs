@@ -105,7 +105,7 @@ fn files_are_read_only_below_the_folders_of_the_queues() {
     assert_eq!(written, expected[3..]);
     for permission in stack.permissions().iter().filter(|permission| permission.action.starts_with("s3:List")) {
         let own = permission.resource == json!({"Fn::GetAtt": ["LoaderBucket", "Arn"]});
-        assert!(own || !permission.condition["StringLike"]["s3:prefix"].is_null(), "{permission:?}");
+        assert!(own || !permission.condition["StringLikeIfExists"]["s3:prefix"].is_null(), "{permission:?}");
     }
 }
 
@@ -115,7 +115,7 @@ fn queues_of_one_bucket_share_one_statement() {
     let stack = assertions(vec![queue_with("a", source("x")), queue_with("b", source("y"))]);
     let listed: Vec<_> = stack.permissions().into_iter().filter(|p| p.action == "s3:ListBucketVersions").collect();
     assert_eq!(listed.len(), 1, "{listed:?}");
-    assert_eq!(listed[0].condition["StringLike"]["s3:prefix"], json!(["x/*", "y/*"]));
+    assert_eq!(listed[0].condition["StringLikeIfExists"]["s3:prefix"], json!(["x/*", "y/*"]));
 }
 
 #[test]
@@ -124,7 +124,16 @@ fn a_star_in_a_folder_is_a_star_and_no_wildcard() {
     let read = stack.permitted("s3:GetObject");
     assert!(read.contains(&json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::one/a${!*}b${!$}/*"})), "{read:?}");
     let listed = stack.permissions().into_iter().find(|p| p.action == "s3:ListBucketVersions").unwrap();
-    assert_eq!(listed.condition["StringLike"]["s3:prefix"], json!("a${*}b${$}/*"));
+    assert_eq!(listed.condition["StringLikeIfExists"]["s3:prefix"], json!("a${*}b${$}/*"));
+}
+
+#[test]
+fn a_whole_bucket_as_source_is_the_whole_bucket() {
+    let stack = assertions(vec![queue_with("a", |value| value["source"] = json!("s3://one"))]);
+    let read = stack.permitted("s3:GetObject");
+    assert!(read.contains(&json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::one/*"})), "{read:?}");
+    let listed = stack.permissions().into_iter().find(|p| p.action == "s3:ListBucketVersions").unwrap();
+    assert_eq!(listed.condition, Json::Null);
 }
 
 #[test]

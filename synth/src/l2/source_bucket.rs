@@ -22,6 +22,9 @@ impl SourceBucket {
     }
 
     /// Lets a role look at the objects whose key starts with `prefix`, and list them and their versions.
+    ///
+    /// The condition on listing must also hold for `HeadObject`, which carries no prefix: whoever may not list gets 403 for an object that is
+    /// gone, not 404 (S3 API, `HeadObject`), and a deleted file would look like a missing permission. Hence `IfExists`.
     pub fn grant_read(&self, role: &Role, prefix: &str) {
         let objects =
             Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}/{}*", self.name, sub_literal(&iam_literal(prefix))));
@@ -29,7 +32,7 @@ impl SourceBucket {
         let list = Statement::allow(&["s3:ListBucket", "s3:ListBucketVersions"], [self.arn()]);
         role.permit(match prefix {
             "" => list,
-            _ => list.only_if("StringLike", "s3:prefix", format!("{}*", iam_literal(prefix))),
+            _ => list.only_if("StringLikeIfExists", "s3:prefix", format!("{}*", iam_literal(prefix))),
         });
     }
 }

@@ -3,22 +3,15 @@
 use loader_core::contract;
 
 use crate::l2::{Alarm, AlarmProps, Metric, MissingData, Queue};
-use crate::l3::functions::Functions;
-use crate::l3::table_source::TableSource;
+use crate::l3::loader_stack::LoaderStack;
 use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
 
-pub(super) fn add(
-    scope: &Scope,
-    actions: &Value,
-    props: &LoaderProps,
-    functions: &Functions,
-    dead_letters: &Queue,
-    sources: &[TableSource],
-) {
-    loader_alarms(scope, actions, props);
-    for (name, function) in functions.all() {
+pub(super) fn add(scope: &Scope, stack: &LoaderStack<'_>) {
+    let actions = &stack.alarm_actions;
+    loader_alarms(scope, actions, stack.props);
+    for (name, function) in stack.functions.all() {
         let metric = Metric {
             namespace: "AWS/Lambda",
             name: "Errors",
@@ -29,8 +22,8 @@ pub(super) fn add(
         one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, text);
     }
     let text = "invocations or events were given up: runbook, Dead letters".to_owned();
-    one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(dead_letters), text);
-    for source in sources {
+    one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(&stack.dead_letters), text);
+    for source in &stack.sources {
         let scope = scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty");
         let text = format!("queue {} gave up: runbook, Dead letters", source.name());
         one_is_too_many(&scope, actions, waiting_messages(source.dead_letters()), text);

@@ -22,7 +22,7 @@ const OLD_VERSIONS_DAYS: u32 = 30;
 /// The whole stack as a template; or all problems at once, each with the path of its construct.
 pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
     let stack = Stack::new("Loader");
-    build(stack.scope(), props);
+    LoaderStack::new(stack.scope(), props);
     let template =
         stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")?;
     let resources = template.as_value()["Resources"].as_object().map_or(0, serde_json::Map::len);
@@ -37,29 +37,63 @@ pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
     Ok(template)
 }
 
-fn build(scope: &Scope, props: &LoaderProps) {
-    let parameters = Parameters::new(scope, props);
-    let dead_letters = Queue::new(&scope.child("DeadLetters"), &QueueProps::default());
-    let tracker = tracker(scope);
-    let bucket = bucket(scope, props);
-    let role = role(scope, &tracker, &bucket);
-    let functions = Functions::new(
-        scope,
-        &FunctionsProps {
-            props,
-            parameters: &parameters,
-            role: &role,
-            bucket: &bucket,
-            tracker: &tracker,
-            dead_letters: &dead_letters,
-        },
-    );
-    rules(scope, &functions, &dead_letters);
-    let sources = sources(scope, props, &functions, &role);
-    role.check_size();
-    alarms::add(scope, &parameters.alarm_actions, props, &functions, &dead_letters, &sources);
-    dashboard::add(scope, &sources);
-    outputs(scope, &tracker, &bucket, &role, &functions, &dead_letters, &sources);
+/// What the loader consists of.
+pub(super) struct LoaderStack<'a> {
+    pub(super) props: &'a LoaderProps,
+    pub(super) alarm_actions: Value,
+    pub(super) tracker: Table,
+    pub(super) bucket: Bucket,
+    pub(super) role: Role,
+    pub(super) dead_letters: Queue,
+    pub(super) functions: Functions,
+    pub(super) sources: Vec<TableSource>,
+}
+
+impl<'a> LoaderStack<'a> {
+    fn new(scope: &Scope, props: &'a LoaderProps) -> Self {
+        let parameters = Parameters::new(scope, props);
+        let dead_letters = Queue::new(&scope.child("DeadLetters"), &QueueProps::default());
+        let tracker = tracker(scope);
+        let bucket = bucket(scope, props);
+        let role = role(scope, &tracker, &bucket);
+        let functions = Functions::new(
+            scope,
+            &FunctionsProps {
+                props,
+                parameters: &parameters,
+                role: &role,
+                bucket: &bucket,
+                tracker: &tracker,
+                dead_letters: &dead_letters,
+            },
+        );
+        rules(scope, &functions, &dead_letters);
+        let sources = sources(scope, props, &functions, &role);
+        role.check_size();
+        let alarm_actions = parameters.alarm_actions;
+        let stack = Self { props, alarm_actions, tracker, bucket, role, dead_letters, functions, sources };
+        alarms::add(scope, &stack);
+        dashboard::add(scope, &stack.sources);
+        stack.add_outputs(scope);
+        stack
+    }
+
+    fn add_outputs(&self, scope: &Scope) {
+        let text = "Bucket of configuration files, pending metadata and manifests";
+        scope.add_output("LoaderBucketName", text, self.bucket.name());
+        let text = "DynamoDB table of waiting, running and finished loads";
+        scope.add_output("TrackerTableName", text, self.tracker.name());
+        scope.add_output("LoaderRoleArn", "Role of the functions", self.role.arn());
+        for (function, handle) in self.functions.all() {
+            scope.add_output(format!("{}Name", function.name()), "", handle.name());
+            scope.add_output(format!("{}Arn", function.name()), "", handle.arn());
+        }
+        let text = "Queue of invocations and events that were given up";
+        scope.add_output("DeadLettersUrl", text, self.dead_letters.url());
+        for source in &self.sources {
+            source.add_outputs(scope);
+        }
+    }
 }
 
 fn tracker(scope: &Scope) -> Table {
@@ -147,21 +181,4 @@ fn sources(scope: &Scope, props: &LoaderProps, functions: &Functions, role: &Rol
     queues.sort_by(|a, b| a.name.cmp(&b.name));
     queues.dedup_by(|a, b| a.name == b.name);
     queues.into_iter().map(|queue| TableSource::new(&scope.child_named(&queue.name), queue, &with)).collect()
-}
-
-#[rustfmt::skip]
-fn outputs(
-    scope: &Scope, tracker: &Table, bucket: &Bucket, role: &Role, functions: &Functions, dead_letters: &Queue, sources: &[TableSource],
-) {
-    scope.add_output("LoaderBucketName", "Bucket of configuration files, pending metadata and manifests", bucket.name());
-    scope.add_output("TrackerTableName", "DynamoDB table of waiting, running and finished loads", tracker.name());
-    scope.add_output("LoaderRoleArn", "Role of the functions", role.arn());
-    for (function, handle) in functions.all() {
-        scope.add_output(format!("{}Name", function.name()), "", handle.name());
-        scope.add_output(format!("{}Arn", function.name()), "", handle.arn());
-    }
-    scope.add_output("DeadLettersUrl", "Queue of invocations and events that were given up", dead_letters.url());
-    for source in sources {
-        source.add_outputs(scope);
-    }
 }

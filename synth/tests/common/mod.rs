@@ -16,10 +16,14 @@ pub fn queue_with(name: &str, change: impl FnOnce(&mut Json)) -> QueueSource {
     let mut value = json!({
         "copy": {"role_arn": "default", "table_name": format!("shop.\"{name}\"")},
         "cluster": {"identifier": "analytics", "db_name": "dev"},
-        "source": format!("s3://example-{}/daily/", name.to_lowercase().replace(['_', ' '], "-").get(..30.min(name.len())).unwrap_or("x"))
+        "source": format!("s3://example-{}/daily/", bucket_part(name))
     });
     change(&mut value);
     QueueSource { name: name.to_owned(), config: LoadConfig::from_value(&value).unwrap() }
+}
+
+fn bucket_part(name: &str) -> String {
+    name.to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-").chars().take(40).collect()
 }
 
 /// An append table and a merge table.
@@ -34,7 +38,7 @@ pub fn two_queues() -> Vec<QueueSource> {
 pub fn ten_queues() -> Vec<QueueSource> {
     let queue = |number: u32| {
         queue_with(&format!("orders-eu-central-{number:02}"), |value| {
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 value["cluster"] = json!({"workgroup": "analytics", "db_name": "dev"});
             }
             if number % 3 == 1 {

@@ -1,0 +1,78 @@
+//! The tree by itself: ids, escape hatches, and constructs that are used wrongly.
+
+use serde_json::json;
+use synth::Problems;
+use synth::assertions::Assertions;
+use synth::l1::{CfnQueue, CfnQueueProps};
+use synth::l2::{Queue, QueueProps, Role, Table, TableProps, TlsOnlyPolicy};
+use synth::scope::{RemovalPolicy, Stack};
+use synth::value::Value;
+
+fn problems(stack: Stack) -> Vec<String> {
+    let Problems(found) = stack.synth("").expect_err("there are problems");
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_id_that_is_taken_is_refused_with_its_path() {
+    let stack = Stack::new("S");
+    for _ in 0..2 {
+        CfnQueue::new(&stack.scope().child("A").child("B"), CfnQueueProps::default());
+    }
+    assert_eq!(problems(stack), ["`S/A/B`: logical id `AB` is taken: give the construct another id"]);
+}
+
+#[test]
+fn whatever_a_construct_does_not_know_is_set_by_its_name() {
+    let stack = Stack::new("S");
+    let queue = CfnQueue::new(
+        &stack.scope().child("Q"),
+        CfnQueueProps { VisibilityTimeout: Some(30_u32.into()), ..CfnQueueProps::default() },
+    );
+    queue.set("VisibilityTimeout", 60_u32);
+    queue.set("KmsMasterKeyId", "alias/ours");
+    queue.removal_policy(RemovalPolicy::Delete);
+    let other = CfnQueue::new(&stack.scope().child("R"), CfnQueueProps::default());
+    other.depends_on(&queue);
+    let found = Assertions::from(&stack.synth("").unwrap());
+    assert_eq!(*found.properties("Q"), json!({"VisibilityTimeout": 60, "KmsMasterKeyId": "alias/ours"}));
+    assert_eq!(found.resource("Q")["DeletionPolicy"], "Delete");
+    assert_eq!(found.resource("R")["DependsOn"], json!(["Q"]));
+}
+
+#[test]
+fn no_service_sends_to_a_queue_that_shares_its_policy() {
+    let stack = Stack::new("S");
+    let shared = TlsOnlyPolicy::new(&stack.scope().child("Shared"));
+    let props = QueueProps { shared_policy: Some(&shared), ..QueueProps::default() };
+    Queue::new(&stack.scope().child("Q"), &props).grant_send_to_rule("arn".into());
+    let found = problems(stack);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("`S/Q`: shares its policy with other queues"), "{found:?}");
+}
+
+#[test]
+fn a_table_without_index_cannot_be_scanned() {
+    let stack = Stack::new("S");
+    let props = TableProps { partition_key: "p", sort_key: "s", ttl_attribute: "t", index: None };
+    let table = Table::new(&stack.scope().child("T"), &props);
+    let role = Role::new(&stack.scope().child("R"), "", "lambda.amazonaws.com");
+    table.grant_scan_index(&role);
+    assert_eq!(problems(stack), ["`S/T`: has no index to scan: give one"]);
+}
+
+#[test]
+fn a_visibility_timeout_beyond_twelve_hours_is_refused() {
+    let stack = Stack::new("S");
+    let props = QueueProps { visibility_timeout_seconds: Some(43_201), ..QueueProps::default() };
+    Queue::new(&stack.scope().child("Q"), &props);
+    assert_eq!(problems(stack), ["`S/Q`: visibility timeout `43201` s: at most 43200 s"]);
+}
+
+#[test]
+fn a_reference_to_nothing_is_found() {
+    let stack = Stack::new("S");
+    let props = CfnQueueProps { QueueName: Some(Value::sub("${Nobody.Name}-${!Literal}")), ..CfnQueueProps::default() };
+    CfnQueue::new(&stack.scope().child("Q"), props);
+    assert_eq!(Assertions::from(&stack.synth("").unwrap()).dangling_references(), ["Nobody"]);
+}
