@@ -170,6 +170,9 @@ fn copy_folder(source: &Path, target: &Path) -> std::io::Result<()> {
             copy_folder(&entry.path(), &to)?;
         } else {
             std::fs::copy(entry.path(), &to)?;
+            // What the owner may do, the unprivileged user may: a strict umask made these files ours alone.
+            let mode = std::fs::metadata(&to)?.permissions().mode();
+            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(mode | (mode & 0o500) >> 6 | 0o044))?;
         }
     }
     Ok(())
