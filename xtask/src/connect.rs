@@ -1,7 +1,8 @@
 //! What CloudFormation cannot do for a queue: its configuration file in the loader's bucket, and the notification of a bucket
 //! that is not the stack's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::Client;
@@ -10,7 +11,7 @@ use loader_core::config::{LoadConfig, SourceFolder};
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 
 use crate::assets::{create_bucket, is_missing};
-use crate::aws::{Aws, code, failed};
+use crate::aws::{Aws, Place, code, failed};
 use crate::notification::{self, Listener};
 use crate::output::{Failure, Out};
 use crate::queues::QueueFile;
@@ -81,14 +82,9 @@ pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -
     }
     let owner = notification::owner(&stack.name);
     let place = stack.place()?;
-    for (queue, name) in queues.iter().zip(&names) {
+    for queue in queues {
         let Some(source) = &queue.config.source else { continue };
-        let listener = Listener {
-            id: format!("{owner}{}", queue.name),
-            queue_arn: place.queue_arn(name),
-            prefix: source.prefix.clone(),
-        };
-        buckets.entry(source.bucket.clone()).or_default().push(listener);
+        buckets.entry(source.bucket.clone()).or_default().extend(listener(stack, &place, queue));
     }
     for (bucket, listeners) in &buckets {
         step.now(&format!("notification of {bucket}"));
@@ -126,6 +122,46 @@ pub async fn disconnect(aws: &Aws, out: Out, stack: &Stack) -> Result<()> {
     Ok(())
 }
 
+/// Takes the notification of one queue away; the stack's other queues of the bucket keep theirs.
+pub async fn disconnect_queue(
+    aws: &Aws,
+    out: Out,
+    stack: &Stack,
+    queue: &QueueFile,
+    others: &[QueueFile],
+) -> Result<()> {
+    let Some(source) = &queue.config.source else { return Ok(()) };
+    let step = out.step(format!("disconnecting {}", queue.name));
+    let place = stack.place()?;
+    let same_bucket = |other: &&QueueFile| other.config.source.as_ref().is_some_and(|it| it.bucket == source.bucket);
+    let listeners: Vec<Listener> =
+        others.iter().filter(same_bucket).filter_map(|other| listener(stack, &place, other)).collect();
+    let owner = notification::owner(&stack.name);
+    notification::set(&aws.s3(), &source.bucket, &owner, &listeners, &step).await?;
+    step.done(format!("s3://{}/{} no longer notifies {}", source.bucket, source.prefix, queue.name));
+    Ok(())
+}
+
+fn listener(stack: &Stack, place: &Place, queue: &QueueFile) -> Option<Listener> {
+    let source = queue.config.source.as_ref()?;
+    Some(Listener {
+        id: format!("{}{}", notification::owner(&stack.name), queue.name),
+        queue_arn: place.queue_arn(&format!("{}{}", stack.queue_name_prefix(), queue.name)),
+        prefix: source.prefix.clone(),
+    })
+}
+
+/// Tables of all configuration files in the loader's bucket, deployed or written by hand.
+pub async fn configured_tables(aws: &Aws, stack: &Stack) -> Result<BTreeSet<String>> {
+    let configs = Configs { client: aws.s3(), bucket: stack.output("LoaderBucketName")?.to_owned() };
+    let mut tables = BTreeSet::new();
+    for key in configs.keys().await? {
+        let text = configs.get(&key).await?.unwrap_or_default();
+        tables.extend(LoadConfig::parse(&String::from_utf8_lossy(&text)).ok().map(|config| config.db_table().0));
+    }
+    Ok(tables)
+}
+
 /// The configuration files in the loader's bucket.
 struct Configs {
     client: Client,
@@ -160,22 +196,28 @@ impl Configs {
     }
 
     /// Files that a deployment wrote for queues that are not among `names`.
-    async fn forgotten(&self, names: &[String]) -> Result<Vec<(String, Option<std::sync::Arc<LoadConfig>>)>> {
-        let mut pages =
-            self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
+    async fn forgotten(&self, names: &[String]) -> Result<Vec<(String, Option<Arc<LoadConfig>>)>> {
         let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(failed(format!("list s3://{}/{CONFIG_PREFIX_DEFAULT}", self.bucket)))?;
-            for key in page.contents().iter().filter_map(|object| object.key()) {
-                let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
-                let Some(name) = name.filter(|name| !names.iter().any(|known| known == name)) else { continue };
-                if self.is_marked(key).await? {
-                    let text = self.get(key).await?.unwrap_or_default();
-                    found.push((name.to_owned(), LoadConfig::parse(&String::from_utf8_lossy(&text)).ok()));
-                }
+        for key in self.keys().await? {
+            let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
+            let Some(name) = name.filter(|name| !names.iter().any(|known| known == name)) else { continue };
+            if self.is_marked(&key).await? {
+                let text = self.get(&key).await?.unwrap_or_default();
+                found.push((name.to_owned(), LoadConfig::parse(&String::from_utf8_lossy(&text)).ok()));
             }
         }
         Ok(found)
+    }
+
+    async fn keys(&self) -> Result<Vec<String>> {
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(failed(format!("list s3://{}/{CONFIG_PREFIX_DEFAULT}", self.bucket)))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
+        }
+        Ok(keys)
     }
 
     async fn is_marked(&self, key: &str) -> Result<bool> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use aws_sdk_cloudformation::types::{Parameter, StackStatus};
 use clap::Args;
-use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
+use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
 use serde::Serialize;
 use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, STACK_NAME_CHARACTERS_MAX, parameter_code_key};
 
@@ -137,6 +137,38 @@ pub async fn run(args: &DeployArgs) -> Result<()> {
     Ok(())
 }
 
+/// `cargo xtask diff`: a dry run that needs no prefix, because the deployed stack has one.
+#[derive(Args, Clone, Debug)]
+pub struct DiffArgs {
+    /// First part of every statement name [default: the deployed stack's]
+    #[arg(long, value_name = "DB")]
+    statement_name_prefix: Option<String>,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Runs `diff`.
+pub async fn diff(args: &DiffArgs) -> Result<()> {
+    let out = Out::new(args.output);
+    let prepared = prepare(out, &args.target)?;
+    let aws = Aws::new(&args.target.aws).await?;
+    let deployed = Stack::find(&aws, &args.target.stack_name).await?;
+    let deployed = deployed.and_then(|stack| stack.parameters.get(PARAMETER_STATEMENT_NAME_PREFIX).cloned());
+    let prefix = args.statement_name_prefix.clone().or(deployed);
+    let args = DeployArgs {
+        statement_name_prefix: prefix.unwrap_or_else(|| PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned()),
+        target: args.target.clone(),
+        yes: false,
+        dry_run: true,
+        output: args.output,
+        auth: false,
+    };
+    apply(out, &aws, &args, &prepared).await.map(drop)
+}
+
 /// Checks the configurations, synthesizes the template, builds the zips.
 pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     check_stack_name(&target.stack_name)?;
@@ -180,6 +212,7 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
         set.show(out);
         if args.dry_run {
             set.discard(aws).await?;
+            out.result(&set.changes)?;
             out.line("   nothing was changed: this was a dry run");
             return Ok(None);
         }
@@ -188,6 +221,7 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
     } else {
         out.line(format!("{} the stack is up to date: nothing changed", out.good("ok")));
         if args.dry_run {
+            out.result(&Vec::<Change>::new())?;
             return Ok(None);
         }
     }

@@ -8,14 +8,18 @@ mod change_set;
 mod connect;
 mod demo;
 mod deploy;
+mod destroy;
 mod elf;
 mod lint;
 mod local;
 mod notification;
 mod output;
+mod queue;
 mod queues;
+mod schema;
 mod shell;
 mod stack;
+mod status;
 mod template;
 mod test;
 mod tidy;
@@ -58,6 +62,18 @@ enum Command {
     Deploy(Box<deploy::DeployArgs>),
     /// Check everything: format, lints, template, all tests
     Test(test::TestArgs),
+    /// Show what a deployment would change
+    Diff(Box<deploy::DiffArgs>),
+    /// Delete the stack; the data stays unless told otherwise
+    Destroy(destroy::DestroyArgs),
+    /// Add, list, remove and check queues
+    Queue(queue::QueueArgs),
+    /// Per table: what runs, what waits, what is in quarantine, the last load
+    #[command(after_help = "Example: cargo xtask status --local --output json")]
+    Status(status::StatusArgs),
+    /// Load quarantined files again
+    #[command(after_help = "Example: cargo xtask retry cluster:analytics:dev:public.weather --local")]
+    Retry(status::RetryArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
@@ -82,6 +98,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Build(args) => build::run(&args),
         Command::Synth(args) => template::run(&args),
         Command::Deploy(args) => deploy::run(&args).await,
+        Command::Diff(args) => deploy::diff(&args).await,
+        Command::Destroy(args) => destroy::run(&args).await,
+        Command::Queue(args) => queue::run(&args).await,
+        Command::Status(args) => status::run(&args).await,
+        Command::Retry(args) => status::retry(&args).await,
         Command::Test(args) => test::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions { shell } => {

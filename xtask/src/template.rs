@@ -9,7 +9,7 @@ use synth::{Architecture, LoaderProps, QueueSource, loader_template};
 use crate::build::Arch;
 use crate::output::{Failure, Format, Out, size};
 use crate::queues::{self, QueueFile};
-use crate::shell;
+use crate::{schema, shell};
 
 /// `cargo xtask synth`
 #[derive(Args, Debug)]
@@ -33,6 +33,10 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     let text = synthesize(&queues, args.arch)?;
     let path = path();
     let before = std::fs::read_to_string(&path).unwrap_or_default();
+    if !args.check {
+        std::fs::create_dir_all(schema::path().parent().context("the path has a folder")?)?;
+        std::fs::write(schema::path(), schema::text()).context("cannot write the schema of the queue files")?;
+    }
     let what = format!("{}: {} queues, {}", shell::shown(&path), queues.len(), size(text.len() as u64));
     if before == text {
         step.done(format!("{what}, up to date"));

@@ -1,16 +1,19 @@
-//! The tracker table, read only: what runs, what waits, what was loaded, what is in quarantine.
+//! The tracker table: what runs, what waits, what was loaded, what is in quarantine; and what an operator may write to it.
+//!
+//! Which writes are allowed, and when, the core decides (`tracker::operator`); here they are only sent.
 
 use std::collections::{BTreeSet, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, WORK_ATTRIBUTE, WORK_INDEX};
 use loader_core::tracker::item::Item;
 use loader_core::tracker::wire;
+use loader_core::tracker::write::{Condition, Transaction, WriteAction};
 use serde_json::{Map, Number, Value};
 
-use crate::aws::{Aws, failed};
+use crate::aws::{Aws, code, failed};
 
 /// The tracker table of a stack.
 #[derive(Clone, Debug)]
@@ -85,6 +88,47 @@ impl Tracker {
         }
         Ok(tables)
     }
+
+    /// Sends an operator's transaction. The answer: whether it took effect; `false` when somebody was faster.
+    pub async fn write(&self, transaction: &Transaction) -> Result<bool> {
+        let items =
+            transaction.actions.iter().map(|action| self.write_item(transaction, action)).collect::<Result<_>>()?;
+        match self.client.transact_write_items().set_transact_items(Some(items)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if code(&error) == "TransactionCanceledException" => Ok(false),
+            Err(error) => Err(failed("write to the tracker")(error)),
+        }
+    }
+
+    fn write_item(&self, transaction: &Transaction, action: &WriteAction) -> Result<TransactWriteItem> {
+        let condition = match action.condition() {
+            Condition::Absent => "attribute_not_exists(#key)",
+            Condition::Present => "attribute_exists(#key)",
+            other => bail!("an operator's write has no condition like {other:?}"),
+        };
+        let item = TransactWriteItem::builder();
+        Ok(match action {
+            WriteAction::Put(whole, _) => item.put(
+                Put::builder()
+                    .table_name(&self.table)
+                    .set_item(Some(to_attributes(wire::encode(&transaction.table, whole))))
+                    .condition_expression(condition)
+                    .expression_attribute_names("#key", TRACKER_SORT_KEY)
+                    .build()?,
+            ),
+            WriteAction::Delete(key, _) => item.delete(
+                Delete::builder()
+                    .table_name(&self.table)
+                    .key(TRACKER_PARTITION_KEY, AttributeValue::S(transaction.table.0.clone()))
+                    .key(TRACKER_SORT_KEY, AttributeValue::S(key.0.clone()))
+                    .condition_expression(condition)
+                    .expression_attribute_names("#key", TRACKER_SORT_KEY)
+                    .build()?,
+            ),
+            WriteAction::Check(..) => bail!("an operator's write checks nothing else"),
+        }
+        .build())
+    }
 }
 
 fn to_json(attributes: HashMap<String, AttributeValue>) -> Map<String, Value> {
@@ -99,5 +143,20 @@ fn to_value(value: AttributeValue) -> Value {
         AttributeValue::L(values) => Value::Array(values.into_iter().map(to_value).collect()),
         AttributeValue::M(object) => Value::Object(to_json(object)),
         _ => Value::Null,
+    }
+}
+
+fn to_attributes(object: Map<String, Value>) -> HashMap<String, AttributeValue> {
+    object.into_iter().map(|(name, value)| (name, to_attribute(value))).collect()
+}
+
+fn to_attribute(value: Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(value) => AttributeValue::Bool(value),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => AttributeValue::S(text),
+        Value::Array(values) => AttributeValue::L(values.into_iter().map(to_attribute).collect()),
+        Value::Object(object) => AttributeValue::M(to_attributes(object)),
     }
 }
