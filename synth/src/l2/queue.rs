@@ -55,7 +55,6 @@ impl Queue {
                 RedrivePolicy: props.dead_letters.map(|(queue, count)| {
                     Value::map([("deadLetterTargetArn", queue.arn()), ("maxReceiveCount", count.into())])
                 }),
-                ..CfnQueueProps::default()
             },
         );
         if let Some(shared) = props.shared_policy {
