@@ -100,14 +100,15 @@ impl Aws {
         of_config.or_else(|| of_environment("AWS_ENDPOINT_URL_S3")).or_else(|| of_environment("AWS_ENDPOINT_URL"))
     }
 
-    /// The account number; the first call, so it is where missing credentials show.
-    pub async fn account(&self) -> Result<String> {
+    /// Whose account this is; the first call, so it is where missing credentials show.
+    pub async fn place(&self) -> Result<Place> {
         let client = aws_sdk_sts::Client::new(&self.config);
         let identity = client.get_caller_identity().send().await.map_err(|error| {
             let hint = "sign in (`aws login`, `aws sso login`), or choose credentials with --profile NAME; for this machine only, add --local";
             Failure::new(format!("AWS does not accept the credentials, or there are none: {}", Cause(&error)), hint)
         })?;
-        identity.account().map(str::to_owned).context("the identity has no account")
+        // An identity has no Region, and everything deployed has this one.
+        Ok(Place { region: self.region.clone(), ..Place::of_arn(identity.arn().context("the identity has no ARN")?)? })
     }
 }
 

@@ -124,7 +124,7 @@ impl ChangeSet {
             .cloudformation()
             .create_change_set()
             .stack_name(name)
-            .change_set_name(format!("xtask-{}", time::OffsetDateTime::now_utc().unix_timestamp()))
+            .change_set_name(format!("xtask-{}", time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000))
             .description("cargo xtask deploy")
             .change_set_type(kind)
             .capabilities(Capability::CapabilityIam)

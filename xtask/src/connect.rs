@@ -68,24 +68,23 @@ pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -
     let configs = Configs { client: aws.s3(), bucket: stack.output("LoaderBucketName")?.to_owned() };
     let names: Vec<String> =
         queues.iter().map(|queue| format!("{}{}", stack.queue_name_prefix(), queue.name)).collect();
-    let mut n_written = 0;
+    let (mut n_written, mut before) = (0, Vec::new());
     for (queue, name) in queues.iter().zip(&names) {
         step.now(&format!("configuration of {name}"));
-        n_written += usize::from(configs.put(name, &queue.text).await?);
+        let put = configs.put(name, &queue.text).await?;
+        n_written += usize::from(put.written);
+        before.extend(put.before);
     }
-    let mut buckets: BTreeMap<String, Vec<Listener>> = BTreeMap::new();
     let gone = configs.forgotten(&names).await?;
-    for (_, config) in &gone {
-        if let Some(source) = config.as_ref().and_then(|config| config.source.as_ref()) {
-            buckets.entry(source.bucket.clone()).or_default();
-        }
+    before.extend(gone.iter().filter_map(|(_, config)| config.clone()));
+    let place = stack.place()?;
+    let names = Names { stack: &stack.name, queue_prefix: stack.queue_name_prefix(), place: &place };
+    let mut buckets = names.listeners(queues);
+    // A bucket that was a source until now, and is none any more, is told so too.
+    for source in before.iter().filter_map(|config| config.source.as_ref()) {
+        buckets.entry(source.bucket.clone()).or_default();
     }
     let owner = notification::owner(&stack.name);
-    let place = stack.place()?;
-    for queue in queues {
-        let Some(source) = &queue.config.source else { continue };
-        buckets.entry(source.bucket.clone()).or_default().extend(listener(stack, &place, queue));
-    }
     for (bucket, listeners) in &buckets {
         step.now(&format!("notification of {bucket}"));
         n_written += usize::from(notification::set(&configs.client, bucket, &owner, listeners, &step).await?);
@@ -133,22 +132,51 @@ pub async fn disconnect_queue(
     let Some(source) = &queue.config.source else { return Ok(()) };
     let step = out.step(format!("disconnecting {}", queue.name));
     let place = stack.place()?;
-    let same_bucket = |other: &&QueueFile| other.config.source.as_ref().is_some_and(|it| it.bucket == source.bucket);
-    let listeners: Vec<Listener> =
-        others.iter().filter(same_bucket).filter_map(|other| listener(stack, &place, other)).collect();
+    let names = Names { stack: &stack.name, queue_prefix: stack.queue_name_prefix(), place: &place };
+    let listeners = names.listeners(others).remove(&source.bucket).unwrap_or_default();
     let owner = notification::owner(&stack.name);
     notification::set(&aws.s3(), &source.bucket, &owner, &listeners, &step).await?;
     step.done(format!("s3://{}/{} no longer notifies {}", source.bucket, source.prefix, queue.name));
     Ok(())
 }
 
-fn listener(stack: &Stack, place: &Place, queue: &QueueFile) -> Option<Listener> {
-    let source = queue.config.source.as_ref()?;
-    Some(Listener {
-        id: format!("{}{}", notification::owner(&stack.name), queue.name),
-        queue_arn: place.queue_arn(&format!("{}{}", stack.queue_name_prefix(), queue.name)),
-        prefix: source.prefix.clone(),
-    })
+/// What the names of a stack's queues are made of.
+pub struct Names<'a> {
+    /// The stack's name.
+    pub stack: &'a str,
+    /// Before the name of each queue.
+    pub queue_prefix: &'a str,
+    /// Partition, Region and account.
+    pub place: &'a Place,
+}
+
+impl Names<'_> {
+    fn listener(&self, queue: &QueueFile) -> Option<Listener> {
+        let source = queue.config.source.as_ref()?;
+        Some(Listener {
+            id: format!("{}{}", notification::owner(self.stack), queue.name),
+            queue_arn: self.place.queue_arn(&format!("{}{}", self.queue_prefix, queue.name)),
+            prefix: source.prefix.clone(),
+        })
+    }
+
+    /// By source bucket.
+    fn listeners(&self, queues: &[QueueFile]) -> BTreeMap<String, Vec<Listener>> {
+        let mut buckets: BTreeMap<String, Vec<Listener>> = BTreeMap::new();
+        for queue in queues {
+            let Some(source) = &queue.config.source else { continue };
+            buckets.entry(source.bucket.clone()).or_default().extend(self.listener(queue));
+        }
+        buckets
+    }
+}
+
+/// Whether the notifications can be set; asked before anything is changed.
+pub async fn check_notifications(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<()> {
+    for (bucket, listeners) in names.listeners(queues) {
+        notification::check(&aws.s3(), &bucket, &notification::owner(names.stack), &listeners).await?;
+    }
+    Ok(())
 }
 
 /// Tables of all configuration files in the loader's bucket, deployed or written by hand.
@@ -168,23 +196,32 @@ struct Configs {
     bucket: String,
 }
 
+/// What writing a file did.
+struct Put {
+    written: bool,
+    /// What the file said before, where it said something else.
+    before: Option<Arc<LoadConfig>>,
+}
+
 impl Configs {
     fn key(name: &str) -> String {
         format!("{CONFIG_PREFIX_DEFAULT}{name}.json")
     }
 
-    /// Writes the file where it differs; the answer: whether it did.
-    async fn put(&self, name: &str, text: &str) -> Result<bool> {
+    /// Writes the file where it differs.
+    async fn put(&self, name: &str, text: &str) -> Result<Put> {
         let key = Self::key(name);
-        if self.get(&key).await?.is_some_and(|there| there == text.as_bytes()) {
-            return Ok(false);
+        let there = self.get(&key).await?;
+        if there.as_deref() == Some(text.as_bytes()) {
+            return Ok(Put { written: false, before: None });
         }
         let body = ByteStream::from(text.as_bytes().to_vec());
         let request =
             self.client.put_object().bucket(&self.bucket).key(&key).content_type("application/json").body(body);
         let request = request.metadata(MARK, MARK_VALUE);
         request.send().await.map_err(failed(format!("write s3://{}/{key}", self.bucket)))?;
-        Ok(true)
+        let before = there.and_then(|text| LoadConfig::parse(&String::from_utf8_lossy(&text)).ok());
+        Ok(Put { written: true, before })
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {

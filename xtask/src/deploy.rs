@@ -16,10 +16,11 @@ use crate::assets::{AssetsBucket, hashed_key};
 use crate::aws::{Aws, AwsArgs};
 use crate::build::{self, Arch, Asset, Profile, Runs, Wanted};
 use crate::change_set::{Change, ChangeSet, TemplateSource};
+use crate::connect::{self, Names};
 use crate::output::{Failure, Format, Out};
 use crate::queues::{self, QueueFile};
 use crate::stack::{self, Follower, Stack};
-use crate::{connect, local, template};
+use crate::{local, template};
 
 /// Stack name unless another is given; then queue names have no prefix.
 pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
@@ -198,11 +199,13 @@ fn check_stack_name(name: &str) -> Result<()> {
 /// Deploys what is prepared. `None`: a dry run.
 pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) -> Result<Option<Deployed>> {
     let name = &args.target.stack_name;
-    let account = aws.account().await?;
-    out.line(format!("{} stack {name} in account {account}, {}", out.good("ok"), aws.region));
-    let bucket = AssetsBucket::new(aws, &account, args.target.assets_bucket.as_ref());
+    let place = aws.place().await?;
+    out.line(format!("{} stack {name} in account {}, {}", out.good("ok"), place.account, place.region));
+    let bucket = AssetsBucket::new(aws, &place.account, args.target.assets_bucket.as_ref());
     if !args.dry_run {
         connect::check_sources(aws, out, &prepared.queues).await?;
+        let names = Names { stack: name, queue_prefix: &args.target.queue_name_prefix(), place: &place };
+        connect::check_notifications(aws, &names, &prepared.queues).await?;
         bucket.ensure(aws, out).await?;
         bucket.upload(out, &prepared.assets).await?;
     }

@@ -26,6 +26,7 @@ mod tidy;
 mod tracker;
 mod warehouse;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -106,7 +107,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
+            // A reader that went away (`| head`) is no failure.
+            let _ = std::io::stdout().write_all(&script);
             Ok(())
         }
     }

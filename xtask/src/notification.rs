@@ -37,14 +37,7 @@ pub fn owner(stack_name: &str) -> String {
 
 /// Makes exactly these listeners the stack's, in one bucket. The answer: whether anything had to be written.
 pub async fn set(client: &Client, bucket: &str, owner: &str, listeners: &[Listener], step: &Step) -> Result<bool> {
-    let current = read(client, bucket).await?;
-    let merged = merge(&current, owner, listeners).map_err(|clash| {
-        let message = format!("the bucket `{bucket}` has another notification for the same objects: {clash}");
-        Failure::new(
-            message,
-            "remove that notification, or load from a folder that it does not cover (`source` in the queue's file)",
-        )
-    })?;
+    let merged = wanted(client, bucket, owner, listeners).await?;
     let Some(merged) = merged else { return Ok(false) };
     for attempt in 1.. {
         let request =
@@ -58,6 +51,27 @@ pub async fn set(client: &Client, bucket: &str, owner: &str, listeners: &[Listen
         tokio::time::sleep(PROPAGATION_PAUSE).await;
     }
     Ok(true)
+}
+
+/// Whether these listeners could be set; an overlap with somebody else's notification is an error.
+pub async fn check(client: &Client, bucket: &str, owner: &str, listeners: &[Listener]) -> Result<()> {
+    wanted(client, bucket, owner, listeners).await.map(drop)
+}
+
+/// The document to write, or nothing when it is there already.
+async fn wanted(
+    client: &Client,
+    bucket: &str,
+    owner: &str,
+    listeners: &[Listener],
+) -> Result<Option<NotificationConfiguration>> {
+    let current = read(client, bucket).await?;
+    merge(&current, owner, listeners).map_err(|clash| {
+        let message = format!("the bucket `{bucket}` has another notification for the same objects: {clash}");
+        let hint =
+            "remove that notification, or load from a folder that it does not cover (`source` in the queue's file)";
+        Failure::new(message, hint).into()
+    })
 }
 
 async fn read(client: &Client, bucket: &str) -> Result<NotificationConfiguration> {

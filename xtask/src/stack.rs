@@ -157,8 +157,9 @@ impl<'a> Follower<'a> {
             self.first_cause.get_or_insert(cause);
         } else if status.ends_with("_COMPLETE") && kind != STACK_TYPE {
             self.n_done += 1;
-            let n_total = self.n_total.max(self.n_done);
-            step.line(&format!("   [{:>3}/{n_total}]  {status:<16}  {id}  {kind}", self.n_done));
+            // Some resources are updated that the change set did not name.
+            let total = if self.n_done <= self.n_total { format!("/{}", self.n_total) } else { String::new() };
+            step.line(&format!("   [{:>3}{total}]  {status:<16}  {id}  {kind}", self.n_done));
         } else {
             step.now(&format!("{status} {id}"));
         }
