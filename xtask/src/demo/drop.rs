@@ -48,7 +48,7 @@ impl<'a> Dropper<'a> {
                 self.drop(file).await?;
             }
             let names: Vec<_> = late.iter().rev().map(|file| file.name()).collect();
-            out.line(format!("{} dropped {} for {table} while a load runs", out.good("->"), names.join(" and ")));
+            out.line(format!("{} dropped {} for {table}", out.good("->"), names.join(" and ")));
             if let Some(twice) = late.first() {
                 self.drop(twice).await?;
                 out.line(format!("{} dropped {} again: it must not be loaded twice", out.good("->"), twice.name()));

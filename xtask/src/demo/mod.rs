@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde_json::json;
 
 use crate::aws::{Aws, AwsArgs};
 use crate::build::Profile;
@@ -25,6 +26,8 @@ use drop::Dropper;
 use watch::Watch;
 
 const STATEMENT_NAME_PREFIX: &str = "dev";
+/// How much later the first loads seem to end.
+const DELAY_MILLIS: u64 = 2_000;
 
 /// `cargo xtask demo`
 #[derive(Args, Debug)]
@@ -106,11 +109,23 @@ async fn show(
     out.title("Load");
     let dropper = Dropper::new(&aws, prepared, data);
     let mut watch = Watch::new(out, Tracker::new(&aws, loader.output("TrackerTableName")?), prepared);
+    // The first loads would be over before anybody could drop another file: their end is noticed late until that is done.
+    local::add_toxic(
+        &stack.info,
+        &json!({"service": "redshift-data", "operation": "DescribeStatement", "kind": {"delay_millis": DELAY_MILLIS}}),
+    )
+    .await?;
     dropper.first_wave(out).await?;
-    watch.until_running(&stack.info).await?;
+    let loads = watch.until_running(&stack.info).await?;
     out.line(out.dim(&format!("   loading {} after the start of the command", seconds(started.elapsed()))));
     dropper.second_wave(out).await?;
+    let in_time = watch.still_running(&loads).await?;
     local::remove_toxics(&stack.info).await?;
+    out.line(out.dim(if in_time {
+        "   they arrived while the loads ran"
+    } else {
+        "   this machine was slow: a load ended before they arrived"
+    }));
     watch.until_idle(data.n_object_versions()).await?;
     summary::show(out, &aws, &stack.info, prepared, data, &watch).await
 }

@@ -5,18 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use loader_core::tracker::item::{History, Item, RunningLoad};
-use serde_json::json;
 
 use crate::deploy::Prepared;
-use crate::local::{self, StackInfo};
+use crate::local::StackInfo;
 use crate::output::{Failure, Out, seconds, size};
 use crate::tracker::{Order, Tracker};
 
 const POLL: Duration = Duration::from_millis(100);
 const RUNNING_SECONDS_MAX: u64 = 60;
 const IDLE_SECONDS_MAX: u64 = 180;
-/// How much the end of the first loads is delayed, so that files surely arrive before it.
-const DELAY_MILLIS: u64 = 1_500;
 const ITEMS_MAX: usize = 1_000;
 
 /// What was seen of the demo's tables.
@@ -25,7 +22,10 @@ pub struct Watch {
     tracker: Tracker,
     /// `db_table` by queue.
     tables: BTreeMap<String, String>,
-    running: BTreeSet<String>,
+    /// The running load, by queue.
+    running: BTreeMap<String, String>,
+    /// Loads whose start was told.
+    told: BTreeSet<String>,
     /// Finished loads by table, in order.
     pub loads: BTreeMap<String, Vec<History>>,
     /// Objects in quarantine.
@@ -36,22 +36,36 @@ impl Watch {
     /// Of the prepared queues.
     pub fn new(out: Out, tracker: Tracker, prepared: &Prepared) -> Self {
         let tables = prepared.queues.iter().map(|queue| (queue.name.clone(), queue.config.db_table().0)).collect();
-        Self { out, tracker, tables, running: BTreeSet::new(), loads: BTreeMap::new(), n_quarantined: 0 }
+        Self {
+            out,
+            tracker,
+            tables,
+            running: BTreeMap::new(),
+            told: BTreeSet::new(),
+            loads: BTreeMap::new(),
+            n_quarantined: 0,
+        }
     }
 
-    /// Waits until every table runs a load, and keeps those loads from ending for a moment.
-    pub async fn until_running(&mut self, stack: &StackInfo) -> Result<()> {
-        let delay = json!({"service": "redshift-data", "operation": "DescribeStatement", "times": 6, "kind": {"delay_millis": DELAY_MILLIS}});
-        local::add_toxic(stack, &delay).await?;
+    /// Waits until every table runs a load at the same time; the answer: which load of which table.
+    pub async fn until_running(&mut self, stack: &StackInfo) -> Result<BTreeMap<String, String>> {
         let started = Instant::now();
-        while self.running.len() < self.tables.len() {
+        loop {
             self.look().await?;
+            if self.running.len() == self.tables.len() {
+                return Ok(self.running.clone());
+            }
             if started.elapsed() > Duration::from_secs(RUNNING_SECONDS_MAX) {
-                return Err(self.stuck(stack, &format!("no load runs after {RUNNING_SECONDS_MAX} s")));
+                return Err(self.stuck(stack));
             }
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
+    }
+
+    /// Whether these loads still run: what was dropped in between was dropped while they ran.
+    pub async fn still_running(&mut self, loads: &BTreeMap<String, String>) -> Result<bool> {
+        self.look().await?;
+        Ok(&self.running == loads)
     }
 
     /// Waits until all objects are loaded or in quarantine and nothing runs or waits.
@@ -72,15 +86,17 @@ impl Watch {
         }
     }
 
-    fn stuck(&self, stack: &StackInfo, what: &str) -> anyhow::Error {
+    fn stuck(&self, stack: &StackInfo) -> anyhow::Error {
         let hint = format!("read the functions' logs in {}", crate::shell::shown(&stack.log_dir));
-        let waiting: Vec<&String> = self.tables.keys().filter(|table| !self.running.contains(*table)).collect();
-        Failure::new(format!("{what} ({waiting:?})"), hint).into()
+        let idle: Vec<&str> =
+            self.tables.keys().filter(|table| !self.running.contains_key(*table)).map(String::as_str).collect();
+        Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()
     }
 
     /// Reads every table once and tells what is new; the answer: running and waiting loads.
     async fn look(&mut self) -> Result<usize> {
         let mut n_busy = 0;
+        self.running.clear();
         for (table, db_table) in self.tables.clone() {
             for item in self.tracker.items(&db_table, "RUNNING", Order::OldestFirst, 1).await? {
                 n_busy += 1;
@@ -100,15 +116,14 @@ impl Watch {
     }
 
     fn tell_running(&mut self, table: &str, running: &RunningLoad) {
-        let first = self.running.insert(table.to_owned());
-        if first {
-            self.out.line(format!("   {table:<12} load {} runs", short(&running.load_id.0)));
+        let load_id = &running.load_id.0;
+        if self.told.insert(load_id.clone()) {
+            self.out.line(format!("   {table:<12} load {} runs", short(load_id)));
         }
+        self.running.insert(table.to_owned(), load_id.clone());
     }
 
     fn tell_loaded(&mut self, table: &str, load: History) {
-        // A load may be over before anybody saw it run.
-        self.running.insert(table.to_owned());
         let loads = self.loads.entry(table.to_owned()).or_default();
         if loads.iter().any(|known| known.key == load.key) {
             return;
