@@ -18,11 +18,11 @@ pub struct AwsArgs {
     /// The local stack on this machine instead of an AWS account
     #[arg(long)]
     pub local: bool,
-    /// Profile of the AWS configuration files
-    #[arg(long, env = "AWS_PROFILE", conflicts_with = "local", value_name = "NAME")]
+    /// Profile of the AWS configuration files [default: $AWS_PROFILE]
+    #[arg(long, conflicts_with = "local", value_name = "NAME")]
     pub profile: Option<String>,
-    /// Region, e.g. us-east-1
-    #[arg(long, env = "AWS_REGION", conflicts_with = "local", value_name = "REGION")]
+    /// Region, e.g. us-east-1 [default: $AWS_REGION, or the profile's]
+    #[arg(long, conflicts_with = "local", value_name = "REGION")]
     pub region: Option<String>,
 }
 
@@ -75,6 +75,11 @@ impl Aws {
     /// CloudFormation.
     pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
         aws_sdk_cloudformation::Client::new(&self.config)
+    }
+
+    /// CloudWatch Logs.
+    pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
+        aws_sdk_cloudwatchlogs::Client::new(&self.config)
     }
 
     /// DynamoDB.

@@ -87,7 +87,7 @@ impl StackInfo {
     /// The settings that point the aws command line at the stack.
     pub fn environment(&self) -> String {
         format!(
-            "AWS_ENDPOINT_URL={} AWS_REGION={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
+            "AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
             self.endpoint, self.region, self.access_key_id, self.secret_access_key
         )
     }

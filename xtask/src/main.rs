@@ -12,6 +12,7 @@ mod destroy;
 mod elf;
 mod lint;
 mod local;
+mod logs;
 mod notification;
 mod output;
 mod queue;
@@ -72,6 +73,11 @@ enum Command {
     /// Per table: what runs, what waits, what is in quarantine, the last load
     #[command(after_help = "Example: cargo xtask status --local --output json")]
     Status(status::StatusArgs),
+    /// Print what the functions logged, all three in one, by time
+    #[command(
+        after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --table public.sales --follow"
+    )]
+    Logs(logs::LogsArgs),
     /// Load quarantined files again
     #[command(after_help = "Example: cargo xtask retry cluster:analytics:dev:public.weather --local")]
     Retry(status::RetryArgs),
@@ -103,6 +109,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Destroy(args) => destroy::run(&args).await,
         Command::Queue(args) => queue::run(&args).await,
         Command::Status(args) => status::run(&args).await,
+        Command::Logs(args) => logs::run(&args).await,
         Command::Retry(args) => status::retry(&args).await,
         Command::Test(args) => test::run(&args),
         Command::Local(args) => local::run(&args).await,

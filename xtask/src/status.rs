@@ -126,7 +126,9 @@ impl TableStatus {
         let age = self.oldest_millis.map_or_else(String::new, |since| format!(", the oldest for {}", ago(since)));
         out.line(format!("   waiting     {} files in {} pending loads{age}", self.n_waiting, self.n_pending));
         for failed in &self.failed {
-            out.line(format!("   {}  {} ({})", out.bad("quarantine"), failed.error, failed.class.name()));
+            // The warehouse draws boxes; the words are what matters here.
+            let words: Vec<&str> = failed.error.split_whitespace().filter(|word| !word.starts_with("---")).collect();
+            out.line(format!("   {}  {} ({})", out.bad("quarantine"), words.join(" "), failed.class.name()));
             for object in &failed.objects {
                 out.line(format!("               {}", object.object));
             }
