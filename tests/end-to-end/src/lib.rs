@@ -1,7 +1,25 @@
-//! The path from a file in S3 to a row in the warehouse, judged from outside: real binaries, real HTTP, real SQL.
+//! End-to-end tests: the real functions, deployed from the real template on the local stack, judged by the rows in the warehouse.
 //!
-//! `world` brings up one local stack per test binary and deploys the loader; `table` is one table under test with its own
-//! queue, bucket and rows. Nothing here looks into the functions: it drops files, disturbs calls, and compares rows.
+//! A test names a [`Spec`] (a queue and how it is loaded), drops files, waits until the table is drained and compares the
+//! warehouse with what the files hold. This library starts one stack per test program, and says what it saw when a wait ends
+//! in vain. It decides nothing about loading: what must be in a table is computed by [`model`], which knows no SQL.
 
+pub mod check;
+pub mod clients;
+pub mod deploy;
+pub mod diagnosis;
+pub mod files;
+pub mod model;
+pub mod spec;
+pub mod suite;
 pub mod table;
-pub mod world;
+pub mod tracker;
+pub mod wait;
+pub mod warehouse;
+pub mod zips;
+
+pub use deploy::{Deployment, Tuning};
+pub use files::{Row, row};
+pub use spec::Spec;
+pub use suite::{Suite, World};
+pub use table::Table;
