@@ -60,12 +60,12 @@ pub enum Ended {
 
 /// Reconciles one table. `ended`: the statement that an event said has ended.
 pub async fn reconcile<W: World>(world: &W, table: &DbTable, invocation: &Invocation, ended: Option<&str>) -> Ended {
-    let mut round = Round { world, table, invocation, ended, submitted: BTreeSet::new(), backlog_limit: BACKLOG_READ };
+    let mut memory = Memory::default();
     for _ in 0..ROUNDS_MAX {
         if world.now() >= invocation.deadline {
             return Ended::OutOfTime;
         }
-        match round.go().await {
+        match round(world, table, invocation, ended, &mut memory).await {
             Ok(Next::Again) => {}
             Ok(Next::Stop(idle)) => return Ended::Idle(idle),
             Err(error) => {
@@ -81,9 +81,38 @@ pub async fn reconcile<W: World>(world: &W, table: &DbTable, invocation: &Invoca
     Ended::OutOfTime
 }
 
-enum Next {
+/// What one invocation keeps from one round to the next; the model checker keeps it too, and runs round by round.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Memory {
+    /// Statement names that this invocation has submitted before: a refusal of a repeat says nothing about the first.
+    submitted: BTreeSet<String>,
+    backlog_limit: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { submitted: BTreeSet::new(), backlog_limit: BACKLOG_READ }
+    }
+}
+
+/// What follows a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another round.
     Again,
+    /// Nothing to do now.
     Stop(Idle),
+}
+
+/// One round: read, decide one action, perform it.
+pub async fn round<W: World>(
+    world: &W,
+    table: &DbTable,
+    invocation: &Invocation,
+    ended: Option<&str>,
+    memory: &mut Memory,
+) -> Answer<Next> {
+    Round { world, table, invocation, ended, memory }.go().await
 }
 
 struct Round<'a, W> {
@@ -91,9 +120,7 @@ struct Round<'a, W> {
     table: &'a DbTable,
     invocation: &'a Invocation,
     ended: Option<&'a str>,
-    /// Statement names that this invocation has submitted before: a refusal of a repeat says nothing about the first.
-    submitted: BTreeSet<String>,
-    backlog_limit: usize,
+    memory: &'a mut Memory,
 }
 
 impl<W: World> Round<'_, W> {
@@ -134,9 +161,9 @@ impl<W: World> Round<'_, W> {
         let running = self.world.running(self.table).await?;
         let backlog = match running {
             Some(_) => Vec::new(),
-            None => self.world.backlog(self.table, self.backlog_limit).await?,
+            None => self.world.backlog(self.table, self.memory.backlog_limit).await?,
         };
-        let truncated = backlog.len() >= self.backlog_limit;
+        let truncated = backlog.len() >= self.memory.backlog_limit;
         let queues: BTreeSet<&String> = backlog
             .iter()
             .map(|pending| &pending.source)
@@ -155,8 +182,8 @@ impl<W: World> Round<'_, W> {
 
     async fn idle(&mut self, idle: Idle, truncated: bool) -> Answer<Next> {
         match idle {
-            Idle::NotBefore(_) | Idle::Paused if truncated && self.backlog_limit < BACKLOG_READ_MAX => {
-                self.backlog_limit *= 4;
+            Idle::NotBefore(_) | Idle::Paused if truncated && self.memory.backlog_limit < BACKLOG_READ_MAX => {
+                self.memory.backlog_limit *= 4;
                 Ok(Next::Again)
             }
             Idle::NotBefore(millis) => {
@@ -244,7 +271,7 @@ impl<W: World> Round<'_, W> {
     async fn submit(&mut self, running: &RunningLoad, prepared: &Prepared) -> Answer<Next> {
         let first_call = running.holder == self.invocation.holder
             && prepared.refusals == 0
-            && self.submitted.insert(prepared.statement_name.clone());
+            && self.memory.submitted.insert(prepared.statement_name.clone());
         let config = &running.source.recorded;
         let load = sql_of(config, &prepared.columns, &prepared.manifest, &running.load_id.0, &prepared.statement_name);
         let answer = match merge::statements(&load) {
