@@ -107,13 +107,13 @@ fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Pr
 mod tests {
     use super::*;
 
-    fn request(paths: Value) -> Value {
+    fn request(paths: &Value) -> Value {
         json!({"paths": paths, "copy": {"role_arn": "default"}, "cluster": {"identifier": "c", "db_name": "d"}})
     }
 
     #[test]
     fn a_folder_is_exactly_that_folder() {
-        let read = parse(&request(json!([{"s3_path": "s3://bucket/dt=2021-1", "table": "t"}]))).unwrap();
+        let read = parse(&request(&json!([{"s3_path": "s3://bucket/dt=2021-1", "table": "t"}]))).unwrap();
         assert_eq!(read[0].folder.prefix, "dt=2021-1/");
         assert_eq!(read[0].config.db_table().0, "cluster:c:d:public.t");
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn options_belong_to_their_path() {
         let merge = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
-        let read = parse(&request(json!([
+        let read = parse(&request(&json!([
             {"s3_path": "s3://bucket/a/", "table": "a", "options": merge}, {"s3_path": "s3://bucket/b/", "table": "b"}
         ])))
         .unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn problems_name_the_path() {
-        let problems = parse(&request(json!([{"s3_path": "bucket/x", "table": ""}, {"s3_path": "s3://ok-bucket/", "table": "t", "options": {"merge_pk": "a"}}]))).unwrap_err();
+        let problems = parse(&request(&json!([{"s3_path": "bucket/x", "table": ""}, {"s3_path": "s3://ok-bucket/", "table": "t", "options": {"merge_pk": "a"}}]))).unwrap_err();
         let fields: Vec<_> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["paths[0].table", "paths[0].s3_path", "paths[1].options.merge_timestamp"]);
         assert!(parse(&json!([])).is_err());

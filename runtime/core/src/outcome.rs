@@ -161,6 +161,8 @@ const TABLE: &[Row] = &[
     row(&["not attached to cluster"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["does not exist"], FailureClass::OperatorsTurn, SQL_ERRORS),
     row(&["cannot find", "table"], FailureClass::OperatorsTurn, SQL_ERRORS),
+    row(&["nonexistent table"], FailureClass::OperatorsTurn, COPY_ERRORS),
+    row(&["cannot copy into"], FailureClass::OperatorsTurn, COPY_ERRORS),
     row(&["syntax error"], FailureClass::OperatorsTurn, SQL_ERRORS),
     row(&["is not supported for"], FailureClass::OperatorsTurn, COLUMNAR),
     row(&["resourcenotfound"], FailureClass::OperatorsTurn, MANAGEMENT),
@@ -228,6 +230,7 @@ mod tests {
             ("S3ServiceException:Access Denied,Status 403,Error AccessDenied", FailureClass::OperatorsTurn),
             ("ERROR: permission denied for relation sales", FailureClass::OperatorsTurn),
             ("ERROR: relation \"sales\" does not exist", FailureClass::OperatorsTurn),
+            ("ERROR: Cannot COPY into nonexistent table sales", FailureClass::OperatorsTurn),
             (
                 "Load into table 'sales' failed.  Check 'sys_load_error_detail' system table for details.",
                 FailureClass::BadInput,

@@ -17,9 +17,9 @@ const QUICK_ATTEMPTS_MAX: u32 = 5;
 /// Attempts of one claim before a changed object is treated as a bad one.
 const REFRESHES_MAX: u32 = 3;
 /// Probes of a load whose failure nobody can explain, before it is divided.
-const UNEXPLAINED_PROBES_MAX: u32 = 3;
+const UNEXPLAINED_PROBES_MAX: u32 = 6;
 /// How often a single object is set aside for a failure that nobody can explain, before it is quarantined.
-const SET_ASIDE_MAX: u32 = 4;
+const SET_ASIDE_MAX: u32 = 6;
 
 /// Answer to a submit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -173,7 +173,7 @@ pub fn wait(running: &RunningLoad, class: FailureClass, reason: String, context:
 
 fn failed(running: &RunningLoad, pendings: &[PendingLoad], error: String, context: &Context) -> Change {
     let alone = pendings.iter().map(|pending| pending.objects.len()).sum::<usize>() <= 1;
-    let divided = pendings.iter().any(|pending| pending.group.is_some());
+    let divided = pendings.iter().any(|pending| pending.group.is_some() || pending.set_aside > 0);
     match classify(&error) {
         class @ (FailureClass::RetryNow | FailureClass::RetryLater | FailureClass::OperatorsTurn) => {
             wait(running, class, error, context)

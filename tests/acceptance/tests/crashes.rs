@@ -1,0 +1,64 @@
+//! The crash matrix: the functions are killed, and their calls disturbed, at every AWS call in turn; the rows stay exact.
+
+use acceptance::table::{Table, append, csv, merge};
+use acceptance::world::{World, world};
+use anyhow::{Result, ensure};
+use local_stack::{Toxic, ToxicKind};
+use serde_json::{Value, json};
+
+/// Disturbs every call; otherwise the milder faults are tried at every fourth call only.
+const FULL: &str = "ACCEPTANCE_FULL";
+
+/// Faults, and whether each is tried at every call.
+fn kinds() -> Result<Vec<(ToxicKind, bool)>> {
+    let error = json!({"error": {"status": 500, "code": "InternalServerError", "message": "injected"}});
+    let thorough = [json!("kill_before"), json!("kill_after"), json!("drop_response")];
+    let milder = [json!("drop_request"), json!("throttle"), json!("double"), error];
+    let kind = |value: &Value, every| Ok((serde_json::from_value(value.clone())?, every));
+    thorough.iter().map(|value| kind(value, true)).chain(milder.iter().map(|value| kind(value, false))).collect()
+}
+
+async fn load_once(table: &Table, number: usize, expected: &mut Vec<String>) -> Result<()> {
+    let row = format!("{number},2026-01-01 00:00:00,x");
+    table.put(&format!("{number}.csv"), csv(&[&row])).await?;
+    expected.push(row);
+    table.rest_with(expected).await
+}
+
+async fn matrix(world: &'static World, name: &str, config: Value, kinds: &[(ToxicKind, bool)]) -> Result<usize> {
+    let table = Table::new(world, name, config).await?;
+    let admin = world.stack.admin();
+    let mut expected = Vec::new();
+    load_once(&table, 0, &mut expected).await?;
+    let before = admin.log(0).await?.last().map_or(0, |entry| entry.sequence);
+    load_once(&table, 1, &mut expected).await?;
+    let calls = admin.log(before).await?;
+    let n_calls = calls.iter().filter(|entry| format!("{:?}", entry.port).to_lowercase().contains("functions")).count();
+    ensure!(n_calls >= 10, "a load made only {n_calls} calls");
+    let full = std::env::var_os(FULL).is_some();
+    let mut points = 0;
+    for (kind, thorough) in kinds {
+        for call in (0..n_calls.min(30)).filter(|call| *thorough || full || call % 4 == 0) {
+            admin.add_toxic(&Toxic::new(kind.clone()).once_after(call as u64)).await?;
+            let number = expected.len();
+            let result = load_once(&table, number, &mut expected).await;
+            admin.clear_toxics().await?;
+            result.map_err(|error| error.context(format!("{name}: {kind:?} at call {call}")))?;
+            points += 1;
+        }
+    }
+    Ok(points)
+}
+
+#[test]
+fn rows_are_exact_whatever_call_the_functions_die_at() {
+    let world = world();
+    let points = world.run(async {
+        let kinds = kinds()?;
+        let appended = matrix(world, "crash-append", append("crash_append"), &kinds).await?;
+        let deaths = if std::env::var_os(FULL).is_some() { &kinds[..] } else { &kinds[..2] };
+        let merged = matrix(world, "crash-merge", merge("crash_merge", true), deaths).await?;
+        Ok(appended + merged)
+    });
+    println!("proof: crash matrix: {points} points tried");
+}

@@ -1,0 +1,202 @@
+//! What goes wrong with statements, events and files: the table goes on, nothing is lost, nothing is twice.
+
+use acceptance::table::{Table, append, csv, merge, rows};
+use acceptance::world::world;
+use anyhow::ensure;
+use loader_core::contract::Function;
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::item::{Item, Step};
+use serde_json::json;
+
+#[test]
+fn a_bad_file_among_sixteen_is_quarantined_and_the_others_load() {
+    let world = world();
+    world.run(async {
+        let mut config = append("bad");
+        config["load"] = json!({"age_seconds": 2});
+        let table = Table::new(world, "bad", config).await?;
+        let mut expected = Vec::new();
+        for number in 0..16 {
+            let row = format!("{number},2026-01-01 00:00:00,x");
+            table.put(&format!("good {number}.csv"), csv(&[&row])).await?;
+            expected.push(row);
+        }
+        table.put("bad.csv", csv(&["seven,2026-01-01 00:00:00,x"])).await?;
+        table.rest_with(&expected).await?;
+        let quarantine = table.quarantine().await?;
+        ensure!(quarantine.len() == 1 && quarantine[0].objects.len() == 1, "{quarantine:?}");
+        ensure!(quarantine[0].objects[0].object.key == "bad.csv", "{quarantine:?}");
+        ensure!(quarantine[0].class == FailureClass::BadInput, "{quarantine:?}");
+        let n_statements = table.statements().await?.len();
+        ensure!(n_statements <= 17, "{n_statements} statements for one bad file among 17");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_corrupt_parquet_file_among_good_ones() {
+    let world = world();
+    world.run(async {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let ddl = std::fs::read_to_string(root.join("tables/weather.sql"))?.replace("weather", "corrupt");
+        let mut config = append("corrupt");
+        config["copy"]["options"] = json!("FORMAT AS PARQUET");
+        config["load"] = json!({"age_seconds": 2});
+        let table = Table::new(world, "corrupt", config).await?;
+        table.sql("DROP TABLE corrupt").await?;
+        table.sql(ddl.trim().trim_end_matches(';')).await?;
+        let mut files = 0;
+        for entry in std::fs::read_dir(root.join("weather"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "parquet") {
+                table.put(&path.file_name().unwrap_or_default().to_string_lossy(), std::fs::read(&path)?).await?;
+                files += 1;
+            }
+        }
+        table.put("corrupt.parquet", "PAR1 this is not what it says PAR1").await?;
+        let done = |item: &Item| if let Item::Loaded(history) = item { history.n_objects } else { 0 };
+        table.until("all good files loaded", |items| items.values().map(done).sum::<u64>() == files).await?;
+        table
+            .until("the bad one in quarantine", |items| items.values().any(|item| matches!(item, Item::Failed(_))))
+            .await?;
+        let rows = table.rows().await?;
+        ensure!(rows.len() == 1461, "{} rows", rows.len());
+        let quarantine = table.quarantine().await?;
+        ensure!(quarantine.len() == 1 && quarantine[0].objects[0].object.key == "corrupt.parquet", "{quarantine:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_missing_table_is_an_operators_turn_and_the_load_resumes_by_itself() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "absent", append("absent")).await?;
+        table.sql("DROP TABLE absent").await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        let waits = |item: &Item| {
+            matches!(item, Item::Running(running)
+                if matches!(&running.step, Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. } if reason.contains("absent")))
+        };
+        table.until("waiting for the operator", |items| items.values().any(waits)).await?;
+        table.sql("CREATE TABLE absent (id BIGINT, at TIMESTAMP, val VARCHAR(64))").await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
+    });
+}
+
+#[test]
+fn an_aborted_statement_is_repeated() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "aborted", append("aborted")).await?;
+        let name = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"fail": {"name": name, "times": 2, "error": "cancelled", "status": "ABORTED"}})).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        let attempts = table.loaded().await?[0].attempts;
+        ensure!(attempts == 3, "{attempts} attempts");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_conflict_is_repeated_and_an_unknown_text_does_not_cost_the_files() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "conflict", merge("conflict", true)).await?;
+        let name = format!("/{}/", table.db_table()?);
+        let isolation = "ERROR: 1023 DETAIL: Serializable isolation violation on table - 1";
+        world.standin(&json!({"fail": {"name": name, "times": 1, "error": isolation, "status": "FAILED"}})).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        world
+            .standin(&json!({"fail": {"name": name, "times": 2, "error": "nobody has seen this", "status": "FAILED"}}))
+            .await?;
+        table.put("b.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
+        ensure!(table.quarantine().await?.is_empty(), "something is in quarantine");
+        Ok(())
+    });
+}
+
+#[test]
+fn events_that_are_doubled_foreign_or_early_change_nothing() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "events", append("events")).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        let submitted =
+            |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+        table.until("submitted", |items| items.values().any(submitted)).await?;
+        let running = table.items().await?.into_values().find_map(|item| match item {
+            Item::Running(running) => Some(running),
+            _ => None,
+        });
+        let Some(Step::Submitted { prepared, statement_id, .. }) = running.map(|running| running.step) else {
+            anyhow::bail!("no running statement")
+        };
+        let event = |name: &str, id: &str| {
+            json!({"source": "aws.redshift-data", "detail-type": "Redshift Data Statement Status Change",
+                "detail": {"statementName": name, "statementId": id, "state": "FINISHED"}})
+        };
+        for (name, id) in
+            [(prepared.statement_name.as_str(), statement_id.as_str()), ("dev/of/someone/else", "x"), ("", "")]
+        {
+            world.invoke(Function::NextLoader, &event(name, id)).await?;
+        }
+        table.until("still submitted", |items| items.values().any(submitted)).await?;
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        for _ in 0..3 {
+            world.invoke(Function::NextLoader, &event(&prepared.statement_name, &statement_id)).await?;
+        }
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
+    });
+}
+
+#[test]
+fn files_deleted_or_overwritten_while_they_wait() {
+    let world = world();
+    world.run(async {
+        let mut config = append("changed");
+        config["load"] = json!({"age_seconds": 4});
+        let table = Table::new(world, "changed", config).await?;
+        table.put("deleted.csv", csv(&["1,2026-01-01 00:00:00,gone"])).await?;
+        table.put("overwritten.csv", csv(&["2,2026-01-01 00:00:00,old"])).await?;
+        table.put("kept.csv", csv(&["3,2026-01-01 00:00:00,kept"])).await?;
+        let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
+        table.until("three objects recorded", |items| items.values().map(n_waiting).sum::<usize>() == 3).await?;
+        table.delete("deleted.csv").await?;
+        table.put("overwritten.csv", csv(&["2,2026-01-02 00:00:00,new and longer"])).await?;
+        table.rest_with(&rows(&["2,2026-01-02 00:00:00,new and longer", "3,2026-01-01 00:00:00,kept"])).await?;
+        let quarantine = table.quarantine().await?;
+        ensure!(quarantine.len() == 1 && quarantine[0].class == FailureClass::Deleted, "{quarantine:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_backlog_of_many_pending_loads_is_drained_with_few_statements() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "backlog", append("backlog")).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        let mut expected = Vec::new();
+        for number in 0..60 {
+            let row = format!("{number},2026-01-01 00:00:00,x");
+            table.put(&format!("{number}.csv"), csv(&[&row])).await?;
+            expected.push(row);
+            tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        }
+        let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
+        table.until("sixty objects recorded", |items| items.values().map(n_waiting).sum::<usize>() == 60).await?;
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&expected).await?;
+        let n_loads = table.loaded().await?.len();
+        ensure!(n_loads <= 4, "{n_loads} loads for one backlog");
+        Ok(())
+    });
+}

@@ -1,0 +1,258 @@
+//! The sunny day and its ugly corners: every kind of message, key and file, from S3 to rows.
+
+use acceptance::table::{Table, append, csv, merge, rows};
+use acceptance::world::world;
+use anyhow::ensure;
+use loader_core::contract::Function;
+use loader_core::tracker::item::{Item, Step};
+use serde_json::json;
+
+#[test]
+fn one_file_becomes_its_rows() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "one", append("one")).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await
+    });
+}
+
+#[test]
+fn two_hundred_files_over_three_tables() {
+    let world = world();
+    world.run(async {
+        let mut tables = Vec::new();
+        for name in ["many1", "many2", "many3"] {
+            tables.push((Table::new(world, name, append(name)).await?, Vec::new()));
+        }
+        for number in 0..200 {
+            let (table, expected) = &mut tables[number % 3];
+            let row = format!("{number},2026-01-01 00:00:00,x");
+            table.put(&format!("{number}.csv"), csv(&[&row])).await?;
+            expected.push(row);
+        }
+        for (table, expected) in &tables {
+            table.rest_with(expected).await?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn files_that_arrive_during_a_load_share_the_next_one() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "during", append("during")).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        table.put("0.csv", csv(&["0,2026-01-01 00:00:00,x"])).await?;
+        let submitted =
+            |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+        table.until("submitted", |items| items.values().any(submitted)).await?;
+        let mut expected = rows(&["0,2026-01-01 00:00:00,x"]);
+        for number in 1..=5 {
+            let row = format!("{number},2026-01-01 00:00:00,x");
+            table.put(&format!("{number}.csv"), csv(&[&row])).await?;
+            expected.push(row);
+        }
+        let waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
+        table.until("six objects recorded", |items| items.values().map(waiting).sum::<usize>() == 6).await?;
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&expected).await?;
+        let sizes: Vec<u64> = table.loaded().await?.iter().map(|history| history.n_objects).collect();
+        ensure!(sizes == [1, 5], "the loads had {sizes:?} objects");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_same_notification_ten_times_loads_once() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "ten", append("ten")).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        let message = json!({"Records": [table.record("a.csv").await?]}).to_string();
+        for _ in 0..10 {
+            table.send(message.clone()).await?;
+        }
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        for _ in 0..3 {
+            table.send(message.clone()).await?;
+        }
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
+    });
+}
+
+#[test]
+fn keys_with_every_ugly_character() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "ugly", append("ugly")).await?;
+        let keys = ["a b.csv", "a+b.csv", "a%20b.csv", "dt=1/x.csv", "ü/é.csv", "quote'.csv", "%2B+ %.csv"];
+        let mut expected = Vec::new();
+        for (number, key) in keys.iter().enumerate() {
+            let row = format!("{number},2026-01-01 00:00:00,x");
+            table.put(key, csv(&[&row])).await?;
+            expected.push(row);
+        }
+        table.rest_with(&expected).await
+    });
+}
+
+#[test]
+fn a_message_with_five_records() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "five", append("five")).await?;
+        let nowhere = aws_sdk_s3::types::NotificationConfiguration::builder().build();
+        let silence = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
+        silence.notification_configuration(nowhere).send().await?;
+        let (mut records, mut expected) = (Vec::new(), Vec::new());
+        for number in 0..5 {
+            let (key, row) = (format!("{number}.csv"), format!("{number},2026-01-01 00:00:00,x"));
+            table.put(&key, csv(&[&row])).await?;
+            records.push(table.record(&key).await?);
+            expected.push(row);
+        }
+        table.send(json!({"Records": records}).to_string()).await?;
+        table.rest_with(&expected).await
+    });
+}
+
+#[test]
+fn a_broken_message_beside_good_ones_fails_alone() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "broken", append("broken")).await?;
+        table.send("this is no JSON").await?;
+        table.send(json!({"Service": "Amazon S3", "Event": "s3:TestEvent"}).to_string()).await?;
+        table.put("empty.csv", Vec::new()).await?;
+        table.put("folder/", Vec::new()).await?;
+        table.put("good.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        ensure!(table.dead_letters().await? == "1", "{} dead letters", table.dead_letters().await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn two_clusters_with_the_same_table_do_not_mix() {
+    let world = world();
+    world.run(async {
+        let mut second = append("twin");
+        second["cluster"]["identifier"] = json!("second");
+        let first = Table::new(world, "twin1", append("twin")).await?;
+        let second = Table::new(world, "twin2", second).await?;
+        first.put("a.csv", csv(&["1,2026-01-01 00:00:00,first"])).await?;
+        second.put("a.csv", csv(&["2,2026-01-01 00:00:00,second"])).await?;
+        first.rest_with(&rows(&["1,2026-01-01 00:00:00,first"])).await?;
+        second.rest_with(&rows(&["2,2026-01-01 00:00:00,second"])).await
+    });
+}
+
+#[test]
+fn a_bulk_load_beside_live_files_loads_exactly_its_folder_and_nothing_twice() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "bulk", append("bulk")).await?;
+        table.put("live.csv", csv(&["0,2026-01-01 00:00:00,live"])).await?;
+        table.put("dt=2021-1/a.csv", csv(&["1,2026-01-01 00:00:00,x"])).await?;
+        let mut expected = rows(&["0,2026-01-01 00:00:00,live", "1,2026-01-01 00:00:00,x"]);
+        table.rest_with(&expected).await?;
+        let nowhere = aws_sdk_s3::types::NotificationConfiguration::builder().build();
+        let silence = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
+        silence.notification_configuration(nowhere).send().await?;
+        table.put("dt=2021-1/b.csv", csv(&["2,2026-01-01 00:00:00,x"])).await?;
+        table.put("dt=2021-10/c.csv", csv(&["3,2026-01-01 00:00:00,x"])).await?;
+        let request = json!({
+            "paths": [{"s3_path": format!("s3://{}/dt=2021-1", table.bucket()), "table": "bulk"}],
+            "copy": table.config["copy"].as_object().map(|copy| json!({"role_arn": copy["role_arn"], "options": copy["options"]})),
+            "cluster": table.config["cluster"]
+        });
+        let answer = world.invoke(Function::BulkLoader, &request).await?;
+        ensure!(answer[0]["objects"] == 2 && answer[0]["new_objects"] == 1, "{answer}");
+        expected.push("2,2026-01-01 00:00:00,x".to_owned());
+        table.rest_with(&expected).await?;
+        let again = world.invoke(Function::BulkLoader, &request).await?;
+        ensure!(again[0]["state"] == "loaded", "{again}");
+        ensure!(world.invoke(Function::BulkLoader, &json!({})).await? == json!({}), "no paths, empty answer");
+        table.rest_with(&expected).await
+    });
+}
+
+#[test]
+fn a_workgroup_and_json() {
+    let world = world();
+    world.run(async {
+        let mut config = append("public.orders_json");
+        config["cluster"] = json!({"workgroup": "wg", "db_name": "dev"});
+        config["copy"]["options"] = json!("JSON 'auto ignorecase'");
+        let table = Table::new(world, "workgroup", config).await?;
+        table.put("a.json", r#"{"ID": 1, "at": "2026-01-01 00:00:00", "val": "a"}"#).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
+    });
+}
+
+#[test]
+fn merge_keeps_the_newest_and_does_not_depend_on_grouping() {
+    let world = world();
+    let files = [
+        csv(&["1,2026-01-01 00:00:00,old", "2,2026-01-01 00:00:00,b", ",2026-01-01 00:00:00,nokey"]),
+        csv(&["1,2026-01-03 00:00:00,new", "2,2026-01-01 00:00:00,c", "3,,notime"]),
+        csv(&["1,2026-01-02 00:00:00,middle", "3,2026-01-01 00:00:00,time", ",2026-01-02 00:00:00,nokey2"]),
+    ];
+    let replaced = rows(&[
+        "1,2026-01-03 00:00:00,new",
+        "2,2026-01-01 00:00:00,c",
+        "3,2026-01-01 00:00:00,time",
+        "NULL,2026-01-02 00:00:00,nokey2",
+    ]);
+    let orders: [(&str, &[usize], bool); 3] =
+        [("together", &[0, 1, 2], false), ("onebyone", &[0, 1, 2], true), ("reverse", &[2, 1, 0], true)];
+    for (name, order, alone) in orders {
+        world.run(async {
+            let mut config = merge(name, true);
+            config["load"] = json!({"age_seconds": u8::from(!alone)});
+            let table = Table::new(world, name, config).await?;
+            for (position, index) in order.iter().enumerate() {
+                table.put(&format!("{index}.csv"), files[*index].clone()).await?;
+                if alone {
+                    let done = |item: &Item| if let Item::Loaded(history) = item { history.n_objects } else { 0 };
+                    let expected = u64::try_from(position)? + 1;
+                    table.until("loaded", |items| items.values().map(done).sum::<u64>() == expected).await?;
+                }
+            }
+            table.rest_with(&replaced).await
+        });
+    }
+}
+
+#[test]
+fn versions_keep_every_key_and_timestamp_once() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "versions", merge("versions", false)).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a", "1,2026-01-02 00:00:00,b"])).await?;
+        table.put("b.csv", csv(&["1,2026-01-02 00:00:00,b", "1,2026-01-03 00:00:00,c"])).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "1,2026-01-02 00:00:00,b", "1,2026-01-03 00:00:00,c"])).await
+    });
+}
+
+#[test]
+fn a_queue_without_configuration_waits_for_it_and_a_changed_one_is_seen() {
+    let world = world();
+    world.run(async {
+        let table = Table::unconfigured(world, "late", append("late")).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        ensure!(table.items().await?.is_empty(), "recorded without a configuration");
+        table.configure(&table.config).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        let mut piped = table.config.clone();
+        piped["copy"]["options"] = json!("DELIMITER '|'");
+        table.configure(&piped).await?;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        table.put("b.csv", "2|2026-01-01 00:00:00|b\n").await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await
+    });
+}
