@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use clap::Args;
 use loader_core::outcome::FailureClass;
+use loader_core::settings::Timing;
 use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad, Step};
 use loader_core::tracker::operator;
 use serde_json::{Value, json};
@@ -201,21 +202,26 @@ pub async fn retry(args: &RetryArgs) -> Result<()> {
         let message = format!("nothing of `{}` is in quarantine", args.table);
         return Err(Failure::usage(message, "cargo xtask status names the tables and what is in quarantine").into());
     }
-    let (mut n_back, mut n_left) = (0, 0);
+    let (mut n_back, mut n_left, mut n_taken) = (0, 0, 0);
     for item in found {
         let Item::Failed(failed) = item else { continue };
         if failed.class == FailureClass::OutcomeUnknown && !args.outcome_unknown {
             n_left += failed.objects.len();
             continue;
         }
-        if tracker.write(&operator::retry(&failed, now_millis())).await? {
+        if tracker.write(&operator::retry(&failed, Timing::default().ledger_millis, now_millis())).await? {
             n_back += failed.objects.len();
+        } else {
+            n_taken += failed.objects.len();
         }
     }
     out.line(format!(
         "{} {n_back} files are back in the backlog; the next sweep, within a minute, loads them",
         out.good("ok")
     ));
+    if n_taken > 0 {
+        out.line(format!("   {n_taken} files are taken already: uploaded again since, or retried by somebody else"));
+    }
     if n_left > 0 {
         out.line(format!("   {n_left} files are left: nobody knows whether they were loaded; look into the table, then add --outcome-unknown"));
     }

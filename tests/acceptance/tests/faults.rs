@@ -173,7 +173,10 @@ fn files_deleted_or_overwritten_while_they_wait() {
         table.rest_with(&rows(&["2,2026-01-02 00:00:00,new and longer", "3,2026-01-01 00:00:00,kept"])).await?;
         let quarantine = table.quarantine().await?;
         ensure!(quarantine.len() == 1 && quarantine[0].class == FailureClass::Deleted, "{quarantine:?}");
-        Ok(())
+        table.put("deleted.csv", csv(&["1,2026-01-01 00:00:00,gone"])).await?;
+        let mut expected = table.rows().await?;
+        expected.push("1,2026-01-01 00:00:00,gone".to_owned());
+        table.rest_with(&expected).await
     });
 }
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::item::{Item, SortKey};
 use super::write::Items;
+use crate::outcome::FailureClass;
 
 /// Problems with the items themselves; empty when all is well.
 ///
 /// - A running load names only pending loads that are there (so all its objects are known).
 /// - An object version is in one place only: one pending load or one quarantine item.
-/// - Everything that waits is in the ledger.
+/// - Everything that waits is in the ledger. (A deleted object waits for nothing, and has left it.)
 pub fn violations(items: &Items) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(Item::Running(running)) = items.get(&SortKey::running()) {
@@ -27,8 +28,8 @@ pub fn violations(items: &Items) -> Vec<String> {
     for (key, item) in items {
         let objects = match item {
             Item::Pending(pending) => &pending.objects,
-            Item::Failed(quarantined) => &quarantined.objects,
-            Item::Running(_) | Item::File(_) | Item::Loaded(_) => continue,
+            Item::Failed(quarantined) if quarantined.class != FailureClass::Deleted => &quarantined.objects,
+            Item::Failed(_) | Item::Running(_) | Item::File(_) | Item::Loaded(_) => continue,
         };
         for waiting in objects {
             places.entry(waiting.object.id()).or_default().push(key);

@@ -1,11 +1,12 @@
 //! What a person may ask of the tracker: quarantined objects once more, a waiting table at once.
 
-use super::item::{Item, Millis, PendingLoad, Quarantined, RunningLoad, SortKey, Step};
+use super::item::{Item, LedgerEntry, Millis, PendingLoad, Quarantined, RunningLoad, SortKey, Step};
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::LoadId;
+use crate::outcome::FailureClass;
 
 /// Sends quarantined objects back to the backlog, alone. Done at most once: the quarantine item goes in the same transaction.
-pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
+pub fn retry(quarantined: &Quarantined, ledger_millis: i64, now: Millis) -> Transaction {
     let table = quarantined.source.recorded.db_table();
     let id = LoadId::of_objects(&table, quarantined.objects.iter().map(|waiting| &waiting.object));
     let pending = PendingLoad {
@@ -17,10 +18,18 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
         not_before_millis: 0,
         set_aside: 0,
     };
-    let actions = vec![
+    let mut actions = vec![
         WriteAction::Delete(quarantined.key.clone(), Condition::Present),
         WriteAction::put(Item::Pending(pending), Condition::Absent),
     ];
+    if quarantined.class == FailureClass::Deleted {
+        // These left the ledger: uploaded again, they may have been loaded by their own notification since.
+        let expires_at = (now + ledger_millis) / 1000;
+        actions.extend(quarantined.objects.iter().map(|waiting| {
+            let entry = LedgerEntry { object: waiting.object.clone(), accepted_millis: now, expires_at };
+            WriteAction::put(Item::File(entry), Condition::Absent)
+        }));
+    }
     Transaction::new(table, actions)
 }
 

@@ -170,6 +170,10 @@ impl Sorted {
             let entry = LedgerEntry { object: object.clone(), accepted_millis: context.now, expires_at };
             actions.push(WriteAction::put(Item::File(entry), Condition::AbsentOrExpired(context.now)));
         }
+        // A deleted object leaves the ledger: it was never loaded, and the same content uploaded again must be.
+        actions.extend(
+            self.deleted.iter().map(|gone| WriteAction::Delete(SortKey::file(&gone.object), Condition::Always)),
+        );
         for (part, objects) in self.deleted.chunks(crate::limits::PENDING_OBJECTS_MAX).enumerate() {
             let id = LoadId::of_objects(&running.table(), objects.iter().map(|waiting| &waiting.object));
             let item = Quarantined {
