@@ -26,6 +26,8 @@ pub struct Clients {
     pub s3: aws_sdk_s3::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
+    /// Where all of them are sent to.
+    pub endpoint: String,
     /// The stand-in's administration.
     pub standin: Standin,
 }
@@ -59,6 +61,7 @@ impl Clients {
                 request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             ),
             sqs: client!(aws_sdk_sqs, info),
+            endpoint: info.endpoint.clone(),
             standin: Standin::new(info),
         }
     }

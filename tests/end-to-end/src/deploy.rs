@@ -98,14 +98,17 @@ pub async fn prepare(clients: &Clients) -> Result<()> {
     Ok(())
 }
 
-/// Deploys a stack for the queues of `specs`, and connects them.
+/// Deploys a stack for the queues of `specs`, and writes their configuration files.
 pub async fn deploy(clients: &Clients, tuning: &Tuning, specs: &[Spec]) -> Result<Deployment> {
     let queue_prefix = format!("{}-", tuning.name);
+    let key = format!("{}.template.json", tuning.name);
+    let text = ByteStream::from(template(tuning, specs)?.to_string().into_bytes());
+    clients.s3.put_object().bucket(ASSETS_BUCKET).key(&key).body(text).send().await.context("upload the template")?;
     let request = clients
         .cloudformation
         .create_stack()
         .stack_name(&tuning.name)
-        .template_body(template(tuning, specs)?.to_string())
+        .template_url(format!("{}/{ASSETS_BUCKET}/{key}", clients.endpoint))
         .capabilities(Capability::CapabilityIam)
         .capabilities(Capability::CapabilityNamedIam)
         .parameters(parameter(contract::PARAMETER_STATEMENT_NAME_PREFIX, &tuning.name))
@@ -117,7 +120,6 @@ pub async fn deploy(clients: &Clients, tuning: &Tuning, specs: &[Spec]) -> Resul
     for spec in specs.iter().filter(|spec| spec.is_configured) {
         deployment.configure(clients, &spec.name, &spec.config).await?;
     }
-    notify(clients, &deployment, specs).await?;
     Ok(deployment)
 }
 
@@ -169,27 +171,18 @@ fn status(stack: &Stack) -> &str {
     stack.stack_status().map_or("", |status| status.as_str())
 }
 
-/// One notification per queue, each for its own folder.
-async fn notify(clients: &Clients, deployment: &Deployment, specs: &[Spec]) -> Result<()> {
+/// One notification per queue, each for its own folder. A bucket has one list of them, whatever the number of stacks.
+pub async fn notify(clients: &Clients, queues: impl Iterator<Item = (&Deployment, &Spec)>) -> Result<()> {
     let mut configurations = Vec::new();
-    for spec in specs.iter().filter(|spec| spec.is_notified) {
-        let arn = format!(
-            "arn:aws:sqs:{}:{}:{}{}",
-            local_stack::REGION,
-            local_stack::ACCOUNT,
-            deployment.queue_prefix,
-            spec.name
-        );
+    for (deployment, spec) in queues.filter(|(_, spec)| spec.is_notified) {
+        let (region, account) = (local_stack::REGION, local_stack::ACCOUNT);
         let prefix = FilterRule::builder().name(FilterRuleName::Prefix).value(format!("{}/", spec.name)).build();
         let filter = S3KeyFilter::builder().filter_rules(prefix).build();
         let configuration = QueueConfiguration::builder()
-            .queue_arn(arn)
+            .queue_arn(format!("arn:aws:sqs:{region}:{account}:{}{}", deployment.queue_prefix, spec.name))
             .events(Event::from("s3:ObjectCreated:*"))
             .filter(NotificationConfigurationFilter::builder().key(filter).build());
         configurations.push(configuration.build()?);
-    }
-    if configurations.is_empty() {
-        return Ok(());
     }
     let all = NotificationConfiguration::builder().set_queue_configurations(Some(configurations)).build();
     let request = clients.s3.put_bucket_notification_configuration().bucket(SOURCE_BUCKET);

@@ -62,7 +62,7 @@ impl Suite {
     }
 
     async fn world(&'static self) -> &'static World {
-        let start = || async { World::start(self).await.map_err(|error| format!("{error:#}")) };
+        let start = || async { World::start(self).await.map_err(|error| short(&format!("{error:#}"))) };
         match self.world.get_or_init(start).await {
             Ok(world) => world,
             Err(error) => panic!("{error}"),
@@ -99,19 +99,20 @@ impl World {
             deployments.push(deployment?);
             specs.push(wanted.clone());
         }
+        let queues = deployments.iter().zip(&specs);
+        let queues = queues.flat_map(|(deployment, specs)| specs.iter().map(move |spec| (deployment, spec)));
+        deploy::notify(&clients, queues).await?;
         Ok(Self { stack, admin, clients, deployments, specs, faults: RwLock::new(()) })
     }
 
-    /// The table of a queue of the first deployment.
+    /// The table of a queue, in whichever deployment it is.
     pub fn table(&self, name: &str) -> Table<'_> {
-        self.table_of(0, name)
-    }
-
-    /// The table of a queue of a deployment.
-    pub fn table_of(&self, deployment: usize, name: &str) -> Table<'_> {
-        let spec = self.specs[deployment].iter().find(|spec| spec.name == name);
-        let spec = spec.unwrap_or_else(|| panic!("the suite has no queue `{name}`"));
-        Table::new(self, &self.deployments[deployment], spec.clone())
+        let mut queues = self.deployments.iter().zip(&self.specs);
+        let found = queues.find_map(|(deployment, specs)| {
+            let spec = specs.iter().find(|spec| spec.name == name)?;
+            Some(Table::new(self, deployment, spec.clone()))
+        });
+        found.unwrap_or_else(|| panic!("the suite has no queue `{name}`"))
     }
 
     /// Ends all faults.
@@ -119,6 +120,12 @@ impl World {
         self.admin.clear_toxics().await.expect("the gateway answers");
         self.clients.standin.set(json!({"reset": true})).await.expect("the stand-in answers");
     }
+}
+
+/// Some services repeat the whole request in their errors.
+fn short(error: &str) -> String {
+    const CHARACTERS_SHOWN: usize = 2000;
+    error.chars().take(CHARACTERS_SHOWN).collect()
 }
 
 /// A folder of this process; those of programs that ended are removed.

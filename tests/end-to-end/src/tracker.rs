@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-use aws_sdk_dynamodb::types::AttributeValue;
-use loader_aws::to_json;
+use anyhow::{Context, Result, bail};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use loader_aws::{to_attributes, to_json};
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad};
-use loader_core::tracker::write::Items;
+use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction};
 use loader_core::tracker::{invariant, wire};
 
 use crate::clients::Clients;
@@ -34,6 +34,33 @@ pub async fn items(clients: &Clients, tracker: &str, table: &DbTable) -> Result<
         items.insert(item.key(), item);
     }
     Ok(items)
+}
+
+/// Applies a transaction of an operator: what must be there is there, what must be absent is absent, or nothing happens.
+pub async fn write(clients: &Clients, tracker: &str, transaction: &Transaction) -> Result<()> {
+    let mut actions = Vec::new();
+    for action in &transaction.actions {
+        let condition = match action.condition() {
+            Condition::Present => "attribute_exists(db_table)",
+            Condition::Absent => "attribute_not_exists(db_table)",
+            other => bail!("no operator's command has the condition {other:?}"),
+        };
+        let item = TransactWriteItem::builder();
+        actions.push(match action {
+            WriteAction::Put(whole, _) => {
+                let put = Put::builder().table_name(tracker).condition_expression(condition);
+                item.put(put.set_item(Some(to_attributes(wire::encode(&transaction.table, whole)))).build()?).build()
+            }
+            WriteAction::Delete(key, _) => {
+                let delete = Delete::builder().table_name(tracker).condition_expression(condition);
+                let delete = delete.key(TRACKER_PARTITION_KEY, AttributeValue::S(transaction.table.0.clone()));
+                item.delete(delete.key(TRACKER_SORT_KEY, AttributeValue::S(key.0.clone())).build()?).build()
+            }
+            WriteAction::Check(..) => bail!("no operator's command checks without a change"),
+        });
+    }
+    clients.dynamodb.transact_write_items().set_transact_items(Some(actions)).send().await?;
+    Ok(())
 }
 
 /// What a test asks of items.
