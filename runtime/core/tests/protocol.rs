@@ -1,0 +1,340 @@
+//! The protocol step by step, over items in memory: the production decisions and the production writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use loader_core::config::LoadConfig;
+use loader_core::ids::{DbTable, ObjectVersion, Version};
+use loader_core::outcome::FailureClass;
+use loader_core::settings::Timing;
+use loader_core::tracker::decide::{Action, Change, Context, Idle, View, decide};
+use loader_core::tracker::invariant::violations;
+use loader_core::tracker::item::{
+    ConfigSource, Item, PendingLoad, Prepared, RunningLoad, SortKey, Step, WaitingObject,
+};
+use loader_core::tracker::prepare::{self, Look, Seen};
+use loader_core::tracker::settle::{self, StatementStatus, SubmitAnswer};
+use loader_core::tracker::write::{Items, Written, apply};
+use loader_core::tracker::{enqueue, operator};
+use serde_json::json;
+
+const HOUR: i64 = 3_600_000;
+
+struct Table {
+    items: Items,
+    config: Arc<LoadConfig>,
+    timing: Timing,
+    now: i64,
+}
+
+impl Table {
+    fn new() -> Self {
+        let document =
+            json!({"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"}});
+        let config = LoadConfig::from_value(&document).unwrap();
+        Self { items: Items::new(), config, timing: Timing::default(), now: 1_000_000 }
+    }
+
+    fn name(&self) -> DbTable {
+        self.config.db_table()
+    }
+
+    fn source(&self) -> ConfigSource {
+        ConfigSource { queue: None, recorded: self.config.clone() }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { now: self.now, holder: "me", timing: &self.timing, prefix: Some("dev"), ended: None }
+    }
+
+    fn record(&mut self, keys: &[&str]) -> Written {
+        let chunk: Vec<WaitingObject> = keys.iter().map(|key| object(key, "1")).collect();
+        let transaction = enqueue::record(&chunk, &self.source(), self.timing.ledger_millis, self.now);
+        self.now += 1;
+        apply(&mut self.items, &transaction)
+    }
+
+    fn running(&self) -> Option<RunningLoad> {
+        match self.items.get(&SortKey::running()) {
+            Some(Item::Running(running)) => Some(running.clone()),
+            _ => None,
+        }
+    }
+
+    fn backlog(&self) -> Vec<PendingLoad> {
+        let pending = |item: &Item| if let Item::Pending(pending) = item { Some(pending.clone()) } else { None };
+        self.items.values().filter_map(pending).collect()
+    }
+
+    fn view(&self) -> View {
+        View { running: self.running(), backlog: self.backlog(), configs: BTreeMap::new() }
+    }
+
+    fn decide(&self) -> Action {
+        decide(&self.name(), &self.view(), &self.context())
+    }
+
+    fn apply(&mut self, change: &Change) -> Written {
+        let written = apply(&mut self.items, &change.transaction);
+        assert_eq!(violations(&self.items), Vec::<String>::new());
+        written
+    }
+
+    fn claim(&mut self) -> RunningLoad {
+        let Action::Write(change) = self.decide() else { panic!("no claim: {:?}", self.decide()) };
+        assert_eq!(self.apply(&change), Written::Done);
+        self.running().unwrap()
+    }
+
+    fn look(&mut self, looks: Vec<Look>) -> Written {
+        let running = self.running().unwrap();
+        let pendings = self.backlog();
+        let seen = Seen { looks, ..Seen::default() };
+        let plan = prepare::plan(&running, &pendings, &seen, "s3://m/", &self.context());
+        self.apply(&plan.change)
+    }
+
+    fn submit(&mut self) {
+        let running = self.running().unwrap();
+        let Step::Prepared(prepared) = &running.step else { panic!("{running:?}") };
+        let answer = SubmitAnswer::Done { statement_id: "s".into() };
+        let change = settle::after_submit(&running, prepared, answer, &self.context());
+        assert_eq!(self.apply(&change), Written::Done);
+    }
+
+    /// From claimed to submitted, every object as it was recorded.
+    fn run(&mut self) {
+        self.claim();
+        let n_objects = self.backlog().iter().map(|pending| pending.objects.len()).sum();
+        self.look(vec![found("1"); n_objects]);
+        self.submit();
+    }
+
+    fn end(&mut self, status: StatementStatus) {
+        let running = self.running().unwrap();
+        let pendings: Vec<PendingLoad> =
+            self.backlog().into_iter().filter(|pending| running.pending_keys.contains(&pending.key)).collect();
+        let change = settle::after_status(&running, &pendings, status, &self.context()).unwrap();
+        assert_eq!(self.apply(&change), Written::Done);
+    }
+
+    fn prepared(&self) -> Prepared {
+        match self.running().unwrap().step {
+            Step::Prepared(prepared) => prepared,
+            step => panic!("{step:?}"),
+        }
+    }
+
+    fn waiting_keys(&self) -> BTreeSet<String> {
+        self.backlog().into_iter().flat_map(|pending| pending.objects).map(|waiting| waiting.object.key).collect()
+    }
+}
+
+fn object(key: &str, etag: &str) -> WaitingObject {
+    let version = Version::ETag(etag.into());
+    WaitingObject { object: ObjectVersion { bucket: "b".into(), key: key.into(), version }, size_bytes: 1 }
+}
+
+fn found(etag: &str) -> Look {
+    Look::Found { version_id: None, etag: Some(etag.into()), size_bytes: 1 }
+}
+
+fn failed(error: &str) -> StatementStatus {
+    StatementStatus::Failed { error: error.into() }
+}
+
+#[test]
+fn an_object_version_is_recorded_once() {
+    let mut table = Table::new();
+    assert_eq!(table.record(&["a", "b"]), Written::Done);
+    assert_eq!(table.record(&["b", "c"]), Written::Refused(vec![0]));
+    let rest = enqueue::without(&[object("b", "1"), object("c", "1")], &[0]);
+    assert_eq!(rest, [object("c", "1")]);
+}
+
+#[test]
+fn a_stale_claim_can_claim_nothing() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    let Action::Write(stale) = table.decide() else { panic!() };
+    table.run();
+    assert_eq!(apply(&mut table.items, &stale.transaction), Written::Refused(vec![0]));
+    table.end(StatementStatus::Finished { rows: None });
+    // The slot is free again, but what the stale claim wants is gone.
+    assert_eq!(apply(&mut table.items, &stale.transaction), Written::Refused(vec![1]));
+}
+
+#[test]
+fn a_holder_that_was_overtaken_can_change_nothing() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    let old = table.running().unwrap();
+    table.end(StatementStatus::Aborted { error: String::new() });
+    let late = settle::after_status(&old, &[], StatementStatus::Finished { rows: None }, &table.context()).unwrap();
+    assert!(matches!(apply(&mut table.items, &late.transaction), Written::Refused(_)));
+    assert_eq!(table.waiting_keys().len(), 1, "still waiting");
+}
+
+#[test]
+fn the_same_attempt_has_the_same_name_and_the_next_another() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.claim();
+    table.look(vec![found("1")]);
+    let first = table.prepared();
+    let running = table.running().unwrap();
+    let unknown = SubmitAnswer::Unknown { reason: "lost".into() };
+    let change = settle::after_submit(&running, &first, unknown, &table.context());
+    table.apply(&change);
+    assert_eq!(table.prepared().statement_name, first.statement_name);
+    assert!(table.prepared().uncertain);
+    table.submit_later();
+    table.end(failed("Serializable isolation violation"));
+    table.now += 10_000;
+    assert_eq!(table.claim().attempt, 2);
+    table.look(vec![found("1")]);
+    assert_ne!(table.prepared().statement_name, first.statement_name);
+}
+
+impl Table {
+    fn submit_later(&mut self) {
+        self.now += 60_000;
+        assert!(matches!(self.decide(), Action::Submit(_)), "{:?}", self.decide());
+        self.submit();
+    }
+}
+
+#[test]
+fn a_lost_submit_is_repeated_then_looked_up_then_given_up() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.claim();
+    table.look(vec![found("1")]);
+    assert!(matches!(table.decide(), Action::Submit(_)));
+    table.now += 8 * HOUR;
+    assert!(matches!(table.decide(), Action::Find(_)));
+    table.now += 16 * HOUR;
+    assert!(matches!(table.decide(), Action::GiveUp));
+    let change = settle::outcome_unknown(&table.running().unwrap(), &table.backlog(), &table.context());
+    table.apply(&change);
+    let classes: Vec<FailureClass> =
+        table.items.values().filter_map(|item| if let Item::Failed(q) = item { Some(q.class) } else { None }).collect();
+    assert_eq!(classes, [FailureClass::OutcomeUnknown]);
+}
+
+#[test]
+fn another_invocation_leaves_a_fresh_claim_alone_and_takes_over_an_old_one() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.claim();
+    let other = |table: &Table| {
+        let context = Context { holder: "other", ..table.context() };
+        decide(&table.name(), &table.view(), &context)
+    };
+    assert!(matches!(other(&table), Action::Idle(Idle::Held)));
+    table.now += table.timing.patience_millis;
+    assert!(matches!(other(&table), Action::Look));
+}
+
+#[test]
+fn an_event_is_only_a_hint_to_ask() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    assert!(matches!(table.decide(), Action::Idle(Idle::StatementRuns)));
+    let hinted = Context { ended: Some("s"), ..table.context() };
+    assert!(matches!(decide(&table.name(), &table.view(), &hinted), Action::Ask { .. }));
+    let foreign = Context { ended: Some("x"), ..table.context() };
+    assert!(matches!(decide(&table.name(), &table.view(), &foreign), Action::Idle(Idle::StatementRuns)));
+}
+
+#[test]
+fn settling_removes_exactly_the_loaded_and_leaves_what_came_meanwhile() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    table.record(&["b"]);
+    table.end(StatementStatus::Finished { rows: Some(1) });
+    assert_eq!(table.waiting_keys(), BTreeSet::from(["b".to_owned()]));
+    assert!(table.running().is_none());
+}
+
+#[test]
+fn a_bad_file_is_halved_out_within_the_bound() {
+    let mut table = Table::new();
+    let keys: Vec<String> = (0..64).map(|number| format!("f{number}")).collect();
+    table.record(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut loaded, mut statements) = (BTreeSet::new(), 0);
+    while !table.backlog().is_empty() {
+        table.now += 1;
+        let running = table.claim();
+        let chosen: Vec<PendingLoad> =
+            table.backlog().into_iter().filter(|pending| running.pending_keys.contains(&pending.key)).collect();
+        let objects: BTreeSet<String> =
+            chosen.iter().flat_map(|pending| &pending.objects).map(|waiting| waiting.object.key.clone()).collect();
+        let seen = Seen { looks: vec![found("1"); objects.len()], ..Seen::default() };
+        let plan = prepare::plan(&running, &chosen, &seen, "s3://m/", &table.context());
+        table.apply(&plan.change);
+        table.submit();
+        statements += 1;
+        if objects.contains("f42") {
+            table.end(failed("Load into table 't' failed. Check 'sys_load_error_detail'"));
+        } else {
+            table.end(StatementStatus::Finished { rows: None });
+            loaded.extend(objects);
+        }
+    }
+    assert_eq!(loaded.len(), 63);
+    assert!(statements <= 1 + 2 * 6 + 2, "{statements} statements");
+}
+
+#[test]
+fn a_file_that_the_warehouse_names_is_parted_at_once() {
+    let mut table = Table::new();
+    table.record(&["a", "b", "c", "ab"]);
+    table.run();
+    table.end(failed("Load into table 't' failed; file 's3://b/a' line 1"));
+    let groups: BTreeSet<Vec<String>> =
+        table.backlog().iter().map(|p| p.objects.iter().map(|w| w.object.key.clone()).collect()).collect();
+    assert!(groups.contains(&vec!["a".to_owned()]), "{groups:?}");
+    assert_eq!(groups.len(), 2);
+}
+
+#[test]
+fn an_operators_turn_keeps_every_file_and_probes() {
+    let mut table = Table::new();
+    table.record(&["a", "b"]);
+    for _ in 0..20 {
+        table.now += HOUR;
+        table.run();
+        table.end(failed("permission denied for relation t"));
+        assert_eq!(table.waiting_keys().len(), 2);
+        assert!(matches!(table.decide(), Action::Idle(Idle::NotBefore(_))));
+    }
+}
+
+#[test]
+fn a_newer_version_takes_the_place_and_enters_the_ledger() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.claim();
+    table.look(vec![found("2")]);
+    let newer = object("a", "2");
+    assert!(table.items.contains_key(&SortKey::file(&newer.object)));
+    assert_eq!(table.backlog()[0].objects, [newer]);
+}
+
+#[test]
+fn a_deleted_object_is_quarantined_and_may_come_again() {
+    let mut table = Table::new();
+    table.record(&["a", "b"]);
+    table.claim();
+    table.look(vec![Look::Missing, found("1")]);
+    assert_eq!(table.waiting_keys(), BTreeSet::from(["b".to_owned()]));
+    assert_eq!(table.record(&["a"]), Written::Done);
+    let quarantined =
+        table.items.values().find_map(|item| if let Item::Failed(q) = item { Some(q.clone()) } else { None });
+    let retry = operator::retry(&quarantined.unwrap(), 1000, table.now + 5);
+    assert!(matches!(apply(&mut table.items, &retry), Written::Refused(_)), "it is waiting already");
+}
