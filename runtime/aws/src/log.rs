@@ -107,6 +107,7 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
         }
         Note::Emptied { n_deleted } => ("emptied", "INFO", json!({"deleted_objects": n_deleted})),
         Note::Submitted { statement_id } => ("submitted", "INFO", json!({"statement_id": statement_id})),
+        Note::TakenOver { from } => ("taken_over", "INFO", json!({"from": from})),
         Note::NotSubmitted { reason } => ("not_submitted", "WARN", json!({"reason": reason})),
         Note::Failed { class, reason } => ("failed", "WARN", json!({"class": class.name(), "reason": reason})),
         Note::Split { parts, reason } => ("split", "WARN", json!({"parts": parts, "reason": reason})),

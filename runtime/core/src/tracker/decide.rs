@@ -122,6 +122,11 @@ pub enum Note {
         /// It.
         statement_id: String,
     },
+    /// Another invocation prepared the load and went quiet; this one submits it.
+    TakenOver {
+        /// The other.
+        from: String,
+    },
     /// A submit was refused or not answered.
     NotSubmitted {
         /// Why.
@@ -212,7 +217,21 @@ fn with_prepared(running: &RunningLoad, prepared: &Prepared, context: &Context) 
     if prepared.not_before_millis > context.now {
         return Action::Idle(Idle::NotBefore(prepared.not_before_millis));
     }
+    if running.holder != context.holder {
+        return Action::Write(take_over(running, prepared, context));
+    }
     if age_millis >= TOKEN_BELIEVED_MILLIS { Action::Find(prepared.clone()) } else { Action::Submit(prepared.clone()) }
+}
+
+/// A submit cannot be fenced, so it is announced: who submits what another prepared becomes the holder first. Without this,
+/// one of two could be refused and begin the next attempt while the other's submit is still on its way.
+/// From then on a statement may exist, because the other may have submitted before.
+fn take_over(running: &RunningLoad, prepared: &Prepared, context: &Context) -> Change {
+    let prepared = Prepared { uncertain: true, ..prepared.clone() };
+    let next = running.next(context.holder, context.now, Step::Prepared(prepared));
+    let note = Note::TakenOver { from: running.holder.clone() };
+    let put = WriteAction::put(Item::Running(next), Condition::slot(running));
+    Change { transaction: Transaction::new(running.table(), vec![put]), note }
 }
 
 /// The configuration that holds for a load now.
