@@ -33,6 +33,9 @@ pub const STATEMENT_MILLIS: i64 = 24 * 3_600_000;
 /// Bytes of an identifier (Redshift database guide, names and identifiers); longer ones are cut silently, so they are refused here.
 pub const IDENTIFIER_BYTES_MAX: usize = 127;
 
+/// How long an invocation can live, in milliseconds: 15 minutes (Lambda, quotas: function timeout).
+pub const INVOCATION_MILLIS_MAX: i64 = 15 * 60_000;
+
 /// Bytes of one SQS message (SQS, quotas).
 pub const SQS_MESSAGE_BYTES_MAX: u32 = 1024 * 1024;
 /// Visibility timeout of a source queue in seconds: at least six times the function's timeout plus the batching window

@@ -10,12 +10,15 @@ use super::item::{ConfigSource, Item, Millis, PendingLoad, Prepared, RunningLoad
 use super::write::{Condition, Transaction, WriteAction};
 use crate::config::LoadConfig;
 use crate::ids::{DbTable, LoadId};
-use crate::limits::{CLIENT_TOKEN_MILLIS, LOAD_METADATA_BYTES_MAX, LOAD_PENDINGS_MAX, STATEMENT_MILLIS};
+use crate::limits::{
+    CLIENT_TOKEN_MILLIS, INVOCATION_MILLIS_MAX, LOAD_METADATA_BYTES_MAX, LOAD_PENDINGS_MAX, STATEMENT_MILLIS,
+};
 use crate::outcome::FailureClass;
 use crate::settings::Timing;
 
 /// Clocks of two environments may differ by minutes: what the service remembers for hours is believed for less.
-const TOKEN_BELIEVED_MILLIS: i64 = CLIENT_TOKEN_MILLIS - 30 * 60_000;
+/// The last submit that was decided before this has arrived, or never will, when the service forgets the token.
+const TOKEN_BELIEVED_MILLIS: i64 = CLIENT_TOKEN_MILLIS - 2 * INVOCATION_MILLIS_MAX;
 const STATEMENT_BELIEVED_MILLIS: i64 = STATEMENT_MILLIS - 60 * 60_000;
 
 /// Who decides, when, and with which settings.
@@ -205,7 +208,8 @@ fn again(running: &RunningLoad, context: &Context) -> Change {
     Change { transaction: Transaction::new(running.table(), vec![put]), note }
 }
 
-/// The service answers the same token with the same statement for hours; then the name is looked up; then nobody can know.
+/// The service answers the same token with the same statement for hours. Then nobody submits, until no submit can be on its
+/// way any more: only then "there is no such statement" can be believed, so only then the name is looked up. Then nobody can know.
 fn with_prepared(running: &RunningLoad, prepared: &Prepared, context: &Context) -> Action {
     let age_millis = context.now - prepared.prepared_millis;
     if age_millis >= STATEMENT_BELIEVED_MILLIS {
@@ -216,6 +220,9 @@ fn with_prepared(running: &RunningLoad, prepared: &Prepared, context: &Context) 
     }
     if prepared.not_before_millis > context.now {
         return Action::Idle(Idle::NotBefore(prepared.not_before_millis));
+    }
+    if (TOKEN_BELIEVED_MILLIS..CLIENT_TOKEN_MILLIS).contains(&age_millis) {
+        return Action::Idle(Idle::NotBefore(prepared.prepared_millis + CLIENT_TOKEN_MILLIS));
     }
     if running.holder != context.holder {
         return Action::Write(take_over(running, prepared, context));
