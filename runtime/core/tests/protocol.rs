@@ -212,7 +212,9 @@ fn a_lost_submit_is_repeated_then_looked_up_then_given_up() {
     table.claim();
     table.look(vec![found("1")]);
     assert!(matches!(table.decide(), Action::Submit(_)));
-    table.now += 8 * HOUR;
+    table.now += 7 * HOUR + HOUR / 2;
+    assert!(matches!(table.decide(), Action::Idle(Idle::NotBefore(_))), "another's submit may be on its way");
+    table.now += HOUR / 2;
     assert!(matches!(table.decide(), Action::Find(_)));
     table.now += 16 * HOUR;
     assert!(matches!(table.decide(), Action::GiveUp));
@@ -337,4 +339,37 @@ fn a_deleted_object_is_quarantined_and_may_come_again() {
         table.items.values().find_map(|item| if let Item::Failed(q) = item { Some(q.clone()) } else { None });
     let retry = operator::retry(&quarantined.unwrap(), 1000, table.now + 5);
     assert!(matches!(apply(&mut table.items, &retry), Written::Refused(_)), "it is waiting already");
+}
+
+#[test]
+fn who_submits_what_another_prepared_says_so_first() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.claim();
+    table.look(vec![found("1")]);
+    let stale = table.running().unwrap();
+    table.now += table.timing.patience_millis;
+    let other = Context { holder: "other", ..table.context() };
+    let Action::Write(change) = decide(&table.name(), &table.view(), &other) else { panic!("submitted in silence") };
+    table.apply(&change);
+    assert!(table.prepared().uncertain, "the first holder may have submitted");
+    // A refusal that the first holder gets now cannot begin the next attempt.
+    let refused = SubmitAnswer::Refused { class: FailureClass::OperatorsTurn, reason: String::new(), first_call: true };
+    let Step::Prepared(prepared) = &stale.step else { panic!("{stale:?}") };
+    let late = settle::after_submit(&stale, prepared, refused, &table.context());
+    assert!(matches!(apply(&mut table.items, &late.transaction), Written::Refused(_)));
+}
+
+#[test]
+fn a_pending_load_that_comes_again_never_gets_its_old_key() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.record(&["b"]);
+    table.run();
+    let before: BTreeSet<SortKey> = table.backlog().into_iter().map(|pending| pending.key).collect();
+    // A clock that is behind shows the very instant of the first record.
+    table.now = 1_000_000;
+    table.end(failed("Load into table 't' failed"));
+    let after: BTreeSet<SortKey> = table.backlog().into_iter().map(|pending| pending.key).collect();
+    assert!(before.is_disjoint(&after) && after.len() == 2, "{before:?} {after:?}");
 }

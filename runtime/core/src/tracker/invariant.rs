@@ -1,4 +1,4 @@
-//! What always holds of one table's items. Checked by the protocol tests and the end-to-end tests.
+//! What always holds of one table's items. Checked by the model, the simulation and the end-to-end tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -28,6 +28,11 @@ impl SortKey {
         Self(format!("PENDING#{since:014}#{load_id}"))
     }
 
+    /// Since when a waiting load waits, as its key says.
+    pub fn since_millis(&self) -> Option<Millis> {
+        self.0.strip_prefix("PENDING#")?.split('#').next()?.parse().ok()
+    }
+
     /// An object version in the ledger.
     pub fn file(object: &ObjectVersion) -> Self {
         Self(format!("FILE#{}", object.id()))

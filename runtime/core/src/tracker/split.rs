@@ -55,9 +55,11 @@ fn divide(
     Change { transaction: Transaction::new(running.table(), actions), note }
 }
 
-/// A waiting load under a new key, with the configuration that was used last.
-pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, running: &RunningLoad, since: Millis) -> PendingLoad {
+/// A waiting load under a new key, with the configuration that was used last. The new key is later than the old one
+/// whatever the clock says: clocks differ, and a key that came twice would make one identity of two loads.
+pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, running: &RunningLoad, now: Millis) -> PendingLoad {
     let id = LoadId::of_objects(&running.table(), objects.iter().map(|waiting| &waiting.object));
+    let since = pending.key.since_millis().map_or(now, |old| now.max(old + 1));
     PendingLoad {
         key: SortKey::pending(since, &id),
         objects,
