@@ -44,6 +44,8 @@ where
     let message = match said {
         Some(said) if !code.is_empty() => format!("{code}: {said}"),
         _ if !code.is_empty() => format!("{code} (HTTP {status})"),
+        // The answer to a HEAD has no body, so no words either.
+        _ if error.as_service_error().is_some() => format!("HTTP {status}"),
         _ => DisplayErrorContext(error).to_string(),
     };
     PortError {

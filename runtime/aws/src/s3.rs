@@ -22,7 +22,9 @@ impl Objects for Aws {
             }
             Err(error) => {
                 let mut sorted = errors::sort("s3:HeadObject", &error);
-                sorted.message = format!("s3://{bucket}/{key}: {}", sorted.message);
+                let forbidden = error.raw_response().is_some_and(|response| response.status().as_u16() == 403);
+                let permission = if forbidden { ": the role needs s3:GetObject on it" } else { "" };
+                sorted.message = format!("s3://{bucket}/{key}: {}{permission}", sorted.message);
                 Err(sorted)
             }
         }
