@@ -74,8 +74,19 @@ impl Table {
         table.connect().await
     }
 
+    /// A queue that the template does not bring is made by hand; the bucket and its notification always are.
     async fn connect(mut self) -> Result<Self> {
         let sqs = &self.world.sqs;
+        if self.world.queues.contains(&self.name) {
+            let url = async |name: &str| -> Result<String> {
+                let answer = sqs.get_queue_url().queue_name(name).send().await?;
+                answer.queue_url().map(ToOwned::to_owned).context("no URL")
+            };
+            self.queue_url = url(&self.name).await?;
+            self.dead_letters_url = url(&format!("{}-dlq", self.name)).await?;
+            self.notify().await?;
+            return Ok(self);
+        }
         let dead = sqs.create_queue().queue_name(format!("{}-dlq", self.name)).send().await?;
         dead.queue_url().context("no URL")?.clone_into(&mut self.dead_letters_url);
         let redrive = json!({"deadLetterTargetArn": self.arn(&format!("{}-dlq", self.name)), "maxReceiveCount": "6"});
@@ -85,14 +96,7 @@ impl Table {
             .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY_SECONDS)
             .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
         queue.send().await?.queue_url().context("no URL")?.clone_into(&mut self.queue_url);
-        self.world.s3.create_bucket().bucket(self.bucket()).send().await?;
-        let to_queue = QueueConfiguration::builder()
-            .queue_arn(self.arn(&self.name))
-            .events(aws_sdk_s3::types::Event::from("s3:ObjectCreated:*"))
-            .build()?;
-        let notification = NotificationConfiguration::builder().queue_configurations(to_queue).build();
-        let put = self.world.s3.put_bucket_notification_configuration().bucket(self.bucket());
-        put.notification_configuration(notification).send().await?;
+        self.notify().await?;
         self.world
             .lambda
             .create_event_source_mapping()
@@ -103,6 +107,19 @@ impl Table {
             .send()
             .await?;
         Ok(self)
+    }
+
+    /// Makes the bucket, which tells the queue about every new object.
+    async fn notify(&self) -> Result<()> {
+        self.world.s3.create_bucket().bucket(self.bucket()).send().await?;
+        let to_queue = QueueConfiguration::builder()
+            .queue_arn(self.arn(&self.name))
+            .events(aws_sdk_s3::types::Event::from("s3:ObjectCreated:*"))
+            .build()?;
+        let notification = NotificationConfiguration::builder().queue_configurations(to_queue).build();
+        let put = self.world.s3.put_bucket_notification_configuration().bucket(self.bucket());
+        put.notification_configuration(notification).send().await?;
+        Ok(())
     }
 
     fn arn(&self, queue: &str) -> String {

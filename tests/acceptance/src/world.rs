@@ -8,15 +8,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
+use loader_core::config::LoadConfig;
 use loader_core::contract::Function;
 use local_stack::{Stack, StackOptions};
 use serde_json::{Value, json};
+use synth::{LoaderProps, QueueSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 const ASSETS: &str = "acceptance-assets";
 const STACK: &str = "acceptance";
+/// After this a message of a queue of the template comes again.
+const VISIBILITY_SECONDS: u32 = 3;
+/// More receives than a fault in a test can cost.
+const RECEIVES_MAX: u32 = 1000;
 /// Waiting periods of the functions, set down so that faults are over soon.
 const WAITS: [(&str, &str); 5] = [
     ("CLAIM_PATIENCE_SECONDS", "1"),
@@ -26,10 +32,21 @@ const WAITS: [(&str, &str); 5] = [
     ("CONFIG_CACHE_SECONDS", "1"),
 ];
 
+/// What a test program wants of its world.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// Check signatures and IAM policies.
+    pub auth: bool,
+    /// Queues that come with the template, so that the role gets what they need: name and configuration. The source of each
+    /// is a folder of its table's bucket. Queues of other tables are made by hand.
+    pub queues: Vec<(String, Value)>,
+}
+
 /// Everything a test talks to.
 #[derive(Debug)]
 pub struct World {
     runtime: Runtime,
+    cloudformation: aws_sdk_cloudformation::Client,
     /// The stack; it ends with this process.
     pub stack: Stack,
     /// S3.
@@ -40,8 +57,14 @@ pub struct World {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Lambda.
     pub lambda: aws_sdk_lambda::Client,
+    /// CloudWatch Logs.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
     /// The Data API.
     pub data: aws_sdk_redshiftdata::Client,
+    /// What is deployed.
+    pub template: Value,
+    /// Names of the queues that came with the template.
+    pub queues: Vec<String>,
     /// The tracker table's name.
     pub tracker: String,
     /// The loader's bucket.
@@ -50,8 +73,15 @@ pub struct World {
 
 /// The world of this test binary, brought up by the first test that asks.
 pub fn world() -> &'static World {
-    static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| World::start().unwrap_or_else(|error| panic!("the local stack does not come up: {error:#}")))
+    world_of(Setup::default)
+}
+
+/// The same, as this test binary wants it; every test of it must ask for the same.
+pub fn world_of(setup: fn() -> Setup) -> &'static World {
+    // A world that did not come up is not tried again: every test tells the first cause.
+    static WORLD: OnceLock<Result<World, String>> = OnceLock::new();
+    let world = WORLD.get_or_init(|| World::start(&setup()).map_err(|error| format!("{error:#}")));
+    world.as_ref().unwrap_or_else(|error| panic!("the local stack does not come up: {error}"))
 }
 
 impl World {
@@ -63,11 +93,11 @@ impl World {
         }
     }
 
-    fn start() -> Result<Self> {
+    fn start(setup: &Setup) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let root = clone_root()?;
         let dir = root.join(".local/acceptance").join(std::process::id().to_string());
-        let options = StackOptions { clone_root: root.clone(), dir, ..StackOptions::default() };
+        let options = StackOptions { clone_root: root.clone(), dir, auth: setup.auth, ..StackOptions::default() };
         let stack = runtime.block_on(local_stack::start(options, |_| {}))?;
         let info = stack.info();
         let shared = runtime.block_on(
@@ -82,54 +112,62 @@ impl World {
         let mut world = Self {
             stack,
             s3,
+            cloudformation: aws_sdk_cloudformation::Client::new(&shared),
             sqs: aws_sdk_sqs::Client::new(&shared),
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             lambda: aws_sdk_lambda::Client::new(&shared),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&shared),
             data: aws_sdk_redshiftdata::Client::new(&shared),
+            template: template(setup)?,
+            queues: setup.queues.iter().map(|(name, _)| name.clone()).collect(),
             tracker: String::new(),
             bucket: String::new(),
             runtime,
         };
-        let cloudformation = aws_sdk_cloudformation::Client::new(&shared);
-        let (tracker, bucket) = world.runtime.block_on(world.deploy(&cloudformation, &root))?;
-        world.tracker = tracker;
-        world.bucket = bucket;
+        (world.tracker, world.bucket) = world.runtime.block_on(world.deploy(&root))?;
         Ok(world)
     }
 
-    async fn deploy(&self, cloudformation: &aws_sdk_cloudformation::Client, root: &Path) -> Result<(String, String)> {
+    async fn deploy(&self, root: &Path) -> Result<(String, String)> {
         self.s3.create_bucket().bucket(ASSETS).send().await?;
         for function in Function::ALL {
             let zip = zip(&root.join("target/debug").join(function.package()))?;
             let key = format!("{}.zip", function.package());
             self.s3.put_object().bucket(ASSETS).key(key).body(ByteStream::from(zip)).send().await?;
         }
-        let parameter = |key: &str, value: &str| Parameter::builder().parameter_key(key).parameter_value(value).build();
-        cloudformation
-            .create_stack()
-            .stack_name(STACK)
-            .template_body(template()?)
-            .parameters(parameter("assetsBucket", ASSETS))
-            .capabilities(Capability::CapabilityNamedIam)
-            .send()
-            .await?;
+        let create = self.cloudformation.create_stack().stack_name(STACK).template_body(self.template.to_string());
+        create.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam).send().await?;
+        let stack = self.deployed("CREATE_COMPLETE").await?;
+        let output = |key: &str| {
+            let found = stack.outputs().iter().find(|output| output.output_key() == Some(key));
+            found.and_then(|output| output.output_value()).map(ToOwned::to_owned).context("an output is missing")
+        };
+        Ok((output("TrackerTableName")?, output("LoaderBucketName")?))
+    }
+
+    /// Changes the stack to another template.
+    pub async fn update(&self, template: &Value) -> Result<()> {
+        let update = self.cloudformation.update_stack().stack_name(STACK).template_body(template.to_string());
+        let update = update.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam);
+        match update.send().await {
+            Ok(_) => self.deployed("UPDATE_COMPLETE").await.map(drop),
+            Err(error) if format!("{error:?}").contains("No updates are to be performed") => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until the stack has come to this status.
+    async fn deployed(&self, wanted: &str) -> Result<aws_sdk_cloudformation::types::Stack> {
         let started = Instant::now();
         loop {
-            let answer = cloudformation.describe_stacks().stack_name(STACK).send().await?;
+            let answer = self.cloudformation.describe_stacks().stack_name(STACK).send().await?;
             let stack = answer.stacks().first().context("the stack is gone")?;
             let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
-            if status == "CREATE_COMPLETE" {
-                let output = |key: &str| {
-                    let found = stack.outputs().iter().find(|output| output.output_key() == Some(key));
-                    found
-                        .and_then(|output| output.output_value())
-                        .map(ToOwned::to_owned)
-                        .context("an output is missing")
-                };
-                return Ok((output("TrackerTableName")?, output("LoaderBucketName")?));
+            if status == wanted {
+                return Ok(stack.clone());
             }
             ensure!(status.ends_with("IN_PROGRESS"), "the stack is {status}");
-            ensure!(started.elapsed() < Duration::from_mins(1), "the stack does not come up");
+            ensure!(started.elapsed() < Duration::from_mins(1), "the stack is still {status}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -148,6 +186,20 @@ impl World {
             bail!("{} failed ({error}): {text}", function.name());
         }
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// What the functions logged since a time in milliseconds, one text per line.
+    pub async fn logged(&self, since: i64) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for function in Function::ALL {
+            let group = format!("/aws/lambda/{}", Self::function(function));
+            let mut pages =
+                self.logs.filter_log_events().log_group_name(group).start_time(since).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                lines.extend(page?.events.unwrap_or_default().into_iter().filter_map(|event| event.message));
+            }
+        }
+        Ok(lines)
     }
 
     /// The sweep, without waiting for its minute. It may be disturbed: then the next one does the work.
@@ -192,10 +244,19 @@ fn clone_root() -> Result<PathBuf> {
     Ok(here.ancestors().nth(2).context("no clone around this crate")?.to_path_buf())
 }
 
-/// The loader without queues (each test connects its own, as a user would by hand), with short waits.
-fn template() -> Result<String> {
-    let template =
-        synth::loader_template(&synth::LoaderProps::default()).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+fn assets_bucket() -> Parameter {
+    Parameter::builder().parameter_key("assetsBucket").parameter_value(ASSETS).build()
+}
+
+/// The loader with short waits. Most tests connect their own queues, as a user would by hand.
+fn template(setup: &Setup) -> Result<Value> {
+    let mut queues = Vec::new();
+    for (name, config) in &setup.queues {
+        let config = LoadConfig::from_value(config).map_err(|problems| anyhow::anyhow!("{name}: {problems}"))?;
+        queues.push(QueueSource { name: name.clone(), config });
+    }
+    let template = synth::loader_template(&LoaderProps { queues, ..LoaderProps::default() })
+        .map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let mut template: Value = serde_json::from_str(&template.to_json())?;
     for function in Function::ALL {
         let variables = &mut template["Resources"][function.name()]["Properties"]["Environment"]["Variables"];
@@ -204,7 +265,13 @@ fn template() -> Result<String> {
             variables[name] = json!(value);
         }
     }
-    Ok(template.to_string())
+    for resource in template["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+        if let Some(redrive) = resource.pointer_mut("/Properties/RedrivePolicy") {
+            redrive["maxReceiveCount"] = json!(RECEIVES_MAX);
+            resource["Properties"]["VisibilityTimeout"] = json!(VISIBILITY_SECONDS);
+        }
+    }
+    Ok(template)
 }
 
 fn zip(binary: &Path) -> Result<Vec<u8>> {
