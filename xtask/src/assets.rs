@@ -6,7 +6,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
 
 use crate::archive::sha256;
-use crate::aws::{Aws, code, failed};
+use crate::aws::{Aws, code, failed, failed_head};
 use crate::build::Asset;
 use crate::output::{Out, size};
 
@@ -32,7 +32,7 @@ impl AssetsBucket {
         match self.client.head_bucket().bucket(&self.name).send().await {
             Ok(_) => return Ok(()),
             Err(error) if is_missing(code(&error)) => {}
-            Err(error) => return Err(failed(format!("use the bucket `{}`", self.name))(error)),
+            Err(error) => return Err(failed_head(format!("use the bucket `{}`", self.name), &error)),
         }
         create_bucket(aws, &self.name).await?;
         let private = PublicAccessBlockConfiguration::builder()
@@ -87,7 +87,7 @@ impl AssetsBucket {
         match self.client.head_object().bucket(&self.name).key(key).send().await {
             Ok(_) => Ok(true),
             Err(error) if is_missing(code(&error)) => Ok(false),
-            Err(error) => Err(failed(format!("look for s3://{}/{key}", self.name))(error)),
+            Err(error) => Err(failed_head(format!("look for s3://{}/{key}", self.name), &error)),
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::{Context, Result, anyhow};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_s3::error::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use clap::Args;
@@ -166,6 +167,23 @@ pub fn failed<E: ProvideErrorMetadata + std::error::Error>(
     wanted: impl fmt::Display,
 ) -> impl FnOnce(E) -> anyhow::Error {
     move |error| anyhow!("cannot {wanted}: {}", Cause(&error))
+}
+
+/// The same for a question about a bucket that is a HEAD: the answer has no words, only a status and perhaps the bucket's Region.
+pub fn failed_head<E>(wanted: impl fmt::Display, error: &SdkError<E>) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let response = error.raw_response();
+    let region = response.and_then(|response| response.headers().get("x-amz-bucket-region"));
+    match (response.map(|response| response.status().as_u16()), region) {
+        (Some(301 | 400), Some(region)) => anyhow!("cannot {wanted}: it is in {region}, another Region"),
+        (Some(403), _) => {
+            anyhow!("cannot {wanted}: HTTP 403, it is somebody else's or these credentials may not use it")
+        }
+        (Some(status), _) => anyhow!("cannot {wanted}: HTTP {status}"),
+        (None, _) => anyhow!("cannot {wanted}: {}", Cause(error)),
+    }
 }
 
 /// The error's code, e.g. `NoSuchKey`.

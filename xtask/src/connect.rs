@@ -11,7 +11,7 @@ use loader_core::config::{LoadConfig, SourceFolder};
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 
 use crate::assets::{create_bucket, is_missing};
-use crate::aws::{Aws, Place, code, failed};
+use crate::aws::{Aws, Place, code, failed, failed_head};
 use crate::notification::{self, Listener};
 use crate::output::{Failure, Out};
 use crate::queues::QueueFile;
@@ -44,7 +44,11 @@ pub async fn check_sources(aws: &Aws, out: Out, queues: &[QueueFile]) -> Result<
                     format!("create it (`aws s3 mb s3://{}`), or correct `source`, or remove the file", source.bucket);
                 return Err(Failure::new(message, hint).into());
             }
-            Err(error) => return Err(failed(format!("look at the source bucket `{}`", source.bucket))(error)),
+            Err(error) => {
+                let wanted =
+                    format!("use the source bucket `{}` of {}", source.bucket, crate::shell::shown(&queue.path));
+                return Err(failed_head(wanted, &error));
+            }
         }
     }
     Ok(())
