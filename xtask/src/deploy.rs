@@ -71,6 +71,9 @@ pub struct TargetArgs {
     /// Cargo profile of the functions: `dev` builds faster and runs slower
     #[arg(long, value_enum, default_value_t)]
     pub build_profile: Profile,
+    /// Memory of each function in MB, with every deployment; processor time comes with it [default: 512]
+    #[arg(long, value_name = "MB")]
+    pub memory: Option<u32>,
     /// Where to
     #[command(flatten)]
     pub aws: AwsArgs,
@@ -175,8 +178,8 @@ pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     check_stack_name(&target.stack_name)?;
     let queues = queues::read(&queues::folder(target.queues.as_ref()))?;
     out.line(format!("{} {} queue configurations are valid", out.good("ok"), queues.len()));
-    let template = template::synthesize(&queues, target.arch())?;
-    let is_the_shipped_one = target.queues.is_none() && target.arch() == Arch::X86_64;
+    let template = template::synthesize(&queues, target.arch(), target.memory)?;
+    let is_the_shipped_one = target.queues.is_none() && target.memory.is_none() && target.arch() == Arch::X86_64;
     if is_the_shipped_one && std::fs::read_to_string(template::path()).unwrap_or_default() != template {
         template::write(&template)?;
         out.line(format!("{} wrote {}", out.good("ok"), crate::shell::shown(&template::path())));

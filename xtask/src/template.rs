@@ -30,7 +30,7 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let step = out.step("synthesizing");
     let queues = queues::read(&queues::folder(args.queues.as_ref()))?;
-    let text = synthesize(&queues, args.arch)?;
+    let text = synthesize(&queues, args.arch, None)?;
     let path = path();
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     if !args.check {
@@ -62,15 +62,17 @@ pub fn write(text: &str) -> Result<()> {
     std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// The template of these queues; all problems at once.
-pub fn synthesize(queues: &[QueueFile], arch: Arch) -> Result<String> {
+/// The template of these queues, with the usual memory unless told otherwise; all problems at once.
+pub fn synthesize(queues: &[QueueFile], arch: Arch, memory_mb: Option<u32>) -> Result<String> {
     let architecture = match arch {
         Arch::X86_64 => Architecture::X86_64,
         Arch::Arm64 => Architecture::Arm64,
     };
     let queues =
         queues.iter().map(|queue| QueueSource { name: queue.name.clone(), config: queue.config.clone() }).collect();
-    let template = loader_template(&LoaderProps { queues, architecture, ..LoaderProps::default() })
+    let usual = LoaderProps::default();
+    let memory_mb = memory_mb.unwrap_or(usual.memory_mb);
+    let template = loader_template(&LoaderProps { queues, architecture, memory_mb, ..usual })
         .context("the template has problems")?;
     Ok(template.to_json())
 }

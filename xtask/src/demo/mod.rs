@@ -74,6 +74,7 @@ fn deploy_args(args: &DemoArgs) -> DeployArgs {
             assets_bucket: None,
             arch: None,
             build_profile: args.build_profile,
+            memory: None,
             aws: AwsArgs { local: true, ..AwsArgs::default() },
         },
         yes: true,
