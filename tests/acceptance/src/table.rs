@@ -67,23 +67,38 @@ impl Table {
 
     /// The same, without a configuration file.
     pub async fn unconfigured(world: &'static World, name: &str, config: Value) -> Result<Self> {
+        Self::bare(world, name, config).await?.connect().await
+    }
+
+    async fn bare(world: &'static World, name: &str, config: Value) -> Result<Self> {
         let table =
             Self { world, name: name.to_owned(), queue_url: String::new(), dead_letters_url: String::new(), config };
         let target = table.config["copy"]["table_name"].as_str().context("no table")?.to_owned();
         table.sql(&format!("CREATE TABLE IF NOT EXISTS {target} (id BIGINT, at TIMESTAMP, val VARCHAR(64))")).await?;
-        table.connect().await
+        Ok(table)
+    }
+
+    /// A table whose queue and bucket are deployed, or will be: only the table itself is made here.
+    pub async fn deployed(world: &'static World, name: &str, queue: &str, config: Value) -> Result<Self> {
+        let mut table = Self::bare(world, name, config).await?;
+        table.find_queues(queue).await?;
+        Ok(table)
+    }
+
+    async fn find_queues(&mut self, queue: &str) -> Result<()> {
+        let url = async |name: &str| -> Result<String> {
+            let answer = self.world.sqs.get_queue_url().queue_name(name).send().await;
+            answer.with_context(|| format!("no queue {name}"))?.queue_url().map(ToOwned::to_owned).context("no URL")
+        };
+        (self.queue_url, self.dead_letters_url) = (url(queue).await?, url(&format!("{queue}-dlq")).await?);
+        Ok(())
     }
 
     /// A queue that the template does not bring is made by hand; the bucket and its notification always are.
     async fn connect(mut self) -> Result<Self> {
         let sqs = &self.world.sqs;
         if self.world.queues.contains(&self.name) {
-            let url = async |name: &str| -> Result<String> {
-                let answer = sqs.get_queue_url().queue_name(name).send().await?;
-                answer.queue_url().map(ToOwned::to_owned).context("no URL")
-            };
-            self.queue_url = url(&self.name).await?;
-            self.dead_letters_url = url(&format!("{}-dlq", self.name)).await?;
+            self.find_queues(&self.name.clone()).await?;
             self.notify().await?;
             return Ok(self);
         }

@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 const ASSETS: &str = "acceptance-assets";
-const STACK: &str = "acceptance";
+/// Name of the CloudFormation stack.
+pub const STACK: &str = "acceptance";
 /// After this a message of a queue of the template comes again.
 const VISIBILITY_SECONDS: u32 = 3;
 /// More receives than a fault in a test can cost.
@@ -40,6 +41,8 @@ pub struct Setup {
     /// Queues that come with the template, so that the role gets what they need: name and configuration. The source of each
     /// is a folder of its table's bucket. Queues of other tables are made by hand.
     pub queues: Vec<(String, Value)>,
+    /// Leave the deployment to the test, which calls [`World::adopt`] then.
+    pub empty: bool,
 }
 
 /// Everything a test talks to.
@@ -93,11 +96,12 @@ impl World {
         }
     }
 
-    fn start(setup: &Setup) -> Result<Self> {
+    /// Brings one up.
+    pub fn start(setup: &Setup) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let root = clone_root()?;
-        let dir = root.join(".local/acceptance").join(std::process::id().to_string());
-        let options = StackOptions { clone_root: root.clone(), dir, auth: setup.auth, ..StackOptions::default() };
+        let options =
+            StackOptions { clone_root: root.clone(), dir: folder()?, auth: setup.auth, ..StackOptions::default() };
         let stack = runtime.block_on(local_stack::start(options, |_| {}))?;
         let info = stack.info();
         let shared = runtime.block_on(
@@ -124,11 +128,25 @@ impl World {
             bucket: String::new(),
             runtime,
         };
-        (world.tracker, world.bucket) = world.runtime.block_on(world.deploy(&root))?;
+        if !setup.empty {
+            world.runtime.block_on(world.deploy(&root))?;
+            world.adopt()?;
+        }
         Ok(world)
     }
 
-    async fn deploy(&self, root: &Path) -> Result<(String, String)> {
+    /// Takes the names of tracker and bucket from the stack that was deployed.
+    pub fn adopt(&mut self) -> Result<()> {
+        let stack = self.runtime.block_on(self.deployed("CREATE_COMPLETE"))?;
+        let output = |key: &str| {
+            let found = stack.outputs().iter().find(|output| output.output_key() == Some(key));
+            found.and_then(|output| output.output_value()).map(ToOwned::to_owned).context("an output is missing")
+        };
+        (self.tracker, self.bucket) = (output("TrackerTableName")?, output("LoaderBucketName")?);
+        Ok(())
+    }
+
+    async fn deploy(&self, root: &Path) -> Result<()> {
         self.s3.create_bucket().bucket(ASSETS).send().await?;
         for function in Function::ALL {
             let zip = zip(&root.join("target/debug").join(function.package()))?;
@@ -137,12 +155,7 @@ impl World {
         }
         let create = self.cloudformation.create_stack().stack_name(STACK).template_body(self.template.to_string());
         create.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam).send().await?;
-        let stack = self.deployed("CREATE_COMPLETE").await?;
-        let output = |key: &str| {
-            let found = stack.outputs().iter().find(|output| output.output_key() == Some(key));
-            found.and_then(|output| output.output_value()).map(ToOwned::to_owned).context("an output is missing")
-        };
-        Ok((output("TrackerTableName")?, output("LoaderBucketName")?))
+        Ok(())
     }
 
     /// Changes the stack to another template.
@@ -239,7 +252,13 @@ impl World {
     }
 }
 
-fn clone_root() -> Result<PathBuf> {
+/// Folder of this test program's stack.
+pub fn folder() -> Result<PathBuf> {
+    Ok(clone_root()?.join(".local/acceptance").join(std::process::id().to_string()))
+}
+
+/// The clone.
+pub fn clone_root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here.ancestors().nth(2).context("no clone around this crate")?.to_path_buf())
 }

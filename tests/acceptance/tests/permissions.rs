@@ -29,7 +29,7 @@ static ROLE: RwLock<()> = RwLock::const_new(());
 fn world() -> &'static World {
     world_of(|| {
         let queue = |name: &&str| ((*name).to_owned(), config(name));
-        Setup { auth: true, queues: APPENDED.iter().chain(&MERGED).map(queue).collect() }
+        Setup { auth: true, queues: APPENDED.iter().chain(&MERGED).map(queue).collect(), ..Setup::default() }
     })
 }
 

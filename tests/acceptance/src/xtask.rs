@@ -1,0 +1,143 @@
+//! `cargo xtask` as a user calls it, in a clone of its own: its queues, its zips and its local stack are nobody else's.
+//!
+//! Only the compiler is left out: what stands in for cargo names executables that are built already, so that a test can change
+//! the code by changing a file.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use loader_core::contract::Function;
+use serde_json::Value;
+
+use crate::world::{STACK, clone_root, folder};
+
+/// A clone, as far as xtask looks at it.
+#[derive(Debug)]
+pub struct Checkout {
+    root: PathBuf,
+    xtask: PathBuf,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub output: String,
+    /// Standard error.
+    pub errors: String,
+}
+
+impl Said {
+    /// The result of a command that was asked for JSON.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.output).with_context(|| format!("no JSON: {self:?}"))
+    }
+
+    /// Everything, on both streams.
+    pub fn words(&self) -> String {
+        format!("{}{}", self.output, self.errors)
+    }
+}
+
+impl Checkout {
+    /// A clone without queues, whose local stack is this test program's.
+    pub fn new() -> Result<Self> {
+        let real = clone_root()?;
+        let xtask = real.join("target/debug/xtask");
+        ensure!(xtask.exists(), "{} is missing; build it: cargo build -p xtask", xtask.display());
+        let checkout = Self { root: folder()?.join("clone"), xtask };
+        for folder in ["queues", "bin", ".local", "xtask"] {
+            std::fs::create_dir_all(checkout.root.join(folder))?;
+        }
+        std::os::unix::fs::symlink(folder()?, checkout.root.join(".local/stack"))?;
+        let mut cargo = String::from("#!/bin/sh\n");
+        for function in Function::ALL {
+            let package = function.package();
+            strip(&real.join("target/debug").join(package), &checkout.executable(function))?;
+            let line = serde_json::json!({"target": {"name": package}, "executable": checkout.executable(function)});
+            let _ = write!(cargo, "cat <<'END'\n{line}\nEND\n");
+        }
+        checkout.write("cargo", &cargo)?;
+        make_executable(&checkout.root.join("cargo"))?;
+        Ok(checkout)
+    }
+
+    fn executable(&self, function: Function) -> PathBuf {
+        self.root.join("bin").join(function.package())
+    }
+
+    /// Changes the code of a function: the same behaviour in another zip.
+    pub fn change_code(&self, function: Function) -> Result<()> {
+        let mut file = std::fs::OpenOptions::new().append(true).open(self.executable(function))?;
+        Ok(file.write_all(b"changed")?)
+    }
+
+    /// Key under which the next deployment uploads a function's zip, once the zip was made.
+    pub fn code_key(&self, function: Function) -> Result<String> {
+        let package = function.package();
+        let stamp = std::fs::read(self.root.join(format!("cfn-out/assets/dev/{package}.zip.json")))?;
+        let stamp: Value = serde_json::from_slice(&stamp)?;
+        let hash = stamp["zip_sha256"].as_str().and_then(|hash| hash.get(..16)).context("the zip has no hash")?;
+        Ok(format!("{package}-{hash}.zip"))
+    }
+
+    /// Runs a command in the clone.
+    pub async fn xtask(&self, arguments: &str) -> Result<Said> {
+        let mut command = tokio::process::Command::from(self.command(arguments));
+        let output = command.output().await.context("xtask does not run")?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said { code: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr) })
+    }
+
+    /// The same, and it must succeed.
+    pub async fn must(&self, arguments: &str) -> Result<Said> {
+        let said = self.xtask(arguments).await?;
+        ensure!(said.code == Some(0), "xtask {arguments}: exit code {:?}\n{}", said.code, said.words());
+        Ok(said)
+    }
+
+    fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(&self.xtask);
+        command.args(arguments.split_whitespace()).current_dir(&self.root).stdin(Stdio::null());
+        command.env("CARGO", self.root.join("cargo")).env("CARGO_MANIFEST_DIR", self.root.join("xtask"));
+        command
+    }
+
+    /// Deploys to the local stack; the answer is the result.
+    pub async fn deploy(&self, arguments: &str) -> Result<Value> {
+        self.must(&self.deploy_words(arguments)).await?.json()
+    }
+
+    /// The command line of a deployment.
+    pub fn deploy_words(&self, arguments: &str) -> String {
+        format!("deploy --local --build-profile dev --stack-name {STACK} --output json {arguments}")
+    }
+
+    /// Changes a file of the clone.
+    pub fn write(&self, path: &str, text: &str) -> Result<()> {
+        std::fs::write(self.root.join(path), text).with_context(|| format!("cannot write {path}"))
+    }
+
+    /// A file of the clone.
+    pub fn read(&self, path: &str) -> Result<String> {
+        std::fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))
+    }
+}
+
+/// Without its symbols an executable is zipped in a fraction of the time; where no `strip` is, it just takes longer.
+fn strip(from: &Path, to: &Path) -> Result<()> {
+    let build = "build it: cargo build -p microbatch-loader -p next-loader -p bulk-loader (`cargo xtask test` does)";
+    std::fs::copy(from, to).with_context(|| format!("{} is missing; {build}", from.display()))?;
+    let _ = Command::new("strip").arg(to).status();
+    Ok(())
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
+}

@@ -1,0 +1,270 @@
+//! One deployment from its first day to its last, by the commands that a user types. After every change files still load.
+
+use acceptance::table::{Table, append, csv};
+use acceptance::world::{STACK, Setup, World};
+use acceptance::xtask::{Checkout, Said};
+use anyhow::{Context, Result, ensure};
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use loader_core::contract::{Function, STATEMENT_NAME_PREFIX};
+use loader_core::tracker::item::Item;
+use serde_json::{Value, json};
+
+const FIRST: &str = "--statement-name-prefix first";
+const SECOND: &str = "--statement-name-prefix second";
+const LARGE: &str = "--statement-name-prefix second --memory 1024";
+const LARGE_MB: i32 = 1024;
+
+/// A table and what must be in it.
+struct Feed {
+    table: Table,
+    rows: Vec<String>,
+}
+
+impl Feed {
+    async fn new(world: &'static World, name: &str) -> Result<Self> {
+        let table = Table::deployed(world, name, &format!("{STACK}-{name}"), append(name)).await?;
+        Ok(Self { table, rows: Vec::new() })
+    }
+
+    /// Drops one more file.
+    async fn drop_file(&mut self) -> Result<()> {
+        let number = self.rows.len();
+        self.rows.push(format!("{number},2026-01-01 00:00:00,x"));
+        self.table.put(&format!("in/{number}.csv"), csv(&[&self.rows[number]])).await
+    }
+
+    /// One more file becomes its row, and all others are still there.
+    async fn loads(&mut self) -> Result<()> {
+        self.drop_file().await?;
+        self.table.rest_with(&self.rows).await
+    }
+
+    /// Number of its statements whose name starts so.
+    async fn statements_of(&self, prefix: &str) -> Result<usize> {
+        let start = format!("\"{prefix}/");
+        Ok(self.table.statements().await?.iter().filter(|statement| statement.to_string().contains(&start)).count())
+    }
+}
+
+#[test]
+fn a_deployment_goes_through_every_change_and_loads_after_each() {
+    let mut world = World::start(&Setup { empty: true, ..Setup::default() }).expect("the local stack comes up");
+    let user = Checkout::new().expect("a clone of its own");
+    world.run(first_deployment(&user, &world));
+    world.adopt().expect("the stack has outputs");
+    let world: &'static World = Box::leak(Box::new(world));
+    world.run(async {
+        let mut orders = Feed::new(world, "orders").await?;
+        orders.loads().await.context("after the first deployment")?;
+        nothing_to_change(&user).await.context("no change")?;
+        another_prefix(&user, world, &mut orders).await.context("another prefix")?;
+        let (mut second, mut late) = queues_added(&user, world).await.context("queues added")?;
+        queue_removed(&user, world, &mut late).await.context("a queue removed")?;
+        orders.loads().await.context("beside a removed queue")?;
+        second.loads().await.context("beside a removed queue")?;
+        more_memory_and_the_queue_again(&user, world, &late).await.context("more memory")?;
+        orders.loads().await.context("with more memory")?;
+        failed_change(&user, world, &mut orders).await.context("a change that fails")?;
+        changed_code(&user, world).await.context("changed code")?;
+        orders.loads().await.context("with changed code")?;
+        destroyed(&user, world, &orders).await.context("destroyed")
+    });
+}
+
+async fn add_queue(user: &Checkout, name: &str) -> Result<Said> {
+    let source = format!("s3://e2e-{name}/in/");
+    user.must(&format!(
+        "queue add {name} --table {name} --source {source} --cluster analytics --database dev --options CSV"
+    ))
+    .await
+}
+
+/// Lambda reads zips of its own Region only: said before anything is changed; then the command without the mistake is enough.
+async fn first_deployment(user: &Checkout, world: &World) -> Result<()> {
+    add_queue(user, "orders").await?;
+    let region = aws_config::Region::new("eu-west-1");
+    let elsewhere = aws_sdk_s3::Client::from_conf(world.s3.config().to_builder().region(region).build());
+    let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
+    elsewhere.create_bucket().bucket("elsewhere").create_bucket_configuration(place).send().await?;
+    let said = user.xtask(&user.deploy_words(&format!("{FIRST} --assets-bucket elsewhere"))).await?;
+    ensure!(said.code == Some(1), "{said:?}");
+    ensure!(
+        cause(&said)? == "error: cannot use the bucket `elsewhere`: it is in eu-west-1, another Region",
+        "{said:?}"
+    );
+    let deployed = user.deploy(FIRST).await?;
+    ensure!(deployed["changed"] == true && deployed["stack_name"] == STACK, "{deployed}");
+    let adds = |kind: &str| changes(&deployed, "Add", kind);
+    ensure!(adds("AWS::Lambda::Function") == 3 && adds("AWS::DynamoDB::Table") == 1, "{deployed}");
+    Ok(())
+}
+
+/// Puts something unreadable where the next deployment finds NextLoader's zip; answers its key.
+async fn destroy_zip(user: &Checkout, world: &World) -> Result<String> {
+    let key = user.code_key(Function::NextLoader)?;
+    let put = world.s3.put_object().bucket(assets_bucket(world)).key(&key);
+    put.body(b"no zip".to_vec().into()).send().await?;
+    Ok(key)
+}
+
+/// The line that says why a command failed.
+fn cause(said: &Said) -> Result<&str> {
+    said.errors.lines().find(|line| line.starts_with("error:")).with_context(|| format!("no error: {said:?}"))
+}
+
+/// How many resources of a type changed so.
+fn changes(deployed: &Value, action: &str, kind: &str) -> usize {
+    let all = deployed["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter(|change| change["action"] == action && change["kind"] == kind).count()
+}
+
+async fn nothing_to_change(user: &Checkout) -> Result<()> {
+    let said = user.must(&user.deploy_words(FIRST)).await?;
+    let deployed = said.json()?;
+    ensure!(deployed["changed"] == false && deployed["changes"] == json!([]), "{deployed}");
+    ensure!(said.errors.contains("the stack is up to date: nothing changed"), "{}", said.errors);
+    Ok(())
+}
+
+async fn another_prefix(user: &Checkout, world: &World, orders: &mut Feed) -> Result<()> {
+    let n_before = orders.statements_of("first").await?;
+    ensure!(n_before > 0, "no statement is named after the first prefix");
+    let deployed = user.deploy(SECOND).await?;
+    ensure!(deployed["changed"] == true && changes(&deployed, "Add", "AWS::Lambda::Function") == 0, "{deployed}");
+    ensure!(prefix_of(world, Function::NextLoader).await? == "second", "the functions keep the first prefix");
+    orders.loads().await?;
+    ensure!(orders.statements_of("second").await? > 0, "no statement is named after the second prefix");
+    ensure!(orders.statements_of("first").await? == n_before, "a statement is still named after the first prefix");
+    Ok(())
+}
+
+async fn function(world: &World, function: Function) -> Result<GetFunctionConfigurationOutput> {
+    Ok(world.lambda.get_function_configuration().function_name(World::function(function)).send().await?)
+}
+
+async fn prefix_of(world: &World, of: Function) -> Result<String> {
+    let configuration = function(world, of).await?;
+    let variables = configuration.environment().and_then(|environment| environment.variables());
+    variables.and_then(|all| all.get(STATEMENT_NAME_PREFIX)).cloned().context("the function has no prefix")
+}
+
+/// One queue loads; the other is paused, so that a file waits.
+async fn queues_added(user: &Checkout, world: &'static World) -> Result<(Feed, Feed)> {
+    add_queue(user, "second").await?;
+    add_queue(user, "late").await?;
+    let mut paused: Value = serde_json::from_str(&user.read("queues/late.json")?)?;
+    paused["load"] = json!({"paused": true});
+    user.write("queues/late.json", &paused.to_string())?;
+    let deployed = user.deploy(SECOND).await?;
+    // Each with its dead-letter queue.
+    ensure!(changes(&deployed, "Add", "AWS::SQS::Queue") == 4, "{deployed}");
+    let (mut second, mut late) = (Feed::new(world, "second").await?, Feed::new(world, "late").await?);
+    late.drop_file().await?;
+    second.loads().await?;
+    late.table.until("waiting", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+    Ok((second, late))
+}
+
+async fn queue_removed(user: &Checkout, world: &World, late: &mut Feed) -> Result<()> {
+    ensure!(notified(world, "late").await? == 1, "the bucket does not notify the queue");
+    let said = user.must(&format!("queue remove late --local --stack-name {STACK}")).await?;
+    ensure!(said.output.contains("s3://e2e-late/in/ no longer notifies late"), "{}", said.output);
+    ensure!(user.read("queues/late.json").is_err() && notified(world, "late").await? == 0, "{}", said.output);
+    let deployed = user.deploy(SECOND).await?;
+    ensure!(changes(&deployed, "Remove", "AWS::SQS::Queue") == 2, "{deployed}");
+    ensure!(changes(&deployed, "Remove", "AWS::Lambda::EventSourceMapping") == 1, "{deployed}");
+    let gone = world.sqs.get_queue_url().queue_name(format!("{STACK}-late")).send().await;
+    ensure!(gone.is_err(), "the queue is still there");
+    let key = format!("rs-loader-config/{STACK}-late.json");
+    ensure!(world.s3.head_object().bucket(&world.bucket).key(key).send().await.is_err(), "its configuration stays");
+    let status = user.must(&format!("status --local --output json --stack-name {STACK}")).await?.json()?;
+    let tables = status.as_array().context("no list of tables")?;
+    let table = late.table.db_table()?;
+    let waits = tables.iter().find(|found| found["table"] == table.as_str()).context("the table is not shown")?;
+    ensure!(waits["waiting_objects"] == 1, "the waiting file is forgotten: {status}");
+    Ok(())
+}
+
+/// Number of queues that a source bucket notifies.
+async fn notified(world: &World, name: &str) -> Result<usize> {
+    let ask = world.s3.get_bucket_notification_configuration().bucket(format!("e2e-{name}"));
+    Ok(ask.send().await?.queue_configurations().len())
+}
+
+async fn more_memory_and_the_queue_again(user: &Checkout, world: &World, late: &Feed) -> Result<()> {
+    add_queue(user, "late").await?;
+    user.deploy(LARGE).await?;
+    for of in Function::ALL {
+        let memory = function(world, of).await?.memory_size();
+        ensure!(memory == Some(LARGE_MB), "{}: {memory:?}", of.name());
+    }
+    late.table.rest_with(&late.rows).await
+}
+
+/// A change of everything, in which one function's zip cannot be read.
+async fn failed_change(user: &Checkout, world: &World, orders: &mut Feed) -> Result<()> {
+    let before = codes(world).await?;
+    user.change_code(Function::NextLoader)?;
+    user.change_code(Function::BulkLoader)?;
+    let differs = user.must(&format!("diff --local --build-profile dev --stack-name {STACK} --memory 1024")).await?;
+    ensure!(differs.output.contains("NextLoader") && differs.output.contains("nothing was changed"), "{differs:?}");
+    let key = destroy_zip(user, world).await?;
+    let said = user.xtask(&user.deploy_words("--statement-name-prefix third --memory 1024")).await?;
+    ensure!(said.code == Some(1), "{said:?}");
+    let cause = cause(&said)?;
+    ensure!(cause.contains("was taken back (UPDATE_ROLLBACK_COMPLETE)"), "{cause}");
+    ensure!(cause.contains("first cause: NextLoader (AWS::Lambda::Function)"), "{cause}");
+    ensure!(codes(world).await? == before, "some code is not what it was");
+    for of in Function::ALL {
+        ensure!(prefix_of(world, of).await? == "second", "{} keeps what was taken back", of.name());
+    }
+    orders.loads().await?;
+    ensure!(orders.statements_of("third").await? == 0, "a statement is named after what was taken back");
+    world.s3.delete_object().bucket(assets_bucket(world)).key(key).send().await?;
+    Ok(())
+}
+
+fn assets_bucket(world: &World) -> String {
+    let info = world.stack.info();
+    format!("rs-loader-assets-{}-{}", info.account, info.region)
+}
+
+/// The hashes of the functions' zips.
+async fn codes(world: &World) -> Result<Vec<String>> {
+    let mut codes = Vec::new();
+    for of in Function::ALL {
+        codes.push(function(world, of).await?.code_sha256().context("the function has no code")?.to_owned());
+    }
+    Ok(codes)
+}
+
+async fn changed_code(user: &Checkout, world: &World) -> Result<()> {
+    let before = codes(world).await?;
+    let deployed = user.deploy(LARGE).await?;
+    ensure!(deployed["changed"] == true, "{deployed}");
+    let after = codes(world).await?;
+    let changed: Vec<bool> = before.iter().zip(&after).map(|(old, new)| old != new).collect();
+    let expected: Vec<bool> = Function::ALL.iter().map(|of| *of != Function::MicrobatchLoader).collect();
+    ensure!(changed == expected, "{before:?} {after:?}");
+    Ok(())
+}
+
+async fn destroyed(user: &Checkout, world: &World, orders: &Feed) -> Result<()> {
+    let words = format!("destroy --local --stack-name {STACK}");
+    let unasked = user.xtask(&words).await?;
+    ensure!(unasked.code == Some(3) && unasked.errors.contains("was not deleted"), "{unasked:?}");
+    let said = user.must(&format!("{words} --yes")).await?;
+    let (_, kept) = said.output.split_once("Kept").context("nothing is said to be kept")?;
+    ensure!(kept.contains(&world.tracker) && kept.contains(&world.bucket), "{kept}");
+    ensure!(orders.table.loaded().await?.len() == orders.rows.len(), "the tracker forgot loads");
+    world.s3.head_bucket().bucket(&world.bucket).send().await.context("the bucket is gone")?;
+    ensure!(orders.table.rows().await? == orders.rows, "the rows are not what they were");
+    ensure!(notified(world, "orders").await? == 0, "the source bucket still notifies a queue");
+    ensure!(world.sqs.list_queues().send().await?.queue_urls().is_empty(), "a queue is left");
+    let functions = world.lambda.list_functions().send().await?;
+    ensure!(functions.functions().is_empty(), "a function is left: {functions:?}");
+    let again = user.xtask(&format!("{words} --yes")).await?;
+    ensure!(again.code == Some(1) && again.errors.contains("there is no stack"), "{again:?}");
+    Ok(())
+}
