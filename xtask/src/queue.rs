@@ -261,3 +261,37 @@ async fn problems_of(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Result<V
     let wanted = config.columns.iter().chain(merge);
     Ok(wanted.filter(missing).map(|column| format!("the table has no column `{}`", column.as_str())).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: QueueArgs,
+    }
+
+    /// The document that a command line writes.
+    fn written(words: &str) -> Value {
+        let words = words.split(' ').map(|word| word.replace('_', " ").replace('~', "_"));
+        let line = Line::try_parse_from(["queue".to_owned()].into_iter().chain(words)).unwrap();
+        let QueueCommand::Add(add) = line.args.command else { panic!("an example of `queue add`") };
+        document(&add)
+    }
+
+    #[test]
+    fn what_the_examples_write_is_valid() {
+        let schema = jsonschema::validator_for(&loader_core::config::schema()).unwrap();
+        for words in [
+            "add sales --table shop.sales --source s3://my-bucket/sales/ --cluster analytics --database dev",
+            "add orders --table shop.orders --source s3://my-bucket/orders/ --workgroup wg --database dev \
+             --options CSV_GZIP_IGNOREHEADER_1 --merge-key id --merge-timestamp updated~at --columns id,updated~at",
+        ] {
+            let document = written(words);
+            assert!(schema.is_valid(&document), "{document:#}");
+            LoadConfig::from_value(&document).unwrap();
+        }
+    }
+}

@@ -1,9 +1,6 @@
-//! The JSON Schema of a queue's file, so that an editor completes and checks it. `queues/schema/queue.schema.json` is this, committed.
+//! The JSON Schema of a queue's file, so that an editor completes and checks it: made of the types that read the file.
 
 use std::path::PathBuf;
-
-use loader_core::config::{BYTES_MAX_DEFAULT, DB_USER_DEFAULT, FILES_MAX_DEFAULT};
-use serde_json::{Value, json};
 
 use crate::shell;
 
@@ -14,91 +11,24 @@ pub fn path() -> PathBuf {
 
 /// The committed text.
 pub fn text() -> String {
-    format!("{:#}\n", schema())
-}
-
-fn schema() -> Value {
-    let properties = json!({
-        "$schema": text_field("This schema, for editors"),
-        "source": {"type": "string", "pattern": "^s3://[a-z0-9.-]{3,63}(/.*)?$",
-            "description": "Folder of the files: s3://bucket/folder/. The deployment connects it"},
-        "copy": copy(),
-        "cluster": cluster(),
-        "options": options(),
-        "load": load(),
-    });
-    json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "Queue configuration of the Redshift loader",
-        "type": "object",
-        "required": ["copy", "cluster"],
-        "additionalProperties": false,
-        "properties": properties,
-    })
-}
-
-fn text_field(description: &str) -> Value {
-    json!({"type": "string", "description": description})
-}
-
-fn part(description: &str, required: &[&str], properties: &Value) -> Value {
-    json!({"type": "object", "description": description, "required": required, "additionalProperties": false, "properties": properties})
-}
-
-fn copy() -> Value {
-    let properties = json!({
-        "table_name": text_field("Target table: schema.table, or table for the schema public"),
-        "role_arn": text_field("ARN of the role that COPY assumes, or `default` for the warehouse's default role"),
-        "options": text_field("COPY options, separated by spaces; Parquet unless a format is named"),
-        "columns": {"type": "array", "items": {"type": "string"}, "uniqueItems": true,
-            "description": "Columns to load, in the order of the files; all when absent"},
-    });
-    part("What COPY does", &["table_name", "role_arn"], &properties)
-}
-
-fn cluster() -> Value {
-    let properties = json!({
-        "identifier": text_field("Provisioned cluster"),
-        "workgroup": text_field("Redshift Serverless workgroup, instead of `identifier`"),
-        "db_name": text_field("Database"),
-        "db_user": text_field(&format!("Database user of a provisioned cluster; {DB_USER_DEFAULT} when absent")),
-        "secret_arn": text_field("Secret with the credentials, instead of `db_user`"),
-    });
-    let mut value = part("The warehouse", &["db_name"], &properties);
-    value["oneOf"] = json!([{"required": ["identifier"]}, {"required": ["workgroup"]}]);
-    value
-}
-
-fn options() -> Value {
-    let properties = json!({
-        "merge_duplicate_pks": {"type": "boolean", "default": false,
-            "description": "true: one row per merge key, the newest; false: every version of a row once"},
-        "merge_pk": {"description": "Column, or columns, that identify a row", "anyOf": [
-            {"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}]},
-        "merge_timestamp": text_field("Column that says which row is newer"),
-        "ledger_table": text_field("Table in the warehouse that remembers what was loaded, in the same transaction as the rows"),
-    });
-    part("How rows are merged; when absent they are appended", &[], &properties)
-}
-
-fn load() -> Value {
-    let number =
-        |minimum: u64, description: String| json!({"type": "integer", "minimum": minimum, "description": description});
-    let mut age = number(0, "Seconds that files wait for others before their load starts; 0 when absent".into());
-    age["maximum"] = json!(86_400);
-    let properties = json!({
-        "files_max": number(1, format!("Files of one load at most; {FILES_MAX_DEFAULT} when absent")),
-        "bytes_max": number(1, format!("Bytes of one load at most; {BYTES_MAX_DEFAULT} when absent")),
-        "age_seconds": age,
-        "paused": {"type": "boolean", "default": false, "description": "Nothing is started while this is true"},
-    });
-    part("Bounds of one load", &[], &properties)
+    format!("{:#}\n", loader_core::config::schema())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use loader_core::config::LoadConfig;
+    use loader_core::config::{LoadConfig, schema};
+    use serde_json::{Map, Value, json};
+
+    fn example() -> Value {
+        json!({
+            "$schema": "schema/queue.schema.json", "source": "s3://bucket/sales/",
+            "copy": {"options": "CSV", "role_arn": "arn:aws:iam::123456789012:role/copy", "table_name": "shop.sales"},
+            "cluster": {"identifier": "analytics", "db_name": "dev"},
+            "options": {"merge_pk": ["id"], "merge_timestamp": "at"},
+            "load": {"files_max": 10, "age_seconds": 60}
+        })
+    }
 
     #[test]
     fn the_committed_schema_is_this_one() {
@@ -110,7 +40,7 @@ mod tests {
     #[test]
     fn the_parser_knows_every_field_of_the_schema() {
         let schema = schema();
-        let mut document = serde_json::Map::new();
+        let mut document = Map::new();
         for (name, property) in schema["properties"].as_object().unwrap() {
             let fields = property["properties"].as_object();
             let value = fields.map_or(json!("s3://bucket/x/"), |fields| {
@@ -118,7 +48,101 @@ mod tests {
             });
             document.insert(name.clone(), value);
         }
+        assert!(document["load"]["files_max"].is_null(), "the parts have their fields: {document:?}");
         let problems = LoadConfig::from_value(&Value::Object(document)).unwrap_err().to_string();
         assert!(!problems.contains("nobody reads"), "{problems}");
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let schema = schema();
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert!(property["description"].is_string(), "{name}");
+            for (field, property) in property["properties"].as_object().into_iter().flatten() {
+                assert!(property["description"].is_string(), "{name}.{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_queue_of_the_clone_is_valid() {
+        let schema = jsonschema::validator_for(&schema()).unwrap();
+        let queues = crate::queues::read(&crate::queues::folder(None)).unwrap();
+        assert!(!queues.is_empty());
+        for queue in queues {
+            let document: Value = serde_json::from_str(&queue.text).unwrap();
+            let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", queue.name);
+        }
+    }
+
+    /// Puts a value at `part.field`, or takes the field away.
+    fn changed(field: &str, value: Option<Value>) -> Value {
+        let mut document = example();
+        let (object, name) = match field.split_once('.') {
+            Some((part, name)) => (&mut document[part], name),
+            None => (&mut document, field),
+        };
+        let object = object.as_object_mut().unwrap();
+        match value {
+            Some(value) => object.insert(name.to_owned(), value),
+            None => object.shift_remove(name),
+        };
+        document
+    }
+
+    #[test]
+    fn schema_and_parser_agree() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let check = |field: &str, value: Option<Value>, valid: bool| {
+            let document = changed(field, value.clone());
+            assert_eq!(validator.is_valid(&document), valid, "schema: {field} = {value:?}");
+            assert_eq!(LoadConfig::from_value(&document).is_ok(), valid, "parser: {field} = {value:?}");
+        };
+        let long = json!(86_401);
+        let wrong = [
+            ("copy", None),
+            ("cluster", None),
+            ("copy.table_name", None),
+            ("copy.table_name", Some(json!(""))),
+            ("copy.role_arn", None),
+            ("copy.columns", Some(json!("a, b"))),
+            ("cluster.db_name", None),
+            ("cluster.identifier", None),
+            ("cluster.identifier", Some(json!(""))),
+            ("cluster.workgroup", Some(json!("wg"))),
+            ("options.merge_pks", Some(json!("id"))),
+            ("options.merge_pk", Some(json!(1))),
+            ("options.merge_pk", Some(json!([]))),
+            ("options.merge_pk", Some(json!(["id", "id"]))),
+            ("options.merge_duplicate_pks", Some(json!("yes"))),
+            ("load.files_max", Some(json!(0))),
+            ("load.bytes_max", Some(json!(-1))),
+            ("load.age_seconds", Some(long)),
+            ("load.paused", Some(json!(1))),
+            ("source", Some(json!("bucket/x/"))),
+            ("source", Some(json!("s3://Bucket/x/"))),
+            ("sources", Some(json!("s3://bucket/x/"))),
+        ];
+        for (field, value) in wrong {
+            check(field, value, false);
+        }
+        let right = [
+            ("source", None),
+            ("source", Some(json!("s3://bucket"))),
+            ("options", None),
+            ("options", Some(Value::Null)),
+            ("load", None),
+            ("load.bytes_max", Some(Value::Null)),
+            ("load.age_seconds", Some(json!(86_400))),
+            ("cluster.workgroup", Some(Value::Null)),
+            ("cluster.db_user", Some(json!("loader"))),
+            ("copy.columns", Some(json!(["id", "at"]))),
+            ("copy.role_arn", Some(json!("default"))),
+            ("options.merge_pk", Some(json!("id, day"))),
+        ];
+        for (field, value) in right {
+            check(field, value, true);
+        }
     }
 }

@@ -1,16 +1,21 @@
 //! The load configuration: the file of a queue, or the part of a bulk request that says how to load.
 //!
-//! Text in, [`LoadConfig`] or all its problems out; after that nobody checks again. Wire structs stay in here.
+//! Text in, [`LoadConfig`] or all its problems out; after that nobody checks again. The shape of the file is in `file`.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+#[cfg(feature = "schema")]
+pub use self::file::schema;
+use self::file::{AGE_SECONDS_MAX, ClusterPart, File, LoadPart, OneOrMany, OptionsPart, refuse_unknown_fields};
 use crate::ids::{DbTable, RedshiftTarget, TargetTable};
 use crate::problem::{Problem, Problems};
 use crate::sql::ident::{Ident, TableName};
 use crate::sql::options::CopyOptions;
+
+mod file;
 
 /// Database user of a provisioned cluster when the configuration names none.
 pub const DB_USER_DEFAULT: &str = "redshift_data_api_user";
@@ -157,96 +162,6 @@ impl LoadConfig {
     /// Partition key of the target table.
     pub fn db_table(&self) -> DbTable {
         self.target.db_table()
-    }
-}
-
-#[derive(Deserialize)]
-struct File {
-    copy: CopyPart,
-    cluster: ClusterPart,
-    #[serde(default)]
-    options: Option<OptionsPart>,
-    #[serde(default)]
-    load: Option<LoadPart>,
-    #[serde(default)]
-    source: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CopyPart {
-    #[serde(default)]
-    options: Option<String>,
-    #[serde(default)]
-    role_arn: String,
-    #[serde(default)]
-    table_name: String,
-    #[serde(default)]
-    columns: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct ClusterPart {
-    identifier: Option<String>,
-    workgroup: Option<String>,
-    #[serde(default)]
-    db_name: String,
-    db_user: Option<String>,
-    secret_arn: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-struct OptionsPart {
-    #[serde(default)]
-    merge_duplicate_pks: bool,
-    merge_pk: Option<OneOrMany>,
-    merge_timestamp: Option<String>,
-    ledger_table: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-struct LoadPart {
-    files_max: Option<u64>,
-    bytes_max: Option<u64>,
-    #[serde(default)]
-    age_seconds: u32,
-    #[serde(default)]
-    paused: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-const FIELDS: &[(&str, &[&str])] = &[
-    ("copy", &["options", "role_arn", "table_name", "columns"]),
-    ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
-    ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "ledger_table"]),
-    ("load", &["files_max", "bytes_max", "age_seconds", "paused"]),
-    ("source", &[]),
-    ("$schema", &[]),
-];
-
-/// A field nobody reads is a wish nobody fulfils: a typing error in `merge_pk` would double rows.
-fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
-    let empty = Map::new();
-    let root = value.as_object().unwrap_or(&empty);
-    for (name, part) in root {
-        let Some((_, known)) = FIELDS.iter().find(|(field, _)| field == name) else {
-            let names: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
-            problems.add(name, format!("nobody reads this field: the fields are {}", names.join(", ")));
-            continue;
-        };
-        for field in part.as_object().unwrap_or(&empty).keys() {
-            if !known.contains(&field.as_str()) {
-                problems.add(
-                    format!("{name}.{field}"),
-                    format!("nobody reads this field: the fields are {}", known.join(", ")),
-                );
-            }
-        }
     }
 }
 
@@ -403,8 +318,8 @@ fn limits(load: Option<&LoadPart>, problems: &mut Problems) -> LoadLimits {
         }
     }
     let age_seconds = load.map_or(0, |load| load.age_seconds);
-    if age_seconds > 86_400 {
-        problems.add("load.age_seconds", format!("`{age_seconds}` is more than a day (86400)"));
+    if age_seconds > AGE_SECONDS_MAX {
+        problems.add("load.age_seconds", format!("`{age_seconds}` is more than a day ({AGE_SECONDS_MAX})"));
     }
     LoadLimits { files_max, bytes_max, age_seconds }
 }

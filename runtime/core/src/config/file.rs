@@ -1,0 +1,166 @@
+//! The shape of a queue's file: which fields there are, and of which type. What their values mean is decided in `config`.
+//!
+//! The comments on these fields are what an editor shows: with the feature `schema` the JSON Schema is made of these types.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[cfg(feature = "schema")]
+use super::{BYTES_MAX_DEFAULT, DB_USER_DEFAULT, FILES_MAX_DEFAULT};
+use crate::problem::Problems;
+
+/// Longest wait for other files, in seconds: a day.
+pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
+
+/// How the files of one queue are loaded into one table.
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(title = "Queue configuration of the Redshift loader", deny_unknown_fields))]
+pub(super) struct File {
+    /// This schema, for editors.
+    #[cfg(feature = "schema")]
+    #[serde(rename = "$schema")]
+    _schema: Option<String>,
+    /// Folder of the files: s3://bucket/folder/. The deployment connects it.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^s3://[a-z0-9.-]{3,63}(/.*)?$")))]
+    pub source: Option<String>,
+    /// What COPY does.
+    pub copy: CopyPart,
+    /// The warehouse.
+    pub cluster: ClusterPart,
+    /// How rows are merged; when absent they are appended.
+    pub options: Option<OptionsPart>,
+    /// Bounds of one load.
+    pub load: Option<LoadPart>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["table_name", "role_arn"])))]
+pub(super) struct CopyPart {
+    /// Target table: schema.table, or table for the schema public.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), transform = no_default))]
+    pub table_name: String,
+    /// ARN of the role that COPY assumes, or `default` for the warehouse's default role.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), transform = no_default))]
+    pub role_arn: String,
+    /// COPY options, separated by spaces; Parquet unless a format is named.
+    pub options: Option<String>,
+    /// Columns to load, in the order of the files; all when absent.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
+    pub columns: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["db_name"], "oneOf" = one_warehouse())))]
+pub(super) struct ClusterPart {
+    /// Provisioned cluster.
+    pub identifier: Option<String>,
+    /// Redshift Serverless workgroup, instead of `identifier`.
+    pub workgroup: Option<String>,
+    /// Database.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), transform = no_default))]
+    pub db_name: String,
+    /// Database user of a provisioned cluster.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = DB_USER_DEFAULT)))]
+    pub db_user: Option<String>,
+    /// Secret with the credentials, instead of `db_user`.
+    pub secret_arn: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(super) struct OptionsPart {
+    /// true: one row per merge key, the newest; false: every version of a row once.
+    #[serde(default)]
+    pub merge_duplicate_pks: bool,
+    /// Column, or columns, that identify a row.
+    pub merge_pk: Option<OneOrMany>,
+    /// Column that says which row is newer.
+    pub merge_timestamp: Option<String>,
+    /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
+    pub ledger_table: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(super) struct LoadPart {
+    /// Files of one load at most.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = FILES_MAX_DEFAULT)))]
+    pub files_max: Option<u64>,
+    /// Bytes of one load at most.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = BYTES_MAX_DEFAULT)))]
+    pub bytes_max: Option<u64>,
+    /// Seconds that files wait for others before their load starts.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(max = AGE_SECONDS_MAX)))]
+    pub age_seconds: u32,
+    /// Nothing is started while this is true.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(#[cfg_attr(feature = "schema", schemars(length(min = 1), extend("uniqueItems" = true)))] Vec<String>),
+}
+
+/// What is required has no default, although the parser reads it as empty in order to report all problems at once.
+#[cfg(feature = "schema")]
+fn no_default(schema: &mut schemars::Schema) {
+    schema.remove("default");
+}
+
+#[cfg(feature = "schema")]
+fn one_warehouse() -> Value {
+    let given = |field: &str| {
+        let property = serde_json::json!({"type": "string", "minLength": 1});
+        serde_json::json!({"required": [field], "properties": {field: property}})
+    };
+    Value::Array(vec![given("identifier"), given("workgroup")])
+}
+
+/// The JSON Schema (draft 7, which every editor knows) of a queue's file.
+#[cfg(feature = "schema")]
+pub fn schema() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<File>().to_value()
+}
+
+const FIELDS: &[(&str, &[&str])] = &[
+    ("copy", &["options", "role_arn", "table_name", "columns"]),
+    ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
+    ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "ledger_table"]),
+    ("load", &["files_max", "bytes_max", "age_seconds", "paused"]),
+    ("source", &[]),
+    ("$schema", &[]),
+];
+
+/// A field nobody reads is a wish nobody fulfils: a typing error in `merge_pk` would double rows.
+pub(super) fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
+    let empty = Map::new();
+    let root = value.as_object().unwrap_or(&empty);
+    for (name, part) in root {
+        let Some((_, known)) = FIELDS.iter().find(|(field, _)| field == name) else {
+            let names: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
+            problems.add(name, format!("nobody reads this field: the fields are {}", names.join(", ")));
+            continue;
+        };
+        for field in part.as_object().unwrap_or(&empty).keys() {
+            if !known.contains(&field.as_str()) {
+                problems.add(
+                    format!("{name}.{field}"),
+                    format!("nobody reads this field: the fields are {}", known.join(", ")),
+                );
+            }
+        }
+    }
+}
