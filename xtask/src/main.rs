@@ -5,6 +5,7 @@ mod assets;
 mod aws;
 mod build;
 mod change_set;
+mod check;
 mod connect;
 mod demo;
 mod deploy;

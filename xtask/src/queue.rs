@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use loader_core::config::{LoadConfig, LoadMode};
-use loader_core::sql::ident::Ident;
 use serde_json::{Map, Value, json};
 
 use crate::aws::{Aws, AwsArgs};
+use crate::check::{self, CheckArgs};
 use crate::connect;
 use crate::deploy::STACK_NAME_DEFAULT;
 use crate::output::{Failure, Format, Out};
 use crate::queues::{self, QueueFile};
 use crate::shell;
 use crate::stack::Stack;
-use crate::warehouse::Warehouse;
 
 /// `cargo xtask queue`
 #[derive(Args, Debug)]
@@ -43,7 +42,8 @@ enum QueueCommand {
     },
     /// Take the notification of a queue away, and its file; the next deployment removes the queue itself
     Remove(RemoveArgs),
-    /// Ask the warehouse whether tables and columns fit
+    /// Ask the warehouse whether tables and columns fit, and whether COPY can use the role and list the files' folder
+    #[command(after_help = "Example: cargo xtask queue check sales")]
     Check(CheckArgs),
 }
 
@@ -100,14 +100,6 @@ struct RemoveArgs {
     aws: AwsArgs,
 }
 
-#[derive(Args, Debug)]
-struct CheckArgs {
-    /// Names of the queues [default: all]
-    names: Vec<String>,
-    #[command(flatten)]
-    aws: AwsArgs,
-}
-
 /// Runs the command.
 pub async fn run(args: &QueueArgs) -> Result<()> {
     let folder = queues::folder(args.queues.as_ref());
@@ -115,7 +107,7 @@ pub async fn run(args: &QueueArgs) -> Result<()> {
         QueueCommand::Add(add) => write_new(&folder, add),
         QueueCommand::List { output } => list(Out::new(*output), &queues::read(&folder)?),
         QueueCommand::Remove(remove) => take_away(&queues::read(&folder)?, remove).await,
-        QueueCommand::Check(check) => ask_warehouse(&queues::read(&folder)?, check).await,
+        QueueCommand::Check(args) => check::run(&queues::read(&folder)?, args).await,
     }
 }
 
@@ -205,61 +197,10 @@ async fn take_away(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     Ok(())
 }
 
-fn find<'a>(queues: &'a [QueueFile], name: &str) -> Result<&'a QueueFile> {
+/// The queue of that name, which must be there.
+pub fn find<'a>(queues: &'a [QueueFile], name: &str) -> Result<&'a QueueFile> {
     let found = queues.iter().find(|queue| queue.name == name);
     found.ok_or_else(|| Failure::usage(format!("there is no queue `{name}`"), "cargo xtask queue list").into())
-}
-
-async fn ask_warehouse(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
-    let out = Out::new(Format::Text);
-    let aws = Aws::new(&args.aws).await?;
-    let chosen: Vec<&QueueFile> = match args.names.as_slice() {
-        [] => queues.iter().collect(),
-        names => names.iter().map(|name| find(queues, name)).collect::<Result<_>>()?,
-    };
-    let mut n_wrong = 0;
-    for queue in chosen {
-        let step = out.step(format!("asking the warehouse about {}", queue.name));
-        let problems = problems_of(&Warehouse::new(&aws, &queue.config), &queue.config).await?;
-        if problems.is_empty() {
-            step.done(format!("{}: table and columns fit", queue.name));
-        } else {
-            n_wrong += 1;
-            step.failed(format!("{}: {}", queue.name, problems.join("; ")));
-        }
-    }
-    if n_wrong > 0 {
-        return Err(Failure::new(
-            format!("{n_wrong} queues do not fit the warehouse"),
-            "create the table, or correct the file",
-        )
-        .into());
-    }
-    Ok(())
-}
-
-async fn problems_of(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Result<Vec<String>> {
-    let table = &config.target.table;
-    let literal = |text: &str| text.replace('\'', "''");
-    let sql = format!(
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = '{}' AND table_name = '{}'",
-        literal(&table.schema),
-        literal(&table.table)
-    );
-    let columns: Vec<String> =
-        warehouse.run(&sql).await?.into_iter().filter_map(|mut row| row.pop().flatten()).collect();
-    if columns.is_empty() {
-        return Ok(vec![format!("there is no table `{}.{}` that this user can see", table.schema, table.table)]);
-    }
-    let missing = |column: &&Ident| !columns.iter().any(|known| known == column.as_str());
-    let merge: Vec<&Ident> = match &config.mode {
-        LoadMode::Append => Vec::new(),
-        LoadMode::Replace { keys, timestamp } | LoadMode::Versions { keys, timestamp } => {
-            keys.iter().chain([timestamp]).collect()
-        }
-    };
-    let wanted = config.columns.iter().chain(merge);
-    Ok(wanted.filter(missing).map(|column| format!("the table has no column `{}`", column.as_str())).collect())
 }
 
 #[cfg(test)]

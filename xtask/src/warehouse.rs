@@ -14,6 +14,14 @@ const POLL_MILLIS_FIRST: u64 = 20;
 const POLL_MILLIS_MAX: u64 = 1_000;
 const STATEMENT_SECONDS_MAX: u64 = 300;
 
+/// How a statement ended.
+#[derive(Debug)]
+enum End {
+    Rows,
+    NoRows,
+    Failed(String),
+}
+
 /// A database, signed in to as a load configuration says.
 #[derive(Clone, Debug)]
 pub struct Warehouse<'a> {
@@ -30,8 +38,20 @@ impl<'a> Warehouse<'a> {
     /// Runs one statement to its end; the answer is its rows as text, `None` for NULL.
     pub async fn run(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let id = self.submit(sql).await?;
-        let has_rows = self.wait(&id).await?;
-        if has_rows { self.rows(&id).await } else { Ok(Vec::new()) }
+        match self.wait(&id).await? {
+            End::Rows => self.rows(&id).await,
+            End::NoRows => Ok(Vec::new()),
+            End::Failed(words) => bail!("the warehouse says: {words}"),
+        }
+    }
+
+    /// Runs one statement that may fail; the answer is what the warehouse says then.
+    pub async fn complaint(&self, sql: &str) -> Result<Option<String>> {
+        let id = self.submit(sql).await?;
+        Ok(match self.wait(&id).await? {
+            End::Rows | End::NoRows => None,
+            End::Failed(words) => Some(words),
+        })
     }
 
     /// Runs a statement that answers one number.
@@ -57,17 +77,17 @@ impl<'a> Warehouse<'a> {
         Ok(answer.id().context("the statement has no id")?.to_owned())
     }
 
-    /// Waits for the end; the answer: whether there are rows to fetch.
-    async fn wait(&self, id: &str) -> Result<bool> {
+    async fn wait(&self, id: &str) -> Result<End> {
         let mut pause = POLL_MILLIS_FIRST;
         let mut waited = 0;
         while waited < STATEMENT_SECONDS_MAX * 1_000 {
             let described =
                 self.client.describe_statement().id(id).send().await.map_err(failed("ask for a statement"))?;
             match described.status() {
-                Some(StatusString::Finished) => return Ok(described.has_result_set() == Some(true)),
+                Some(StatusString::Finished) if described.has_result_set() == Some(true) => return Ok(End::Rows),
+                Some(StatusString::Finished) => return Ok(End::NoRows),
                 Some(StatusString::Failed | StatusString::Aborted) => {
-                    bail!("the warehouse says: {}", described.error().unwrap_or("no reason given"))
+                    return Ok(End::Failed(described.error().unwrap_or("no reason given").to_owned()));
                 }
                 _ => tokio::time::sleep(Duration::from_millis(pause)).await,
             }

@@ -26,7 +26,8 @@
 //! | `hold` | `{"name", "at"}`: statements whose name contains `name` stay where they are until released. `at` is `"SUBMITTED"` (nothing is done yet; the default) or `"COMMIT"` (everything is done but the commit) |
 //! | `release` | releases the holds with exactly this `name` |
 //! | `events` | `{"drop", "double", "delay_millis"}`: the next `drop` completion events are lost; of those after, the next `double` arrive twice; all are late by `delay_millis` |
-//! | `reset` | `true`: first ends all holds, failures and event faults and restores the default limit |
+//! | `roles` | the IAM roles attached to the warehouses, as a list of ARNs; the first is their default role. Until it is given a COPY may name any role |
+//! | `reset` | `true`: first ends all holds, failures and event faults, attaches every role and restores the default limit |
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,6 +56,7 @@ struct Inner {
     failures: Vec<Fail>,
     holds: Vec<Hold>,
     events: EventFaults,
+    roles: Option<Vec<String>>,
 }
 
 /// Where a statement can be held.
@@ -114,7 +116,7 @@ pub(crate) struct EventFault {
 impl Controls {
     pub(crate) fn new(latency: Latency) -> Self {
         let (failures, holds, events) = (Vec::new(), Vec::new(), EventFaults::default());
-        let state = Inner { latency, active_limit: ACTIVE_LIMIT_DEFAULT, failures, holds, events };
+        let state = Inner { latency, active_limit: ACTIVE_LIMIT_DEFAULT, failures, holds, events, roles: None };
         Self { state: Mutex::new(state), released: Notify::new() }
     }
 
@@ -128,6 +130,11 @@ impl Controls {
 
     pub(crate) fn active_limit(&self) -> usize {
         self.lock().active_limit
+    }
+
+    /// Roles attached to the warehouses; `None`: all.
+    pub(crate) fn roles(&self) -> Option<Vec<String>> {
+        self.lock().roles.clone()
     }
 
     /// Returns when no hold at this stage matches the name.
@@ -177,6 +184,7 @@ impl Controls {
             "now_millis": clock.now(),
             "holds": state.holds.iter().map(|hold| json!({"name": hold.name, "at": format!("{:?}", hold.at).to_uppercase()})).collect::<Vec<_>>(),
             "failures": state.failures.iter().map(|fail| json!({"name": fail.name, "times": fail.times})).collect::<Vec<_>>(),
+            "roles": state.roles,
             "events": {"drop": state.events.drop, "double": state.events.double, "delay_millis": state.events.delay_millis},
         })
     }
@@ -196,6 +204,7 @@ pub(crate) struct Change {
     hold: Option<Hold>,
     release: Option<String>,
     events: Option<EventFaults>,
+    roles: Option<Vec<String>>,
     reset: Option<bool>,
 }
 
@@ -231,11 +240,15 @@ fn apply(app: &App, change: Change) {
         state.holds.clear();
         state.events = EventFaults::default();
         state.active_limit = ACTIVE_LIMIT_DEFAULT;
+        state.roles = None;
     }
     state.latency.queued_millis = change.queued_millis.unwrap_or(state.latency.queued_millis);
     state.latency.started_millis = change.started_millis.unwrap_or(state.latency.started_millis);
     state.active_limit = change.active_limit.unwrap_or(state.active_limit);
     state.events = change.events.unwrap_or(state.events);
+    if change.roles.is_some() {
+        state.roles = change.roles;
+    }
     if let Some(name) = change.release {
         state.holds.retain(|hold| hold.name != name);
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::app::App;
+use crate::aws::Aws;
 use crate::conflicts::Transaction;
-use crate::copy::{self, CopyCommand, CopyFailure, Loading};
+use crate::copy::{self, Assuming, CopyCommand, CopyFailure, Loading};
 use crate::errors::SqlError;
 use crate::lexeme::quoted;
 use crate::plan::{Plan, TableName, Work};
@@ -21,6 +22,7 @@ pub struct Outcome {
 
 pub struct Session<'a> {
     app: &'a App,
+    connection: Connection,
     database: String,
     pub client: Client,
     transaction: Option<Transaction<'a>>,
@@ -30,7 +32,7 @@ impl<'a> Session<'a> {
     pub async fn open(app: &'a App, connection: &Connection) -> Result<Self, SqlError> {
         let database = connection.postgres_database();
         let client = app.databases.connect(&database).await.map_err(|error| SqlError::from_postgres(&error, &[], 0))?;
-        let session = Self { app, database, client, transaction: None };
+        let session = Self { app, connection: connection.clone(), database, client, transaction: None };
         if let Some(user) = &connection.db_user {
             session.become_user(user).await?;
         }
@@ -110,7 +112,11 @@ impl<'a> Session<'a> {
         let Some(table_id) = self.claim(&command.table).await? else {
             return Err(SqlError::new(format!("Cannot COPY into nonexistent table {}", command.table.name)));
         };
-        let loading = Loading { command, table_id, query, region: &self.app.aws.region };
+        let Aws { region, account, .. } = &self.app.aws;
+        let assuming = Assuming { region, account, connection: &self.connection };
+        self.check_insert(table_id, command).await?;
+        assuming.check(command, self.app.controls.roles().as_deref(), query)?;
+        let loading = Loading { command, table_id, query, region };
         match copy::run(&self.client, &self.app.aws, loading).await {
             Ok(loaded) => {
                 self.record(query, &loaded.bad).await;
@@ -126,6 +132,17 @@ impl<'a> Session<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// COPY asks for the privilege before it looks at a file.
+    async fn check_insert(&self, table_id: u32, command: &CopyCommand) -> Result<(), SqlError> {
+        const ASK: &str = "SELECT pg_catalog.has_table_privilege($1::oid, 'INSERT')";
+        let row = self.client.query_one(ASK, &[&table_id]).await;
+        let row = row.map_err(|error| SqlError::from_postgres(&error, &[], 0))?;
+        if row.get(0) {
+            return Ok(());
+        }
+        Err(SqlError::new(format!("permission denied for relation {}", command.table.name)))
     }
 
     /// On another connection: the bad rows are to be seen after the rollback.

@@ -195,6 +195,44 @@ async fn copy_is_part_of_the_transaction() {
 }
 
 #[tokio::test]
+async fn a_role_must_be_attached() {
+    let service = Service::start("copy-role").await;
+    service.succeed(&["CREATE TABLE t (a INT)"]).await;
+    service.aws.put("b/t.csv", "1\n");
+    let copy = |role: &str| format!("COPY t FROM 's3://b/t.csv' IAM_ROLE {role} CSV");
+    service.succeed(&[&copy("'arn:aws:iam::123456789012:role/any'")]).await;
+
+    service.admin("settings", r#"{"roles": ["arn:aws:iam::123456789012:role/copy"]}"#).await;
+    service.succeed(&[&copy("'arn:aws:iam::123456789012:role/copy'"), &copy("default")]).await;
+    let error = service.fail(&[&copy("'arn:aws:iam::123456789012:role/any'")]).await;
+    let expected = "Query #1 failed with ERROR: User arn:aws:redshift:us-east-1:123456789012:dbuser:copy-role/loader is not authorized to assume IAM Role arn:aws:iam::123456789012:role/any\n";
+    assert!(error.starts_with(expected), "{error}");
+
+    service.admin("settings", r#"{"roles": []}"#).await;
+    assert!(service.fail(&[&copy("default")]).await.contains("No default IAM role"));
+    assert_eq!(service.rows("SELECT count(*) FROM t").await, "3");
+}
+
+#[tokio::test]
+async fn a_rehearsal_loads_nothing() {
+    let service = Service::start("copy-noload").await;
+    service.succeed(&["CREATE TABLE t (a INT)"]).await;
+    service.aws.put("b/x/t.csv", "1\n");
+    service.succeed(&[&format!("COPY t FROM 's3://b/x/' {ROLE} CSV NOLOAD")]).await;
+    let error = service.fail(&[&format!("COPY t FROM 's3://b/x/none' {ROLE} CSV NOLOAD")]).await;
+    assert!(
+        error.starts_with("Query #1 failed with ERROR: The specified S3 prefix 'x/none' does not exist\n"),
+        "{error}"
+    );
+    assert_eq!(service.rows("SELECT count(*) FROM t").await, "0");
+    service.succeed(&["CREATE USER copy_noload PASSWORD 'Abcdefg1'"]).await;
+    let request = service.client.execute_statement().cluster_identifier(&service.cluster).database("dev");
+    let request = request.db_user("copy_noload").sql(format!("COPY t FROM 's3://b/x/none' {ROLE} CSV NOLOAD"));
+    let end = service.ended(request.send().await.expect("accepted").id().expect("an id")).await;
+    assert_eq!(end.error(), Some("ERROR: permission denied for relation t"));
+}
+
+#[tokio::test]
 async fn formats_that_cannot_be_decoded_say_so() {
     let service = Service::start("copy-orc").await;
     service.succeed(&["CREATE TABLE t (id INT)"]).await;

@@ -218,6 +218,12 @@ impl CopyOptions {
         let rest = rest.into_iter().map(|(rule, argument)| (rule.name, argument)).collect();
         Ok(Self { format, format_argument, rest })
     }
+
+    /// Region of the files' bucket as a literal, where it is not the warehouse's own.
+    pub fn region(&self) -> Option<String> {
+        let (_, region) = self.rest.iter().find(|(name, _)| *name == "REGION")?;
+        region.as_ref().map(ToString::to_string)
+    }
 }
 
 /// As it stands in a COPY command.

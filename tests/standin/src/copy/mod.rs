@@ -3,6 +3,7 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `command`, `options` | the text of the command, parsed completely |
+//! | `role` | whether the warehouse may assume the role |
 //! | `target` | the table and the columns that are loaded |
 //! | `source` | the objects: manifest or key prefix, read from S3 |
 //! | `parquet`, `text`, `json` | the rows in an object |
@@ -18,6 +19,7 @@ mod json;
 mod moment;
 mod options;
 mod parquet;
+mod role;
 mod source;
 mod target;
 mod text;
@@ -25,3 +27,4 @@ mod text;
 pub use command::CopyCommand;
 pub use failure::{BadRow, CopyFailure, record};
 pub use insert::{Loading, run};
+pub use role::Assuming;

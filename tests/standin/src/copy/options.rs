@@ -85,6 +85,8 @@ pub struct CopyOptions {
     /// The load fails when this many rows are bad.
     pub error_limit: usize,
     pub no_load: bool,
+    /// As `IAM_ROLE` names it; `None`: credentials of another kind.
+    pub role: Option<String>,
     /// Parameters that are known and that the stand-in cannot carry out.
     pub beyond: Vec<&'static str>,
 }
@@ -388,6 +390,7 @@ fn collect(given: &[Given]) -> Result<CopyOptions, SqlError> {
         truncate_columns: has("TRUNCATECOLUMNS"),
         error_limit: if has("IGNOREALLERRORS") { usize::MAX } else { maximum.max(1) },
         no_load: has("NOLOAD"),
+        role: text("IAM_ROLE"),
         beyond,
         format,
     })
