@@ -18,6 +18,7 @@ mod notification;
 mod output;
 mod queue;
 mod queues;
+mod resume;
 mod schema;
 mod shell;
 mod stack;
@@ -82,6 +83,11 @@ enum Command {
     /// Load quarantined files again
     #[command(after_help = "Example: cargo xtask retry cluster:analytics:dev:public.weather --local")]
     Retry(status::RetryArgs),
+    /// Try a table now that waits after a failure
+    #[command(
+        after_help = "Example: cargo xtask resume cluster:analytics:dev:public.weather --local\n\nExit codes: 0 it is tried at the next sweep, 1 failed, 2 it does not wait."
+    )]
+    Resume(resume::ResumeArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
@@ -112,6 +118,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Status(args) => status::run(&args).await,
         Command::Logs(args) => logs::run(&args).await,
         Command::Retry(args) => status::retry(&args).await,
+        Command::Resume(args) => resume::run(&args).await,
         Command::Test(args) => test::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions { shell } => {

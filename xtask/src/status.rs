@@ -169,7 +169,8 @@ impl TableStatus {
     }
 }
 
-fn step(step: &Step) -> String {
+/// How far a load is, in words.
+pub fn step(step: &Step) -> String {
     match step {
         Step::Claimed => "claimed".into(),
         Step::Waiting { class, reason, .. } => format!("waiting after a failure ({}): {reason}", class.name()),
@@ -183,7 +184,8 @@ fn at(key: &str) -> i64 {
     key.split('#').nth(1).and_then(|millis| millis.parse().ok()).unwrap_or(0)
 }
 
-fn now_millis() -> i64 {
+/// The time, as the tracker counts it.
+pub fn now_millis() -> i64 {
     i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 

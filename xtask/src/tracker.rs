@@ -101,19 +101,16 @@ impl Tracker {
     }
 
     fn write_item(&self, transaction: &Transaction, action: &WriteAction) -> Result<TransactWriteItem> {
-        let condition = match action.condition() {
-            Condition::Absent => "attribute_not_exists(#key)",
-            Condition::Present => "attribute_exists(#key)",
-            other => bail!("an operator's write has no condition like {other:?}"),
-        };
         let item = TransactWriteItem::builder();
+        let Expression { text, names, values } = expression(action.condition())?;
         Ok(match action {
             WriteAction::Put(whole, _) => item.put(
                 Put::builder()
                     .table_name(&self.table)
                     .set_item(Some(to_attributes(wire::encode(&transaction.table, whole))))
-                    .condition_expression(condition)
-                    .expression_attribute_names("#key", TRACKER_SORT_KEY)
+                    .condition_expression(text)
+                    .set_expression_attribute_names(Some(names))
+                    .set_expression_attribute_values(values)
                     .build()?,
             ),
             WriteAction::Delete(key, _) => item.delete(
@@ -121,14 +118,41 @@ impl Tracker {
                     .table_name(&self.table)
                     .key(TRACKER_PARTITION_KEY, AttributeValue::S(transaction.table.0.clone()))
                     .key(TRACKER_SORT_KEY, AttributeValue::S(key.0.clone()))
-                    .condition_expression(condition)
-                    .expression_attribute_names("#key", TRACKER_SORT_KEY)
+                    .condition_expression(text)
+                    .set_expression_attribute_names(Some(names))
+                    .set_expression_attribute_values(values)
                     .build()?,
             ),
             WriteAction::Check(..) => bail!("an operator's write checks nothing else"),
         }
         .build())
     }
+}
+
+/// A condition as DynamoDB reads it.
+#[derive(Debug)]
+struct Expression {
+    text: &'static str,
+    names: HashMap<String, String>,
+    values: Option<HashMap<String, AttributeValue>>,
+}
+
+fn expression(condition: &Condition) -> Result<Expression> {
+    let names = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, field)| ((*name).into(), (*field).into())).collect();
+    let key = names(&[("#key", TRACKER_SORT_KEY)]);
+    Ok(match condition {
+        Condition::Absent => Expression { text: "attribute_not_exists(#key)", names: key, values: None },
+        Condition::Present => Expression { text: "attribute_exists(#key)", names: key, values: None },
+        Condition::Slot { load_id, version } => Expression {
+            text: "#load = :load AND #version = :version",
+            names: names(&[("#load", "load_id"), ("#version", "version")]),
+            values: Some(HashMap::from([
+                (":load".to_owned(), AttributeValue::S(load_id.0.clone())),
+                (":version".to_owned(), AttributeValue::N(version.to_string())),
+            ])),
+        },
+        other => bail!("an operator's write has no condition like {other:?}"),
+    })
 }
 
 fn to_json(attributes: HashMap<String, AttributeValue>) -> Map<String, Value> {

@@ -317,6 +317,23 @@ fn an_operators_turn_keeps_every_file_and_probes() {
 }
 
 #[test]
+fn a_table_that_waits_can_be_resumed_by_an_operator_once() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    let submitted = table.running().unwrap();
+    assert_eq!(operator::resume(&submitted, "operator", table.now), None, "it does not wait");
+    table.end(failed("permission denied for relation t"));
+    let waiting = table.running().unwrap();
+    assert!(matches!(table.decide(), Action::Idle(Idle::NotBefore(_))));
+
+    let resume = operator::resume(&waiting, "operator", table.now).unwrap();
+    assert_eq!(apply(&mut table.items, &resume), Written::Done);
+    assert!(!matches!(table.decide(), Action::Idle(_)), "{:?}", table.decide());
+    assert!(matches!(apply(&mut table.items, &resume), Written::Refused(_)), "the fence: somebody wrote since");
+}
+
+#[test]
 fn a_newer_version_takes_the_place_and_enters_the_ledger() {
     let mut table = Table::new();
     table.record(&["a"]);

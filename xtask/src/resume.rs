@@ -1,0 +1,72 @@
+//! `cargo xtask resume`: a table that waits after a failure is tried at the next sweep, whatever its waiting period says.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use loader_core::tracker::item::{Item, RunningLoad, Step};
+use loader_core::tracker::operator;
+use serde_json::json;
+
+use crate::aws::{Aws, AwsArgs};
+use crate::deploy::STACK_NAME_DEFAULT;
+use crate::output::{Failure, Format, Out};
+use crate::stack::Stack;
+use crate::status::{now_millis, step};
+use crate::tracker::{Order, Tracker};
+
+/// Who wrote, in the tracker's words.
+const HOLDER: &str = "operator";
+
+/// `cargo xtask resume`
+#[derive(Args, Debug)]
+pub struct ResumeArgs {
+    /// Table, as `status` names it
+    table: String,
+    /// Name of the stack
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Runs the command.
+pub async fn run(args: &ResumeArgs) -> Result<()> {
+    let out = Out::new(args.output);
+    let aws = Aws::new(&args.aws).await?;
+    let stack = Stack::get(&aws, &args.stack_name).await?;
+    let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
+    let running = tracker.items(&args.table, "RUNNING", Order::OldestFirst, 1).await?.pop();
+    let running = match running {
+        Some(Item::Running(running)) if waits(&running) => running,
+        Some(Item::Running(running)) => return Err(does_not_wait(&args.table, &step(&running.step)).into()),
+        _ => return Err(does_not_wait(&args.table, "no load of it is under way").into()),
+    };
+    let now = now_millis();
+    let transaction = operator::resume(&running, HOLDER, now).context("it waits")?;
+    if !tracker.write(&transaction).await? {
+        let message = format!("`{}` went on by itself in this moment", args.table);
+        return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
+    }
+    let load = &running.load_id;
+    out.line(format!("{} load {load} is tried by the next sweep, within a minute", out.good("ok")));
+    out.line(format!("   it was {}", step(&running.step)));
+    out.result(&json!({"table": args.table, "load_id": load.0, "attempt": running.attempt, "was": step(&running.step)}))
+}
+
+/// A prepared load waits while its submit is refused; otherwise an invocation works on it.
+fn waits(running: &RunningLoad) -> bool {
+    match &running.step {
+        Step::Waiting { .. } => true,
+        Step::Prepared(prepared) => prepared.refusals > 0,
+        Step::Claimed | Step::Submitted { .. } => false,
+    }
+}
+
+fn does_not_wait(table: &str, why: &str) -> Failure {
+    Failure::usage(
+        format!("`{table}` does not wait after a failure: {why}"),
+        "cargo xtask status names the tables and what each does",
+    )
+}
