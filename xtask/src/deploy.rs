@@ -10,7 +10,7 @@ use aws_sdk_cloudformation::types::{Parameter, StackStatus};
 use clap::Args;
 use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
 use serde::Serialize;
-use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, STACK_NAME_CHARACTERS_MAX, parameter_code_key};
+use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, parameter_code_key};
 
 use crate::assets::{AssetsBucket, hashed_key};
 use crate::aws::{Aws, AwsArgs};
@@ -175,10 +175,10 @@ pub async fn diff(args: &DiffArgs) -> Result<()> {
 
 /// Checks the configurations, synthesizes the template, builds the zips.
 pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
-    check_stack_name(&target.stack_name)?;
+    stack::check_name(&target.stack_name)?;
     let queues = queues::read(&queues::folder(target.queues.as_ref()))?;
     out.line(format!("{} {} queue configurations are valid", out.good("ok"), queues.len()));
-    let template = template::synthesize(&queues, target.arch(), target.memory)?;
+    let template = template::synthesize_aloud(out, &queues, target.arch(), target.memory)?;
     let is_the_shipped_one = target.queues.is_none() && target.memory.is_none() && target.arch() == Arch::X86_64;
     if is_the_shipped_one && std::fs::read_to_string(template::path()).unwrap_or_default() != template {
         template::write(&template)?;
@@ -186,17 +186,6 @@ pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     }
     let assets = build::build(out, target.wanted())?;
     Ok(Prepared { queues, template, assets })
-}
-
-fn check_stack_name(name: &str) -> Result<()> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if starts && name.chars().all(allowed) && name.len() <= STACK_NAME_CHARACTERS_MAX {
-        return Ok(());
-    }
-    let message = format!("`{name}` is no stack name here");
-    let hint = format!("a letter, then letters, digits and `-`, {STACK_NAME_CHARACTERS_MAX} at most");
-    Err(Failure::usage(message, hint).into())
 }
 
 /// Deploys what is prepared. `None`: a dry run.

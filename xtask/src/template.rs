@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use synth::{Architecture, LoaderProps, QueueSource, loader_template};
+use synth::{Architecture, LoaderProps, QueueSource, Template, loader_template};
 
 use crate::build::Arch;
 use crate::output::{Failure, Format, Out, size};
@@ -30,7 +30,7 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let step = out.step("synthesizing");
     let queues = queues::read(&queues::folder(args.queues.as_ref()))?;
-    let text = synthesize(&queues, args.arch, None)?;
+    let text = synthesize_aloud(out, &queues, args.arch, None)?;
     let path = path();
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     if !args.check {
@@ -62,8 +62,21 @@ pub fn write(text: &str) -> Result<()> {
     std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// The template of these queues, with the usual memory unless told otherwise; all problems at once.
-pub fn synthesize(queues: &[QueueFile], arch: Arch, memory_mb: Option<u32>) -> Result<String> {
+/// The template of these queues, with the usual memory; all problems at once.
+pub fn synthesize(queues: &[QueueFile], arch: Arch) -> Result<String> {
+    Ok(template(queues, arch, None)?.to_json())
+}
+
+/// The same, with this memory if any, and says what is right but should be known.
+pub fn synthesize_aloud(out: Out, queues: &[QueueFile], arch: Arch, memory_mb: Option<u32>) -> Result<String> {
+    let template = template(queues, arch, memory_mb)?;
+    for note in template.notes() {
+        out.line(format!("{} {note}", out.attention("note:")));
+    }
+    Ok(template.to_json())
+}
+
+fn template(queues: &[QueueFile], arch: Arch, memory_mb: Option<u32>) -> Result<Template> {
     let architecture = match arch {
         Arch::X86_64 => Architecture::X86_64,
         Arch::Arm64 => Architecture::Arm64,
@@ -72,7 +85,6 @@ pub fn synthesize(queues: &[QueueFile], arch: Arch, memory_mb: Option<u32>) -> R
         queues.iter().map(|queue| QueueSource { name: queue.name.clone(), config: queue.config.clone() }).collect();
     let usual = LoaderProps::default();
     let memory_mb = memory_mb.unwrap_or(usual.memory_mb);
-    let template = loader_template(&LoaderProps { queues, architecture, memory_mb, ..usual })
-        .context("the template has problems")?;
-    Ok(template.to_json())
+    loader_template(&LoaderProps { queues, architecture, memory_mb, ..usual })
+        .context("the template has problems")
 }

@@ -96,7 +96,7 @@ fn words_of(command: Command) -> Result<String> {
 
 fn template_is_current() -> Result<String> {
     let queues = queues::read(&queues::folder(None))?;
-    let current = template::synthesize(&queues, Arch::X86_64, None)?;
+    let current = template::synthesize(&queues, Arch::X86_64)?;
     let committed = std::fs::read_to_string(template::path()).unwrap_or_default();
     let stale = "cfn-out/loader.template.json is stale: run `cargo xtask synth` and commit the file";
     Ok(if current == committed { String::new() } else { stale.to_owned() })
