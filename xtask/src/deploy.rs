@@ -106,7 +106,8 @@ pub struct Prepared {
     /// The queue configurations.
     pub queues: Vec<QueueFile>,
     template: String,
-    assets: Vec<Asset>,
+    /// The functions' zips.
+    pub assets: Vec<Asset>,
 }
 
 /// What a deployment did.

@@ -264,14 +264,24 @@ async fn down() -> Result<()> {
     Ok(())
 }
 
-/// How often the functions called each service.
-pub async fn calls(stack: &StackInfo) -> Result<BTreeMap<String, u64>> {
-    let answer: Value = serde_json::from_str(&get(stack, "/_local/calls").await?)?;
-    let services = answer["functions"].as_object().cloned().unwrap_or_default();
-    let count = |operations: &Value| -> u64 {
-        operations.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_u64).sum()
-    };
-    Ok(services.iter().map(|(service, operations)| (service.clone(), count(operations))).collect())
+/// How often the functions called each operation, by service.
+pub async fn calls(stack: &StackInfo) -> Result<BTreeMap<String, BTreeMap<String, u64>>> {
+    let mut answer: Value = serde_json::from_str(&get(stack, "/_local/calls").await?)?;
+    serde_json::from_value(answer["functions"].take()).context("the gateway's counts are not readable")
+}
+
+/// Forgets these counts.
+pub async fn reset_calls(stack: &StackInfo) -> Result<()> {
+    request(stack, "POST", "/_local/calls/reset", "").await.map(drop)
+}
+
+/// COPY commands that were submitted since this time (epoch milliseconds).
+pub async fn copies_since(stack: &StackInfo, since: i64) -> Result<usize> {
+    let statements: Value = serde_json::from_str(&get(stack, "/_standin/statements").await?)?;
+    let statements = statements.as_array().context("the stand-in answers no list")?;
+    let recent = statements.iter().filter(|statement| statement["created"].as_i64().is_some_and(|at| at >= since));
+    let parts = recent.flat_map(|statement| statement["parts"].as_array().into_iter().flatten());
+    Ok(parts.filter(|part| part["sql"].as_str().is_some_and(|sql| sql.starts_with("COPY "))).count())
 }
 
 /// One question to the gateway's own paths: plain HTTP on loopback needs no client library.

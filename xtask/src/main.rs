@@ -3,6 +3,7 @@
 mod archive;
 mod assets;
 mod aws;
+mod bench;
 mod build;
 mod change_set;
 mod check;
@@ -57,6 +58,9 @@ enum Command {
     /// Load real files on this machine and count the rows
     #[command(after_help = "Example: cargo xtask demo --keep")]
     Demo(demo::DemoArgs),
+    /// Measure sizes, cold starts, latency, throughput and cost on this machine
+    #[command(after_help = "Example: cargo xtask bench --files 5000 --output json > bench.json")]
+    Bench(bench::BenchArgs),
     /// Build the three functions' zips into cfn-out/assets
     Build(build::BuildArgs),
     /// Write the CloudFormation template to cfn-out
@@ -109,6 +113,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args).await,
+        Command::Bench(args) => bench::run(&args).await,
         Command::Build(args) => build::run(&args),
         Command::Synth(args) => template::run(&args),
         Command::Deploy(args) => deploy::run(&args).await,

@@ -45,7 +45,7 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
     out.title("Prepare");
-    let deploy_args = deploy_args(args);
+    let deploy_args = local_deployment(None, args.build_profile);
     let data = Data::read()?;
     let binary = local::build(out)?;
     let prepared = deploy::prepare(out, &deploy_args.target)?;
@@ -64,16 +64,17 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
-fn deploy_args(args: &DemoArgs) -> DeployArgs {
+/// What a stack of our own gets: everything, unasked.
+pub fn local_deployment(queues: Option<PathBuf>, build_profile: Profile) -> DeployArgs {
     DeployArgs {
         statement_name_prefix: STATEMENT_NAME_PREFIX.to_owned(),
         target: TargetArgs {
-            queues: None,
+            queues,
             stack_name: STACK_NAME_DEFAULT.to_owned(),
             queue_name_prefix: None,
             assets_bucket: None,
             arch: None,
-            build_profile: args.build_profile,
+            build_profile,
             memory: None,
             aws: AwsArgs { local: true, ..AwsArgs::default() },
         },
@@ -85,12 +86,12 @@ fn deploy_args(args: &DemoArgs) -> DeployArgs {
 }
 
 /// Ends with an error on Ctrl-C or when asked to terminate, so that what was started is stopped in order.
-async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         outcome = work => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", "the local stack is stopped with the demo").into()),
-        _ = terminate.recv() => Err(Failure::new("terminated", "the local stack is stopped with the demo").into()),
+        _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", "the local stack is stopped too").into()),
+        _ = terminate.recv() => Err(Failure::new("terminated", "the local stack is stopped too").into()),
     }
 }
 

@@ -43,7 +43,9 @@ pub async fn show(
     }
     let n_checks: usize = data.tables.values().map(|table| table.checks.len()).sum();
     out.line(format!("   each table was also compared by sums over its columns: {n_checks} numbers"));
-    let calls: Vec<String> = local::calls(stack).await?.iter().map(|(service, n)| format!("{service} {n}")).collect();
+    let calls = local::calls(stack).await?;
+    let calls: Vec<String> =
+        calls.iter().map(|(service, calls)| format!("{service} {}", calls.values().sum::<u64>())).collect();
     out.line(format!("   AWS calls of the functions: {}", calls.join(", ")));
     let wrong: Vec<String> = lines.iter().filter(|line| !line.is_right()).map(Line::complaint).collect();
     if wrong.is_empty() && watch.n_quarantined == 0 {

@@ -1,0 +1,139 @@
+//! Cold starts: a function's bootstrap, started as Lambda starts it, against the local stack and a runtime interface in a few lines.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use loader_core::contract::{
+    CONFIG_BUCKET, DDB_TRACKER, Function, MANIFEST_BUCKET, PENDING_BUCKET, STATEMENT_NAME_PREFIX,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use synth::LoaderProps;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+
+use super::report::median;
+use crate::local::StackInfo;
+use crate::stack::Stack;
+
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// Cold starts of one function, medians in milliseconds.
+#[derive(Debug, Serialize)]
+pub struct ColdStart {
+    /// The function.
+    pub function: &'static str,
+    /// How often it was started.
+    pub runs: usize,
+    /// From the start of the process until it asks for an event.
+    pub init_millis: f64,
+    /// From the start of the process until its first answer.
+    pub first_answer_millis: f64,
+}
+
+/// Starts a function some times, one after the other.
+pub async fn measure(
+    function: Function,
+    bootstrap: &Path,
+    loader: &Stack,
+    stack: &StackInfo,
+    runs: usize,
+) -> Result<ColdStart> {
+    let (mut inits, mut answers) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let once = start(function, bootstrap, loader, stack);
+        let (init, answer) = tokio::time::timeout(ANSWER_MAX, once).await.context("a function does not answer")??;
+        inits.push(init.as_secs_f64() * 1e3);
+        answers.push(answer.as_secs_f64() * 1e3);
+    }
+    let (init_millis, first_answer_millis) = (median(&mut inits), median(&mut answers));
+    Ok(ColdStart { function: function.name(), runs, init_millis, first_answer_millis })
+}
+
+async fn start(
+    function: Function,
+    bootstrap: &Path,
+    loader: &Stack,
+    stack: &StackInfo,
+) -> Result<(Duration, Duration)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let bucket = loader.output("LoaderBucketName")?;
+    let environment = [
+        ("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", function.name().to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", LoaderProps::default().memory_mb.to_string()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "bench".to_owned()),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "bench".to_owned()),
+        ("AWS_REGION", stack.region.clone()),
+        ("AWS_ACCESS_KEY_ID", stack.access_key_id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", stack.secret_access_key.clone()),
+        ("AWS_ENDPOINT_URL", stack.endpoint.clone()),
+        (CONFIG_BUCKET, bucket.to_owned()),
+        (PENDING_BUCKET, bucket.to_owned()),
+        (MANIFEST_BUCKET, bucket.to_owned()),
+        (DDB_TRACKER, loader.output("TrackerTableName")?.to_owned()),
+        (STATEMENT_NAME_PREFIX, "dev".to_owned()),
+    ];
+    let mut command = Command::new(bootstrap);
+    command.env_clear().envs(environment).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let started = Instant::now();
+    let mut child = command.kill_on_drop(true).spawn().context("cannot start the function")?;
+    let times = serve(&listener, &payload(function), started).await?;
+    child.kill().await?;
+    Ok(times)
+}
+
+/// An event with nothing to do: what is left is the start, the connections and the first reads.
+fn payload(function: Function) -> Value {
+    match function {
+        Function::MicrobatchLoader => json!({"Records": []}),
+        Function::NextLoader => json!({"sweep": true}),
+        Function::BulkLoader => json!({}),
+    }
+}
+
+/// Lambda's runtime interface for one event; the answer: when it was asked for, and when it was answered.
+async fn serve(listener: &TcpListener, payload: &Value, started: Instant) -> Result<(Duration, Duration)> {
+    let mut init = None;
+    loop {
+        let (mut stream, _) = listener.accept().await?;
+        let path = asked_path(&mut stream).await?;
+        match (path.rsplit('/').next().unwrap_or_default(), init) {
+            ("next", None) => {
+                init = Some(started.elapsed());
+                stream.write_all(event(payload).as_bytes()).await?;
+            }
+            ("response", Some(init)) => return Ok((init, started.elapsed())),
+            _ => bail!("the function reports a failure: {path}"),
+        }
+    }
+}
+
+/// Reads a request up to its body.
+async fn asked_path(stream: &mut TcpStream) -> Result<String> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        let mut part = [0; 1024];
+        let n = stream.read(&mut part).await?;
+        anyhow::ensure!(n > 0, "the function closed its connection");
+        head.extend_from_slice(&part[..n]);
+    }
+    let head = String::from_utf8_lossy(&head);
+    head.split_whitespace().nth(1).map(str::to_owned).context("not a request")
+}
+
+fn event(payload: &Value) -> String {
+    let body = payload.to_string();
+    let deadline = u128::from(u64::MAX >> 20);
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\
+         Lambda-Runtime-Aws-Request-Id: 8476a536-e9f4-11e8-9739-2dfe598c3fcd\r\nLambda-Runtime-Deadline-Ms: {deadline}\r\n\
+         Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:bench\r\n\
+         Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700\r\n\r\n{body}",
+        body.len()
+    )
+}
