@@ -122,6 +122,7 @@ mod tests {
             ("load.paused", Some(json!(1))),
             ("source", Some(json!("bucket/x/"))),
             ("source", Some(json!("s3://Bucket/x/"))),
+            ("$schema", Some(json!(7))),
             ("sources", Some(json!("s3://bucket/x/"))),
         ];
         for (field, value) in wrong {

@@ -18,7 +18,6 @@ pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
 #[cfg_attr(feature = "schema", schemars(title = "Queue configuration of the Redshift loader", deny_unknown_fields))]
 pub(super) struct File {
     /// This schema, for editors.
-    #[cfg(feature = "schema")]
     #[serde(rename = "$schema")]
     _schema: Option<String>,
     /// Folder of the files: s3://bucket/folder/. The deployment connects it.
