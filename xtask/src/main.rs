@@ -22,6 +22,7 @@ mod queues;
 mod resume;
 mod schema;
 mod shell;
+mod simulate;
 mod stack;
 mod status;
 mod template;
@@ -92,6 +93,9 @@ enum Command {
         after_help = "Example: cargo xtask resume cluster:analytics:dev:public.weather --local\n\nExit codes: 0 it is tried at the next sweep, 1 failed, 2 it does not wait."
     )]
     Resume(resume::ResumeArgs),
+    /// Run the functions in virtual time with faults at every call, seed by seed
+    #[command(after_help = "Example: cargo xtask simulate --seeds 10000 --from 5000")]
+    Simulate(simulate::SimulateArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
@@ -125,6 +129,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Retry(args) => status::retry(&args).await,
         Command::Resume(args) => resume::run(&args).await,
         Command::Test(args) => test::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,0 +1,239 @@
+//! What one exhaustive run explores: a script of changes in the bucket, messages, instants, faults.
+
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::item::Millis;
+
+use super::state::Budget;
+use crate::fixture::{Blob, HOUR_MILLIS, START_MILLIS, TICK_MILLIS};
+use crate::mutant::Mutant;
+
+/// A change in the bucket.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An object is written.
+    Put(&'static str, Blob),
+    /// An object is deleted.
+    Delete(&'static str),
+}
+
+/// One exhaustive run.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Its name.
+    pub name: &'static str,
+    /// Changes in the bucket, in this order, at any time.
+    pub script: Vec<Change>,
+    /// Steps of the script that were done before the run begins.
+    pub done: usize,
+    /// Messages: the positions in the script of the objects that each tells of.
+    pub messages: Vec<Vec<usize>>,
+    /// The table that each message is for, by its position; 0 where this ends.
+    pub tables: Vec<usize>,
+    /// The instants; time goes from one to the next.
+    pub instants: Vec<Millis>,
+    /// How far each holder's clock is off, in turn.
+    pub skews: Vec<Millis>,
+    /// Invocations at the same time.
+    pub invocations: usize,
+    /// Deliveries of a message.
+    pub deliveries: u8,
+    /// Deliveries of a completion event.
+    pub events: u8,
+    /// Whether the sweep runs.
+    pub sweep: bool,
+    /// Faults.
+    pub budget: Budget,
+    /// With what a submit may be refused.
+    pub refusal: FailureClass,
+    /// With what a statement may fail without a fault of its files.
+    pub failure: &'static str,
+    /// Whether the error text names a bad file.
+    pub names_bad_files: bool,
+    /// A bug.
+    pub mutant: Mutant,
+}
+
+/// An object.
+pub fn blob(etag: &str, size_bytes: u64) -> Blob {
+    Blob { etag: etag.to_owned(), size_bytes, bad: false, versioned: false }
+}
+
+/// An object over which COPY stumbles.
+pub fn bad(etag: &str, size_bytes: u64) -> Blob {
+    Blob { bad: true, ..blob(etag, size_bytes) }
+}
+
+/// So many ticks from the start.
+pub fn ticks(count: i64) -> Vec<Millis> {
+    (0..count).map(|tick| START_MILLIS + tick * TICK_MILLIS).collect()
+}
+
+impl Configuration {
+    fn base(name: &'static str) -> Self {
+        Self {
+            name,
+            script: vec![Change::Put("a", blob("a1", 1)), Change::Put("b", blob("b1", 2))],
+            done: 2,
+            messages: vec![vec![0], vec![1]],
+            tables: Vec::new(),
+            instants: ticks(2),
+            skews: vec![0],
+            invocations: 2,
+            deliveries: 1,
+            events: 1,
+            sweep: true,
+            budget: Budget { crashes: 0, refusals: 0, lost_answers: 0, failures: 0 },
+            refusal: FailureClass::OperatorsTurn,
+            failure: "serializable isolation violation",
+            names_bad_files: false,
+            mutant: Mutant::None,
+        }
+    }
+
+    /// Two loaders and the completion event; nothing fails, nobody dies, nobody sweeps.
+    pub fn quiet() -> Self {
+        Self { instants: ticks(1), sweep: false, ..Self::base("quiet") }
+    }
+
+    /// Two loaders for two messages that come twice each, the completion event, the sweep.
+    pub fn contention() -> Self {
+        Self { deliveries: 2, ..Self::base("contention") }
+    }
+
+    /// One object for two tables, another one for the second of them, side by side in one tracker.
+    pub fn two_tables() -> Self {
+        Self { messages: vec![vec![0], vec![0, 1]], tables: vec![0, 1], ..Self::base("two tables") }
+    }
+
+    /// Three invocations at the same time.
+    pub fn three() -> Self {
+        Self { messages: vec![vec![0, 1]], invocations: 3, ..Self::base("three invocations") }
+    }
+
+    /// Invocations die, before and after every step; messages and events come twice.
+    pub fn crashes() -> Self {
+        let budget = Budget { crashes: 2, refusals: 0, lost_answers: 0, failures: 0 };
+        Self { messages: vec![vec![0, 1]], deliveries: 2, events: 2, budget, ..Self::base("crashes") }
+    }
+
+    /// Every answer of a submit, and takeovers.
+    pub fn submits() -> Self {
+        let budget = Budget { crashes: 1, refusals: 1, lost_answers: 1, failures: 0 };
+        Self {
+            script: vec![Change::Put("a", blob("a1", 1))],
+            done: 1,
+            messages: vec![vec![0]],
+            instants: ticks(3),
+            budget,
+            ..Self::base("submits")
+        }
+    }
+
+    /// A statement fails for no fault of its files and is repeated.
+    pub fn failures() -> Self {
+        let budget = Budget { crashes: 1, refusals: 0, lost_answers: 0, failures: 1 };
+        Self { messages: vec![vec![0, 1]], instants: ticks(3), budget, ..Self::base("failures") }
+    }
+
+    /// A newer version of a key comes at any time.
+    pub fn overwrite() -> Self {
+        Self {
+            script: vec![
+                Change::Put("a", blob("a1", 1)),
+                Change::Put("b", blob("b1", 2)),
+                Change::Put("a", blob("a2", 3)),
+            ],
+            messages: vec![vec![0, 1], vec![2]],
+            ..Self::base("overwrite")
+        }
+    }
+
+    /// An object is overwritten, another one deleted.
+    pub fn delete() -> Self {
+        Self {
+            script: vec![
+                Change::Put("a", blob("a1", 1)),
+                Change::Put("b", blob("b1", 2)),
+                Change::Delete("a"),
+                Change::Put("a", blob("a2", 3)),
+            ],
+            messages: vec![vec![0, 1], vec![3]],
+            ..Self::base("delete")
+        }
+    }
+
+    /// One bad file among three.
+    pub fn bad_file() -> Self {
+        let budget = Budget { crashes: 1, refusals: 0, lost_answers: 0, failures: 0 };
+        Self {
+            script: vec![
+                Change::Put("a", blob("a1", 1)),
+                Change::Put("b", bad("b1", 2)),
+                Change::Put("c", blob("c1", 3)),
+            ],
+            done: 3,
+            messages: vec![vec![0, 1], vec![2]],
+            instants: ticks(1),
+            budget,
+            ..Self::base("bad file")
+        }
+    }
+
+    /// The same, and the warehouse says which it is.
+    pub fn named_bad_file() -> Self {
+        Self {
+            names_bad_files: true,
+            messages: vec![vec![0, 1, 2]],
+            ..Self { name: "named bad file", ..Self::bad_file() }
+        }
+    }
+
+    /// Hours pass between the steps: the service forgets tokens and statements. No invocation lives that long.
+    pub fn hours() -> Self {
+        let at = |hours: i64, minutes: i64| START_MILLIS + hours * HOUR_MILLIS + minutes * TICK_MILLIS;
+        let budget = Budget { crashes: 0, refusals: 0, lost_answers: 1, failures: 0 };
+        let instants = vec![at(0, 0), at(7, 29), at(7, 43), at(8, 0), at(23, 0), at(24, 30)];
+        Self { instants, budget, ..Self::submits().named("hours") }
+    }
+
+    /// One clock is minutes behind the other.
+    pub fn skew() -> Self {
+        Self { skews: vec![0, -5 * TICK_MILLIS], ..Self::submits().named("skew") }
+    }
+
+    /// Tables in play.
+    pub fn n_tables(&self) -> usize {
+        self.tables.iter().max().map_or(1, |last| last + 1)
+    }
+
+    /// Under another name.
+    #[must_use]
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// With a bug.
+    #[must_use]
+    pub fn with(self, mutant: Mutant) -> Self {
+        Self { mutant, ..self }
+    }
+
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        vec![
+            Self::quiet(),
+            Self::contention(),
+            Self::two_tables(),
+            Self::three(),
+            Self::crashes(),
+            Self::submits(),
+            Self::failures(),
+            Self::overwrite(),
+            Self::delete(),
+            Self::bad_file(),
+            Self::named_bad_file(),
+            Self::hours(),
+            Self::skew(),
+        ]
+    }
+}

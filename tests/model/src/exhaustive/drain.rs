@@ -1,0 +1,134 @@
+//! Never stuck: from a state, with faults off, the production loop empties the backlog within a bounded number of reconciles.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use futures::FutureExt;
+use loader_core::ids::DbTable;
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::item::{Item, Millis, SortKey};
+use loader_reconcile::reconcile::{Memory, Next, round};
+use loader_reconcile::record::record;
+
+use super::configuration::Change;
+use super::model::{Protocol, invocation};
+use super::state::{Durable, State};
+use super::world::ModelWorld;
+use crate::fixture::{Blob, CONFIGS, TABLES, TICK_MILLIS, queue, source};
+use crate::warehouse::{End, Phase};
+
+/// Reconciles that must be enough: more than any configuration needs, less than forever.
+const RECONCILES_MAX: usize = 40;
+/// Rounds of one reconcile that must be enough.
+const ROUNDS_MAX: usize = 60;
+
+/// Whether everything ends well from here. States that differ only in invocations under way are tried once.
+pub fn drains(model: &Protocol, state: &State) -> Result<(), String> {
+    let mut hasher = DefaultHasher::new();
+    (&state.durable, state.tick).hash(&mut hasher);
+    let key = hasher.finish();
+    let known = model.drained.lock().is_ok_and(|known| known.contains(&key));
+    if known {
+        return Ok(());
+    }
+    drain(model, state)?;
+    if let Ok(mut known) = model.drained.lock() {
+        known.insert(key);
+    }
+    Ok(())
+}
+
+fn drain(model: &Protocol, state: &State) -> Result<(), String> {
+    let mut durable = (*state.durable).clone();
+    let mut now = model.instant(state);
+    for message in 0..model.configuration.messages.len() {
+        if model.is_sent(&durable, message) && !durable.acknowledged[message] {
+            durable = run(model, durable, now, model.table(message), Some(message))?;
+        }
+    }
+    for _ in 0..RECONCILES_MAX {
+        for index in 0..durable.warehouse.statements.len() {
+            if durable.warehouse.statements[index].phase == Phase::Running {
+                durable.warehouse.end(index, End::Natural, &durable.bucket, &durable.manifests);
+            }
+        }
+        now += 10 * TICK_MILLIS;
+        for table in 0..TABLES.len() {
+            durable = run(model, durable, now, table, None)?;
+        }
+        let idle = durable.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running);
+        let waits = durable.all_items().any(|item| matches!(item, Item::Running(_) | Item::Pending(_)));
+        if !waits && idle {
+            return judge(model, &durable);
+        }
+    }
+    Err(format!("not empty after {RECONCILES_MAX} reconciles: {:?}", durable.items))
+}
+
+fn run(
+    model: &Protocol,
+    durable: Durable,
+    now: Millis,
+    table: usize,
+    message: Option<usize>,
+) -> Result<Durable, String> {
+    let world = ModelWorld::direct(durable, now, model.configuration.mutant, "drain");
+    let invocation = invocation("drain");
+    let all = async {
+        if let Some(message) = message {
+            let recorded =
+                record(&world, &model.objects(message), &source(&queue(table), &CONFIGS[table]), &invocation).await;
+            assert!(recorded.failed.is_empty(), "the drain records");
+        }
+        let mut memory = Memory::default();
+        for _ in 0..ROUNDS_MAX {
+            match round(&world, &TABLES[table], &invocation, None, &mut memory).await {
+                Ok(Next::Again) => {}
+                Ok(Next::Stop(_)) | Err(_) => return Ok(()),
+            }
+        }
+        Err(format!("a reconcile of more than {ROUNDS_MAX} rounds"))
+    };
+    all.now_or_never().unwrap_or_else(|| Err("the drain waits".to_owned()))?;
+    Ok(world.into_inner().durable)
+}
+
+/// Invariants 1, 2 and 5 at the end: what is there now is loaded once, or in quarantine because it is bad.
+fn judge(model: &Protocol, durable: &Durable) -> Result<(), String> {
+    for (number, table) in TABLES.iter().enumerate() {
+        for (position, change) in model.configuration.script[..durable.scripted].iter().enumerate() {
+            if let Change::Put(key, blob) = change {
+                let told = model.tells(durable, number, position);
+                judge_version(durable, table, told, key, blob)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn judge_version(durable: &Durable, table: &DbTable, told: bool, key: &str, blob: &Blob) -> Result<(), String> {
+    let version = blob.version(key);
+    let times = durable.warehouse.times(table, &version);
+    if times > 1 {
+        return Err(format!("{version} is committed {times} times"));
+    }
+    let items = durable.items.get(table);
+    let known = items.is_some_and(|items| items.contains_key(&SortKey::file(&version)));
+    if durable.bucket.get(key) != Some(blob) || !(told || known) {
+        return Ok(());
+    }
+    let quarantined = items.into_iter().flat_map(BTreeMap::values).find_map(|item| match item {
+        Item::Failed(quarantined) if quarantined.objects.iter().any(|waiting| waiting.object == version) => {
+            Some(quarantined.class)
+        }
+        _ => None,
+    });
+    match (blob.bad, times, quarantined) {
+        (false, 1, None) | (true, 0, Some(FailureClass::BadInput)) | (_, _, Some(FailureClass::OutcomeUnknown)) => {
+            Ok(())
+        }
+        (bad, times, class) => {
+            Err(format!("{version} (bad: {bad}) is committed {times} times, in quarantine as {class:?}"))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What every check needs: a target table with its configuration, periods that fit a few ticks, objects by short names.
+
+use std::sync::{Arc, LazyLock};
+
+use loader_core::config::LoadConfig;
+use loader_core::ids::{DbTable, ObjectVersion, Version};
+use loader_core::settings::Timing;
+use loader_core::tracker::item::{ConfigSource, Millis, WaitingObject};
+use loader_core::tracker::prepare::Look;
+use serde_json::{Value, json};
+
+/// The bucket of all objects.
+pub const BUCKET: &str = "files";
+/// The manifest folder.
+pub const MANIFEST_ROOT: &str = "s3://manifests/m/";
+/// One tick: every period of [`ticking`] fits into it.
+pub const TICK_MILLIS: Millis = 60_000;
+/// One hour.
+pub const HOUR_MILLIS: Millis = 3_600_000;
+/// The first instant; not 0, so that a skewed clock stays positive.
+pub const START_MILLIS: Millis = 1_700_000_000_000;
+
+/// Configuration of a table.
+pub fn config(table: &str, more: &Value) -> Arc<LoadConfig> {
+    let mut value = json!({
+        "copy": {"role_arn": "default", "table_name": table},
+        "cluster": {"identifier": "c", "db_name": "d"}
+    });
+    for (name, part) in more.as_object().into_iter().flatten() {
+        value[name] = part.clone();
+    }
+    LoadConfig::from_value(&value).unwrap_or_else(|problems| panic!("fixture: {problems}"))
+}
+
+/// A microbatch configuration source.
+pub fn source(queue: &str, config: &Arc<LoadConfig>) -> ConfigSource {
+    ConfigSource { queue: Some(queue.to_owned()), recorded: config.clone() }
+}
+
+/// Periods of at most one tick.
+pub fn ticking() -> Timing {
+    Timing {
+        patience_millis: TICK_MILLIS,
+        poll_millis: TICK_MILLIS,
+        backoff_base_millis: TICK_MILLIS,
+        backoff_cap_millis: TICK_MILLIS,
+        ..Timing::default()
+    }
+}
+
+/// The configurations of the model's two tables.
+pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 2]> = LazyLock::new(|| ["t", "u"].map(|name| config(name, &json!({}))));
+/// Their partition keys.
+pub static TABLES: LazyLock<[DbTable; 2]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
+
+/// Name of a table's queue.
+pub fn queue(table: usize) -> String {
+    format!("q{table}")
+}
+
+/// What is under a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Blob {
+    /// Which content it is.
+    pub etag: String,
+    /// Its size; two versions of a key never have the same, so that COPY sees that a file changed (as it does for
+    /// columnar formats).
+    pub size_bytes: u64,
+    /// Whether COPY stumbles over it.
+    pub bad: bool,
+    /// Whether the bucket tells versions by id.
+    pub versioned: bool,
+}
+
+impl Blob {
+    /// The object version that it is under this key.
+    pub fn version(&self, key: &str) -> ObjectVersion {
+        let version = self.version_id().map_or_else(|| Version::ETag(self.etag.clone()), Version::Id);
+        ObjectVersion { bucket: BUCKET.into(), key: key.into(), version }
+    }
+
+    /// Its version id, in a versioned bucket.
+    pub fn version_id(&self) -> Option<String> {
+        self.versioned.then(|| format!("v-{}", self.etag))
+    }
+
+    /// As a look at it tells.
+    pub fn look(&self) -> Look {
+        Look::Found { version_id: self.version_id(), etag: Some(self.etag.clone()), size_bytes: self.size_bytes }
+    }
+
+    /// As a notification tells of it.
+    pub fn waiting(&self, key: &str) -> WaitingObject {
+        WaitingObject { object: self.version(key), size_bytes: self.size_bytes }
+    }
+}

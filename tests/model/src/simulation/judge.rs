@@ -1,0 +1,125 @@
+//! The invariants: at any time, and at the end, when what the warehouse holds is compared with the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loader_core::ids::{DbTable, ObjectVersion};
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::invariant;
+use loader_core::tracker::item::{Item, Quarantined};
+
+use super::stage::Stage;
+use crate::warehouse::Phase;
+
+/// Whether nothing waits and nothing runs.
+pub fn is_drained(stage: &Stage) -> bool {
+    let works = |item: &Item| matches!(item, Item::Running(_) | Item::Pending(_));
+    !stage.items.values().flat_map(|items| items.values()).any(works)
+        && stage.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running)
+}
+
+/// Loads that the tracker's history knows.
+pub fn loads(stage: &Stage) -> usize {
+    stage.items.values().flat_map(|items| items.values()).filter(|item| matches!(item, Item::Loaded(_))).count()
+}
+
+/// Object versions in quarantine.
+pub fn quarantined(stage: &Stage) -> usize {
+    quarantine(stage).len()
+}
+
+fn quarantine(stage: &Stage) -> BTreeMap<(DbTable, ObjectVersion), &Quarantined> {
+    let mut all = BTreeMap::new();
+    for (table, items) in &stage.items {
+        for item in items.values() {
+            if let Item::Failed(quarantined) = item {
+                for waiting in &quarantined.objects {
+                    all.insert((table.clone(), waiting.object.clone()), quarantined);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Invariants 1, 2 and 6 now.
+pub fn at_any_time(stage: &mut Stage) {
+    let mut found: Vec<String> = Vec::new();
+    for (table, items) in &stage.items {
+        found.extend(
+            invariant::violations(items).into_iter().map(|violation| format!("6 items of {table}: {violation}")),
+        );
+    }
+    let twice = stage.warehouse.committed.iter().filter(|(_, times)| **times > 1);
+    found.extend(twice.map(|((_, object), times)| format!("2 at most once: {object} is committed {times} times")));
+    let accounted = accounted(stage);
+    let acknowledged =
+        stage.queues.letters.iter().filter(|letter| letter.acknowledged).flat_map(|letter| &letter.about);
+    for position in acknowledged {
+        if !is_accounted(stage, &accounted, *position) {
+            let written = &stage.written[*position];
+            found.push(format!("1 nothing lost: {} is nowhere", written.blob.version(&written.key)));
+        }
+    }
+    stage.violations.extend(found);
+}
+
+/// Object versions that are committed, wait, or are in quarantine.
+fn accounted(stage: &Stage) -> BTreeSet<(DbTable, ObjectVersion)> {
+    let mut all: BTreeSet<_> = stage.warehouse.committed.keys().cloned().collect();
+    for (table, items) in &stage.items {
+        for item in items.values() {
+            let objects = match item {
+                Item::Pending(pending) => &pending.objects,
+                Item::Failed(quarantined) => &quarantined.objects,
+                Item::Running(_) | Item::File(_) | Item::Loaded(_) => continue,
+            };
+            all.extend(objects.iter().map(|waiting| (table.clone(), waiting.object.clone())));
+        }
+    }
+    all
+}
+
+/// It, or a newer version of its key, which has fulfilled it.
+fn is_accounted(stage: &Stage, accounted: &BTreeSet<(DbTable, ObjectVersion)>, position: usize) -> bool {
+    let written = &stage.written[position];
+    let table = &stage.tables[written.table];
+    stage.positions[&written.key]
+        .iter()
+        .filter(|later| **later >= position)
+        .any(|later| accounted.contains(&(table.clone(), stage.written[*later].blob.version(&written.key))))
+}
+
+/// Everything, once nothing waits any more: what is in the bucket is in the warehouse, once; bad files are in quarantine.
+pub fn at_the_end(stage: &mut Stage) {
+    at_any_time(stage);
+    let mut found = Vec::new();
+    let quarantine = quarantine(stage);
+    for written in &stage.written {
+        let version = written.blob.version(&written.key);
+        let table = &stage.tables[written.table];
+        let times = stage.warehouse.times(table, &version);
+        let class = quarantine.get(&(table.clone(), version.clone())).map(|quarantined| quarantined.class);
+        let current = stage.bucket.get(&written.key) == Some(&written.blob);
+        let unknown = class == Some(FailureClass::OutcomeUnknown);
+        if written.blob.bad && times > 0 {
+            found.push(format!("5 bad file {version} is committed"));
+        }
+        if class.is_some() && times > 0 && !unknown {
+            found.push(format!("2 {version} is committed and in quarantine as {class:?}"));
+        }
+        if unknown && stage.options.outage_hours == 0 {
+            found.push(format!("5 {version} is in quarantine as unknown, and nothing was forgotten"));
+        }
+        if !current || unknown {
+            continue;
+        }
+        let well = if written.blob.bad { class == Some(FailureClass::BadInput) } else { times == 1 && class.is_none() };
+        if !well {
+            let bad = written.blob.bad;
+            found.push(format!(
+                "1 or 5 {table}: {version} (bad: {bad}) is committed {times} times, in quarantine as {class:?}"
+            ));
+        }
+    }
+    stage.violations.extend(found);
+}

@@ -1,0 +1,78 @@
+//! The source queues: at least once, in no order, redelivered until acknowledged.
+
+use std::collections::BTreeSet;
+
+use loader_core::tracker::item::Millis;
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+/// How long a received message stays hidden.
+const VISIBILITY_MILLIS: Millis = 300_000;
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Its id.
+    pub id: String,
+    /// Its queue.
+    pub queue: String,
+    /// Its body.
+    pub body: String,
+    /// Positions of the objects that it tells of, in the order of the puts.
+    pub about: Vec<usize>,
+    /// Hidden until then.
+    visible_millis: Millis,
+    /// Whether it was acknowledged.
+    pub acknowledged: bool,
+    /// Whether nobody can read it: it goes to the dead-letter queue after some deliveries.
+    pub garbage: bool,
+    received: u32,
+}
+
+/// All queues.
+#[derive(Debug, Default)]
+pub struct Queues {
+    /// All messages there ever were.
+    pub letters: Vec<Letter>,
+}
+
+impl Queues {
+    /// Sends a message.
+    pub fn send(&mut self, queue: &str, body: String, about: Vec<usize>, garbage: bool, now: Millis) {
+        let id = format!("m{}", self.letters.len());
+        let queue = queue.to_owned();
+        let visible_millis = now;
+        self.letters.push(Letter { id, queue, body, about, visible_millis, acknowledged: false, garbage, received: 0 });
+    }
+
+    /// A batch of one queue, if anything is visible; now and then with a message that was acknowledged before.
+    pub fn receive(&mut self, rng: &mut StdRng, duplicates: bool, now: Millis) -> Vec<usize> {
+        let waiting = |letter: &Letter| !letter.acknowledged && letter.visible_millis <= now;
+        let queues: BTreeSet<String> =
+            self.letters.iter().filter(|letter| waiting(letter)).map(|letter| letter.queue.clone()).collect();
+        let queues: Vec<String> = queues.into_iter().collect();
+        if queues.is_empty() {
+            return Vec::new();
+        }
+        let queue = &queues[rng.random_range(0..queues.len())];
+        let mut batch: Vec<usize> = (0..self.letters.len())
+            .filter(|index| self.letters[*index].queue == *queue)
+            .filter(|index| waiting(&self.letters[*index]) || (duplicates && rng.random_range(0..200) == 0))
+            .collect();
+        batch.shuffle(rng);
+        batch.truncate(rng.random_range(1..=10));
+        for index in &batch {
+            let letter = &mut self.letters[*index];
+            letter.visible_millis = now + VISIBILITY_MILLIS;
+            letter.received += 1;
+            letter.acknowledged |= letter.garbage && letter.received > 3;
+        }
+        batch
+    }
+
+    /// Whether everything was acknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.letters.iter().all(|letter| letter.acknowledged)
+    }
+}

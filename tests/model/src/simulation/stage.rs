@@ -1,0 +1,150 @@
+//! Everything that the invocations of a simulation share: the clock, the dice, the services, what was noticed.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::task::Waker;
+
+use loader_core::config::LoadConfig;
+use loader_core::ids::{DbTable, LoadId};
+use loader_core::tracker::item::Millis;
+use loader_core::tracker::write::Items;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::Options;
+use super::happenings::Happening;
+use super::queues::Queues;
+use crate::fixture::{Blob, START_MILLIS};
+use crate::warehouse::{Bucket, Manifests, Warehouse};
+
+/// Number of an invocation.
+pub type TaskId = usize;
+
+/// What a timer sets going.
+#[derive(Debug)]
+pub enum Wake {
+    /// An invocation goes on.
+    Task(TaskId, Waker),
+    /// Something happens in the world.
+    World(Happening),
+}
+
+/// A version that was put under a key, in the order of the puts.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The table whose queue hears of it.
+    pub table: usize,
+    /// The key.
+    pub key: String,
+    /// What was put.
+    pub blob: Blob,
+}
+
+/// The stage.
+pub struct Stage {
+    /// How rough.
+    pub options: Options,
+    /// The true time.
+    pub now: Millis,
+    /// The dice.
+    pub rng: StdRng,
+    /// Whether calls may fail.
+    pub rough: bool,
+    /// Until when every call fails.
+    pub outage: Option<(Millis, Millis)>,
+    /// What is to come.
+    pub timers: BTreeMap<(Millis, u64), Wake>,
+    sequence: u64,
+    trace: DefaultHasher,
+    /// The tracker.
+    pub items: BTreeMap<DbTable, Items>,
+    /// The objects.
+    pub bucket: Bucket,
+    /// The manifests.
+    pub manifests: Manifests,
+    /// The warehouse.
+    pub warehouse: Warehouse,
+    /// Configurations by queue.
+    pub configs: BTreeMap<String, Arc<LoadConfig>>,
+    /// The source queues.
+    pub queues: Queues,
+    /// Everything that was put.
+    pub written: Vec<Written>,
+    /// Target tables, by number.
+    pub tables: Vec<DbTable>,
+    /// Positions in `written` of each key.
+    pub positions: BTreeMap<String, Vec<usize>>,
+    /// Invocations that are dead.
+    pub dead: BTreeSet<TaskId>,
+    /// The slot as each invocation read it last.
+    pub seen: BTreeMap<(TaskId, DbTable), Option<(LoadId, u64)>>,
+    /// Violations so far.
+    pub violations: BTreeSet<String>,
+    /// Faults so far.
+    pub faults: usize,
+    /// Calls so far.
+    pub calls: usize,
+}
+
+impl Stage {
+    /// An empty stage.
+    pub fn new(seed: u64, options: Options) -> Self {
+        Self {
+            options,
+            now: START_MILLIS,
+            rng: StdRng::seed_from_u64(seed),
+            rough: true,
+            outage: None,
+            timers: BTreeMap::new(),
+            sequence: 0,
+            trace: DefaultHasher::new(),
+            items: BTreeMap::new(),
+            bucket: Bucket::new(),
+            manifests: Manifests::new(),
+            warehouse: Warehouse::default(),
+            configs: BTreeMap::new(),
+            queues: Queues::default(),
+            written: Vec::new(),
+            tables: Vec::new(),
+            positions: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            violations: BTreeSet::new(),
+            faults: 0,
+            calls: 0,
+        }
+    }
+
+    /// Something is to happen after a while.
+    pub fn after(&mut self, millis: Millis, wake: Wake) {
+        self.sequence += 1;
+        self.timers.insert((self.now + millis.max(0), self.sequence), wake);
+    }
+
+    /// Something is to happen in the world after a while.
+    pub fn happen(&mut self, millis: Millis, happening: Happening) {
+        self.after(millis, Wake::World(happening));
+    }
+
+    /// Notes something in the trace.
+    pub fn trace(&mut self, what: impl Hash) {
+        (self.now, what).hash(&mut self.trace);
+    }
+
+    /// The trace so far, as one number.
+    pub fn trace_hash(&self) -> u64 {
+        self.trace.finish()
+    }
+
+    /// Whether every call fails now.
+    pub fn is_out(&self) -> bool {
+        self.outage.is_some_and(|(from, to)| (from..to).contains(&self.now))
+    }
+
+    /// Notes a violation.
+    pub fn violation(&mut self, what: impl Into<String>) {
+        self.violations.insert(what.into());
+    }
+}

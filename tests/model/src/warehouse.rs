@@ -1,0 +1,199 @@
+//! The warehouse of the model: statements that are remembered for a while, client tokens, COPY over a manifest.
+//!
+//! It commits object versions, not rows: the set of what is under the listed keys when COPY reads, all or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loader_core::ids::{DbTable, ObjectVersion, StatementName};
+use loader_core::limits::{CLIENT_TOKEN_MILLIS, STATEMENT_MILLIS};
+use loader_core::tracker::item::Millis;
+use loader_core::tracker::settle::StatementStatus;
+use serde_json::Value;
+
+use crate::fixture::Blob;
+
+/// What is under each key now.
+pub type Bucket = BTreeMap<String, Blob>;
+/// Manifests by URL.
+pub type Manifests = BTreeMap<String, String>;
+
+/// A statement batch that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Statement {
+    /// The service's id.
+    pub id: String,
+    /// Our name.
+    pub name: String,
+    /// Client token of the submit.
+    pub token: String,
+    /// The manifest that its COPY names.
+    pub manifest: String,
+    /// Load id that it writes into the ledger in the warehouse, if it does.
+    pub ledger: Option<String>,
+    /// When it was accepted.
+    pub submitted_millis: Millis,
+    /// How it is.
+    pub phase: Phase,
+}
+
+/// How a statement is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Not ended.
+    Running,
+    /// Committed.
+    Finished,
+    /// Rolled back, with the warehouse's words.
+    Failed(String),
+    /// Stopped.
+    Aborted,
+}
+
+/// How a statement shall end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// As its files let it.
+    Natural,
+    /// With this failure, whatever the files.
+    Failure(String),
+    /// Stopped by somebody.
+    Abort,
+}
+
+/// The warehouse behind the Data API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Warehouse {
+    /// Everything that was ever accepted.
+    pub statements: Vec<Statement>,
+    /// How often each object version was committed, per table.
+    pub committed: BTreeMap<(DbTable, ObjectVersion), u32>,
+    /// Load ids in the ledger in the warehouse.
+    pub ledger: BTreeSet<String>,
+    /// Whether the error text names the bad file.
+    pub names_bad_files: bool,
+}
+
+impl Warehouse {
+    /// Accepts a statement batch, or answers the statement that has the same token.
+    pub fn submit(&mut self, name: &str, token: &str, sql: &[String], now: Millis) -> String {
+        let known = |s: &&Statement| s.token == token && s.submitted_millis + CLIENT_TOKEN_MILLIS > now;
+        if let Some(statement) = self.statements.iter().find(known) {
+            return statement.id.clone();
+        }
+        let id = format!("s{}", self.statements.len());
+        let load_id = StatementName::parse(name).map(|name| name.load_id.0);
+        self.statements.push(Statement {
+            id: id.clone(),
+            name: name.to_owned(),
+            token: token.to_owned(),
+            manifest: manifest_of(sql),
+            ledger: load_id
+                .filter(|_| sql.iter().any(|text| text.starts_with("INSERT INTO") && text.contains("load_id"))),
+            submitted_millis: now,
+            phase: Phase::Running,
+        });
+        id
+    }
+
+    /// How a statement is, as the Data API tells it.
+    pub fn status(&self, id: &str, now: Millis) -> StatementStatus {
+        let known = |s: &&Statement| s.id == id && s.submitted_millis + STATEMENT_MILLIS > now;
+        match self.statements.iter().find(known).map(|statement| &statement.phase) {
+            None => StatementStatus::Forgotten,
+            Some(Phase::Running) => StatementStatus::Running,
+            Some(Phase::Finished) => StatementStatus::Finished { rows: None },
+            Some(Phase::Failed(error)) => StatementStatus::Failed { error: error.clone() },
+            Some(Phase::Aborted) => StatementStatus::Aborted { error: "cancelled by the user".to_owned() },
+        }
+    }
+
+    /// The newest statement of this name, while the service knows it.
+    pub fn find(&self, name: &str, now: Millis) -> Option<String> {
+        let known = |s: &&Statement| s.name == name && s.submitted_millis + STATEMENT_MILLIS > now;
+        self.statements.iter().rev().find(known).map(|statement| statement.id.clone())
+    }
+
+    /// Ends a statement: COPY reads what is there now, all or nothing.
+    pub fn end(&mut self, index: usize, end: End, bucket: &Bucket, manifests: &Manifests) {
+        let outcome = match end {
+            End::Natural => self.copy(index, bucket, manifests),
+            End::Failure(error) => Err(Phase::Failed(error)),
+            End::Abort => Err(Phase::Aborted),
+        };
+        let statement = &mut self.statements[index];
+        let Some(table) = StatementName::parse(&statement.name).map(|name| name.table) else { return };
+        match outcome {
+            Err(phase) => statement.phase = phase,
+            Ok(read) => {
+                statement.phase = Phase::Finished;
+                self.ledger.extend(statement.ledger.clone());
+                for object in read {
+                    *self.committed.entry((table.clone(), object)).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    fn copy(&self, index: usize, bucket: &Bucket, manifests: &Manifests) -> Result<Vec<ObjectVersion>, Phase> {
+        let failed = |text: String| Err(Phase::Failed(text));
+        let Some(content) = manifests.get(&self.statements[index].manifest) else {
+            return failed(
+                "S3ServiceException: The specified key does not exist.,Status 404,Error NoSuchKey".to_owned(),
+            );
+        };
+        let mut read = Vec::new();
+        for (key, length) in entries(content) {
+            let Some(blob) = bucket.get(&key) else {
+                return failed(format!(
+                    "S3ServiceException: The specified key does not exist: {key},Status 404,Error NoSuchKey"
+                ));
+            };
+            if blob.size_bytes != length {
+                return failed("the content_length in the manifest is not the file's".to_owned());
+            }
+            if blob.bad {
+                let named = if self.names_bad_files {
+                    format!(" s3://{}/{key}", crate::fixture::BUCKET)
+                } else {
+                    String::new()
+                };
+                return failed(format!("Load into table 't' failed. Check 'sys_load_error_detail'.{named}"));
+            }
+            read.push(blob.version(&key));
+        }
+        Ok(read)
+    }
+
+    /// Statements that were accepted and have not ended, per table.
+    pub fn unfinished(&self) -> BTreeMap<DbTable, usize> {
+        let mut tables = BTreeMap::new();
+        for statement in self.statements.iter().filter(|statement| statement.phase == Phase::Running) {
+            let Some(name) = StatementName::parse(&statement.name) else { continue };
+            *tables.entry(name.table).or_insert(0) += 1;
+        }
+        tables
+    }
+
+    /// How often a version was committed.
+    pub fn times(&self, table: &DbTable, object: &ObjectVersion) -> u32 {
+        self.committed.get(&(table.clone(), object.clone())).copied().unwrap_or(0)
+    }
+}
+
+fn manifest_of(sql: &[String]) -> String {
+    sql.iter()
+        .filter(|text| text.starts_with("COPY"))
+        .find_map(|text| Some(text.split_once(" FROM '")?.1.split_once('\'')?.0.to_owned()))
+        .unwrap_or_default()
+}
+
+/// Keys and lengths of a manifest.
+fn entries(content: &str) -> Vec<(String, u64)> {
+    let value: Value = serde_json::from_str(content).unwrap_or_default();
+    let root = format!("s3://{}/", crate::fixture::BUCKET);
+    let entry = |entry: &Value| {
+        let url = entry["url"].as_str().unwrap_or_default();
+        (url.strip_prefix(&root).unwrap_or(url).to_owned(), entry["meta"]["content_length"].as_u64().unwrap_or(0))
+    };
+    value["entries"].as_array().into_iter().flatten().map(entry).collect()
+}
