@@ -12,6 +12,7 @@ mod demo;
 mod deploy;
 mod destroy;
 mod elf;
+mod fuzz;
 mod lint;
 mod local;
 mod logs;
@@ -96,6 +97,9 @@ enum Command {
     /// Run the functions in virtual time with faults at every call, seed by seed
     #[command(after_help = "Example: cargo xtask simulate --seeds 10000 --from 5000")]
     Simulate(simulate::SimulateArgs),
+    /// Feed one of the parsers with inputs, guided by coverage
+    #[command(after_help = "Example: cargo xtask fuzz s3_notification --seconds 600")]
+    Fuzz(fuzz::FuzzArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
@@ -130,6 +134,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Resume(args) => resume::run(&args).await,
         Command::Test(args) => test::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -30,6 +30,14 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// The cargo of another toolchain, in the clone. What this toolchain tells its children does not concern that one.
+pub fn rustup_cargo(toolchain: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "cargo"]).current_dir(root());
+    command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
+    command
+}
+
 /// Builds with cargo and answers the executables by name. The step's line shows the crate at hand.
 pub fn cargo_build(arguments: &[&str], step: &Step) -> Result<Vec<(String, PathBuf)>> {
     let mut command = cargo(arguments);

@@ -11,7 +11,8 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Millis, PendingLoad, RunningLoad, SortKey, WaitingObject};
 use loader_core::tracker::prepare::Look;
 use loader_core::tracker::settle::StatementStatus;
-use loader_core::tracker::write::{Transaction, Written, apply};
+use loader_core::tracker::wire;
+use loader_core::tracker::write::{Transaction, WriteAction, Written, apply};
 use loader_reconcile::ports::{Answer, ConfigError, Configs, Objects, PortError, Surroundings, Tracker, Warehouse};
 use loader_reconcile::report::Event;
 use rand::Rng;
@@ -103,6 +104,7 @@ impl Port {
         let before = slot(items);
         let real =
             stage.options.mutant.transaction(transaction.clone(), &Writer { holder: &self.holder(), items: &*items });
+        let broken = real.actions.iter().find_map(|action| unread(&transaction.table, action));
         let written = apply(items, &real);
         let about_slot = transaction.actions.iter().any(|action| action.key() == SortKey::running());
         if written == Written::Done && about_slot {
@@ -111,8 +113,20 @@ impl Port {
                 stage.violation("6 fencing: a write decided from an old state of the slot took effect");
             }
         }
+        if let Some(broken) = broken {
+            stage.violation(broken);
+        }
         stage.trace((self.id, "wrote", format!("{written:?}")));
         written
+    }
+}
+
+/// What is wrong with an item that is not read as it is written.
+fn unread(table: &DbTable, action: &WriteAction) -> Option<String> {
+    let WriteAction::Put(item, _) = action else { return None };
+    match wire::decode(wire::encode(table, item)) {
+        Ok(read) if read == **item => None,
+        read => Some(format!("1 nothing lost: {item:?} is read as {read:?}")),
     }
 }
 

@@ -1,0 +1,92 @@
+//! What must hold of every text from outside. Run by cargo-fuzz for as long as one likes, and shortly by the tests.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use loader_core::config::LoadConfig;
+use loader_core::ids::StatementName;
+use loader_core::limits::{SQL_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
+use loader_core::sql::merge::{self, LoadSql};
+use loader_core::statement_event::Trigger;
+use loader_core::tracker::enqueue;
+use loader_core::tracker::item::{ConfigSource, WaitingObject};
+use loader_core::tracker::wire;
+use loader_core::tracker::write::WriteAction;
+use loader_core::{bulk_request, s3_event, statement_event};
+use serde_json::Value;
+
+/// The body of an SQS message: what it tells of can be recorded and read back.
+pub fn s3_notification(text: &str) {
+    let Ok(notification) = s3_event::parse(text) else { return };
+    assert!(notification.objects.iter().all(|waiting| !waiting.object.key.is_empty() && waiting.size_bytes > 0));
+    let config = LoadConfig::parse(
+        r#"{"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"}}"#,
+    );
+    can_be_recorded(&notification.objects, &config.expect("a good configuration"));
+}
+
+/// A queue's configuration: what is accepted makes SQL, and survives the tracker.
+pub fn configuration(text: &str) {
+    let Ok(config) = LoadConfig::parse(text) else { return };
+    makes_sql(&config);
+    let object = r#"{"Records": [{"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "b"}, "object": {"key": "a", "size": 1, "eTag": "e"}}}]}"#;
+    can_be_recorded(&s3_event::parse(object).expect("a good notification").objects, &config);
+}
+
+/// The payload of `NextLoader`: a name that is understood is one that the loader gives.
+pub fn status_change(text: &str) {
+    let Ok(payload) = serde_json::from_str(text) else { return };
+    if let Trigger::StatementEnded { name, .. } = statement_event::parse(&payload) {
+        assert_eq!(StatementName::parse(&name.to_string()), Some(name));
+    }
+}
+
+/// The payload of `BulkLoader`: a prefix ends where a folder ends.
+pub fn bulk_request(text: &str) {
+    let Ok(payload) = serde_json::from_str(text) else { return };
+    for path in bulk_request::parse(&payload).unwrap_or_default() {
+        assert!(path.folder.prefix.is_empty() || path.folder.prefix.ends_with('/'), "{path:?}");
+        makes_sql(&path.config);
+    }
+}
+
+/// Attributes of a tracker item: what is read is written back the same.
+pub fn tracker_item(text: &str) {
+    let Ok(Value::Object(attributes)) = serde_json::from_str(text) else { return };
+    let Some(table) = attributes.get("db_table").and_then(Value::as_str).map(str::to_owned) else { return };
+    if let Ok(item) = wire::decode(attributes) {
+        let again = wire::decode(wire::encode(&loader_core::ids::DbTable(table), &item));
+        assert_eq!(again.as_ref(), Ok(&item));
+    }
+}
+
+fn can_be_recorded(objects: &[WaitingObject], config: &Arc<LoadConfig>) {
+    let mut seen = BTreeSet::new();
+    let distinct: Vec<WaitingObject> =
+        objects.iter().filter(|waiting| seen.insert(waiting.object.id())).cloned().collect();
+    let source = ConfigSource { queue: Some("q".to_owned()), recorded: config.clone() };
+    for chunk in enqueue::chunks(&distinct, config.limits) {
+        let transaction = enqueue::record(&chunk, &source, 1, 1_000);
+        assert!(transaction.actions.len() <= TRANSACTION_ACTIONS_MAX);
+        for action in &transaction.actions {
+            if let WriteAction::Put(item, _) = action {
+                let read = wire::decode(wire::encode(&transaction.table, item));
+                assert_eq!(read.as_ref(), Ok(&**item));
+            }
+        }
+    }
+}
+
+fn makes_sql(config: &LoadConfig) {
+    let load = LoadSql {
+        config,
+        columns: &config.columns,
+        manifest: "s3://m/a.json",
+        load_id: "l",
+        statement_name: "p/t/l/1",
+    };
+    if let Ok(statements) = merge::statements(&load) {
+        assert!(statements.iter().map(String::len).sum::<usize>() <= SQL_BYTES_MAX);
+    }
+}
