@@ -226,6 +226,25 @@ fn a_lost_submit_is_repeated_then_looked_up_then_given_up() {
 }
 
 #[test]
+fn the_ledger_in_the_warehouse_answers_for_a_load_that_nobody_remembers() {
+    for committed in [true, false] {
+        let mut table = Table::new();
+        let document = json!({"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"},
+            "options": {"ledger_table": "loads"}});
+        table.config = LoadConfig::from_value(&document).unwrap();
+        table.record(&["a"]);
+        table.claim();
+        table.look(vec![found("1")]);
+        table.now += 24 * HOUR;
+        assert!(matches!(table.decide(), Action::AskLedger));
+        let change = settle::after_ledger(&table.running().unwrap(), committed, &table.context());
+        assert_eq!(table.apply(&change), Written::Done);
+        assert_eq!(table.items.values().any(|item| matches!(item, Item::Loaded(_))), committed);
+        assert_eq!(table.backlog().is_empty(), committed);
+    }
+}
+
+#[test]
 fn another_invocation_leaves_a_fresh_claim_alone_and_takes_over_an_old_one() {
     let mut table = Table::new();
     table.record(&["a"]);

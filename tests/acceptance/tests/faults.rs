@@ -1,11 +1,14 @@
 //! What goes wrong with statements, events and files: the table goes on, nothing is lost, nothing is twice.
 
+use std::time::{Duration, Instant};
+
 use acceptance::table::{Table, append, csv, merge, rows};
-use acceptance::world::world;
-use anyhow::ensure;
+use acceptance::world::{World, world};
+use anyhow::{Result, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Step};
+use local_stack::{Toxic, ToxicKind};
 use serde_json::json;
 
 #[test]
@@ -153,6 +156,57 @@ fn events_that_are_doubled_foreign_or_early_change_nothing() {
             world.invoke(Function::NextLoader, &event(&prepared.statement_name, &statement_id)).await?;
         }
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
+    });
+}
+
+/// Commits a load while no function learns of it; then the Data API forgets its statement.
+async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
+    let name = format!("/{}/", table.db_table()?);
+    world.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
+    table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+    let submitted =
+        |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+    table.until("submitted", |items| items.values().any(submitted)).await?;
+    let admin = world.stack.admin();
+    admin.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
+    world.standin(&json!({"release": name})).await?;
+    let started = Instant::now();
+    while table.rows().await?.is_empty() {
+        ensure!(started.elapsed() < Duration::from_secs(60), "the held statement never ended");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.standin(&json!({"forget_statements": name})).await?;
+    admin.clear_toxics().await?;
+    Ok(())
+}
+
+#[test]
+fn a_forgotten_statement_is_answered_by_the_ledger_in_the_warehouse() {
+    let world = world();
+    world.run(async {
+        let mut config = append("answered");
+        config["options"] = json!({"ledger_table": "public.answered_loads"});
+        let table = Table::new(world, "answered", config).await?;
+        let ledger = "CREATE TABLE answered_loads (load_id VARCHAR(32), statement_name VARCHAR(2048), manifest VARCHAR(1024), loaded_at TIMESTAMP DEFAULT GETDATE())";
+        table.sql(ledger).await?;
+        commit_and_forget(world, &table).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        ensure!(table.loaded().await?.len() == 1, "no history");
+        ensure!(table.quarantine().await?.is_empty(), "the ledger was not asked");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_forgotten_statement_that_nobody_can_answer_for_is_quarantined_and_not_repeated() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "unknown", append("unknown")).await?;
+        commit_and_forget(world, &table).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        let quarantine = table.quarantine().await?;
+        ensure!(quarantine.len() == 1 && quarantine[0].class == FailureClass::OutcomeUnknown, "{quarantine:?}");
+        Ok(())
     });
 }
 
