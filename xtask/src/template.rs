@@ -85,6 +85,5 @@ fn template(queues: &[QueueFile], arch: Arch, memory_mb: Option<u32>) -> Result<
         queues.iter().map(|queue| QueueSource { name: queue.name.clone(), config: queue.config.clone() }).collect();
     let usual = LoaderProps::default();
     let memory_mb = memory_mb.unwrap_or(usual.memory_mb);
-    loader_template(&LoaderProps { queues, architecture, memory_mb, ..usual })
-        .context("the template has problems")
+    loader_template(&LoaderProps { queues, architecture, memory_mb, ..usual }).context("the template has problems")
 }
