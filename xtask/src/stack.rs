@@ -151,9 +151,7 @@ impl<'a> Follower<'a> {
     fn show(&mut self, event: &StackEvent, step: &Step) {
         let status = event.resource_status().map_or("", |status| status.as_str());
         let (id, kind) = (event.logical_resource_id().unwrap_or_default(), event.resource_type().unwrap_or_default());
-        let reason = event.resource_status_reason().unwrap_or_default();
-        if status.ends_with("_FAILED") && !reason.contains("ancelled") && kind != STACK_TYPE {
-            let cause = format!("{id} ({kind}): {reason}");
+        if let Some(cause) = cause(event) {
             step.line(&format!("   {status}  {cause}"));
             self.first_cause.get_or_insert(cause);
         } else if status.ends_with("_COMPLETE") && kind != STACK_TYPE {
@@ -165,6 +163,14 @@ impl<'a> Follower<'a> {
             step.now(&format!("{status} {id}"));
         }
     }
+}
+
+/// Why a resource failed; nothing for one that was only cancelled because another had failed.
+fn cause(event: &StackEvent) -> Option<String> {
+    let failed = event.resource_status().is_some_and(|status| status.as_str().ends_with("_FAILED"));
+    let (id, kind) = (event.logical_resource_id().unwrap_or_default(), event.resource_type().unwrap_or_default());
+    let reason = event.resource_status_reason().unwrap_or_default();
+    (failed && !reason.contains("ancelled") && kind != STACK_TYPE).then(|| format!("{id} ({kind}): {reason}"))
 }
 
 async fn status(client: &Client, stack_id: &str) -> Result<String> {
@@ -209,6 +215,23 @@ pub fn check_name(name: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_cause_is_no_resource_that_was_only_cancelled_and_not_the_stack() {
+        let event = |id: &str, kind: &str, status: &str, reason: &str| {
+            let event = StackEvent::builder().logical_resource_id(id).resource_type(kind);
+            event.resource_status(status.into()).resource_status_reason(reason).build()
+        };
+        let events = [
+            event("Bucket", "AWS::S3::Bucket", "CREATE_IN_PROGRESS", ""),
+            event("Queue", "AWS::SQS::Queue", "CREATE_FAILED", "Resource creation cancelled"),
+            event("stack", STACK_TYPE, "CREATE_FAILED", "The following resource(s) failed to create: [Table, Queue]."),
+            event("Table", "AWS::DynamoDB::Table", "CREATE_FAILED", "a table of this name exists"),
+            event("Bucket", "AWS::S3::Bucket", "DELETE_FAILED", "the bucket is not empty"),
+        ];
+        let first = events.iter().find_map(cause);
+        assert_eq!(first.as_deref(), Some("Table (AWS::DynamoDB::Table): a table of this name exists"));
+    }
 
     #[test]
     fn stack_names_leave_room_for_the_functions() {

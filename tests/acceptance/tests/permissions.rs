@@ -18,7 +18,7 @@ const NAMED_SECONDS_MAX: u64 = 60;
 /// Longer than the functions of these tests keep a configuration.
 const CONFIG_CACHE_MILLIS: u64 = 1_200;
 /// Tables that the whole role loads, and tables that it cannot load while a permission is away.
-const APPENDED: [&str; 3] = ["whole-append", "whole-bulk", "denied-append"];
+const APPENDED: [&str; 5] = ["whole-append", "whole-bulk", "denied-append", "denied-workgroup", "denied-secret"];
 /// The same, merged.
 const MERGED: [&str; 2] = ["whole-merge", "denied-merge"];
 /// What is first needed when the statement runs already.
@@ -37,6 +37,14 @@ fn world() -> &'static World {
 fn config(name: &str) -> Value {
     let target = name.replace('-', "_");
     let mut config = if MERGED.contains(&name) { merge(&target, true) } else { append(&target) };
+    match name {
+        "denied-workgroup" => config["cluster"] = json!({"workgroup": "wg", "db_name": "dev"}),
+        "denied-secret" => {
+            config["cluster"]["secret_arn"] =
+                json!("arn:aws:secretsmanager:us-east-1:000000000000:secret:loader-a1b2c3");
+        }
+        _ => {}
+    }
     config["source"] = json!(format!("s3://e2e-{name}/in/"));
     config
 }
@@ -238,6 +246,16 @@ fn without_redshift_data_execute_statement_nobody_knows_the_columns_of_a_merge()
 #[test]
 fn without_redshift_get_cluster_credentials_nobody_signs_in() {
     check("denied-append", "redshift:GetClusterCredentials", "");
+}
+
+#[test]
+fn without_redshift_serverless_get_credentials_nobody_signs_in_to_a_workgroup() {
+    check("denied-workgroup", "redshift-serverless:GetCredentials", "");
+}
+
+#[test]
+fn without_secretsmanager_get_secret_value_nobody_signs_in_with_a_secret() {
+    check("denied-secret", "secretsmanager:GetSecretValue", "");
 }
 
 #[test]

@@ -1,3 +1,4 @@
+//! Bulk requests, for libFuzzer.
 #![no_main]
 
 #[path = "../bodies.rs"]

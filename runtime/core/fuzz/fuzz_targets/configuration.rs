@@ -1,3 +1,4 @@
+//! Queue configurations, for libFuzzer.
 #![no_main]
 
 #[path = "../bodies.rs"]

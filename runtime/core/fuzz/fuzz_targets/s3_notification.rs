@@ -1,3 +1,4 @@
+//! SQS messages, for libFuzzer.
 #![no_main]
 
 #[path = "../bodies.rs"]

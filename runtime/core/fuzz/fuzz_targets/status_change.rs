@@ -1,3 +1,4 @@
+//! `NextLoader`'s payloads, for libFuzzer.
 #![no_main]
 
 #[path = "../bodies.rs"]

@@ -1,3 +1,4 @@
+//! Items of the tracker, for libFuzzer.
 #![no_main]
 
 #[path = "../bodies.rs"]
