@@ -95,7 +95,7 @@ enum Command {
     )]
     Resume(resume::ResumeArgs),
     /// Run the functions in virtual time with faults at every call, seed by seed
-    #[command(after_help = "Example: cargo xtask simulate --seeds 10000 --from 5000")]
+    #[command(disable_help_flag = true)]
     Simulate(simulate::SimulateArgs),
     /// Feed one of the parsers with inputs, guided by coverage
     #[command(after_help = "Example: cargo xtask fuzz s3_notification --seconds 600")]

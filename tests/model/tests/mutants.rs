@@ -37,7 +37,7 @@ fn counterexample(mutant: Mutant) -> Option<(&'static str, usize)> {
         .discoveries()
         .into_iter()
         .filter(|(name, _)| matches!(checker.discovery_classification(name), DiscoveryClassification::Counterexample));
-    broken.map(|(name, path)| (name, path.into_actions().len())).min_by_key(|(_, steps)| *steps)
+    broken.map(|(name, path)| (name, path.into_actions().len())).min_by_key(|(name, steps)| (*steps, *name))
 }
 
 #[test]

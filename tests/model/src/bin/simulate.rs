@@ -12,6 +12,11 @@ const PROGRESS_SEEDS: u64 = 100;
 
 /// Runs the three functions in virtual time, with faults at every call, and judges the seven invariants
 #[derive(Parser, Debug)]
+#[command(
+    name = "cargo xtask simulate",
+    bin_name = "cargo xtask simulate",
+    after_help = "Example: cargo xtask simulate --seeds 10000 --from 5000\n\nExit codes: 0 every invariant held, 1 a seed broke one."
+)]
 struct Arguments {
     /// How many seeds
     #[arg(long, default_value_t = 1000)]
