@@ -226,6 +226,18 @@ fn a_lost_submit_is_repeated_then_looked_up_then_given_up() {
 }
 
 #[test]
+fn two_invocations_in_one_millisecond_do_not_meet() {
+    let mut table = Table::new();
+    for keys in [&["a"], &["b"]] {
+        assert_eq!(table.record(keys), Written::Done);
+        table.now -= 1;
+    }
+    assert_eq!(table.backlog().len(), 2);
+    assert!(matches!(table.record(&["a"]), Written::Refused(_)), "the same objects once more");
+    assert_eq!(table.backlog().len(), 2);
+}
+
+#[test]
 fn the_ledger_in_the_warehouse_answers_for_a_load_that_nobody_remembers() {
     for committed in [true, false] {
         let mut table = Table::new();

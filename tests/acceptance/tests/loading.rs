@@ -2,10 +2,11 @@
 
 use acceptance::table::{Table, append, csv, merge, rows};
 use acceptance::world::world;
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use loader_core::contract::Function;
 use loader_core::tracker::item::{Item, Step};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 #[test]
 fn one_file_becomes_its_rows() {
@@ -225,6 +226,64 @@ fn merge_keeps_the_newest_and_does_not_depend_on_grouping() {
             table.rest_with(&replaced).await
         });
     }
+}
+
+#[test]
+fn a_key_of_two_columns_in_a_schema_of_its_own() {
+    let world = world();
+    world.run(async {
+        let public = Table::new(world, "schema-public", append("public.same_name")).await?;
+        public.sql("CREATE SCHEMA shop").await?;
+        let mut config = merge("shop.same_name", true);
+        config["options"]["merge_pk"] = json!(["id", "val"]);
+        let shop = Table::new(world, "schema-shop", config).await?;
+        public.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        shop.put("a.csv", csv(&["1,2026-01-01 00:00:00,a", "1,2026-01-01 00:00:00,b", ",2026-01-01 00:00:00,a"]))
+            .await?;
+        shop.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "1,2026-01-01 00:00:00,b", "NULL,2026-01-01 00:00:00,a"]))
+            .await?;
+        shop.put("b.csv", csv(&["1,2026-01-02 00:00:00,a", ",2026-01-03 00:00:00,a"])).await?;
+        shop.rest_with(&rows(&["1,2026-01-02 00:00:00,a", "1,2026-01-01 00:00:00,b", "NULL,2026-01-03 00:00:00,a"]))
+            .await?;
+        public.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
+    });
+}
+
+/// More than a megabyte of waiting loads: DynamoDB answers them page by page.
+#[test]
+fn a_thousand_files_with_the_longest_keys_wait_while_their_table_is_paused() {
+    let world = world();
+    world.run(async {
+        let mut config = append("paused");
+        config["load"] = json!({"paused": true});
+        let table = Table::new(world, "paused", config.clone()).await?;
+        let folder = "long/".repeat(200);
+        let mut uploads = JoinSet::new();
+        let mut expected = Vec::new();
+        for number in 0..1000 {
+            let row = format!("{number},2026-01-01 00:00:00,x");
+            let put = world.s3.put_object().bucket(table.bucket()).key(format!("{folder}{number}.csv"));
+            uploads.spawn(put.body(csv(&[&row]).into()).send());
+            expected.push(row);
+            if uploads.len() >= 16 {
+                uploads.join_next().await.context("an upload")???;
+            }
+        }
+        while let Some(upload) = uploads.join_next().await {
+            upload??;
+        }
+        let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
+        table
+            .until("a thousand objects recorded", |items| items.values().map(n_waiting).sum::<usize>() == 1000)
+            .await?;
+        ensure!(table.rows().await?.is_empty(), "loaded while paused");
+        config["load"]["paused"] = json!(false);
+        table.configure(&config).await?;
+        table.rest_with(&expected).await?;
+        let n_loads = table.loaded().await?.len();
+        ensure!(n_loads <= 12, "{n_loads} loads for one backlog");
+        Ok(())
+    });
 }
 
 #[test]
