@@ -1,8 +1,8 @@
 //! The path from a file in S3 to a row in the warehouse, judged from outside: real binaries, real HTTP, real SQL.
 //!
-//! `world` brings up one local stack per test binary and deploys the loader; `table` is one table under test with its own
-//! queue, bucket and rows; `xtask` runs the commands of a user. Nothing here looks into the functions: it drops files, disturbs
-//! calls, and compares rows.
+//! `world` brings up one local stack per test binary, with IAM enforced, and deploys the loader; `table` is one table under test
+//! with its own queue, bucket and rows; `xtask` runs the commands of a user. Nothing here looks into the functions: it drops
+//! files, disturbs calls, and compares rows.
 
 pub mod table;
 pub mod world;

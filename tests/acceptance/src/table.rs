@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{NotificationConfiguration, QueueConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
-use loader_core::contract::Function;
 use loader_core::tracker::invariant::violations;
 use loader_core::tracker::item::{History, Item, Quarantined};
 use loader_core::tracker::wire;
@@ -20,8 +19,6 @@ use crate::world::World;
 
 /// How long a table may take to come to rest.
 const REST_SECONDS_MAX: u64 = 90;
-/// After this a message comes again; the functions' work takes a fraction of it.
-const VISIBILITY_SECONDS: &str = "3";
 
 /// A table under test.
 #[derive(Debug)]
@@ -58,7 +55,7 @@ pub fn csv(rows: &[&str]) -> Vec<u8> {
 }
 
 impl Table {
-    /// Makes table, bucket, queue, configuration, mapping and notification, as a user does.
+    /// Makes table, bucket, notification and configuration for a queue of the template.
     pub async fn new(world: &'static World, name: &str, config: Value) -> Result<Self> {
         let table = Self::unconfigured(world, name, config).await?;
         table.configure(&table.config).await?;
@@ -67,14 +64,8 @@ impl Table {
 
     /// The same, without a configuration file.
     pub async fn unconfigured(world: &'static World, name: &str, config: Value) -> Result<Self> {
-        Self::bare(world, name, config).await?.connect().await
-    }
-
-    async fn bare(world: &'static World, name: &str, config: Value) -> Result<Self> {
-        let table =
-            Self { world, name: name.to_owned(), queue_url: String::new(), dead_letters_url: String::new(), config };
-        let target = table.config["copy"]["table_name"].as_str().context("no table")?.to_owned();
-        table.sql(&format!("CREATE TABLE IF NOT EXISTS {target} (id BIGINT, at TIMESTAMP, val VARCHAR(64))")).await?;
+        let table = Self::deployed(world, name, name, config).await?;
+        table.notify().await?;
         Ok(table)
     }
 
@@ -85,6 +76,14 @@ impl Table {
         Ok(table)
     }
 
+    async fn bare(world: &'static World, name: &str, config: Value) -> Result<Self> {
+        let table =
+            Self { world, name: name.to_owned(), queue_url: String::new(), dead_letters_url: String::new(), config };
+        let target = table.config["copy"]["table_name"].as_str().context("no table")?.to_owned();
+        table.sql(&format!("CREATE TABLE IF NOT EXISTS {target} (id BIGINT, at TIMESTAMP, val VARCHAR(64))")).await?;
+        Ok(table)
+    }
+
     async fn find_queues(&mut self, queue: &str) -> Result<()> {
         let url = async |name: &str| -> Result<String> {
             let answer = self.world.sqs.get_queue_url().queue_name(name).send().await;
@@ -92,36 +91,6 @@ impl Table {
         };
         (self.queue_url, self.dead_letters_url) = (url(queue).await?, url(&format!("{queue}-dlq")).await?);
         Ok(())
-    }
-
-    /// A queue that the template does not bring is made by hand; the bucket and its notification always are.
-    async fn connect(mut self) -> Result<Self> {
-        let sqs = &self.world.sqs;
-        if self.world.queues.contains(&self.name) {
-            self.find_queues(&self.name.clone()).await?;
-            self.notify().await?;
-            return Ok(self);
-        }
-        let dead = sqs.create_queue().queue_name(format!("{}-dlq", self.name)).send().await?;
-        dead.queue_url().context("no URL")?.clone_into(&mut self.dead_letters_url);
-        let redrive = json!({"deadLetterTargetArn": self.arn(&format!("{}-dlq", self.name)), "maxReceiveCount": "6"});
-        let queue = sqs
-            .create_queue()
-            .queue_name(&self.name)
-            .attributes(QueueAttributeName::VisibilityTimeout, VISIBILITY_SECONDS)
-            .attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
-        queue.send().await?.queue_url().context("no URL")?.clone_into(&mut self.queue_url);
-        self.notify().await?;
-        self.world
-            .lambda
-            .create_event_source_mapping()
-            .event_source_arn(self.arn(&self.name))
-            .function_name(World::function(Function::MicrobatchLoader))
-            .batch_size(10)
-            .function_response_types(aws_sdk_lambda::types::FunctionResponseType::ReportBatchItemFailures)
-            .send()
-            .await?;
-        Ok(self)
     }
 
     /// Makes the bucket, which tells the queue about every new object.

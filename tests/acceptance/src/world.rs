@@ -22,8 +22,8 @@ const ASSETS: &str = "acceptance-assets";
 pub const STACK: &str = "acceptance";
 /// After this a message of a queue of the template comes again.
 const VISIBILITY_SECONDS: u32 = 3;
-/// More receives than a fault in a test can cost.
-const RECEIVES_MAX: u32 = 1000;
+/// More receives than a fault of most tests costs.
+const RECEIVES_MAX: u32 = 6;
 /// Waiting periods of the functions, set down so that faults are over soon.
 const WAITS: [(&str, &str); 5] = [
     ("CLAIM_PATIENCE_SECONDS", "1"),
@@ -33,16 +33,34 @@ const WAITS: [(&str, &str); 5] = [
     ("CONFIG_CACHE_SECONDS", "1"),
 ];
 
-/// What a test program wants of its world.
-#[derive(Debug, Default)]
+/// What a test program wants of its world. Signatures and IAM policies are always checked.
+#[derive(Debug)]
 pub struct Setup {
-    /// Check signatures and IAM policies.
-    pub auth: bool,
-    /// Queues that come with the template, so that the role gets what they need: name and configuration. The source of each
-    /// is a folder of its table's bucket. Queues of other tables are made by hand.
+    /// The tables' queues: name and configuration. The role gets what they need, and nothing else.
     pub queues: Vec<(String, Value)>,
+    /// Receives after which a message goes to the dead-letter queue.
+    pub receives_max: u32,
     /// Leave the deployment to the test, which calls [`World::adopt`] then.
     pub empty: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { queues: Vec::new(), receives_max: RECEIVES_MAX, empty: false }
+    }
+}
+
+impl Setup {
+    /// A queue for each table: its name, and the configuration that its table begins with.
+    pub fn of(tables: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        let queue = |(name, mut config): (&str, Value)| {
+            if config["source"].is_null() {
+                config["source"] = json!(format!("s3://e2e-{name}/"));
+            }
+            (name.to_owned(), config)
+        };
+        Self { queues: tables.into_iter().map(queue).collect(), ..Self::default() }
+    }
 }
 
 /// Everything a test talks to.
@@ -66,20 +84,13 @@ pub struct World {
     pub data: aws_sdk_redshiftdata::Client,
     /// What is deployed.
     pub template: Value,
-    /// Names of the queues that came with the template.
-    pub queues: Vec<String>,
     /// The tracker table's name.
     pub tracker: String,
     /// The loader's bucket.
     pub bucket: String,
 }
 
-/// The world of this test binary, brought up by the first test that asks.
-pub fn world() -> &'static World {
-    world_of(Setup::default)
-}
-
-/// The same, as this test binary wants it; every test of it must ask for the same.
+/// The world of this test binary, brought up by the first test that asks; every test of it must ask for the same.
 pub fn world_of(setup: fn() -> Setup) -> &'static World {
     // A world that did not come up is not tried again: every test tells the first cause.
     static WORLD: OnceLock<Result<World, String>> = OnceLock::new();
@@ -100,8 +111,7 @@ impl World {
     pub fn start(setup: &Setup) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let root = clone_root()?;
-        let options =
-            StackOptions { clone_root: root.clone(), dir: folder()?, auth: setup.auth, ..StackOptions::default() };
+        let options = StackOptions { clone_root: root.clone(), dir: folder()?, auth: true, ..StackOptions::default() };
         let stack = runtime.block_on(local_stack::start(options, |_| {}))?;
         let info = stack.info();
         let shared = runtime.block_on(
@@ -123,7 +133,6 @@ impl World {
             logs: aws_sdk_cloudwatchlogs::Client::new(&shared),
             data: aws_sdk_redshiftdata::Client::new(&shared),
             template: template(setup)?,
-            queues: setup.queues.iter().map(|(name, _)| name.clone()).collect(),
             tracker: String::new(),
             bucket: String::new(),
             runtime,
@@ -153,14 +162,23 @@ impl World {
             let key = format!("{}.zip", function.package());
             self.s3.put_object().bucket(ASSETS).key(key).body(ByteStream::from(zip)).send().await?;
         }
-        let create = self.cloudformation.create_stack().stack_name(STACK).template_body(self.template.to_string());
+        let create =
+            self.cloudformation.create_stack().stack_name(STACK).template_url(self.upload(&self.template).await?);
         create.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam).send().await?;
         Ok(())
     }
 
+    /// Puts a template where `CloudFormation` reads it: with many queues it is too large for a request.
+    async fn upload(&self, template: &Value) -> Result<String> {
+        let key = "template.json";
+        let body = ByteStream::from(template.to_string().into_bytes());
+        self.s3.put_object().bucket(ASSETS).key(key).body(body).send().await?;
+        Ok(format!("{}/{ASSETS}/{key}", self.stack.info().endpoint))
+    }
+
     /// Changes the stack to another template.
     pub async fn update(&self, template: &Value) -> Result<()> {
-        let update = self.cloudformation.update_stack().stack_name(STACK).template_body(template.to_string());
+        let update = self.cloudformation.update_stack().stack_name(STACK).template_url(self.upload(template).await?);
         let update = update.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam);
         match update.send().await {
             Ok(_) => self.deployed("UPDATE_COMPLETE").await.map(drop),
@@ -267,7 +285,7 @@ fn assets_bucket() -> Parameter {
     Parameter::builder().parameter_key("assetsBucket").parameter_value(ASSETS).build()
 }
 
-/// The loader with short waits. Most tests connect their own queues, as a user would by hand.
+/// The loader and its queues, with short waits.
 fn template(setup: &Setup) -> Result<Value> {
     let mut queues = Vec::new();
     for (name, config) in &setup.queues {
@@ -286,7 +304,7 @@ fn template(setup: &Setup) -> Result<Value> {
     }
     for resource in template["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
         if let Some(redrive) = resource.pointer_mut("/Properties/RedrivePolicy") {
-            redrive["maxReceiveCount"] = json!(RECEIVES_MAX);
+            redrive["maxReceiveCount"] = json!(setup.receives_max);
             resource["Properties"]["VisibilityTimeout"] = json!(VISIBILITY_SECONDS);
         }
     }

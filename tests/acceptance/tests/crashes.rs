@@ -1,13 +1,20 @@
 //! The crash matrix: the functions are killed, and their calls disturbed, at every AWS call in turn; the rows stay exact.
 
 use acceptance::table::{Table, append, csv, merge};
-use acceptance::world::{World, world};
+use acceptance::world::{Setup, World, world_of};
 use anyhow::{Result, ensure};
 use local_stack::{Toxic, ToxicKind};
 use serde_json::{Value, json};
 
 /// Disturbs every call; otherwise the milder faults are tried at every fourth call only.
 const FULL: &str = "ACCEPTANCE_FULL";
+
+const APPENDED: &str = "crash-append";
+const MERGED: &str = "crash-merge";
+
+fn world() -> &'static World {
+    world_of(|| Setup::of([(APPENDED, append("crash_append")), (MERGED, merge("crash_merge", true))]))
+}
 
 /// Faults, and whether each is tried at every call.
 fn kinds() -> Result<Vec<(ToxicKind, bool)>> {
@@ -55,9 +62,9 @@ fn rows_are_exact_whatever_call_the_functions_die_at() {
     let world = world();
     let points = world.run(async {
         let kinds = kinds()?;
-        let appended = matrix(world, "crash-append", append("crash_append"), &kinds).await?;
+        let appended = matrix(world, APPENDED, append("crash_append"), &kinds).await?;
         let deaths = if std::env::var_os(FULL).is_some() { &kinds[..] } else { &kinds[..2] };
-        let merged = matrix(world, "crash-merge", merge("crash_merge", true), deaths).await?;
+        let merged = matrix(world, MERGED, merge("crash_merge", true), deaths).await?;
         Ok(appended + merged)
     });
     println!("proof: crash matrix: {points} points tried");

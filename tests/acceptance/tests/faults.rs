@@ -3,13 +3,20 @@
 use std::time::{Duration, Instant};
 
 use acceptance::table::{Table, append, csv, merge, rows};
-use acceptance::world::{World, world};
+use acceptance::world::{Setup, World, world_of};
 use anyhow::{Result, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Step};
 use local_stack::{Toxic, ToxicKind};
 use serde_json::json;
+
+const TABLES: [&str; 10] =
+    ["bad", "corrupt", "absent", "aborted", "conflict", "events", "unknown", "answered", "changed", "backlog"];
+
+fn world() -> &'static World {
+    world_of(|| Setup::of(TABLES.iter().map(|name| (*name, append(name)))))
+}
 
 #[test]
 fn a_bad_file_among_sixteen_is_quarantined_and_the_others_load() {

@@ -1,12 +1,42 @@
 //! The sunny day and its ugly corners: every kind of message, key and file, from S3 to rows.
 
 use acceptance::table::{Table, append, csv, merge, rows};
-use acceptance::world::world;
+use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context as _, ensure};
 use loader_core::contract::Function;
 use loader_core::tracker::item::{Item, Step};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
+
+/// Tables of the first cluster.
+const TABLES: [&str; 19] = [
+    "one",
+    "many1",
+    "many2",
+    "many3",
+    "during",
+    "ten",
+    "ugly",
+    "five",
+    "broken",
+    "twin1",
+    "bulk",
+    "together",
+    "onebyone",
+    "reverse",
+    "schema-public",
+    "schema-shop",
+    "paused",
+    "versions",
+    "late",
+];
+
+fn world() -> &'static World {
+    world_of(|| {
+        let elsewhere = [("twin2", second_cluster()), ("workgroup", workgroup())];
+        Setup::of(TABLES.iter().map(|name| (*name, append(&name.replace('-', "_")))).chain(elsewhere))
+    })
+}
 
 #[test]
 fn one_file_becomes_its_rows() {
@@ -136,14 +166,18 @@ fn a_broken_message_beside_good_ones_fails_alone() {
     });
 }
 
+fn second_cluster() -> Value {
+    let mut second = append("twin");
+    second["cluster"]["identifier"] = json!("second");
+    second
+}
+
 #[test]
 fn two_clusters_with_the_same_table_do_not_mix() {
     let world = world();
     world.run(async {
-        let mut second = append("twin");
-        second["cluster"]["identifier"] = json!("second");
         let first = Table::new(world, "twin1", append("twin")).await?;
-        let second = Table::new(world, "twin2", second).await?;
+        let second = Table::new(world, "twin2", second_cluster()).await?;
         first.put("a.csv", csv(&["1,2026-01-01 00:00:00,first"])).await?;
         second.put("a.csv", csv(&["2,2026-01-01 00:00:00,second"])).await?;
         first.rest_with(&rows(&["1,2026-01-01 00:00:00,first"])).await?;
@@ -181,14 +215,18 @@ fn a_bulk_load_beside_live_files_loads_exactly_its_folder_and_nothing_twice() {
     });
 }
 
+fn workgroup() -> Value {
+    let mut config = append("public.orders_json");
+    config["cluster"] = json!({"workgroup": "wg", "db_name": "dev"});
+    config["copy"]["options"] = json!("JSON 'auto ignorecase'");
+    config
+}
+
 #[test]
 fn a_workgroup_and_json() {
     let world = world();
     world.run(async {
-        let mut config = append("public.orders_json");
-        config["cluster"] = json!({"workgroup": "wg", "db_name": "dev"});
-        config["copy"]["options"] = json!("JSON 'auto ignorecase'");
-        let table = Table::new(world, "workgroup", config).await?;
+        let table = Table::new(world, "workgroup", workgroup()).await?;
         table.put("a.json", r#"{"ID": 1, "at": "2026-01-01 00:00:00", "val": "a"}"#).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
     });

@@ -15,6 +15,8 @@ use tokio::sync::RwLock;
 
 /// How long it may take until a missing permission is named.
 const NAMED_SECONDS_MAX: u64 = 60;
+/// More receives than a missing permission costs.
+const RECEIVES_MAX: u32 = 1000;
 /// Longer than the functions of these tests keep a configuration.
 const CONFIG_CACHE_MILLIS: u64 = 1_200;
 /// Tables that the whole role loads, and tables that it cannot load while a permission is away.
@@ -28,8 +30,8 @@ static ROLE: RwLock<()> = RwLock::const_new(());
 
 fn world() -> &'static World {
     world_of(|| {
-        let queue = |name: &&str| ((*name).to_owned(), config(name));
-        Setup { auth: true, queues: APPENDED.iter().chain(&MERGED).map(queue).collect(), ..Setup::default() }
+        let tables = APPENDED.iter().chain(&MERGED).map(|name| (*name, config(name)));
+        Setup { receives_max: RECEIVES_MAX, ..Setup::of(tables) }
     })
 }
 
