@@ -21,11 +21,13 @@ mod output;
 mod queue;
 mod queues;
 mod resume;
+mod retry;
 mod schema;
 mod shell;
 mod simulate;
 mod stack;
 mod status;
+mod tables;
 mod template;
 mod test;
 mod tidy;
@@ -87,11 +89,16 @@ enum Command {
     )]
     Logs(logs::LogsArgs),
     /// Load quarantined files again
-    #[command(after_help = "Example: cargo xtask retry cluster:analytics:dev:public.weather --local")]
-    Retry(status::RetryArgs),
+    #[command(after_help = "Example: cargo xtask retry weather --local")]
+    Retry(retry::RetryArgs),
+    /// Take files out of quarantine for good, without loading them
+    #[command(
+        after_help = "Example: cargo xtask dismiss weather --local\n\nFor files whose rows somebody saw to. The same version of a file is not loaded again; a new one is."
+    )]
+    Dismiss(retry::DismissArgs),
     /// Try a table now that waits after a failure
     #[command(
-        after_help = "Example: cargo xtask resume cluster:analytics:dev:public.weather --local\n\nExit codes: 0 it is tried at the next sweep, 1 failed, 2 it does not wait."
+        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried at the next sweep, 1 failed, 2 it does not wait."
     )]
     Resume(resume::ResumeArgs),
     /// Run the functions in virtual time with faults at every call, seed by seed
@@ -130,7 +137,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Queue(args) => queue::run(&args).await,
         Command::Status(args) => status::run(&args).await,
         Command::Logs(args) => logs::run(&args).await,
-        Command::Retry(args) => status::retry(&args).await,
+        Command::Retry(args) => retry::run(&args).await,
+        Command::Dismiss(args) => retry::dismiss(&args).await,
         Command::Resume(args) => resume::run(&args).await,
         Command::Test(args) => test::run(&args),
         Command::Simulate(args) => simulate::run(&args),

@@ -11,6 +11,7 @@ use crate::deploy::STACK_NAME_DEFAULT;
 use crate::output::{Failure, Format, Out};
 use crate::stack::Stack;
 use crate::status::{now_millis, step};
+use crate::tables;
 use crate::tracker::{Order, Tracker};
 
 /// Who wrote, in the tracker's words.
@@ -19,7 +20,7 @@ const HOLDER: &str = "operator";
 /// `cargo xtask resume`
 #[derive(Args, Debug)]
 pub struct ResumeArgs {
-    /// Table, as `status` names it
+    /// Table: `schema.table`, or as `status` names it
     table: String,
     /// Name of the stack
     #[arg(long, default_value = STACK_NAME_DEFAULT)]
@@ -37,22 +38,23 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let stack = Stack::get(&aws, &args.stack_name).await?;
     let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
-    let running = tracker.items(&args.table, "RUNNING", Order::OldestFirst, 1).await?.pop();
+    let table = tables::named(&aws, &stack, &tracker, &args.table).await?;
+    let running = tracker.items(&table, "RUNNING", Order::OldestFirst, 1).await?.pop();
     let running = match running {
         Some(Item::Running(running)) if waits(&running) => running,
-        Some(Item::Running(running)) => return Err(does_not_wait(&args.table, &step(&running.step)).into()),
-        _ => return Err(does_not_wait(&args.table, "no load of it is under way").into()),
+        Some(Item::Running(running)) => return Err(does_not_wait(&table, &step(&running.step)).into()),
+        _ => return Err(does_not_wait(&table, "no load of it is under way").into()),
     };
     let now = now_millis();
     let transaction = operator::resume(&running, HOLDER, now).context("it waits")?;
     if !tracker.write(&transaction).await? {
-        let message = format!("`{}` went on by itself in this moment", args.table);
+        let message = format!("`{table}` went on by itself in this moment");
         return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
     }
     let load = &running.load_id;
     out.line(format!("{} load {load} is tried by the next sweep, within a minute", out.good("ok")));
     out.line(format!("   it was {}", step(&running.step)));
-    out.result(&json!({"table": args.table, "load_id": load.0, "attempt": running.attempt, "was": step(&running.step)}))
+    out.result(&json!({"table": table, "load_id": load.0, "attempt": running.attempt, "was": step(&running.step)}))
 }
 
 /// A prepared load waits while its submit is refused; otherwise an invocation works on it.

@@ -1,25 +1,20 @@
-//! `cargo xtask status` and `retry`: per table what runs, what waits, what is in quarantine; and quarantined files once more.
-
-use std::collections::BTreeSet;
+//! `cargo xtask status`: per table what runs, what waits, what is in quarantine.
 
 use anyhow::Result;
 use clap::Args;
-use loader_core::outcome::FailureClass;
-use loader_core::settings::Timing;
 use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad, Step};
-use loader_core::tracker::operator;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::aws::{Aws, AwsArgs};
-use crate::connect;
 use crate::deploy::STACK_NAME_DEFAULT;
-use crate::output::{Failure, Format, Out, seconds};
+use crate::output::{Format, Out, seconds};
 use crate::stack::Stack;
+use crate::tables;
 use crate::tracker::{Order, Tracker};
 
 /// More than anybody reads.
-const ITEMS_MAX: usize = 10_000;
+pub const ITEMS_MAX: usize = 10_000;
 
 /// `cargo xtask status`
 #[derive(Args, Debug)]
@@ -32,21 +27,6 @@ pub struct StatusArgs {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     output: Format,
-}
-
-/// `cargo xtask retry`
-#[derive(Args, Debug)]
-pub struct RetryArgs {
-    /// Table, as `status` names it
-    table: String,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
-    /// Also files of which nobody knows whether they were loaded: check the table first, or rows may be there twice
-    #[arg(long)]
-    outcome_unknown: bool,
-    #[command(flatten)]
-    aws: AwsArgs,
 }
 
 /// What a table is doing.
@@ -66,10 +46,8 @@ pub async fn run(args: &StatusArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let stack = Stack::get(&aws, &args.stack_name).await?;
     let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
-    let mut tables: BTreeSet<String> = connect::configured_tables(&aws, &stack).await?;
-    tables.extend(tracker.tables_with_work().await?);
     let mut found = Vec::new();
-    for table in tables {
+    for table in tables::known(&aws, &stack, &tracker).await? {
         let status = read(&tracker, table).await?;
         status.show(out);
         found.push(status.json());
@@ -191,41 +169,4 @@ pub fn now_millis() -> i64 {
 
 fn ago(millis: i64) -> String {
     seconds(std::time::Duration::from_millis(now_millis().saturating_sub(millis).unsigned_abs()))
-}
-
-/// Runs `retry`.
-pub async fn retry(args: &RetryArgs) -> Result<()> {
-    let out = Out::new(Format::Text);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
-    let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
-    let found = tracker.items(&args.table, "FAILED#", Order::OldestFirst, ITEMS_MAX).await?;
-    if found.is_empty() {
-        let message = format!("nothing of `{}` is in quarantine", args.table);
-        return Err(Failure::usage(message, "cargo xtask status names the tables and what is in quarantine").into());
-    }
-    let (mut n_back, mut n_left, mut n_taken) = (0, 0, 0);
-    for item in found {
-        let Item::Failed(failed) = item else { continue };
-        if failed.class == FailureClass::OutcomeUnknown && !args.outcome_unknown {
-            n_left += failed.objects.len();
-            continue;
-        }
-        if tracker.write(&operator::retry(&failed, Timing::default().ledger_millis, now_millis())).await? {
-            n_back += failed.objects.len();
-        } else {
-            n_taken += failed.objects.len();
-        }
-    }
-    out.line(format!(
-        "{} {n_back} files are back in the backlog; the next sweep, within a minute, loads them",
-        out.good("ok")
-    ));
-    if n_taken > 0 {
-        out.line(format!("   {n_taken} files are taken already: uploaded again since, or retried by somebody else"));
-    }
-    if n_left > 0 {
-        out.line(format!("   {n_left} files are left: nobody knows whether they were loaded; look into the table, then add --outcome-unknown"));
-    }
-    Ok(())
 }

@@ -25,13 +25,9 @@ const VISIBILITY_SECONDS: u32 = 3;
 /// More receives than a fault of most tests costs.
 const RECEIVES_MAX: u32 = 6;
 /// Waiting periods of the functions, set down so that faults are over soon.
-const WAITS: [(&str, &str); 5] = [
-    ("CLAIM_PATIENCE_SECONDS", "1"),
-    ("STATUS_POLL_SECONDS", "1"),
-    ("BACKOFF_BASE_SECONDS", "1"),
-    ("BACKOFF_CAP_SECONDS", "2"),
-    ("CONFIG_CACHE_SECONDS", "1"),
-];
+const WAIT_SECONDS: [(&str, u32); 3] =
+    [("CLAIM_PATIENCE_SECONDS", 1), ("STATUS_POLL_SECONDS", 1), ("CONFIG_CACHE_SECONDS", 1)];
+const BACKOFF_SECONDS: u32 = 1;
 
 /// What a test program wants of its world. Signatures and IAM policies are always checked.
 #[derive(Debug)]
@@ -40,13 +36,15 @@ pub struct Setup {
     pub queues: Vec<(String, Value)>,
     /// Receives after which a message goes to the dead-letter queue.
     pub receives_max: u32,
+    /// Seconds that a table waits after its first failure; later ones take twice that.
+    pub backoff_seconds: u32,
     /// Leave the deployment to the test, which calls [`World::adopt`] then.
     pub empty: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { queues: Vec::new(), receives_max: RECEIVES_MAX, empty: false }
+        Self { queues: Vec::new(), receives_max: RECEIVES_MAX, backoff_seconds: BACKOFF_SECONDS, empty: false }
     }
 }
 
@@ -298,8 +296,10 @@ fn template(setup: &Setup) -> Result<Value> {
     for function in Function::ALL {
         let variables = &mut template["Resources"][function.name()]["Properties"]["Environment"]["Variables"];
         ensure!(variables.is_object(), "{} has no environment", function.name());
-        for (name, value) in WAITS {
-            variables[name] = json!(value);
+        let backoff =
+            [("BACKOFF_BASE_SECONDS", setup.backoff_seconds), ("BACKOFF_CAP_SECONDS", 2 * setup.backoff_seconds)];
+        for (name, seconds) in WAIT_SECONDS.into_iter().chain(backoff) {
+            variables[name] = json!(seconds.to_string());
         }
     }
     for resource in template["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {

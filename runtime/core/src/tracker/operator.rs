@@ -1,4 +1,4 @@
-//! What a person may ask of the tracker: quarantined objects once more, a waiting table at once.
+//! What a person may ask of the tracker: quarantined objects once more or no more, a waiting table at once.
 
 use super::item::{Item, LedgerEntry, Millis, PendingLoad, Quarantined, RunningLoad, SortKey, Step};
 use super::write::{Condition, Transaction, WriteAction};
@@ -31,6 +31,12 @@ pub fn retry(quarantined: &Quarantined, ledger_millis: i64, now: Millis) -> Tran
         }));
     }
     Transaction::new(table, actions)
+}
+
+/// Takes objects out of quarantine for good: somebody saw to their rows. They stay in the ledger and are not loaded again.
+pub fn dismiss(quarantined: &Quarantined) -> Transaction {
+    let gone = WriteAction::Delete(quarantined.key.clone(), Condition::Present);
+    Transaction::new(quarantined.source.recorded.db_table(), vec![gone])
 }
 
 /// Lets a table that waits after a failure try again at once. `None` when it does not wait.
