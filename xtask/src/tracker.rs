@@ -11,7 +11,6 @@ use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, WORK_ATTRIB
 use loader_core::tracker::item::Item;
 use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Transaction, WriteAction};
-use serde_json::{Map, Number, Value};
 
 use crate::aws::{Aws, code, failed};
 
@@ -44,7 +43,9 @@ impl Tracker {
         while found.len() < limit {
             let page = self.page(db_table, begins, order, start).await?;
             for attributes in page.items.unwrap_or_default() {
-                found.push(wire::decode(to_json(attributes)).context("the tracker has an item that cannot be read")?);
+                let item = serde_dynamo::from_item(attributes).map_err(anyhow::Error::from);
+                let item = item.and_then(|item| Ok(wire::decode(item)?));
+                found.push(item.context("the tracker has an item that cannot be read")?);
             }
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -107,7 +108,7 @@ impl Tracker {
             WriteAction::Put(whole, _) => item.put(
                 Put::builder()
                     .table_name(&self.table)
-                    .set_item(Some(to_attributes(wire::encode(&transaction.table, whole))))
+                    .set_item(Some(serde_dynamo::to_item(wire::encode(&transaction.table, whole))?))
                     .condition_expression(text)
                     .set_expression_attribute_names(Some(names))
                     .set_expression_attribute_values(values)
@@ -153,34 +154,4 @@ fn expression(condition: &Condition) -> Result<Expression> {
         },
         other => bail!("an operator's write has no condition like {other:?}"),
     })
-}
-
-fn to_json(attributes: HashMap<String, AttributeValue>) -> Map<String, Value> {
-    attributes.into_iter().map(|(name, value)| (name, to_value(value))).collect()
-}
-
-fn to_value(value: AttributeValue) -> Value {
-    match value {
-        AttributeValue::Bool(value) => Value::Bool(value),
-        AttributeValue::N(text) => text.parse::<Number>().map_or(Value::Null, Value::Number),
-        AttributeValue::S(text) => Value::String(text),
-        AttributeValue::L(values) => Value::Array(values.into_iter().map(to_value).collect()),
-        AttributeValue::M(object) => Value::Object(to_json(object)),
-        _ => Value::Null,
-    }
-}
-
-fn to_attributes(object: Map<String, Value>) -> HashMap<String, AttributeValue> {
-    object.into_iter().map(|(name, value)| (name, to_attribute(value))).collect()
-}
-
-fn to_attribute(value: Value) -> AttributeValue {
-    match value {
-        Value::Null => AttributeValue::Null(true),
-        Value::Bool(value) => AttributeValue::Bool(value),
-        Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::String(text) => AttributeValue::S(text),
-        Value::Array(values) => AttributeValue::L(values.into_iter().map(to_attribute).collect()),
-        Value::Object(object) => AttributeValue::M(to_attributes(object)),
-    }
 }

@@ -12,7 +12,7 @@ use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
 use loader_reconcile::ports::{Answer, PortError, Surroundings, Tracker};
 
-use crate::{Aws, errors, to_attributes, to_json};
+use crate::{Aws, errors};
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -143,12 +143,14 @@ enum Conflict {
 impl Aws {
     /// One put needs no transaction, and costs half.
     async fn put(&self, table: &DbTable, item: &Item, condition: &Condition) -> Result<Written, Conflict> {
+        const OPERATION: &str = "dynamodb:PutItem";
         let Expression { text, names, values } = expression(condition);
+        let attributes = encode(table, item).map_err(|error| broken(OPERATION, &error))?;
         let put = self
             .dynamodb
             .put_item()
             .table_name(&self.settings.tracker_table)
-            .set_item(Some(to_attributes(wire::encode(table, item))))
+            .set_item(Some(attributes))
             .set_condition_expression(text)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values);
@@ -157,7 +159,7 @@ impl Aws {
             Err(error) => match error.as_service_error() {
                 Some(e) if e.is_conditional_check_failed_exception() => Ok(Written::Refused(vec![0])),
                 Some(e) if e.is_transaction_conflict_exception() => Err(Conflict::Conflict),
-                _ => Err(Conflict::Port(errors::sort("dynamodb:PutItem", &error))),
+                _ => Err(Conflict::Port(errors::sort(OPERATION, &error))),
             },
         }
     }
@@ -166,7 +168,7 @@ impl Aws {
     async fn transact(&self, table: &DbTable, actions: &[WriteAction]) -> Result<Written, Conflict> {
         const OPERATION: &str = "dynamodb:TransactWriteItems";
         let items: Result<Vec<_>, _> = actions.iter().map(|action| self.transact_item(table, action)).collect();
-        let items = items.map_err(|error| Conflict::Port(errors::unexpected(OPERATION, error.to_string())))?;
+        let items = items.map_err(|error| broken(OPERATION, error.as_ref()))?;
         match self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => {
@@ -188,7 +190,7 @@ impl Aws {
         &self,
         table: &DbTable,
         action: &WriteAction,
-    ) -> Result<TransactWriteItem, aws_smithy_types::error::operation::BuildError> {
+    ) -> Result<TransactWriteItem, Box<dyn std::error::Error>> {
         let Expression { text, names, values } = expression(action.condition());
         let name = &self.settings.tracker_table;
         let item = TransactWriteItem::builder();
@@ -196,7 +198,7 @@ impl Aws {
             WriteAction::Put(whole, _) => item.put(
                 Put::builder()
                     .table_name(name)
-                    .set_item(Some(to_attributes(wire::encode(table, whole))))
+                    .set_item(Some(encode(table, whole)?))
                     .set_condition_expression(text)
                     .set_expression_attribute_names(names)
                     .set_expression_attribute_values(values)
@@ -292,8 +294,17 @@ fn item_key(table: &DbTable, key: &SortKey) -> Attributes {
     ])
 }
 
+fn encode(table: &DbTable, item: &Item) -> Result<Attributes, serde_dynamo::Error> {
+    serde_dynamo::to_item(wire::encode(table, item))
+}
+
+fn broken(operation: &'static str, error: &dyn std::error::Error) -> Conflict {
+    Conflict::Port(errors::unexpected(operation, error.to_string()))
+}
+
 fn decode(operation: &'static str, item: Attributes) -> Answer<Item> {
-    wire::decode(to_json(item)).map_err(|error| errors::unexpected(operation, error.to_string()))
+    let item = serde_dynamo::from_item(item).map_err(|error| errors::unexpected(operation, error.to_string()))?;
+    wire::decode(item).map_err(|error| errors::unexpected(operation, error.to_string()))
 }
 
 #[derive(Default)]

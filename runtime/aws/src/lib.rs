@@ -1,7 +1,6 @@
 //! The adapters: the only runtime crate that knows the AWS SDK. One file per service; each call answers done, certainly not
 //! done, or unknown. The three functions are in `functions`.
 
-mod attributes;
 mod clients;
 mod configs;
 mod dynamodb;
@@ -17,8 +16,6 @@ use loader_core::settings::Settings;
 use loader_core::tracker::item::Millis;
 use loader_reconcile::ports::Surroundings;
 use loader_reconcile::report::Event;
-
-pub use attributes::{to_attributes, to_json};
 
 /// AWS as the functions see it: the clients, connected once per execution environment, and the settings.
 #[derive(Debug)]

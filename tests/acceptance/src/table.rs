@@ -174,7 +174,7 @@ impl Table {
                 .send()
                 .await?;
             for attributes in page.items.unwrap_or_default() {
-                let item = wire::decode(loader_aws::to_json(attributes))?;
+                let item = wire::decode(serde_dynamo::from_item(attributes)?)?;
                 items.insert(item.key(), item);
             }
             start = page.last_evaluated_key;
