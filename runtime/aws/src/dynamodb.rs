@@ -78,13 +78,14 @@ impl Tracker for Aws {
         Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
     }
 
-    async fn existing(&self, table: &DbTable, keys: &[SortKey], now: Millis) -> Answer<BTreeSet<SortKey>> {
+    async fn existing(&self, table: &DbTable, keys: &BTreeSet<SortKey>, now: Millis) -> Answer<BTreeSet<SortKey>> {
         let alive = |item: &Attributes| {
             let expires =
                 item.get(TTL_ATTRIBUTE).and_then(|value| value.as_n().ok()).and_then(|n| n.parse::<i64>().ok());
             expires.is_none_or(|seconds| seconds * 1000 >= now)
         };
-        let items = self.batch_get(table, keys, Some("#key, #ttl")).await?;
+        let keys: Vec<SortKey> = keys.iter().cloned().collect();
+        let items = self.batch_get(table, &keys, Some("#key, #ttl")).await?;
         let key = |item: &Attributes| item.get(TRACKER_SORT_KEY).and_then(|key| key.as_s().ok()).cloned();
         Ok(items.iter().filter(|item| alive(item)).filter_map(key).map(SortKey).collect())
     }

@@ -81,11 +81,11 @@ pub trait Tracker {
     fn backlog(&self, table: &DbTable, limit: usize) -> impl Future<Output = Answer<Vec<PendingLoad>>> + Send;
     /// These waiting loads, in this order, without those that are not there.
     fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> impl Future<Output = Answer<Vec<PendingLoad>>> + Send;
-    /// Which of these sort keys exist (and have not expired).
+    /// Which of these sort keys exist (and have not expired). A set, because `BatchGetItem` refuses a key that is there twice.
     fn existing(
         &self,
         table: &DbTable,
-        keys: &[SortKey],
+        keys: &BTreeSet<SortKey>,
         now: Millis,
     ) -> impl Future<Output = Answer<BTreeSet<SortKey>>> + Send;
     /// Applies a transaction.

@@ -15,7 +15,7 @@ use loader_core::settings::Timing;
 use loader_core::sql::ident::Ident;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::tracker::decide::{Action, Change, Context, Idle, View, current_config, decide};
-use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad, Prepared, RunningLoad, SortKey};
+use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad, Prepared, RunningLoad, SortKey, WaitingObject};
 use loader_core::tracker::prepare::{self, Look, Plan, Seen};
 use loader_core::tracker::settle::{self, StatementStatus, SubmitAnswer};
 use loader_core::tracker::write::Written;
@@ -238,12 +238,8 @@ impl<W: World> Round<'_, W> {
 
     async fn see(&self, pendings: &[PendingLoad], config: &LoadConfig) -> Result<Seen, Unseen> {
         let objects: Vec<_> = pendings.iter().flat_map(|pending| &pending.objects).collect();
-        let looks: Vec<Look> = stream::iter(objects.iter().map(|waiting| &waiting.object))
-            .map(|object| self.world.look(&object.bucket, &object.key))
-            .buffered(LOOKS_AT_ONCE)
-            .try_collect()
-            .await?;
-        let newer: Vec<SortKey> = objects
+        let looks = self.look_at(&objects).await?;
+        let newer: BTreeSet<SortKey> = objects
             .iter()
             .zip(&looks)
             .filter_map(|(waiting, look)| prepare::newer(waiting, look))
@@ -266,6 +262,21 @@ impl<W: World> Round<'_, W> {
         // The SQL is made once here, so that a target that does not fit is an operator's turn and not a failed submit.
         merge::statements(&sql_of(config, &columns, "", "", ""))?;
         Ok(Seen { looks, accepted, columns })
+    }
+
+    /// One look per object, in their order. Versions of one key share theirs: two looks could see two versions, and both would be listed.
+    async fn look_at(&self, objects: &[&WaitingObject]) -> Answer<Vec<Look>> {
+        let place = |waiting: &&WaitingObject| (waiting.object.bucket.clone(), waiting.object.key.clone());
+        let places: BTreeSet<(String, String)> = objects.iter().map(place).collect();
+        let looks: BTreeMap<(String, String), Look> = stream::iter(places)
+            .map(|(bucket, key)| async move {
+                let look = self.world.look(&bucket, &key).await?;
+                Ok::<_, PortError>(((bucket, key), look))
+            })
+            .buffered(LOOKS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(objects.iter().map(|waiting| looks[&place(waiting)].clone()).collect())
     }
 
     async fn submit(&mut self, running: &RunningLoad, prepared: &Prepared) -> Answer<Next> {

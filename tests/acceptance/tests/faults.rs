@@ -221,15 +221,22 @@ fn files_deleted_or_overwritten_while_they_wait() {
         table.put("deleted.csv", csv(&["1,2026-01-01 00:00:00,gone"])).await?;
         table.put("overwritten.csv", csv(&["2,2026-01-01 00:00:00,old"])).await?;
         table.put("kept.csv", csv(&["3,2026-01-01 00:00:00,kept"])).await?;
+        for version in ["first", "second and", "third and last"] {
+            table.put("thrice.csv", csv(&[&format!("4,2026-01-01 00:00:00,{version}")])).await?;
+        }
         let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
-        table.until("three objects recorded", |items| items.values().map(n_waiting).sum::<usize>() == 3).await?;
+        table.until("six versions recorded", |items| items.values().map(n_waiting).sum::<usize>() == 6).await?;
         table.delete("deleted.csv").await?;
         table.put("overwritten.csv", csv(&["2,2026-01-02 00:00:00,new and longer"])).await?;
-        table.rest_with(&rows(&["2,2026-01-02 00:00:00,new and longer", "3,2026-01-01 00:00:00,kept"])).await?;
+        let mut expected = rows(&[
+            "2,2026-01-02 00:00:00,new and longer",
+            "3,2026-01-01 00:00:00,kept",
+            "4,2026-01-01 00:00:00,third and last",
+        ]);
+        table.rest_with(&expected).await?;
         let quarantine = table.quarantine().await?;
         ensure!(quarantine.len() == 1 && quarantine[0].class == FailureClass::Deleted, "{quarantine:?}");
         table.put("deleted.csv", csv(&["1,2026-01-01 00:00:00,gone"])).await?;
-        let mut expected = table.rows().await?;
         expected.push("1,2026-01-01 00:00:00,gone".to_owned());
         table.rest_with(&expected).await
     });

@@ -216,7 +216,7 @@ impl Tracker for ModelWorld {
         }
     }
 
-    async fn existing(&self, table: &DbTable, keys: &[SortKey], _: Millis) -> Answer<BTreeSet<SortKey>> {
+    async fn existing(&self, table: &DbTable, keys: &BTreeSet<SortKey>, _: Millis) -> Answer<BTreeSet<SortKey>> {
         let there = |inner: &mut Inner| {
             let items = inner.durable.of(table);
             keys.iter().filter(|key| items.contains_key(key)).cloned().collect()

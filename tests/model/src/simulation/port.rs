@@ -168,7 +168,7 @@ impl Tracker for Port {
         .await
     }
 
-    async fn existing(&self, table: &DbTable, keys: &[SortKey], _: Millis) -> Answer<BTreeSet<SortKey>> {
+    async fn existing(&self, table: &DbTable, keys: &BTreeSet<SortKey>, _: Millis) -> Answer<BTreeSet<SortKey>> {
         self.call("existing", |stage| {
             let items = stage.items.entry(table.clone()).or_default();
             Ok(keys.iter().filter(|key| items.contains_key(key)).cloned().collect())
