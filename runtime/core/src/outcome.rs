@@ -135,6 +135,10 @@ const TABLE: &[Row] = &[
     row(&["status 500"], FailureClass::RetryLater, S3_ERRORS),
     row(&["internalerror"], FailureClass::RetryLater, S3_ERRORS),
     row(&["serviceunavailable"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["reduce your request rate"], FailureClass::RetryLater, S3_ERRORS),
+    row(&["timeout was reached"], FailureClass::RetryLater, COLUMNAR),
+    row(&["timed out"], FailureClass::RetryLater, COLUMNAR),
+    row(&["resolve host"], FailureClass::RetryLater, COLUMNAR),
     row(&["statement timeout"], FailureClass::RetryLater, SQL_ERRORS),
     row(&["cancelled on user"], FailureClass::RetryLater, SQL_ERRORS),
     row(&["canceling statement"], FailureClass::RetryLater, SQL_ERRORS),
@@ -147,6 +151,7 @@ const TABLE: &[Row] = &[
     row(&["content length"], FailureClass::Refresh, COLUMNAR),
     row(&["file size", "manifest"], FailureClass::Refresh, COLUMNAR),
     row(&["precondition"], FailureClass::Refresh, S3_ERRORS),
+    row(&["invalidobjectstate"], FailureClass::BadInput, S3_ERRORS),
     row(&["nosuchbucket"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["bucket does not exist"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["accessdenied"], FailureClass::OperatorsTurn, S3_ERRORS),
@@ -198,18 +203,109 @@ const TABLE: &[Row] = &[
     row(&["overflow"], FailureClass::BadInput, SQL_ERRORS),
 ];
 
+/// Names of the service's own that stand in quotes in its texts.
+const OWN_NAMES: [&str; 2] = ["sys_load_error_detail", "stl_load_errors"];
+/// The word after one of these is a name that somebody chose,
+const BEFORE_A_NAME: [&str; 9] =
+    ["relation", "table", "column", "schema", "view", "user", "role", "bucket", "database"];
+/// unless it is one of these.
+const NO_NAMES: [&str; 20] = [
+    "does", "is", "not", "has", "on", "of", "in", "for", "to", "with", "was", "and", "or", "already", "failed",
+    "count", "must", "cannot", "system", "limit",
+];
+
 /// The class of an error text of the warehouse.
 pub fn classify(text: &str) -> FailureClass {
-    let text = text.to_lowercase();
+    let text = without_names(&text.to_lowercase());
     TABLE
         .iter()
         .find(|row| row.contains.iter().all(|part| text.contains(part)))
         .map_or(FailureClass::Unexplained, |row| row.class)
 }
 
+/// The service's own words. Names that users chose stand in quotes, in URLs and ARNs, or after `relation` and its like; a table
+/// may be called `maintenance`, and a folder `connection/lost`.
+fn without_names(text: &str) -> String {
+    let unquoted = without_quoted(&without_quoted(text, '\''), '"');
+    let mut words = Vec::new();
+    let mut name_follows = false;
+    for word in unquoted.split_whitespace() {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        if !word.contains("://") && !word.contains("arn:") && !(name_follows && !NO_NAMES.contains(&bare)) {
+            words.push(word);
+        }
+        name_follows = BEFORE_A_NAME.contains(&word);
+    }
+    words.join(" ")
+}
+
+/// A quote opens where no word is before it, and closes where none follows: the apostrophe of a genitive does neither.
+fn without_quoted(text: &str, quote: char) -> String {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some(open) = rest.find(quote) {
+        let (before, inside) = (&rest[..open], &rest[open + 1..]);
+        let close = inside.match_indices(quote).map(|(at, _)| at).find(|at| !starts_word(&inside[at + 1..]));
+        kept.push_str(before);
+        match close {
+            Some(close) if !ends_word(before) => {
+                if OWN_NAMES.contains(&&inside[..close]) {
+                    kept.push_str(&inside[..close]);
+                }
+                rest = &inside[close + 1..];
+            }
+            _ => rest = inside,
+        }
+    }
+    kept + rest
+}
+
+fn ends_word(text: &str) -> bool {
+    text.chars().next_back().is_some_and(char::is_alphanumeric)
+}
+
+fn starts_word(text: &str) -> bool {
+    text.chars().next().is_some_and(char::is_alphanumeric)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_users_chose_say_nothing() {
+        let cases = [
+            (
+                "Load into table 'maintenance_log' failed.  Check 'sys_load_error_detail' system table for details.",
+                FailureClass::BadInput,
+            ),
+            (
+                "Load into table 'resize' failed. Check 'stl_load_errors' system table for details.; file 's3://b/it's maintenance.csv' line 1 column 'slowdown': Invalid digit, Value 't'",
+                FailureClass::BadInput,
+            ),
+            (
+                "Spectrum Scan Error. File 'https://s3.eu-west-1.amazonaws.com/fleet-maintenance/a.parquet' has an incompatible Parquet schema",
+                FailureClass::BadInput,
+            ),
+            (
+                "Spectrum Scan Error. File s3://b/connection/closed/bad.parquet has an incompatible Parquet schema",
+                FailureClass::BadInput,
+            ),
+            ("ERROR: permission denied for relation maintenance", FailureClass::OperatorsTurn),
+            ("ERROR: Cannot COPY into nonexistent table throttled", FailureClass::OperatorsTurn),
+            ("ERROR: column \"overflow\" of relation \"corrupt\" does not exist", FailureClass::OperatorsTurn),
+            ("ERROR: 1018 DETAIL: Relation does not exist", FailureClass::RetryNow),
+            ("FATAL: the database system is in recovery mode", FailureClass::RetryLater),
+            (
+                "S3ServiceException:The operation is not valid for the object's storage class,Status 403,Error InvalidObjectState",
+                FailureClass::BadInput,
+            ),
+            ("Spectrum Scan Error: Timeout was reached reading s3://b/good.parquet", FailureClass::RetryLater),
+            ("ERROR: the cluster is being resized", FailureClass::RetryLater),
+        ];
+        for (text, class) in cases {
+            assert_eq!(classify(text), class, "{text}");
+        }
+    }
 
     #[test]
     fn names_read_back() {
