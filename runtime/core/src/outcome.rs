@@ -231,7 +231,8 @@ fn without_names(text: &str) -> String {
     let mut name_follows = false;
     for word in unquoted.split_whitespace() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if !word.contains("://") && !word.contains("arn:") && !(name_follows && !NO_NAMES.contains(&bare)) {
+        let named = word.contains("://") || word.contains("arn:") || (name_follows && !NO_NAMES.contains(&bare));
+        if !named {
             words.push(word);
         }
         name_follows = BEFORE_A_NAME.contains(&word);

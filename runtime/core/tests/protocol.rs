@@ -293,33 +293,58 @@ fn settling_removes_exactly_the_loaded_and_leaves_what_came_meanwhile() {
     assert!(table.running().is_none());
 }
 
-#[test]
-fn a_bad_file_is_halved_out_within_the_bound() {
-    let mut table = Table::new();
-    let keys: Vec<String> = (0..64).map(|number| format!("f{number}")).collect();
-    table.record(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+/// Loads everything; `error` is what the warehouse says about a load of these keys. The answer: what was loaded, by how many statements.
+fn drain(table: &mut Table, error: impl Fn(&BTreeSet<String>) -> Option<String>) -> (BTreeSet<String>, usize) {
     let (mut loaded, mut statements) = (BTreeSet::new(), 0);
     while !table.backlog().is_empty() {
         table.now += 1;
         let running = table.claim();
         let chosen: Vec<PendingLoad> =
             table.backlog().into_iter().filter(|pending| running.pending_keys.contains(&pending.key)).collect();
-        let objects: BTreeSet<String> =
+        let keys: BTreeSet<String> =
             chosen.iter().flat_map(|pending| &pending.objects).map(|waiting| waiting.object.key.clone()).collect();
-        let seen = Seen { looks: vec![found("1"); objects.len()], ..Seen::default() };
+        let seen = Seen { looks: vec![found("1"); keys.len()], ..Seen::default() };
         let plan = prepare::plan(&running, &chosen, &seen, "s3://m/", &table.context());
         table.apply(&plan.change);
         table.submit();
         statements += 1;
-        if objects.contains("f42") {
-            table.end(failed("Load into table 't' failed. Check 'sys_load_error_detail'"));
+        if let Some(error) = error(&keys) {
+            table.end(failed(&error));
         } else {
             table.end(StatementStatus::Finished { rows: None });
-            loaded.extend(objects);
+            loaded.extend(keys);
         }
     }
+    (loaded, statements)
+}
+
+#[test]
+fn a_bad_file_is_halved_out_within_the_bound() {
+    let mut table = Table::new();
+    let keys: Vec<String> = (0..64).map(|number| format!("f{number}")).collect();
+    table.record(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    let error = "Load into table 't' failed. Check 'sys_load_error_detail'";
+    let (loaded, statements) = drain(&mut table, |keys| keys.contains("f42").then(|| error.to_owned()));
     assert_eq!(loaded.len(), 63);
     assert!(statements <= 1 + 2 * 6 + 2, "{statements} statements");
+}
+
+/// More pending loads have a bad file each than one transaction could divide.
+#[test]
+fn a_bad_file_in_each_of_many_pending_loads_is_parted_in_several_steps() {
+    let mut table = Table::new();
+    for number in 0..40 {
+        table.record(&[&format!("good{number}"), &format!("bad{number}")]);
+    }
+    let error = |keys: &BTreeSet<String>| {
+        let named: Vec<String> =
+            keys.iter().filter(|key| key.starts_with("bad")).map(|key| format!("file 's3://b/{key}' line 1")).collect();
+        (!named.is_empty()).then(|| format!("Load into table 't' failed; {}", named.join("; ")))
+    };
+    let (loaded, _) = drain(&mut table, error);
+    assert_eq!(loaded, (0..40).map(|number| format!("good{number}")).collect());
+    let quarantined = table.items.values().filter(|item| matches!(item, Item::Failed(_))).count();
+    assert_eq!(quarantined, 40);
 }
 
 #[test]

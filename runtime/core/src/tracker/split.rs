@@ -8,6 +8,7 @@ use super::decide::{Change, Context, Note};
 use super::item::{ConfigSource, Item, Millis, PendingLoad, RunningLoad, SortKey, WaitingObject};
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::LoadId;
+use crate::limits::TRANSACTION_ACTIONS_MAX;
 
 /// Divides in the middle. At least two objects.
 pub fn halves(running: &RunningLoad, pendings: &[PendingLoad], reason: &str, context: &Context) -> Change {
@@ -19,7 +20,8 @@ pub fn halves(running: &RunningLoad, pendings: &[PendingLoad], reason: &str, con
     })
 }
 
-/// Divides into the objects that the warehouse named, and the others. Both sides must have one at least.
+/// Divides into the objects that the warehouse named, and the others. Both sides must have one at least. A pending load of
+/// which some objects are named becomes two; where one transaction cannot hold them all, the rest is for the next attempt.
 pub fn apart(
     running: &RunningLoad,
     pendings: &[PendingLoad],
@@ -27,7 +29,18 @@ pub fn apart(
     reason: &str,
     context: &Context,
 ) -> Change {
-    divide(running, pendings, reason, context, |waiting| named.contains(&waiting.object.id()))
+    let is_named = |waiting: &WaitingObject| named.contains(&waiting.object.id());
+    let mut n_room = TRANSACTION_ACTIONS_MAX.saturating_sub(1 + 2 * pendings.len());
+    let mut chosen = BTreeSet::new();
+    for pending in pendings {
+        let becomes_two = pending.objects.iter().any(is_named) && !pending.objects.iter().all(is_named);
+        if becomes_two && n_room == 0 {
+            continue;
+        }
+        n_room -= usize::from(becomes_two);
+        chosen.extend(pending.objects.iter().filter(|waiting| is_named(waiting)).map(|waiting| waiting.object.id()));
+    }
+    divide(running, pendings, reason, context, |waiting| chosen.contains(&waiting.object.id()))
 }
 
 fn divide(
