@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use loader_core::bulk_request::BulkPath;
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::{ConfigSource, RunningLoad, Step};
+use loader_core::tracker::item::{ConfigSource, PendingLoad, Step, WaitingObject};
 use serde::Serialize;
 
-use crate::ports::World;
-use crate::reconcile::{Invocation, reconcile};
+use crate::ports::{Answer, World};
+use crate::reconcile::{BACKLOG_READ_MAX, Invocation, reconcile};
 use crate::record::{Recorded, record};
+
+/// State of a path of which something waits.
+const WAITING: &str = "waiting";
 
 /// What became of one path. The first three fields and `state` are users' scripts'.
 #[derive(Clone, Debug, Serialize)]
@@ -20,7 +23,7 @@ pub struct PathAnswer {
     pub table: String,
     /// The statement that the table's slot runs now for objects of this path; null while they wait.
     pub statement_id: Option<String>,
-    /// `submitted`, `waiting`, `loaded` (everything here was accepted before), `empty` or `failed`.
+    /// `submitted`, `waiting`, `loaded` (nothing of it waits: it is loaded, or in quarantine), `empty` or `failed`.
     pub state: &'static str,
     /// Objects below the path.
     pub objects: usize,
@@ -31,29 +34,34 @@ pub struct PathAnswer {
     pub error: Option<String>,
 }
 
+/// Buckets and keys below a path.
+type Places = BTreeSet<(String, String)>;
+
 /// Handles a request that was read.
 pub async fn handle<W: World>(world: &W, paths: &[BulkPath], invocation: &Invocation) -> Vec<PathAnswer> {
     let mut answers = Vec::new();
+    // Also where everything was accepted before: who recorded it may have died before the table was reconciled.
     let mut tables: BTreeSet<DbTable> = BTreeSet::new();
     for path in paths {
-        let answer = record_path(world, path, invocation).await;
-        if answer.new_objects > 0 {
+        let (answer, places) = record_path(world, path, invocation).await;
+        if !places.is_empty() {
             tables.insert(path.config.db_table());
         }
-        answers.push(answer);
+        answers.push((answer, places));
     }
     for table in &tables {
         reconcile(world, table, invocation, None).await;
     }
-    for (answer, path) in answers.iter_mut().zip(paths) {
-        if answer.state == "waiting" {
-            locate(world, answer, path).await;
+    for ((answer, places), path) in answers.iter_mut().zip(paths) {
+        if answer.state == WAITING {
+            // Where this cannot be read, it waits for all that is known.
+            let _ = locate(world, answer, places, &path.config.db_table()).await;
         }
     }
-    answers
+    answers.into_iter().map(|(answer, _)| answer).collect()
 }
 
-async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocation) -> PathAnswer {
+async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocation) -> (PathAnswer, Places) {
     let mut answer = PathAnswer {
         s3_path: path.s3_path.clone(),
         table: path.table.clone(),
@@ -68,34 +76,44 @@ async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocati
         Err(error) => {
             answer.state = "failed";
             answer.error = Some(format!("cannot list {}: {error}", path.s3_path));
-            return answer;
+            return (answer, Places::new());
         }
     };
     answer.objects = objects.len();
     let source = ConfigSource { queue: None, recorded: path.config.clone() };
     let Recorded { new, known, failed } = record(world, &objects, &source, invocation).await;
     answer.new_objects = new;
-    answer.state = match (new, known, failed.is_empty()) {
-        (_, _, false) => "failed",
-        (0, 0, true) => "empty",
-        (0, _, true) => "loaded",
-        (_, _, true) => "waiting",
+    answer.state = match (new + known, failed.is_empty()) {
+        (_, false) => "failed",
+        (0, true) => "empty",
+        (_, true) => WAITING,
     };
     answer.error = failed
         .first()
         .map(|(_, error)| format!("{} objects are not recorded, send the request again: {error}", failed.len()));
-    answer
+    (answer, objects.iter().map(place).collect())
 }
 
-/// The path's objects are being loaded when the running load was recorded from this path's configuration.
-async fn locate<W: World>(world: &W, answer: &mut PathAnswer, path: &BulkPath) {
-    let Ok(Some(running)) = world.running(&path.config.db_table()).await else { return };
-    if running.source.queue.is_none() && running.source.recorded == path.config && is_submitted(&running) {
-        answer.statement_id = running.statement_id().map(ToOwned::to_owned);
-        answer.state = "submitted";
+/// Looks for the path's objects in the slot, then in the backlog. By key: a newer version may load in an older one's place.
+async fn locate<W: World>(world: &W, answer: &mut PathAnswer, places: &Places, table: &DbTable) -> Answer<()> {
+    let holds = |pendings: &[PendingLoad]| {
+        pendings.iter().flat_map(|pending| &pending.objects).any(|waiting| places.contains(&place(waiting)))
+    };
+    if let Some(running) = world.running(table).await?
+        && holds(&world.pendings(table, &running.pending_keys).await?)
+    {
+        if let Step::Submitted { statement_id, .. } = running.step {
+            answer.statement_id = Some(statement_id);
+            answer.state = "submitted";
+        }
+        return Ok(());
     }
+    if !holds(&world.backlog(table, BACKLOG_READ_MAX).await?) {
+        answer.state = "loaded";
+    }
+    Ok(())
 }
 
-const fn is_submitted(running: &RunningLoad) -> bool {
-    matches!(running.step, Step::Submitted { .. })
+fn place(waiting: &WaitingObject) -> (String, String) {
+    (waiting.object.bucket.clone(), waiting.object.key.clone())
 }

@@ -32,7 +32,7 @@ const ROUNDS_MAX: usize = 400;
 /// Waiting loads read at first; more are read when none of these may start.
 const BACKLOG_READ: usize = LOAD_PENDINGS_MAX + 1;
 /// Waiting loads read at most.
-const BACKLOG_READ_MAX: usize = BACKLOG_READ * 64;
+pub(crate) const BACKLOG_READ_MAX: usize = BACKLOG_READ * 64;
 
 /// Who reconciles, with which settings, until when.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// Tables of the first cluster.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "one",
     "many1",
     "many2",
@@ -21,6 +21,7 @@ const TABLES: [&str; 19] = [
     "broken",
     "twin1",
     "bulk",
+    "folders",
     "together",
     "onebyone",
     "reverse",
@@ -199,11 +200,7 @@ fn a_bulk_load_beside_live_files_loads_exactly_its_folder_and_nothing_twice() {
         silence.notification_configuration(nowhere).send().await?;
         table.put("dt=2021-1/b.csv", csv(&["2,2026-01-01 00:00:00,x"])).await?;
         table.put("dt=2021-10/c.csv", csv(&["3,2026-01-01 00:00:00,x"])).await?;
-        let request = json!({
-            "paths": [{"s3_path": format!("s3://{}/dt=2021-1", table.bucket()), "table": "bulk"}],
-            "copy": table.config["copy"].as_object().map(|copy| json!({"role_arn": copy["role_arn"], "options": copy["options"]})),
-            "cluster": table.config["cluster"]
-        });
+        let request = folder(&table, "dt=2021-1");
         let answer = world.invoke(Function::BulkLoader, &request).await?;
         ensure!(answer[0]["objects"] == 2 && answer[0]["new_objects"] == 1, "{answer}");
         expected.push("2,2026-01-01 00:00:00,x".to_owned());
@@ -212,6 +209,47 @@ fn a_bulk_load_beside_live_files_loads_exactly_its_folder_and_nothing_twice() {
         ensure!(again[0]["state"] == "loaded", "{again}");
         ensure!(world.invoke(Function::BulkLoader, &json!({})).await? == json!({}), "no paths, empty answer");
         table.rest_with(&expected).await
+    });
+}
+
+/// A bulk request for one folder.
+fn folder(table: &Table, folder: &str) -> Value {
+    let copy = &table.config["copy"];
+    json!({
+        "paths": [{"s3_path": format!("s3://{}/{folder}", table.bucket()), "table": copy["table_name"]}],
+        "copy": {"role_arn": copy["role_arn"], "options": copy["options"]},
+        "cluster": table.config["cluster"]
+    })
+}
+
+#[test]
+fn a_folder_that_waits_is_not_answered_with_the_statement_of_another() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, "folders", append("folders")).await?;
+        let nowhere = aws_sdk_s3::types::NotificationConfiguration::builder().build();
+        let silence = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
+        silence.notification_configuration(nowhere).send().await?;
+        table.put("dt=1/a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.put("dt=2/b.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
+        let submitted =
+            |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+        table.until("submitted", |items| items.values().any(submitted)).await?;
+        let running = world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
+        ensure!(running[0]["state"] == "submitted" && running[0]["statement_id"].is_string(), "{running}");
+        for new_objects in [1, 0] {
+            let waiting = world.invoke(Function::BulkLoader, &folder(&table, "dt=2")).await?;
+            ensure!(waiting[0]["state"] == "waiting" && waiting[0]["statement_id"].is_null(), "{waiting}");
+            ensure!(waiting[0]["new_objects"] == new_objects, "{waiting}");
+        }
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
+        let loaded = world.invoke(Function::BulkLoader, &folder(&table, "dt=2")).await?;
+        ensure!(loaded[0]["state"] == "loaded" && loaded[0]["statement_id"].is_null(), "{loaded}");
+        Ok(())
     });
 }
 
