@@ -1,12 +1,17 @@
 //! NextLoader: a statement ended, or a minute is over. Records nothing; reconciles.
 
 use futures::{StreamExt, stream};
+use loader_core::ids::DbTable;
 use loader_core::statement_event::Trigger;
+use loader_core::tracker::decide::Idle;
 
 use crate::ports::{Answer, World};
-use crate::reconcile::{Invocation, reconcile};
+use crate::reconcile::{Ended, Invocation, reconcile};
 use crate::report::Event;
 
+/// How often, and how long after each other, an event looks at a table that another invocation is working on.
+const HELD_LOOKS_MAX: usize = 10;
+const HELD_MILLIS: u64 = 500;
 /// Tables reconciled at the same time by a sweep.
 const TABLES_AT_ONCE: usize = 8;
 
@@ -14,7 +19,7 @@ const TABLES_AT_ONCE: usize = 8;
 pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocation) -> Answer<()> {
     match trigger {
         Trigger::StatementEnded { name, statement_id } => {
-            reconcile(world, &name.table, invocation, statement_id.as_deref()).await;
+            statement_ended(world, &name.table, statement_id.as_deref(), invocation).await;
             Ok(())
         }
         Trigger::Sweep => sweep(world, invocation).await,
@@ -22,6 +27,16 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
             world.report(&Event::NotOurs { why });
             Ok(())
         }
+    }
+}
+
+/// The event of a quick statement can be faster than who submitted it and is about to record its id: then it is worth a moment.
+async fn statement_ended<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
+    for _ in 0..HELD_LOOKS_MAX {
+        if reconcile(world, table, invocation, statement_id).await != Ended::Idle(Idle::Held) {
+            return;
+        }
+        world.sleep(HELD_MILLIS).await;
     }
 }
 
@@ -38,10 +53,7 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> Answer<()> {
     Ok(())
 }
 
-async fn oldest_waiting<W: World>(
-    world: &W,
-    tables: &std::collections::BTreeSet<loader_core::ids::DbTable>,
-) -> Answer<Option<i64>> {
+async fn oldest_waiting<W: World>(world: &W, tables: &std::collections::BTreeSet<DbTable>) -> Answer<Option<i64>> {
     let mut oldest: Option<i64> = None;
     for table in tables {
         let running = world.running(table).await?.map(|running| running.recorded_millis);
