@@ -1,5 +1,6 @@
 //! The Redshift Data API: submit, ask, find by name, and short queries.
 
+use aws_config::retry::RetryConfig;
 use aws_sdk_redshiftdata::operation::describe_statement::{DescribeStatementError, DescribeStatementOutput};
 use aws_sdk_redshiftdata::types::{Field, StatusString, SubStatementData};
 use loader_core::config::{LoadConfig, Login};
@@ -36,7 +37,10 @@ impl Warehouse for Aws {
         const OPERATION: &str = "redshift-data:BatchExecuteStatement";
         let request = addressed!(self.redshift_data.batch_execute_statement(), config);
         let request = request.statement_name(name).client_token(token).with_event(true).set_sqls(Some(sql.to_vec()));
-        let answer = request.send().await.map_err(|error| errors::sort(OPERATION, &error))?;
+        // Repeated by the tracker only: where the SDK repeats, a refusal of its last try would hide that an earlier one was lost.
+        let once = aws_sdk_redshiftdata::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer =
+            request.customize().config_override(once).send().await.map_err(|error| errors::sort(OPERATION, &error))?;
         answer.id.ok_or_else(|| errors::lost(OPERATION, "an answer without a statement id"))
     }
 
