@@ -373,6 +373,86 @@ fn an_operators_turn_keeps_every_file_and_probes() {
 }
 
 #[test]
+fn a_changed_object_is_refreshed_whatever_failed_before() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    for error in ["permission denied for relation t", "Rate exceeded", "permission denied for relation t"] {
+        table.now += HOUR;
+        table.run();
+        table.end(failed(error));
+    }
+    for _ in 0..3 {
+        table.now += HOUR;
+        table.run();
+        table.end(failed("the content_length of the manifest does not match"));
+        assert_eq!(table.waiting_keys().len(), 1, "quarantined at once");
+    }
+    table.now += HOUR;
+    table.run();
+    table.end(failed("the content_length of the manifest does not match"));
+    assert!(table.waiting_keys().is_empty(), "refreshed for ever");
+}
+
+impl Table {
+    /// These objects of the claimed load may not be looked at.
+    fn refuse(&mut self, keys: &[&str]) {
+        let running = self.running().unwrap();
+        let pendings: Vec<PendingLoad> =
+            self.backlog().into_iter().filter(|pending| running.pending_keys.contains(&pending.key)).collect();
+        let refused = keys.iter().map(|key| object(key, "1").object.id()).collect();
+        let change = settle::unreadable(&running, &pendings, &refused, "403".into(), &self.context());
+        assert_eq!(self.apply(&change), Written::Done);
+    }
+}
+
+#[test]
+fn an_object_that_may_not_be_read_is_parted_and_holds_up_nobody() {
+    let mut table = Table::new();
+    table.record(&["a", "foreign", "b"]);
+    table.claim();
+    table.refuse(&["foreign"]);
+    let mut loaded = BTreeSet::new();
+    while loaded.len() < 2 {
+        table.now += HOUR;
+        let running = table.claim();
+        let pendings: Vec<PendingLoad> =
+            table.backlog().into_iter().filter(|pending| running.pending_keys.contains(&pending.key)).collect();
+        let keys: Vec<String> = pendings.iter().flat_map(|p| &p.objects).map(|w| w.object.key.clone()).collect();
+        if keys == ["foreign"] {
+            table.refuse(&["foreign"]);
+            assert_eq!(table.running(), None, "it holds up the others");
+            continue;
+        }
+        let seen = Seen { looks: vec![found("1"); keys.len()], ..Seen::default() };
+        let plan = prepare::plan(&running, &pendings, &seen, "s3://m/", &table.context());
+        table.apply(&plan.change);
+        table.submit();
+        table.end(StatementStatus::Finished { rows: None });
+        loaded.extend(keys);
+    }
+    assert_eq!(table.waiting_keys(), BTreeSet::from(["foreign".to_owned()]));
+}
+
+#[test]
+fn a_table_whose_objects_may_not_be_read_waits_and_gives_way_after_some_probes() {
+    let mut table = Table::new();
+    table.record(&["a", "b"]);
+    let mut n_probes = 0;
+    loop {
+        table.now += HOUR;
+        table.claim();
+        table.refuse(&["a", "b"]);
+        assert_eq!(table.waiting_keys().len(), 2, "a file is lost");
+        n_probes += 1;
+        let Some(running) = table.running() else { break };
+        assert!(matches!(running.step, Step::Waiting { class: FailureClass::OperatorsTurn, .. }), "{running:?}");
+    }
+    assert_eq!(n_probes, 7);
+    table.now += 1;
+    assert!(matches!(table.decide(), Action::Idle(Idle::NotBefore(_))), "it comes again at once");
+}
+
+#[test]
 fn a_table_that_waits_can_be_resumed_by_an_operator_once() {
     let mut table = Table::new();
     table.record(&["a"]);

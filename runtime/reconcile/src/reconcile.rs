@@ -223,6 +223,10 @@ impl<W: World> Round<'_, W> {
         let seen = match self.see(&pendings, &config).await {
             Ok(seen) => seen,
             Err(Unseen::Port(error)) if error.passes() => return Err(error),
+            Err(Unseen::Refused { objects, error }) => {
+                let change = settle::unreadable(&running, &pendings, &objects, error.to_string(), &self.context());
+                return self.apply(Some(&running), change).await;
+            }
             Err(unseen) => {
                 let change = settle::wait(&running, FailureClass::OperatorsTurn, unseen.to_string(), &self.context());
                 return self.apply(Some(&running), change).await;
@@ -265,18 +269,25 @@ impl<W: World> Round<'_, W> {
     }
 
     /// One look per object, in their order. Versions of one key share theirs: two looks could see two versions, and both would be listed.
-    async fn look_at(&self, objects: &[&WaitingObject]) -> Answer<Vec<Look>> {
+    async fn look_at(&self, objects: &[&WaitingObject]) -> Result<Vec<Look>, Unseen> {
         let place = |waiting: &&WaitingObject| (waiting.object.bucket.clone(), waiting.object.key.clone());
         let places: BTreeSet<(String, String)> = objects.iter().map(place).collect();
-        let looks: BTreeMap<(String, String), Look> = stream::iter(places)
+        let looks: BTreeMap<(String, String), Answer<Look>> = stream::iter(places)
             .map(|(bucket, key)| async move {
-                let look = self.world.look(&bucket, &key).await?;
-                Ok::<_, PortError>(((bucket, key), look))
+                match self.world.look(&bucket, &key).await {
+                    Err(error) if error.passes() => Err(error),
+                    look => Ok(((bucket, key), look)),
+                }
             })
             .buffered(LOOKS_AT_ONCE)
             .try_collect()
             .await?;
-        Ok(objects.iter().map(|waiting| looks[&place(waiting)].clone()).collect())
+        if let Some(error) = looks.values().find_map(|look| look.as_ref().err()) {
+            let refused = |waiting: &&&WaitingObject| looks[&place(waiting)].is_err();
+            let objects = objects.iter().filter(refused).map(|waiting| waiting.object.id()).collect();
+            return Err(Unseen::Refused { objects, error: error.clone() });
+        }
+        Ok(objects.iter().map(|waiting| looks[&place(waiting)].clone()).collect::<Result<_, _>>()?)
     }
 
     async fn submit(&mut self, running: &RunningLoad, prepared: &Prepared) -> Answer<Next> {
@@ -300,8 +311,16 @@ impl<W: World> Round<'_, W> {
 
     async fn ask(&self, running: &RunningLoad, statement_id: &str) -> Answer<Next> {
         let status = self.world.status(&running.source.recorded, statement_id).await?;
-        if status == StatementStatus::Forgotten && running.source.recorded.ledger_table.is_some() {
-            return self.ask_ledger(running).await;
+        if status == StatementStatus::Forgotten {
+            // A statement that was accepted just now may not be known everywhere yet.
+            if running.touched_millis + self.invocation.timing.patience_millis > self.world.now() {
+                let message = format!("the service does not know the statement {statement_id} yet");
+                let class = FailureClass::RetryLater;
+                return Err(PortError { operation: "redshift-data:DescribeStatement", unknown: false, class, message });
+            }
+            if running.source.recorded.ledger_table.is_some() {
+                return self.ask_ledger(running).await;
+            }
         }
         let pendings = match status {
             StatementStatus::Failed { .. } | StatementStatus::Forgotten => {
@@ -340,6 +359,14 @@ fn sql_of<'a>(
 enum Unseen {
     #[error(transparent)]
     Port(#[from] PortError),
+    /// Some of the objects, or all, may not be looked at.
+    #[error("{error}")]
+    Refused {
+        /// Their ids.
+        objects: BTreeSet<String>,
+        /// What the service says of the first.
+        error: PortError,
+    },
     #[error(transparent)]
     Sql(#[from] merge::SqlError),
 }

@@ -3,18 +3,27 @@
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::{Checkout, Said};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Step};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Longer than a test: what goes on here does so because somebody asked for it.
 const BACKOFF_SECONDS: u32 = 600;
 const TABLE: &str = "operated";
+const FOREIGN: &str = "unreadable";
 const COLUMNS: &str = "id BIGINT, at TIMESTAMP, val VARCHAR(64)";
 
 fn world() -> &'static World {
-    world_of(|| Setup { backoff_seconds: BACKOFF_SECONDS, ..Setup::of([(TABLE, append(TABLE))]) })
+    world_of(|| Setup { backoff_seconds: BACKOFF_SECONDS, ..Setup::of([(TABLE, append(TABLE)), (FOREIGN, foreign())]) })
+}
+
+/// The role may read one folder of the bucket, which tells the queue about all its files.
+fn foreign() -> Value {
+    let mut config = append(FOREIGN);
+    config["source"] = json!("s3://e2e-unreadable/in/");
+    config["load"] = json!({"age_seconds": 8});
+    config
 }
 
 struct Operator(Checkout);
@@ -30,8 +39,8 @@ impl Operator {
     /// What `status` says about the table.
     async fn status(&self) -> Result<Value> {
         let tables = self.says("status --output json", 0).await?.json()?;
-        ensure!(tables.as_array().is_some_and(|tables| tables.len() == 1), "{tables}");
-        Ok(tables[0].clone())
+        let of_table = |status: &&Value| status["table"].as_str().is_some_and(|name| name.ends_with(TABLE));
+        tables.as_array().into_iter().flatten().find(of_table).cloned().context("status does not show the table")
     }
 }
 
@@ -93,4 +102,19 @@ async fn dismissed(operator: &Operator, table: &Table) -> Result<()> {
     let status = operator.status().await?;
     ensure!(status["quarantine"].as_array().is_some_and(Vec::is_empty), "{status}");
     operator.says(&format!("dismiss {TABLE} --yes"), 2).await.map(drop)
+}
+
+#[test]
+fn a_file_that_the_role_may_not_read_waits_and_holds_up_nobody() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, FOREIGN, foreign()).await?;
+        table.put("beside/foreign.csv", csv(&["1,2026-01-01 00:00:00,foreign"])).await?;
+        table.put("in/a.csv", csv(&["2,2026-01-01 00:00:00,a"])).await?;
+        let loaded = |item: &Item| matches!(item, Item::Loaded(history) if history.n_objects == 1);
+        table.until("loaded without it", |items| items.values().any(loaded)).await?;
+        ensure!(table.rows().await? == rows(&["2,2026-01-01 00:00:00,a"]), "{:?}", table.rows().await?);
+        let waits = |item: &Item| matches!(item, Item::Pending(pending) if pending.objects[0].object.key == "beside/foreign.csv");
+        table.until("waiting alone", |items| items.values().any(waits) && !items.values().any(|item| matches!(item, Item::Running(_)))).await
+    });
 }

@@ -20,7 +20,8 @@ const RECEIVES_MAX: u32 = 1000;
 /// Longer than the functions of these tests keep a configuration.
 const CONFIG_CACHE_MILLIS: u64 = 1_200;
 /// Tables that the whole role loads, and tables that it cannot load while a permission is away.
-const APPENDED: [&str; 5] = ["whole-append", "whole-bulk", "denied-append", "denied-workgroup", "denied-secret"];
+const APPENDED: [&str; 6] =
+    ["whole-append", "whole-bulk", "whole-foreign", "denied-append", "denied-workgroup", "denied-secret"];
 /// The same, merged.
 const MERGED: [&str; 2] = ["whole-merge", "denied-merge"];
 /// What is first needed when the statement runs already.

@@ -314,6 +314,7 @@ fn take(table: &DbTable, chosen: &[&PendingLoad], config: Arc<LoadConfig>, conte
         recorded_millis: chosen.iter().map(|pending| pending.recorded_millis).min().unwrap_or(context.now),
         attempt: 1,
         failures: 0,
+        refreshes: 0,
         pending_keys: chosen.iter().map(|pending| pending.key.clone()).collect(),
         source: ConfigSource { queue: head.source.queue.clone(), recorded: config },
         step: Step::Claimed,

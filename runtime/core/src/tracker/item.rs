@@ -125,6 +125,8 @@ pub struct RunningLoad {
     pub attempt: u32,
     /// Attempts of this claim that failed.
     pub failures: u32,
+    /// How many of them found an object changed or gone.
+    pub refreshes: u32,
     /// The pending loads it consists of.
     pub pending_keys: Vec<SortKey>,
     /// How it is loaded: read again for every attempt.

@@ -14,10 +14,11 @@ use crate::outcome::{FailureClass, classify};
 
 /// Attempts of one claim before a failure that should have passed is treated as one that will not.
 const QUICK_ATTEMPTS_MAX: u32 = 5;
-/// Attempts of one claim before a changed object is treated as a bad one.
+/// Attempts of one claim that find a changed object, before it is treated as a bad one.
 const REFRESHES_MAX: u32 = 3;
-/// Probes of a load whose failure nobody can explain, before it is divided.
-const UNEXPLAINED_PROBES_MAX: u32 = 6;
+/// Probes of a load whose failure nobody can explain before it is divided, and of one whose objects may not be read before
+/// others get their turn.
+const PROBES_MAX: u32 = 6;
 /// How often a single object is set aside for a failure that nobody can explain, before it is quarantined.
 const SET_ASIDE_MAX: u32 = 6;
 
@@ -167,25 +168,50 @@ pub fn wait(running: &RunningLoad, class: FailureClass, reason: String, context:
         backoff_millis(&running.load_id, failures, context)
     };
     let step = Step::Waiting { not_before_millis: context.now + delay, class, reason: reason.clone() };
-    let next = RunningLoad { failures, ..running.next(context.holder, context.now, step) };
+    let refreshes = running.refreshes + u32::from(class == FailureClass::Refresh);
+    let next = RunningLoad { failures, refreshes, ..running.next(context.holder, context.now, step) };
     put(running, next, Note::Failed { class, reason })
+}
+
+/// What follows when objects may not be looked at, for a reason that does not pass by itself. `refused`: their ids.
+///
+/// Where others of the load may, these are parted from them. Where none may, the permission itself may be missing: the table waits and
+/// probes. After some probes the load makes room for others, again and again: it waits until somebody acts, they do not.
+pub fn unreadable(
+    running: &RunningLoad,
+    pendings: &[PendingLoad],
+    refused: &BTreeSet<String>,
+    reason: String,
+    context: &Context,
+) -> Change {
+    let n_objects = pendings.iter().map(|pending| pending.objects.len()).sum::<usize>();
+    if refused.len() < n_objects {
+        split::apart(running, pendings, refused, &reason, context)
+    } else if running.failures < PROBES_MAX && !is_divided(pendings) {
+        wait(running, FailureClass::OperatorsTurn, reason, context)
+    } else {
+        set_aside(running, pendings, reason, context, |times| times.max(1))
+    }
+}
+
+fn is_divided(pendings: &[PendingLoad]) -> bool {
+    pendings.iter().any(|pending| pending.group.is_some() || pending.set_aside > 0)
 }
 
 fn failed(running: &RunningLoad, pendings: &[PendingLoad], error: String, context: &Context) -> Change {
     let alone = pendings.iter().map(|pending| pending.objects.len()).sum::<usize>() <= 1;
-    let divided = pendings.iter().any(|pending| pending.group.is_some() || pending.set_aside > 0);
     match classify(&error) {
         class @ (FailureClass::RetryNow | FailureClass::RetryLater | FailureClass::OperatorsTurn) => {
             wait(running, class, error, context)
         }
-        FailureClass::Refresh if running.failures < REFRESHES_MAX => {
+        FailureClass::Refresh if running.refreshes < REFRESHES_MAX => {
             wait(running, FailureClass::Refresh, error, context)
         }
-        FailureClass::Unexplained if running.failures < UNEXPLAINED_PROBES_MAX && !divided => {
+        FailureClass::Unexplained if running.failures < PROBES_MAX && !is_divided(pendings) => {
             wait(running, FailureClass::Unexplained, error, context)
         }
         FailureClass::Unexplained if alone && pendings.iter().all(|pending| pending.set_aside < SET_ASIDE_MAX) => {
-            set_aside(running, pendings, error, context)
+            set_aside(running, pendings, error, context, |times| times + 1)
         }
         class if alone => quarantine(running, pendings, class, error, context),
         _ => {
@@ -217,13 +243,18 @@ fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
     if named.len() == objects.len() { BTreeSet::new() } else { named }
 }
 
-/// One object, back to the end of the backlog: whatever it is, the others shall not wait for it.
-fn set_aside(running: &RunningLoad, pendings: &[PendingLoad], error: String, context: &Context) -> Change {
+/// Back to the end of the backlog: whatever it is, the others shall not wait for it.
+fn set_aside(
+    running: &RunningLoad,
+    pendings: &[PendingLoad],
+    error: String,
+    context: &Context,
+    counted: impl Fn(u32) -> u32,
+) -> Change {
     let mut actions = split::leave_slot(running, pendings);
     for pending in pendings {
-        let set_aside = pending.set_aside + 1;
-        let not_before_millis =
-            context.now + backoff_millis(&running.load_id, UNEXPLAINED_PROBES_MAX + set_aside, context);
+        let set_aside = counted(pending.set_aside);
+        let not_before_millis = context.now + backoff_millis(&running.load_id, PROBES_MAX + set_aside, context);
         let item = split::again(pending, pending.objects.clone(), running, not_before_millis);
         let item = PendingLoad { not_before_millis, set_aside, ..item };
         actions.push(WriteAction::put(Item::Pending(item), Condition::Absent));
