@@ -94,6 +94,8 @@ pub fn parse(body: &str) -> Result<Notification, Problem> {
     Err(problem("", format!("the message has neither `Records` nor `source: aws.s3`: {EXPECTED}")))
 }
 
+/// What the name of an event begins with that brings an object.
+const CREATED: &str = "ObjectCreated:";
 const EXPECTED: &str = "expected an S3 event notification (plain, in an SNS envelope, or from EventBridge); look at what sends to this queue";
 
 fn problem(field: &str, message: impl Into<String>) -> Problem {
@@ -127,7 +129,8 @@ fn read_records(records: &[Value]) -> Notification {
 }
 
 fn read_record(field: &str, record: Record, notification: &mut Notification) {
-    let name = record.event_name.unwrap_or_default();
+    // A record that somebody wrote by hand says "load this".
+    let name = record.event_name.unwrap_or_else(|| CREATED.to_owned());
     let source = record.event_source.unwrap_or_else(|| "aws:s3".to_owned());
     if source != "aws:s3" && source != "aws.s3" {
         return notification.problems.push(problem(field, format!("it is from `{source}`, not from S3: {EXPECTED}")));
@@ -137,7 +140,7 @@ fn read_record(field: &str, record: Record, notification: &mut Notification) {
             format!("event version `{version}` is not 2.x: this loader is older than the notification; update it");
         return notification.problems.push(problem(field, message));
     }
-    if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
+    if !name.trim_start_matches("s3:").starts_with(CREATED) {
         let why = "only ObjectCreated events bring something to load";
         return notification.skipped.push(Skipped { what: name, why });
     }
@@ -233,6 +236,14 @@ mod tests {
 
     fn keys(body: &Value) -> Vec<String> {
         parse(&body.to_string()).unwrap().objects.into_iter().map(|waiting| waiting.object.key).collect()
+    }
+
+    #[test]
+    fn a_record_without_an_event_name_is_to_be_loaded_and_one_without_an_object_is_a_problem() {
+        let text = r#"{"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "k", "eTag": "e"}}}, {}]}"#;
+        let notification = parse(text).unwrap();
+        assert_eq!(notification.objects.len(), 1);
+        assert_eq!(notification.problems.len(), 1, "{notification:?}");
     }
 
     #[test]

@@ -383,11 +383,11 @@ fn a_queue_without_configuration_waits_for_it_and_a_changed_one_is_seen() {
         ensure!(table.items().await?.is_empty(), "recorded without a configuration");
         table.configure(&table.config).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
-        let mut piped = table.config.clone();
-        piped["copy"]["options"] = json!("DELIMITER '|'");
-        table.configure(&piped).await?;
+        let mut tabbed = table.config.clone();
+        tabbed["copy"]["options"] = json!(r"DELIMITER '\t'");
+        table.configure(&tabbed).await?;
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        table.put("b.csv", "2|2026-01-01 00:00:00|b\n").await?;
+        table.put("b.csv", "2\t2026-01-01 00:00:00\tb\n").await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await
     });
 }

@@ -4,8 +4,6 @@
 
 use std::fmt;
 
-use super::literal;
-
 /// Format of the files of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileFormat {
@@ -56,6 +54,11 @@ pub enum OptionError {
     /// A quote is not closed.
     #[error("a quote is not closed in `{0}`: close it, and double a quote that belongs to the value")]
     OpenQuote(String),
+    /// A backslash would take the closing quote for its own: Redshift reads `\'` as a quote inside the literal.
+    #[error(
+        "a backslash stands before a quote in `{0}`: double the backslash, or the quote where it belongs to the value"
+    )]
+    Backslash(String),
     /// Not an option of COPY.
     #[error("`{0}` is not a COPY option that can be used here: see docs/configuration.md for the list")]
     Unknown(String),
@@ -88,7 +91,7 @@ impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Word(word) => f.write_str(word),
-            Self::Text(text) => f.write_str(&literal(text)),
+            Self::Text(text) => f.write_str(&as_written(text)),
         }
     }
 }
@@ -233,7 +236,7 @@ impl fmt::Display for CopyOptions {
         match (self.format, &self.format_argument) {
             (FileFormat::Text, _) => {}
             (format, None) => words.push(format!("FORMAT AS {}", format.name())),
-            (format, Some(argument)) => words.push(format!("FORMAT AS {} {}", format.name(), literal(argument))),
+            (format, Some(argument)) => words.push(format!("FORMAT AS {} {}", format.name(), as_written(argument))),
         }
         for (name, argument) in &self.rest {
             words.push(argument.as_ref().map_or_else(|| (*name).to_owned(), |value| format!("{name} {value}")));
@@ -361,9 +364,20 @@ fn tokenize(text: &str) -> Result<Vec<Token>, OptionError> {
     Ok(tokens)
 }
 
+/// As a user wrote it: what a backslash means, `'\t'` or `'\\N'`, Redshift says.
+fn as_written(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A literal without its quotes, a doubled quote as one; backslashes as they stand.
 fn quoted(text: &str, characters: &mut std::iter::Peekable<std::str::Chars>) -> Result<String, OptionError> {
     let mut value = String::new();
+    let mut after_backslash = false;
     while let Some(c) = characters.next() {
+        if c == '\'' && after_backslash {
+            return Err(OptionError::Backslash(text.to_owned()));
+        }
+        after_backslash = c == '\\' && !after_backslash;
         match c {
             '\'' if characters.next_if_eq(&'\'').is_some() => value.push('\''),
             '\'' => return Ok(value),
@@ -391,7 +405,16 @@ mod tests {
     #[test]
     fn csv_with_its_options() {
         check("CSV IGNOREHEADER 1 GZIP TIMEFORMAT auto", "FORMAT AS CSV IGNOREHEADER 1 GZIP TIMEFORMAT 'auto'");
-        check("csv quote as '''' null as '\\N'", "FORMAT AS CSV QUOTE '''' NULL '\\\\N'");
+        check("csv quote as '''' null as '\\N'", "FORMAT AS CSV QUOTE '''' NULL '\\N'");
+    }
+
+    #[test]
+    fn backslashes_stay_as_they_were_written_and_take_no_quote_along() {
+        check(r"DELIMITER '\t' NULL AS '\000'", r"DELIMITER '\t' NULL '\000'");
+        check(r"DELIMITER '\\'", r"DELIMITER '\\'");
+        for text in [r"DELIMITER '\'", r"DELIMITER '\'' NULL 'x'", r"DELIMITER '\\\'"] {
+            assert_eq!(CopyOptions::parse(text), Err(OptionError::Backslash(text.to_owned())));
+        }
     }
 
     #[test]
