@@ -10,6 +10,10 @@ use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+/// The application that is served, and the file that it is in.
+const APPLICATION: (&str, &str) = ("ministack_app:app", "ministack_app.py");
+const APPLICATION_TEXT: &str = include_str!("ministack_app.py");
+
 /// What ministack must know before it starts.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,7 +35,10 @@ pub struct Settings {
 pub fn start(settings: &Settings, log_dir: &Path) -> Result<Running> {
     let temporary = settings.folder.join("tmp");
     std::fs::create_dir_all(&temporary).with_context(|| format!("cannot create `{}`", temporary.display()))?;
-    let arguments = ["-m", "hypercorn", "ministack.app:app", "--workers", "0", "--keep-alive", "75", "--bind"];
+    let (application, file) = APPLICATION;
+    let file = settings.folder.join(file);
+    std::fs::write(&file, APPLICATION_TEXT).with_context(|| format!("cannot write `{}`", file.display()))?;
+    let arguments = ["-m", "hypercorn", application, "--workers", "0", "--keep-alive", "75", "--bind"];
     let mut arguments: Vec<String> = arguments.map(str::to_owned).into();
     arguments.push(settings.listen.to_string());
     let program = Program {
