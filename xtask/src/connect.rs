@@ -2,27 +2,32 @@
 //! that is not the stack's own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use anyhow::{Result, bail};
 use loader_core::config::{LoadConfig, SourceFolder};
-use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 
 use crate::assets::{create_bucket, is_missing};
-use crate::aws::{Aws, Place, code, failed, failed_head};
-use crate::notification::{self, Listener};
-use crate::output::{Failure, Out};
+use crate::aws::{Aws, Place, code, failed_head};
+use crate::notification;
+use crate::notification::document::{self, Listener};
+use crate::output::{Failure, Out, Step};
 use crate::queues::QueueFile;
 use crate::stack::Stack;
 
-/// Mark of the configuration files that a deployment wrote: only those does it remove again.
-const MARK: &str = "deployed-by";
-const MARK_VALUE: &str = "cargo-xtask";
+mod configs;
+pub mod plan;
+mod remove;
 
-/// Whether every source bucket is there; checked before anything is changed. The local stack gets what it lacks.
-pub async fn check_sources(aws: &Aws, out: Out, queues: &[QueueFile]) -> Result<()> {
+use configs::Configs;
+use plan::{Connections, There, Wanted, Write};
+pub use remove::disconnect_queue;
+
+/// The stack's output that names the bucket of the configuration files.
+const LOADER_BUCKET: &str = "LoaderBucketName";
+
+/// Whether every source bucket is there; checked before anything is changed. The local stack gets what it lacks, unless nothing
+/// may be changed.
+pub async fn check_sources(aws: &Aws, out: Out, queues: &[QueueFile], dry_run: bool) -> Result<()> {
     let client = aws.s3();
     let mut checked = Vec::new();
     for queue in queues {
@@ -33,6 +38,9 @@ pub async fn check_sources(aws: &Aws, out: Out, queues: &[QueueFile]) -> Result<
         checked.push(&source.bucket);
         match client.head_bucket().bucket(&source.bucket).send().await {
             Ok(found) => check_region(aws, queue, source, found.bucket_region())?,
+            Err(error) if is_missing(code(&error)) && aws.local.is_some() && dry_run => {
+                out.line(format!("   the source bucket {} will be created", source.bucket));
+            }
             Err(error) if is_missing(code(&error)) && aws.local.is_some() => {
                 create_bucket(aws, &source.bucket).await?;
                 out.line(format!("{} created the source bucket {}", out.good("ok"), source.bucket));
@@ -66,81 +74,78 @@ fn check_region(aws: &Aws, queue: &QueueFile, source: &SourceFolder, region: Opt
     }
 }
 
-/// Connects the queues of a stack, and disconnects those that it has no longer.
-pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -> Result<()> {
+/// What connecting the queues would change. Reads only; a notification that stands in the way is an error.
+pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<Connections> {
+    let stack = Stack::find(aws, names.stack).await?;
+    let configs = stack.as_ref().and_then(|stack| loader_bucket(aws, stack));
+    let wanted = names.wanted(queues);
+    Connections::new(&there(aws, configs.as_ref(), &wanted).await?, &wanted)
+}
+
+/// Connects the queues of a stack, and disconnects those that it has no longer; the answer is what changed.
+pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -> Result<Connections> {
     let step = out.step("connecting the queues");
-    let configs = Configs { client: aws.s3(), bucket: stack.output("LoaderBucketName")?.to_owned() };
-    let names: Vec<String> =
-        queues.iter().map(|queue| format!("{}{}", stack.queue_name_prefix(), queue.name)).collect();
-    let (mut n_written, mut before) = (0, Vec::new());
-    for (queue, name) in queues.iter().zip(&names) {
-        step.now(&format!("configuration of {name}"));
-        let put = configs.put(name, &queue.text).await?;
-        n_written += usize::from(put.written);
-        before.extend(put.before);
-    }
-    let gone = configs.forgotten(&names).await?;
-    before.extend(gone.iter().filter_map(|(_, config)| config.clone()));
+    let configs = Configs { client: aws.s3(), bucket: stack.output(LOADER_BUCKET)?.to_owned() };
     let place = stack.place()?;
     let names = Names { stack: &stack.name, queue_prefix: stack.queue_name_prefix(), place: &place };
-    let mut buckets = names.listeners(queues);
-    // A bucket that was a source until now, and is none any more, is told so too.
-    for source in before.iter().filter_map(|config| config.source.as_ref()) {
-        buckets.entry(source.bucket.clone()).or_default();
+    let wanted = names.wanted(queues);
+    let there = there(aws, Some(&configs), &wanted).await?;
+    let changes = Connections::new(&there, &wanted)?;
+    for write in plan::writes(&there, &wanted)? {
+        perform(&configs, &wanted, &write, &step).await?;
     }
-    let owner = notification::owner(&stack.name);
-    for (bucket, listeners) in &buckets {
-        step.now(&format!("notification of {bucket}"));
-        n_written += usize::from(notification::set(&configs.client, bucket, &owner, listeners, &step).await?);
+    let already = if changes.is_empty() { " already" } else { "" };
+    step.done(format!("{} queues connected{already}", queues.len()));
+    Ok(changes)
+}
+
+async fn there(aws: &Aws, configs: Option<&Configs>, wanted: &Wanted) -> Result<There> {
+    let names: Vec<&str> = wanted.configs.keys().map(String::as_str).collect();
+    let configs = match configs {
+        Some(configs) => configs.of(&names).await?,
+        None => BTreeMap::new(),
+    };
+    let mut documents = BTreeMap::new();
+    for bucket in wanted.buckets(&configs) {
+        let document = notification::read(&aws.s3(), &bucket).await?;
+        documents.insert(bucket, document);
     }
-    for (name, _) in &gone {
-        configs.remove(name).await?;
-        step.line(&format!("   disconnected {name}"));
+    Ok(There { configs, documents })
+}
+
+async fn perform(configs: &Configs, wanted: &Wanted, write: &Write, step: &Step) -> Result<()> {
+    let (client, owner) = (&configs.client, &wanted.owner);
+    match write {
+        Write::Clear(bucket) => {
+            step.now(&format!("old notifications of {bucket}"));
+            notification::clear(client, bucket, owner, wanted.listeners(bucket), step).await?;
+        }
+        Write::Put(name) => {
+            step.now(&format!("configuration of {name}"));
+            configs.put(name, &wanted.configs[name]).await?;
+        }
+        Write::Notify(bucket) => {
+            step.now(&format!("notification of {bucket}"));
+            notification::set(client, bucket, owner, wanted.listeners(bucket), step).await?;
+        }
+        Write::Forget(name) => {
+            configs.remove(name).await?;
+            step.line(&format!("   disconnected {name}"));
+        }
     }
-    step.done(match n_written + gone.len() {
-        0 => format!("{} queues connected already", queues.len()),
-        _ => format!("{} queues connected", queues.len()),
-    });
     Ok(())
 }
 
 /// Takes the notifications of all queues of a stack away, for example before the queues go.
 pub async fn disconnect(aws: &Aws, out: Out, stack: &Stack) -> Result<()> {
     let step = out.step("disconnecting the source buckets");
-    let Ok(bucket) = stack.output("LoaderBucketName") else { return Ok(()) };
-    let configs = Configs { client: aws.s3(), bucket: bucket.to_owned() };
+    let Some(configs) = loader_bucket(aws, stack) else { return Ok(()) };
+    let nothing = Wanted { owner: document::owner(&stack.name), configs: BTreeMap::new(), listeners: BTreeMap::new() };
     let mut n_buckets = 0;
-    let mut done: Vec<String> = Vec::new();
-    for (_, config) in configs.forgotten(&[]).await? {
-        let Some(source) = config.and_then(|config| config.source.clone()) else { continue };
-        if done.contains(&source.bucket) {
-            continue;
-        }
-        let written =
-            notification::set(&configs.client, &source.bucket, &notification::owner(&stack.name), &[], &step).await?;
-        n_buckets += usize::from(written);
-        done.push(source.bucket);
+    for bucket in nothing.buckets(&configs.of(&[]).await?) {
+        n_buckets += usize::from(notification::clear(&configs.client, &bucket, &nothing.owner, &[], &step).await?);
     }
     step.done(format!("{n_buckets} source buckets disconnected; other notifications are as they were"));
-    Ok(())
-}
-
-/// Takes the notification of one queue away; the stack's other queues of the bucket keep theirs.
-pub async fn disconnect_queue(
-    aws: &Aws,
-    out: Out,
-    stack: &Stack,
-    queue: &QueueFile,
-    others: &[QueueFile],
-) -> Result<()> {
-    let Some(source) = &queue.config.source else { return Ok(()) };
-    let step = out.step(format!("disconnecting {}", queue.name));
-    let place = stack.place()?;
-    let names = Names { stack: &stack.name, queue_prefix: stack.queue_name_prefix(), place: &place };
-    let listeners = names.listeners(others).remove(&source.bucket).unwrap_or_default();
-    let owner = notification::owner(&stack.name);
-    notification::set(&aws.s3(), &source.bucket, &owner, &listeners, &step).await?;
-    step.done(format!("s3://{}/{} no longer notifies {}", source.bucket, source.prefix, queue.name));
     Ok(())
 }
 
@@ -155,121 +160,38 @@ pub struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn listener(&self, queue: &QueueFile) -> Option<Listener> {
-        let source = queue.config.source.as_ref()?;
-        Some(Listener {
-            id: format!("{}{}", notification::owner(self.stack), queue.name),
-            queue_arn: self.place.queue_arn(&format!("{}{}", self.queue_prefix, queue.name)),
-            prefix: source.prefix.clone(),
-        })
-    }
-
-    /// By source bucket.
-    fn listeners(&self, queues: &[QueueFile]) -> BTreeMap<String, Vec<Listener>> {
-        let mut buckets: BTreeMap<String, Vec<Listener>> = BTreeMap::new();
+    fn wanted(&self, queues: &[QueueFile]) -> Wanted {
+        let owner = document::owner(self.stack);
+        let mut wanted = Wanted { owner, configs: BTreeMap::new(), listeners: BTreeMap::new() };
         for queue in queues {
-            let Some(source) = &queue.config.source else { continue };
-            buckets.entry(source.bucket.clone()).or_default().extend(self.listener(queue));
+            let name = format!("{}{}", self.queue_prefix, queue.name);
+            if let Some(source) = &queue.config.source {
+                let listener = Listener {
+                    id: format!("{}{}", wanted.owner, queue.name),
+                    queue_arn: self.place.queue_arn(&name),
+                    prefix: source.prefix.clone(),
+                };
+                wanted.listeners.entry(source.bucket.clone()).or_default().push(listener);
+            }
+            wanted.configs.insert(name, queue.text.clone());
         }
-        buckets
+        wanted
     }
 }
 
-/// Whether the notifications can be set; asked before anything is changed.
-pub async fn check_notifications(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<()> {
-    for (bucket, listeners) in names.listeners(queues) {
-        notification::check(&aws.s3(), &bucket, &notification::owner(names.stack), &listeners).await?;
-    }
-    Ok(())
+/// The configuration files of a stack; nothing where the stack has no bucket yet.
+fn loader_bucket(aws: &Aws, stack: &Stack) -> Option<Configs> {
+    let bucket = stack.output(LOADER_BUCKET).ok()?.to_owned();
+    Some(Configs { client: aws.s3(), bucket })
 }
 
 /// Tables of all configuration files in the loader's bucket, deployed or written by hand.
 pub async fn configured_tables(aws: &Aws, stack: &Stack) -> Result<BTreeSet<String>> {
-    let configs = Configs { client: aws.s3(), bucket: stack.output("LoaderBucketName")?.to_owned() };
+    let configs = Configs { client: aws.s3(), bucket: stack.output(LOADER_BUCKET)?.to_owned() };
     let mut tables = BTreeSet::new();
     for key in configs.keys().await? {
         let text = configs.get(&key).await?.unwrap_or_default();
         tables.extend(LoadConfig::parse(&String::from_utf8_lossy(&text)).ok().map(|config| config.db_table().0));
     }
     Ok(tables)
-}
-
-/// The configuration files in the loader's bucket.
-struct Configs {
-    client: Client,
-    bucket: String,
-}
-
-/// What writing a file did.
-struct Put {
-    written: bool,
-    /// What the file said before, where it said something else.
-    before: Option<Arc<LoadConfig>>,
-}
-
-impl Configs {
-    fn key(name: &str) -> String {
-        format!("{CONFIG_PREFIX_DEFAULT}{name}.json")
-    }
-
-    /// Writes the file where it differs.
-    async fn put(&self, name: &str, text: &str) -> Result<Put> {
-        let key = Self::key(name);
-        let there = self.get(&key).await?;
-        if there.as_deref() == Some(text.as_bytes()) {
-            return Ok(Put { written: false, before: None });
-        }
-        let body = ByteStream::from(text.as_bytes().to_vec());
-        let request =
-            self.client.put_object().bucket(&self.bucket).key(&key).content_type("application/json").body(body);
-        let request = request.metadata(MARK, MARK_VALUE);
-        request.send().await.map_err(failed(format!("write s3://{}/{key}", self.bucket)))?;
-        let before = there.and_then(|text| LoadConfig::parse(&String::from_utf8_lossy(&text)).ok());
-        Ok(Put { written: true, before })
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
-            Ok(object) => Ok(Some(object.body.collect().await.context("the object is cut off")?.to_vec())),
-            Err(error) if is_missing(code(&error)) => Ok(None),
-            Err(error) => Err(failed(format!("read s3://{}/{key}", self.bucket))(error)),
-        }
-    }
-
-    /// Files that a deployment wrote for queues that are not among `names`.
-    async fn forgotten(&self, names: &[String]) -> Result<Vec<(String, Option<Arc<LoadConfig>>)>> {
-        let mut found = Vec::new();
-        for key in self.keys().await? {
-            let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
-            let Some(name) = name.filter(|name| !names.iter().any(|known| known == name)) else { continue };
-            if self.is_marked(&key).await? {
-                let text = self.get(&key).await?.unwrap_or_default();
-                found.push((name.to_owned(), LoadConfig::parse(&String::from_utf8_lossy(&text)).ok()));
-            }
-        }
-        Ok(found)
-    }
-
-    async fn keys(&self) -> Result<Vec<String>> {
-        let mut pages =
-            self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(failed(format!("list s3://{}/{CONFIG_PREFIX_DEFAULT}", self.bucket)))?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
-        }
-        Ok(keys)
-    }
-
-    async fn is_marked(&self, key: &str) -> Result<bool> {
-        let request = self.client.head_object().bucket(&self.bucket).key(key);
-        let head = request.send().await.map_err(failed(format!("look at s3://{}/{key}", self.bucket)))?;
-        Ok(head.metadata().and_then(|metadata| metadata.get(MARK)).is_some_and(|mark| mark == MARK_VALUE))
-    }
-
-    async fn remove(&self, name: &str) -> Result<()> {
-        let request = self.client.delete_object().bucket(&self.bucket).key(Self::key(name));
-        request.send().await.map_err(failed(format!("remove the configuration of `{name}`")))?;
-        Ok(())
-    }
 }

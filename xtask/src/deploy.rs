@@ -196,9 +196,9 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
     out.line(format!("{} stack {name} in account {}, {}", out.good("ok"), place.account, place.region));
     let bucket = AssetsBucket::new(aws, &place.account, args.target.assets_bucket.as_ref());
     if !args.dry_run {
-        connect::check_sources(aws, out, &prepared.queues).await?;
+        connect::check_sources(aws, out, &prepared.queues, false).await?;
         let names = Names { stack: name, queue_prefix: &args.target.queue_name_prefix(), place: &place };
-        connect::check_notifications(aws, &names, &prepared.queues).await?;
+        connect::plan(aws, &names, &prepared.queues).await?;
         bucket.ensure(aws, out).await?;
         bucket.upload(out, &prepared.assets).await?;
     }

@@ -14,7 +14,6 @@ use crate::deploy::STACK_NAME_DEFAULT;
 use crate::output::{Failure, Format, Out};
 use crate::queues::{self, QueueFile};
 use crate::shell;
-use crate::stack::Stack;
 
 /// `cargo xtask queue`
 #[derive(Args, Debug)]
@@ -187,13 +186,12 @@ async fn take_away(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let queue = find(queues, &args.name)?;
     let aws = Aws::new(&args.aws).await?;
-    if let Some(stack) = Stack::find(&aws, &args.stack_name).await? {
-        let others: Vec<QueueFile> = queues.iter().filter(|other| other.name != queue.name).cloned().collect();
-        connect::disconnect_queue(&aws, out, &stack, queue, &others).await?;
-    }
+    let was_deployed = connect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
     std::fs::remove_file(&queue.path)?;
     out.line(format!("{} removed {}", out.good("ok"), shell::shown(&queue.path)));
-    out.line("   next: when the queue is empty, cargo xtask deploy removes it; the tracker keeps what was loaded");
+    if was_deployed {
+        out.line("   next: when the queue is empty, cargo xtask deploy removes it; the tracker keeps what was loaded");
+    }
     Ok(())
 }
 

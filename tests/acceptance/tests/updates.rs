@@ -18,20 +18,21 @@ const LARGE_MB: i32 = 1024;
 /// A table and what must be in it.
 struct Feed {
     table: Table,
+    folder: &'static str,
     rows: Vec<String>,
 }
 
 impl Feed {
     async fn new(world: &'static World, name: &str) -> Result<Self> {
         let table = Table::deployed(world, name, &format!("{STACK}-{name}"), append(name)).await?;
-        Ok(Self { table, rows: Vec::new() })
+        Ok(Self { table, folder: "in/", rows: Vec::new() })
     }
 
     /// Drops one more file.
     async fn drop_file(&mut self) -> Result<()> {
         let number = self.rows.len();
         self.rows.push(format!("{number},2026-01-01 00:00:00,x"));
-        self.table.put(&format!("in/{number}.csv"), csv(&[&self.rows[number]])).await
+        self.table.put(&format!("{}{number}.csv", self.folder), csv(&[&self.rows[number]])).await
     }
 
     /// One more file becomes its row, and all others are still there.
@@ -60,6 +61,8 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         nothing_to_change(&user).await.context("no change")?;
         another_prefix(&user, world, &mut orders).await.context("another prefix")?;
         let (mut second, mut late) = queues_added(&user, world).await.context("queues added")?;
+        folder_changed(&user, &mut second).await.context("another folder")?;
+        removed_alone(&user, world).await.context("a queue removed, and no other")?;
         queue_removed(&user, world, &mut late).await.context("a queue removed")?;
         orders.loads().await.context("beside a removed queue")?;
         second.loads().await.context("beside a removed queue")?;
@@ -166,11 +169,35 @@ async fn queues_added(user: &Checkout, world: &'static World) -> Result<(Feed, F
     Ok((second, late))
 }
 
-async fn queue_removed(user: &Checkout, world: &World, late: &mut Feed) -> Result<()> {
+/// To a folder whose name is written otherwise in a notification's filter.
+async fn folder_changed(user: &Checkout, second: &mut Feed) -> Result<()> {
+    second.folder = "new files/day=1/";
+    let source = format!("s3://e2e-second/{}", second.folder);
+    let before = user.read("queues/second.json")?;
+    user.write("queues/second.json", &before.replace("s3://e2e-second/in/", &source))?;
+    let deployed = user.deploy(SECOND).await?;
+    ensure!(deployed["changed"] == true, "{deployed}");
+    second.loads().await
+}
+
+/// Of a bucket with another queue that is not deployed yet; by the stack that it is deployed in and no other.
+async fn removed_alone(user: &Checkout, world: &World) -> Result<()> {
+    user.must("queue add near --table near --source s3://e2e-late/near/ --cluster analytics --database dev").await?;
     ensure!(notified(world, "late").await? == 1, "the bucket does not notify the queue");
+    let elsewhere = user.xtask("queue remove late --local").await?;
+    ensure!(elsewhere.code == Some(1) && elsewhere.errors.contains("still notifies `late`"), "{elsewhere:?}");
+    ensure!(elsewhere.errors.contains(&format!("--stack-name {STACK}")), "{elsewhere:?}");
+    ensure!(user.read("queues/late.json").is_ok() && notified(world, "late").await? == 1, "{elsewhere:?}");
     let said = user.must(&format!("queue remove late --local --stack-name {STACK}")).await?;
     ensure!(said.output.contains("s3://e2e-late/in/ no longer notifies late"), "{}", said.output);
     ensure!(user.read("queues/late.json").is_err() && notified(world, "late").await? == 0, "{}", said.output);
+    let never = user.must(&format!("queue remove near --local --stack-name {STACK}")).await?;
+    ensure!(never.output.contains(&format!("near was not deployed in the stack {STACK}")), "{never:?}");
+    ensure!(!never.output.contains("no longer notifies") && user.read("queues/near.json").is_err(), "{never:?}");
+    Ok(())
+}
+
+async fn queue_removed(user: &Checkout, world: &World, late: &mut Feed) -> Result<()> {
     let deployed = user.deploy(SECOND).await?;
     ensure!(changes(&deployed, "Remove", "AWS::SQS::Queue") == 2, "{deployed}");
     ensure!(changes(&deployed, "Remove", "AWS::Lambda::EventSourceMapping") == 1, "{deployed}");
