@@ -15,8 +15,9 @@ use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, parameter_
 use crate::assets::{AssetsBucket, hashed_key};
 use crate::aws::{Aws, AwsArgs};
 use crate::build::{self, Arch, Asset, Profile, Runs, Wanted};
-use crate::change_set::{Change, ChangeSet, TemplateSource};
+use crate::change_set::{ChangeSet, TemplateSource};
 use crate::connect::{self, Names};
+use crate::difference::{self, Difference};
 use crate::output::{Failure, Format, Out};
 use crate::queues::{self, QueueFile};
 use crate::stack::{self, Follower, Stack};
@@ -117,10 +118,9 @@ pub struct Deployed {
     pub stack_name: String,
     /// Its ARN.
     pub stack_id: String,
-    /// Whether the stack changed.
-    pub changed: bool,
-    /// What changed in it.
-    pub changes: Vec<Change>,
+    /// What changed.
+    #[serde(flatten)]
+    pub difference: Difference,
     /// Its outputs.
     pub outputs: std::collections::BTreeMap<String, String>,
 }
@@ -195,39 +195,29 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
     let place = aws.place().await?;
     out.line(format!("{} stack {name} in account {}, {}", out.good("ok"), place.account, place.region));
     let bucket = AssetsBucket::new(aws, &place.account, args.target.assets_bucket.as_ref());
+    connect::check_sources(aws, out, &prepared.queues, args.dry_run).await?;
+    let names = Names { stack: name, queue_prefix: &args.target.queue_name_prefix(), place: &place };
+    let planned = connect::plan(aws, &names, &prepared.queues).await?;
     if !args.dry_run {
-        connect::check_sources(aws, out, &prepared.queues, false).await?;
-        let names = Names { stack: name, queue_prefix: &args.target.queue_name_prefix(), place: &place };
-        connect::plan(aws, &names, &prepared.queues).await?;
         bucket.ensure(aws, out).await?;
         bucket.upload(out, &prepared.assets).await?;
     }
     clear_the_way(out, aws, name).await?;
     let set = change_set(out, aws, args, prepared, &bucket).await?;
+    difference::show(out, set.as_ref(), &planned);
+    if args.dry_run {
+        return difference::end_dry_run(out, aws, set, planned).await.map(|()| None);
+    }
     if let Some(set) = &set {
-        set.show(out);
-        if args.dry_run {
-            set.discard(aws).await?;
-            out.result(&set.changes)?;
-            out.line("   nothing was changed: this was a dry run");
-            return Ok(None);
-        }
         confirm(out, aws, args, set).await?;
         execute(out, aws, name, set).await?;
-    } else {
-        out.line(format!("{} the stack is up to date: nothing changed", out.good("ok")));
-        if args.dry_run {
-            out.result(&Vec::<Change>::new())?;
-            return Ok(None);
-        }
     }
     let stack = Stack::get(aws, name).await?;
-    connect::connect(aws, out, &stack, &prepared.queues).await?;
+    let connections = connect::connect(aws, out, &stack, &prepared.queues).await?;
     Ok(Some(Deployed {
         stack_name: name.clone(),
         stack_id: stack.id,
-        changed: set.is_some(),
-        changes: set.map(|set| set.changes).unwrap_or_default(),
+        difference: Difference::new(set, connections),
         outputs: stack.outputs,
     }))
 }

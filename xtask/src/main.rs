@@ -11,6 +11,7 @@ mod connect;
 mod demo;
 mod deploy;
 mod destroy;
+mod difference;
 mod elf;
 mod fuzz;
 mod lint;

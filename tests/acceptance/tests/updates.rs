@@ -60,6 +60,8 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         orders.loads().await.context("after the first deployment")?;
         nothing_to_change(&user).await.context("no change")?;
         another_prefix(&user, world, &mut orders).await.context("another prefix")?;
+        option_changed(&user).await.context("a changed option")?;
+        orders.loads().await.context("with a changed option")?;
         let (mut second, mut late) = queues_added(&user, world).await.context("queues added")?;
         folder_changed(&user, &mut second).await.context("another folder")?;
         removed_alone(&user, world).await.context("a queue removed, and no other")?;
@@ -169,6 +171,23 @@ async fn queues_added(user: &Checkout, world: &'static World) -> Result<(Feed, F
     Ok((second, late))
 }
 
+/// `CloudFormation` sees no difference, and yet there is one.
+async fn option_changed(user: &Checkout) -> Result<()> {
+    let before = user.read("queues/orders.json")?;
+    let after = before.replace("\"CSV\"", "\"CSV DELIMITER ','\"");
+    ensure!(after != before, "{before}");
+    user.write("queues/orders.json", &after)?;
+    let diff = format!("diff --local --build-profile dev --stack-name {STACK} --output json");
+    let file = json!([{"action": "Modify", "key": format!("rs-loader-config/{STACK}-orders.json")}]);
+    for difference in [user.must(&diff).await?.json()?, user.deploy(SECOND).await?] {
+        ensure!(difference["changed"] == true && difference["changes"] == json!([]), "{difference}");
+        ensure!(difference["configurations"] == file && difference["notifications"] == json!([]), "{difference}");
+    }
+    let again = user.must(&diff).await?.json()?;
+    ensure!(again["changed"] == false && again["configurations"] == json!([]), "{again}");
+    Ok(())
+}
+
 /// To a folder whose name is written otherwise in a notification's filter.
 async fn folder_changed(user: &Checkout, second: &mut Feed) -> Result<()> {
     second.folder = "new files/day=1/";
@@ -176,7 +195,9 @@ async fn folder_changed(user: &Checkout, second: &mut Feed) -> Result<()> {
     let before = user.read("queues/second.json")?;
     user.write("queues/second.json", &before.replace("s3://e2e-second/in/", &source))?;
     let deployed = user.deploy(SECOND).await?;
-    ensure!(deployed["changed"] == true, "{deployed}");
+    let id = format!("redshift-loader/{STACK}/second");
+    let moved = json!([{"action": "Modify", "id": id, "folder": source}]);
+    ensure!(deployed["changed"] == true && deployed["notifications"] == moved, "{deployed}");
     second.loads().await
 }
 

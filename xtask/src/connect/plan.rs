@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::configs;
 use crate::notification::document::{self, Listener};
 use crate::notification::{self, filter};
+use crate::output::Out;
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -152,6 +153,25 @@ impl Connections {
     pub fn is_empty(&self) -> bool {
         self.configurations.is_empty() && self.notifications.is_empty()
     }
+
+    /// The list, for a person.
+    pub fn show(&self, out: Out) {
+        for change in &self.configurations {
+            out.line(line(out, change.action, &change.key, "configuration", ""));
+        }
+        for change in &self.notifications {
+            out.line(line(out, change.action, &change.id, "notification", &change.folder));
+        }
+    }
+}
+
+fn line(out: Out, action: Action, name: &str, kind: &str, detail: &str) -> String {
+    let sign = match action {
+        Action::Add => out.good("+"),
+        Action::Modify => out.attention("~"),
+        Action::Remove => out.bad("-"),
+    };
+    format!("   {sign} {name:<36} {kind}  {}", out.dim(detail)).trim_end().to_owned()
 }
 
 fn notification_changes(

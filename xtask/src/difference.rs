@@ -1,0 +1,71 @@
+//! What a deployment changes, or changed: the stack's resources, and what CloudFormation knows nothing of.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::aws::Aws;
+use crate::change_set::{Change, ChangeSet};
+use crate::connect::plan::Connections;
+use crate::output::Out;
+
+/// The difference between what is deployed and what shall be; the same words before and after.
+#[derive(Debug, Serialize)]
+pub struct Difference {
+    /// Whether there is any.
+    pub changed: bool,
+    /// Resources of the stack.
+    pub changes: Vec<Change>,
+    /// Configuration files and notifications.
+    #[serde(flatten)]
+    pub connections: Connections,
+}
+
+impl Difference {
+    /// Of a change set, if there is one, and of what is connected after it.
+    pub fn new(set: Option<ChangeSet>, connections: Connections) -> Self {
+        let changed = set.is_some() || !connections.is_empty();
+        Self { changed, changes: set.map(|set| set.changes).unwrap_or_default(), connections }
+    }
+}
+
+/// The list, for a person.
+pub fn show(out: Out, set: Option<&ChangeSet>, connections: &Connections) {
+    match set {
+        Some(set) => set.show(out),
+        None if connections.is_empty() => {
+            out.line(format!("{} the stack is up to date: nothing changed", out.good("ok")));
+        }
+        None => out.line(format!("{} the stack's resources are up to date", out.good("ok"))),
+    }
+    connections.show(out);
+}
+
+/// Takes the change set back; the difference is the result.
+pub async fn end_dry_run(out: Out, aws: &Aws, set: Option<ChangeSet>, connections: Connections) -> Result<()> {
+    if let Some(set) = &set {
+        set.discard(aws).await?;
+    }
+    out.result(&Difference::new(set, connections))?;
+    out.line("   nothing was changed: this was a dry run");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::connect::plan::{Action, ConfigurationChange};
+
+    #[test]
+    fn a_changed_configuration_file_is_a_change() {
+        let nothing = Difference::new(None, Connections::default());
+        let expected = json!({"changed": false, "changes": [], "configurations": [], "notifications": []});
+        assert_eq!(serde_json::to_value(nothing).unwrap(), expected);
+        let file = ConfigurationChange { action: Action::Modify, key: "rs-loader-config/x.json".into() };
+        let connections = Connections { configurations: vec![file], ..Connections::default() };
+        let changed = serde_json::to_value(Difference::new(None, connections)).unwrap();
+        assert_eq!(changed["changed"], true);
+        assert_eq!(changed["configurations"], json!([{"action": "Modify", "key": "rs-loader-config/x.json"}]));
+    }
+}
