@@ -5,7 +5,10 @@ use acceptance::world::{STACK, Setup, World};
 use acceptance::xtask::{Checkout, Said};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, FilterRule, FilterRuleName, NotificationConfiguration,
+    NotificationConfigurationFilter, S3KeyFilter,
+};
 use loader_core::contract::{Function, STATEMENT_NAME_PREFIX};
 use loader_core::tracker::item::Item;
 use serde_json::{Value, json};
@@ -63,6 +66,7 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         option_changed(&user).await.context("a changed option")?;
         orders.loads().await.context("with a changed option")?;
         let (mut second, mut late) = queues_added(&user, world).await.context("queues added")?;
+        folder_taken(&user, world).await.context("a folder that is taken")?;
         folder_changed(&user, &mut second).await.context("another folder")?;
         removed_alone(&user, world).await.context("a queue removed, and no other")?;
         queue_removed(&user, world, &mut late).await.context("a queue removed")?;
@@ -179,13 +183,42 @@ async fn option_changed(user: &Checkout) -> Result<()> {
     user.write("queues/orders.json", &after)?;
     let diff = format!("diff --local --build-profile dev --stack-name {STACK} --output json");
     let file = json!([{"action": "Modify", "key": format!("rs-loader-config/{STACK}-orders.json")}]);
-    for difference in [user.must(&diff).await?.json()?, user.deploy(SECOND).await?] {
+    let said = user.must(&diff).await?;
+    ensure!(said.errors.contains(&format!("~ rs-loader-config/{STACK}-orders.json")), "{}", said.errors);
+    for difference in [said.json()?, user.deploy(SECOND).await?] {
         ensure!(difference["changed"] == true && difference["changes"] == json!([]), "{difference}");
         ensure!(difference["configurations"] == file && difference["notifications"] == json!([]), "{difference}");
     }
     let again = user.must(&diff).await?.json()?;
     ensure!(again["changed"] == false && again["configurations"] == json!([]), "{again}");
     Ok(())
+}
+
+/// A dry run finds what a deployment would refuse, and changes nothing.
+async fn folder_taken(user: &Checkout, world: &World) -> Result<()> {
+    let bucket = "e2e-orders";
+    let before = world.s3.get_bucket_notification_configuration().bucket(bucket).send().await?.queue_configurations;
+    let ours = before.as_ref().and_then(|queues| queues.first()).cloned().context("no notification")?;
+    let mut by_hand = ours.clone();
+    by_hand.id = Some("by-hand".into());
+    by_hand.filter = Some(filter("taken/2026/"));
+    let both = NotificationConfiguration::builder().queue_configurations(ours).queue_configurations(by_hand).build();
+    let put =
+        |document| world.s3.put_bucket_notification_configuration().bucket(bucket).notification_configuration(document);
+    put(both).send().await?;
+    user.must("queue add taken --table taken --source s3://e2e-orders/taken/ --cluster analytics --database dev")
+        .await?;
+    let said = user.xtask(&format!("diff --local --build-profile dev --stack-name {STACK}")).await?;
+    ensure!(said.code == Some(1) && cause(&said)?.contains("overlaps with `taken/`"), "{said:?}");
+    let removed = user.must(&format!("queue remove taken --local --stack-name {STACK}")).await?;
+    ensure!(removed.output.contains("taken was not deployed"), "{removed:?}");
+    put(NotificationConfiguration::builder().set_queue_configurations(before).build()).send().await?;
+    Ok(())
+}
+
+fn filter(prefix: &str) -> NotificationConfigurationFilter {
+    let rule = FilterRule::builder().name(FilterRuleName::Prefix).value(prefix).build();
+    NotificationConfigurationFilter::builder().key(S3KeyFilter::builder().filter_rules(rule).build()).build()
 }
 
 /// To a folder whose name is written otherwise in a notification's filter.
