@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::local::{self, StackInfo};
 use crate::output::Failure;
+use crate::profile;
 
 /// Where to: the account of the ambient credentials, or the local stack.
 #[derive(Args, Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub struct AwsArgs {
     /// The local stack on this machine instead of an AWS account
     #[arg(long)]
     pub local: bool,
-    /// Profile of the AWS configuration files [default: $AWS_PROFILE]
+    /// Profile of the AWS configuration files; only its credentials and its Region count then [default: $AWS_PROFILE]
     #[arg(long, conflicts_with = "local", value_name = "NAME")]
     pub profile: Option<String>,
     /// Region, e.g. us-east-1 [default: $AWS_REGION, or the profile's]
@@ -43,14 +44,14 @@ impl Aws {
         if args.local { Self::of_stack(local::running()?).await } else { Self::of_account(args).await }
     }
 
-    /// The account of the ambient credentials.
+    /// The account of the profile, or else of the ambient credentials.
     async fn of_account(args: &AwsArgs) -> Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(profile) = &args.profile {
-            loader = loader.profile_name(profile);
-        }
-        if let Some(region) = &args.region {
-            loader = loader.region(Region::new(region.clone()));
+        let region = args.region.clone().map(Region::new);
+        if let Some(name) = &args.profile {
+            loader = profile::only(loader, name, region).await?;
+        } else if let Some(region) = region {
+            loader = loader.region(region);
         }
         let config = loader.load().await;
         let Some(region) = config.region().map(ToString::to_string) else {

@@ -19,6 +19,7 @@ mod local;
 mod logs;
 mod notification;
 mod output;
+mod profile;
 mod queue;
 mod queues;
 mod resume;
