@@ -2,17 +2,19 @@
 //!
 //! Checks first, then builds, uploads, shows what would change, asks, changes, connects. Every step can be repeated.
 
-use std::io::{BufRead, IsTerminal, Write};
+mod consent;
+mod next;
+mod obstacle;
+mod parameters;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use aws_sdk_cloudformation::types::{Parameter, StackStatus};
 use clap::Args;
-use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
+use loader_core::contract::{PARAMETER_STATEMENT_NAME_PREFIX, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
 use serde::Serialize;
-use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, parameter_code_key};
 
-use crate::assets::{AssetsBucket, hashed_key};
+use crate::assets::AssetsBucket;
 use crate::aws::{Aws, AwsArgs};
 use crate::build::{self, Arch, Asset, Profile, Runs, Wanted};
 use crate::change_set::{ChangeSet, TemplateSource};
@@ -22,6 +24,8 @@ use crate::output::{Failure, Format, Out};
 use crate::queues::{self, QueueFile};
 use crate::stack::{self, Follower, Stack};
 use crate::{local, template};
+
+pub use consent::{Answer, ask};
 
 /// Stack name unless another is given; then queue names have no prefix.
 pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
@@ -135,8 +139,8 @@ pub async fn run(args: &DeployArgs) -> Result<()> {
         Aws::new(&args.target.aws).await?
     };
     if let Some(deployed) = apply(out, &aws, args, &prepared).await? {
-        show_outputs(out, &deployed);
-        show_next(out, &aws, args, &prepared);
+        next::show_outputs(out, &deployed);
+        next::show(out, &aws, args, &prepared);
         out.result(&deployed)?;
     }
     Ok(())
@@ -202,14 +206,14 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
         bucket.ensure(aws, out).await?;
         bucket.upload(out, &prepared.assets).await?;
     }
-    clear_the_way(out, aws, name).await?;
+    obstacle::clear(out, aws, name).await?;
     let set = change_set(out, aws, args, prepared, &bucket).await?;
     difference::show(out, set.as_ref(), &planned);
     if args.dry_run {
         return difference::end_dry_run(out, aws, set, planned).await.map(|()| None);
     }
     if let Some(set) = &set {
-        confirm(out, aws, args, set).await?;
+        consent::confirm(out, aws, args, set).await?;
         execute(out, aws, name, set).await?;
     }
     let stack = Stack::get(aws, name).await?;
@@ -220,32 +224,6 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
         difference: Difference::new(set, connections),
         outputs: stack.outputs,
     }))
-}
-
-/// A stack whose first creation failed can only be deleted; one that something else works on is not ours to touch.
-async fn clear_the_way(out: Out, aws: &Aws, name: &str) -> Result<()> {
-    let Some(found) = Stack::find(aws, name).await? else { return Ok(()) };
-    let status = found.status.as_str();
-    match &found.status {
-        StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => {
-            let step = out.step(format!("removing what is left of the first attempt ({status})"));
-            stack::delete(aws, &found, &step).await?;
-            step.done(format!("removed what was left of the first attempt ({status})"));
-            Ok(())
-        }
-        StackStatus::ReviewInProgress => Ok(()),
-        StackStatus::UpdateRollbackFailed => Err(Failure::new(
-            format!("the stack `{name}` is in {status}: an earlier change could not be taken back"),
-            format!("aws cloudformation continue-update-rollback --stack-name {name}"),
-        )
-        .into()),
-        _ if status.ends_with("_IN_PROGRESS") => Err(Failure::new(
-            format!("the stack `{name}` is in {status}: another operation is under way"),
-            "wait until it has ended, then the same command again",
-        )
-        .into()),
-        _ => Ok(()),
-    }
 }
 
 async fn change_set(
@@ -265,72 +243,11 @@ async fn change_set(
         bucket.ensure(aws, out).await?;
         TemplateSource::Url(bucket.upload_template(aws, compact).await?)
     };
-    let parameters = parameters(aws, args, prepared, bucket).await?;
+    let parameters = parameters::values(aws, args, prepared, bucket).await?;
     let set = ChangeSet::create(aws, &args.target.stack_name, template, parameters).await?;
     let n_changes = set.as_ref().map_or(0, |set| set.changes.len());
     step.done(format!("compared with what is deployed: {n_changes} changes"));
     Ok(set)
-}
-
-/// Ours, and every other parameter as it is in the stack.
-async fn parameters(
-    aws: &Aws,
-    args: &DeployArgs,
-    prepared: &Prepared,
-    bucket: &AssetsBucket,
-) -> Result<Vec<Parameter>> {
-    let mut values = vec![
-        (PARAMETER_STATEMENT_NAME_PREFIX, args.statement_name_prefix.clone()),
-        (PARAMETER_ASSETS_BUCKET, bucket.name.clone()),
-        (PARAMETER_QUEUE_NAME_PREFIX, args.target.queue_name_prefix()),
-    ];
-    for function in Function::ALL {
-        let asset = prepared.assets.iter().find(|asset| asset.package == function.package());
-        values.push((parameter_code_key(function), hashed_key(asset.context("a function has no zip")?)));
-    }
-    let existing = Stack::find(aws, &args.target.stack_name).await?.map(|stack| stack.parameters).unwrap_or_default();
-    let kept = existing.into_keys().filter(|key| !values.iter().any(|(name, _)| name == key));
-    let declared: serde_json::Value = serde_json::from_str(&prepared.template)?;
-    let kept = kept.filter(|key| declared["Parameters"].get(key.as_str()).is_some());
-    let kept =
-        kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect::<Vec<_>>();
-    let ours =
-        values.iter().map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build());
-    Ok(ours.chain(kept).collect())
-}
-
-/// Asks a person before what cannot be taken back.
-async fn confirm(out: Out, aws: &Aws, args: &DeployArgs, set: &ChangeSet) -> Result<()> {
-    let Some(concern) = set.concern() else { return Ok(()) };
-    if args.yes || aws.local.is_some() {
-        return Ok(());
-    }
-    if ask(out, &format!("{concern}. Deploy?")) == Answer::Yes || (set.creates && !std::io::stdin().is_terminal()) {
-        return Ok(());
-    }
-    set.discard(aws).await?;
-    Err(Failure::refused(format!("not deployed: {concern}"), "look at the list above; add --yes to agree to it").into())
-}
-
-/// What a person said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Yes.
-    Yes,
-    /// No, or nobody was there to ask.
-    No,
-}
-
-/// Asks on a terminal; elsewhere the answer is no.
-pub fn ask(out: Out, question: &str) -> Answer {
-    if out.is_json() || !std::io::stdin().is_terminal() {
-        return Answer::No;
-    }
-    print!("{} [y/N] ", out.bold(question));
-    let _ = std::io::stdout().flush();
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    if read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes") { Answer::Yes } else { Answer::No }
 }
 
 async fn execute(out: Out, aws: &Aws, name: &str, set: &ChangeSet) -> Result<()> {
@@ -345,35 +262,4 @@ async fn execute(out: Out, aws: &Aws, name: &str, set: &ChangeSet) -> Result<()>
     let cause = ended.first_cause.unwrap_or_else(|| "CloudFormation gives no reason".to_owned());
     let message = format!("the deployment failed and was taken back ({}); first cause: {cause}", ended.status);
     Err(Failure::new(message, "correct the cause, then the same command again").into())
-}
-
-fn show_outputs(out: Out, deployed: &Deployed) {
-    out.title("Outputs");
-    let width = deployed.outputs.keys().map(String::len).max().unwrap_or_default();
-    for (key, value) in &deployed.outputs {
-        out.line(format!("   {key:<width$}  {value}"));
-    }
-}
-
-fn show_next(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
-    out.title("Next");
-    let (flag, environment) = match &aws.local {
-        Some(stack) => (" --local", format!("{} ", stack.environment())),
-        None => ("", String::new()),
-    };
-    if let Some(source) = prepared.queues.iter().find_map(|queue| queue.config.source.as_ref()) {
-        out.line(format!("   drop a file    {environment}aws s3 cp FILE s3://{}/{}", source.bucket, source.prefix));
-    } else {
-        out.line("   add a table    cargo xtask queue add NAME --table schema.table --source s3://bucket/folder/ --cluster ID --database DB");
-    }
-    let name = if args.target.stack_name == STACK_NAME_DEFAULT {
-        String::new()
-    } else {
-        format!(" --stack-name {}", args.target.stack_name)
-    };
-    out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
-    if let (Some(stack), Some(queue)) = (&aws.local, prepared.queues.first()) {
-        out.line(format!("   warehouse      {}", stack.psql(&queue.config.target.database)));
-        out.line("   stop           cargo xtask local down");
-    }
 }

@@ -1,0 +1,38 @@
+//! What a person sees after a deployment: the outputs, and what to do next.
+
+use crate::aws::Aws;
+use crate::deploy::{DeployArgs, Deployed, Prepared, STACK_NAME_DEFAULT};
+use crate::output::Out;
+
+/// The stack's outputs.
+pub fn show_outputs(out: Out, deployed: &Deployed) {
+    out.title("Outputs");
+    let width = deployed.outputs.keys().map(String::len).max().unwrap_or_default();
+    for (key, value) in &deployed.outputs {
+        out.line(format!("   {key:<width$}  {value}"));
+    }
+}
+
+/// The commands that are likely to come next.
+pub fn show(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
+    out.title("Next");
+    let (flag, environment) = match &aws.local {
+        Some(stack) => (" --local", format!("{} ", stack.environment())),
+        None => ("", String::new()),
+    };
+    if let Some(source) = prepared.queues.iter().find_map(|queue| queue.config.source.as_ref()) {
+        out.line(format!("   drop a file    {environment}aws s3 cp FILE s3://{}/{}", source.bucket, source.prefix));
+    } else {
+        out.line("   add a table    cargo xtask queue add NAME --table schema.table --source s3://bucket/folder/ --cluster ID --database DB");
+    }
+    let name = if args.target.stack_name == STACK_NAME_DEFAULT {
+        String::new()
+    } else {
+        format!(" --stack-name {}", args.target.stack_name)
+    };
+    out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
+    if let (Some(stack), Some(queue)) = (&aws.local, prepared.queues.first()) {
+        out.line(format!("   warehouse      {}", stack.psql(&queue.config.target.database)));
+        out.line("   stop           cargo xtask local down");
+    }
+}
