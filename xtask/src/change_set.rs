@@ -9,6 +9,7 @@ use aws_sdk_cloudformation::types::{
     ResourceChange, StackStatus,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::aws::{Aws, failed};
 use crate::output::Out;
@@ -56,6 +57,17 @@ impl Change {
             properties,
             kind,
         }
+    }
+
+    /// All resources of a template, each of them new.
+    pub fn all_new(template: &Value) -> Vec<Self> {
+        let resources = template["Resources"].as_object().into_iter().flatten();
+        let change = |(id, resource): (&String, &Value)| {
+            let kind = resource["Type"].as_str().unwrap_or_default();
+            let change = ResourceChange::builder().action(ChangeAction::Add).logical_resource_id(id);
+            Self::new(&change.resource_type(kind).build())
+        };
+        resources.map(change).collect()
     }
 
     /// Whether what is there may be thrown away.
@@ -165,9 +177,7 @@ impl ChangeSet {
 
     /// The list, for a person.
     pub fn show(&self, out: Out) {
-        for change in &self.changes {
-            out.line(change.line(out));
-        }
+        show(out, &self.changes);
     }
 
     /// What a person must agree to, in words; nothing when the changes are harmless.
@@ -180,6 +190,13 @@ impl ChangeSet {
             (n, 0) => Some(format!("{n} of the changes replace a resource")),
             (n, m) => Some(format!("{n} of the changes replace a resource, {m} give or take permissions")),
         }
+    }
+}
+
+/// A list of changes, for a person.
+pub fn show(out: Out, changes: &[Change]) {
+    for change in changes {
+        out.line(change.line(out));
     }
 }
 
@@ -230,6 +247,16 @@ mod tests {
         };
         let changes = changes.iter().map(change).collect();
         ChangeSet { id: String::new(), stack_id: String::new(), creates: false, changes }
+    }
+
+    #[test]
+    fn without_a_stack_every_resource_is_new() {
+        let template =
+            serde_json::json!({"Resources": {"A": {"Type": "AWS::SQS::Queue"}, "B": {"Type": "AWS::IAM::Role"}}});
+        let changes = Change::all_new(&template);
+        let told: Vec<_> = changes.iter().map(|change| (change.action.as_str(), change.id.as_str())).collect();
+        assert_eq!(told, [("Add", "A"), ("Add", "B")]);
+        assert!(changes[1].permissions && !changes[0].permissions);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Checks first, then builds, uploads, shows what would change, asks, changes, connects. Every step can be repeated.
 
 mod consent;
+mod names;
 mod next;
 mod obstacle;
 mod parameters;
@@ -19,6 +20,7 @@ use crate::aws::{Aws, AwsArgs};
 use crate::build::{self, Arch, Asset, Profile, Runs, Wanted};
 use crate::change_set::{ChangeSet, TemplateSource};
 use crate::connect::{self, Names};
+use crate::deploy::parameters::Ours;
 use crate::difference::{self, Difference};
 use crate::output::{Failure, Format, Out};
 use crate::queues::{self, QueueFile};
@@ -64,7 +66,7 @@ pub struct TargetArgs {
     /// Name of the CloudFormation stack; several can stand side by side
     #[arg(long, default_value = STACK_NAME_DEFAULT, value_name = "NAME")]
     pub stack_name: String,
-    /// Before the name of each queue [default: none for the default stack name, else `<stack name>-`]
+    /// Before the name of each queue [default: as deployed; at first none for the default stack name, else `<stack name>-`]
     #[arg(long, value_name = "PREFIX")]
     pub queue_name_prefix: Option<String>,
     /// Bucket of the functions' zips [default: rs-loader-assets-<account>-<region>]
@@ -88,15 +90,6 @@ impl TargetArgs {
     /// Processor of the functions.
     pub fn arch(&self) -> Arch {
         self.arch.unwrap_or(if self.aws.local { Arch::of_this_machine() } else { Arch::X86_64 })
-    }
-
-    /// What is before the name of each queue.
-    pub fn queue_name_prefix(&self) -> String {
-        match &self.queue_name_prefix {
-            Some(prefix) => prefix.clone(),
-            None if self.stack_name == STACK_NAME_DEFAULT => String::new(),
-            None => format!("{}-", self.stack_name),
-        }
     }
 
     fn wanted(&self) -> Wanted {
@@ -132,6 +125,7 @@ pub struct Deployed {
 /// Runs the command.
 pub async fn run(args: &DeployArgs) -> Result<()> {
     let out = Out::new(args.output);
+    names::check_statement_prefix(&args.statement_name_prefix)?;
     let prepared = prepare(out, &args.target)?;
     let aws = if args.target.aws.local {
         Aws::of_stack(local::up(out, args.auth).await?).await?
@@ -162,6 +156,7 @@ pub struct DiffArgs {
 /// Runs `diff`.
 pub async fn diff(args: &DiffArgs) -> Result<()> {
     let out = Out::new(args.output);
+    args.statement_name_prefix.as_deref().map_or(Ok(()), names::check_statement_prefix)?;
     let prepared = prepare(out, &args.target)?;
     let aws = Aws::new(&args.target.aws).await?;
     let deployed = Stack::find(&aws, &args.target.stack_name).await?;
@@ -182,6 +177,7 @@ pub async fn diff(args: &DiffArgs) -> Result<()> {
 pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     stack::check_name(&target.stack_name)?;
     let queues = queues::read(&queues::folder(target.queues.as_ref()))?;
+    target.queue_name_prefix.as_deref().map_or(Ok(()), |prefix| names::check_queue_prefix(prefix, &queues))?;
     out.line(format!("{} {} queue configurations are valid", out.good("ok"), queues.len()));
     let template = template::synthesize_aloud(out, &queues, target.arch(), target.memory)?;
     let is_the_shipped_one = target.queues.is_none() && target.memory.is_none() && target.arch() == Arch::X86_64;
@@ -198,16 +194,31 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
     let name = &args.target.stack_name;
     let place = aws.place().await?;
     out.line(format!("{} stack {name} in account {}, {}", out.good("ok"), place.account, place.region));
+    let existing = Stack::find(aws, name).await?;
+    let leftover = obstacle::find(aws, existing.as_ref()).await?;
+    let deployed = existing.filter(|_| leftover.is_none());
+    let queue_prefix = names::queue_prefix(&args.target, deployed.as_ref());
+    names::check_queue_prefix(&queue_prefix, &prepared.queues)?;
     let bucket = AssetsBucket::new(aws, &place.account, args.target.assets_bucket.as_ref());
     connect::check_sources(aws, out, &prepared.queues, args.dry_run).await?;
-    let names = Names { stack: name, queue_prefix: &args.target.queue_name_prefix(), place: &place };
+    let names = Names { stack: name, queue_prefix: &queue_prefix, place: &place };
     let planned = connect::plan(aws, &names, &prepared.queues).await?;
+    if let Some(leftover) = leftover.as_ref().filter(|_| args.dry_run) {
+        leftover.show(out);
+        return difference::of_creation(out, &prepared.template, planned).map(|()| None);
+    }
+    if let Some(leftover) = &leftover {
+        leftover.confirm(out, args.yes || aws.local.is_some())?;
+    }
     if !args.dry_run {
         bucket.ensure(aws, out).await?;
         bucket.upload(out, &prepared.assets).await?;
     }
-    obstacle::clear(out, aws, name).await?;
-    let set = change_set(out, aws, args, prepared, &bucket).await?;
+    if let Some(leftover) = &leftover {
+        leftover.remove(out, aws).await?;
+    }
+    let ours = Ours { args, prepared, bucket: &bucket, queue_prefix: &queue_prefix };
+    let set = change_set(out, aws, &ours, deployed.as_ref()).await?;
     difference::show(out, set.as_ref(), &planned);
     if args.dry_run {
         return difference::end_dry_run(out, aws, set, planned).await.map(|()| None);
@@ -226,13 +237,8 @@ pub async fn apply(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) 
     }))
 }
 
-async fn change_set(
-    out: Out,
-    aws: &Aws,
-    args: &DeployArgs,
-    prepared: &Prepared,
-    bucket: &AssetsBucket,
-) -> Result<Option<ChangeSet>> {
+async fn change_set(out: Out, aws: &Aws, ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Option<ChangeSet>> {
+    let Ours { args, prepared, bucket, .. } = ours;
     let step = out.step("comparing with what is deployed");
     // Without its white space the template fits a request more often.
     let compact: serde_json::Value = serde_json::from_str(&prepared.template).context("the template is JSON")?;
@@ -243,7 +249,7 @@ async fn change_set(
         bucket.ensure(aws, out).await?;
         TemplateSource::Url(bucket.upload_template(aws, compact).await?)
     };
-    let parameters = parameters::values(aws, args, prepared, bucket).await?;
+    let parameters = parameters::values(ours, deployed)?;
     let set = ChangeSet::create(aws, &args.target.stack_name, template, parameters).await?;
     let n_changes = set.as_ref().map_or(0, |set| set.changes.len());
     step.done(format!("compared with what is deployed: {n_changes} changes"));

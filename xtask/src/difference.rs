@@ -1,10 +1,10 @@
 //! What a deployment changes, or changed: the stack's resources, and what CloudFormation knows nothing of.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::aws::Aws;
-use crate::change_set::{Change, ChangeSet};
+use crate::change_set::{self, Change, ChangeSet};
 use crate::connect::plan::Connections;
 use crate::output::Out;
 
@@ -38,6 +38,16 @@ pub fn show(out: Out, set: Option<&ChangeSet>, connections: &Connections) {
         None => out.line(format!("{} the stack's resources are up to date", out.good("ok"))),
     }
     connections.show(out);
+}
+
+/// Where a stack would be created; the difference is the result.
+pub fn of_creation(out: Out, template: &str, connections: Connections) -> Result<()> {
+    let changes = Change::all_new(&serde_json::from_str(template).context("the template is JSON")?);
+    change_set::show(out, &changes);
+    connections.show(out);
+    out.result(&Difference { changed: true, changes, connections })?;
+    out.line("   nothing was changed: this was a dry run");
+    Ok(())
 }
 
 /// Takes the change set back; the difference is the result.

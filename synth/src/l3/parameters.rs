@@ -17,6 +17,9 @@ pub const PARAMETER_ALARM_TOPIC_ARN: &str = "alarmTopicArn";
 /// Characters of a stack's name at most: a function's name is made of it, and Lambda takes 64 (Lambda, `CreateFunction`).
 pub const STACK_NAME_CHARACTERS_MAX: usize = 64 - "-MicrobatchLoader".len();
 
+/// Characters of the first part of a statement's name at most.
+pub const STATEMENT_NAME_PREFIX_CHARACTERS_MAX: u32 = 128;
+
 /// Template parameter: key of a function's zip in the assets bucket; default `<package>.zip`.
 pub const fn parameter_code_key(function: Function) -> &'static str {
     match function {
@@ -67,7 +70,7 @@ fn statement_name_prefix() -> Parameter {
     Parameter {
         allowed_pattern: Some("[A-Za-z0-9_.$-]+".into()),
         constraint: Some("letters, digits and _ . $ -".into()),
-        max_length: Some(128),
+        max_length: Some(STATEMENT_NAME_PREFIX_CHARACTERS_MAX),
         ..parameter(
             contract::PARAMETER_STATEMENT_NAME_PREFIX,
             contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT,

@@ -185,6 +185,25 @@ impl World {
         }
     }
 
+    /// The stack's status.
+    pub async fn status(&self) -> Result<String> {
+        let answer = self.cloudformation.describe_stacks().stack_name(STACK).send().await?;
+        let status = answer.stacks().first().and_then(|stack| stack.stack_status());
+        Ok(status.context("the stack is gone")?.as_str().to_owned())
+    }
+
+    /// Creates the stack from a template of the test's own; answers how that ended.
+    pub async fn create(&self, template: &Value) -> Result<String> {
+        self.cloudformation.create_stack().stack_name(STACK).template_body(template.to_string()).send().await?;
+        loop {
+            let status = self.status().await?;
+            if !status.ends_with("IN_PROGRESS") {
+                return Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until the stack has come to this status.
     async fn deployed(&self, wanted: &str) -> Result<aws_sdk_cloudformation::types::Stack> {
         let started = Instant::now();

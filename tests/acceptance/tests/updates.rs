@@ -13,6 +13,8 @@ use loader_core::contract::{Function, STATEMENT_NAME_PREFIX};
 use loader_core::tracker::item::Item;
 use serde_json::{Value, json};
 
+/// Before the queues' names; said at the first deployment only.
+const QUEUES: &str = "kept_";
 const FIRST: &str = "--statement-name-prefix first";
 const SECOND: &str = "--statement-name-prefix second";
 const LARGE: &str = "--statement-name-prefix second --memory 1024";
@@ -27,7 +29,7 @@ struct Feed {
 
 impl Feed {
     async fn new(world: &'static World, name: &str) -> Result<Self> {
-        let table = Table::deployed(world, name, &format!("{STACK}-{name}"), append(name)).await?;
+        let table = Table::deployed(world, name, &format!("{QUEUES}{name}"), append(name)).await?;
         Ok(Self { table, folder: "in/", rows: Vec::new() })
     }
 
@@ -102,10 +104,25 @@ async fn first_deployment(user: &Checkout, world: &World) -> Result<()> {
         cause(&said)? == "error: cannot use the bucket `elsewhere`: it is in eu-west-1, another Region",
         "{said:?}"
     );
-    let deployed = user.deploy(FIRST).await?;
+    failed_creation(user, world).await.context("a creation that fails")?;
+    let deployed = user.deploy(&format!("{FIRST} --queue-name-prefix {QUEUES}")).await?;
     ensure!(deployed["changed"] == true && deployed["stack_name"] == STACK, "{deployed}");
     let adds = |kind: &str| changes(&deployed, "Add", kind);
     ensure!(adds("AWS::Lambda::Function") == 3 && adds("AWS::DynamoDB::Table") == 1, "{deployed}");
+    Ok(())
+}
+
+/// What is left of a stack that could not be created is deleted by a deployment, and by nothing that only looks.
+async fn failed_creation(user: &Checkout, world: &World) -> Result<()> {
+    let taken = json!({"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "elsewhere"}});
+    ensure!(world.create(&json!({"Resources": {"Bucket": taken}})).await? == "ROLLBACK_COMPLETE");
+    let words = user.deploy_words(FIRST);
+    for looking in [format!("{words} --dry-run"), words.replace("deploy", "diff").replace(FIRST, "")] {
+        let said = user.must(&looking).await?;
+        ensure!(said.errors.contains("is in ROLLBACK_COMPLETE"), "{looking}: {said:?}");
+        ensure!(said.json()?.as_array().is_some_and(|changes| !changes.is_empty()), "{looking}: {said:?}");
+        ensure!(world.status().await? == "ROLLBACK_COMPLETE", "{looking} deleted the stack: {said:?}");
+    }
     Ok(())
 }
 
@@ -255,9 +272,9 @@ async fn queue_removed(user: &Checkout, world: &World, late: &mut Feed) -> Resul
     let deployed = user.deploy(SECOND).await?;
     ensure!(changes(&deployed, "Remove", "AWS::SQS::Queue") == 2, "{deployed}");
     ensure!(changes(&deployed, "Remove", "AWS::Lambda::EventSourceMapping") == 1, "{deployed}");
-    let gone = world.sqs.get_queue_url().queue_name(format!("{STACK}-late")).send().await;
+    let gone = world.sqs.get_queue_url().queue_name(format!("{QUEUES}late")).send().await;
     ensure!(gone.is_err(), "the queue is still there");
-    let key = format!("rs-loader-config/{STACK}-late.json");
+    let key = format!("rs-loader-config/{QUEUES}late.json");
     ensure!(world.s3.head_object().bucket(&world.bucket).key(key).send().await.is_err(), "its configuration stays");
     let status = user.must(&format!("status --local --output json --stack-name {STACK}")).await?.json()?;
     let tables = status.as_array().context("no list of tables")?;

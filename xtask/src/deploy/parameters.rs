@@ -6,29 +6,38 @@ use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
 use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, parameter_code_key};
 
 use crate::assets::{AssetsBucket, hashed_key};
-use crate::aws::Aws;
 use crate::deploy::{DeployArgs, Prepared};
 use crate::stack::Stack;
 
+/// What we say ourselves.
+pub struct Ours<'a> {
+    /// The command line.
+    pub args: &'a DeployArgs,
+    /// What is ready to be deployed.
+    pub prepared: &'a Prepared,
+    /// Where the zips are.
+    pub bucket: &'a AssetsBucket,
+    /// What is before the name of each queue.
+    pub queue_prefix: &'a str,
+}
+
 /// Ours, and every other parameter as it is in the stack.
-pub async fn values(
-    aws: &Aws,
-    args: &DeployArgs,
-    prepared: &Prepared,
-    bucket: &AssetsBucket,
-) -> Result<Vec<Parameter>> {
+pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<Parameter>> {
     let mut values = vec![
-        (PARAMETER_STATEMENT_NAME_PREFIX, args.statement_name_prefix.clone()),
-        (PARAMETER_ASSETS_BUCKET, bucket.name.clone()),
-        (PARAMETER_QUEUE_NAME_PREFIX, args.target.queue_name_prefix()),
+        (PARAMETER_STATEMENT_NAME_PREFIX, ours.args.statement_name_prefix.clone()),
+        (PARAMETER_ASSETS_BUCKET, ours.bucket.name.clone()),
+        (PARAMETER_QUEUE_NAME_PREFIX, ours.queue_prefix.to_owned()),
     ];
     for function in Function::ALL {
-        let asset = prepared.assets.iter().find(|asset| asset.package == function.package());
+        let asset = ours.prepared.assets.iter().find(|asset| asset.package == function.package());
         values.push((parameter_code_key(function), hashed_key(asset.context("a function has no zip")?)));
     }
-    let existing = Stack::find(aws, &args.target.stack_name).await?.map(|stack| stack.parameters).unwrap_or_default();
-    let kept = existing.into_keys().filter(|key| !values.iter().any(|(name, _)| name == key));
-    let declared: serde_json::Value = serde_json::from_str(&prepared.template)?;
+    let existing = deployed.map(|stack| &stack.parameters);
+    let kept = existing
+        .into_iter()
+        .flat_map(|parameters| parameters.keys())
+        .filter(|key| !values.iter().any(|(name, _)| name == *key));
+    let declared: serde_json::Value = serde_json::from_str(&ours.prepared.template)?;
     let kept = kept.filter(|key| declared["Parameters"].get(key.as_str()).is_some());
     let kept =
         kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect::<Vec<_>>();
