@@ -10,10 +10,6 @@ fn of_queues(queues: Vec<QueueSource>) -> Vec<String> {
     problems(&LoaderProps { queues, ..LoaderProps::default() })
 }
 
-fn of_cluster(cluster: &serde_json::Value) -> Vec<String> {
-    of_queues(vec![queue_with("a", |value| value["cluster"] = cluster.clone())])
-}
-
 #[test]
 fn a_queue_twice() {
     let found = of_queues(vec![queue_with("a", |_| {}), queue_with("a", |_| {})]);
@@ -68,31 +64,6 @@ fn all_props_out_of_range_at_once() {
     let text = found.join("\n");
     for value in ["`64` MB", "`31` days", "`1`", "`59` s", "`0` days"] {
         assert!(text.contains(value), "{value} is not named in {text}");
-    }
-}
-
-#[test]
-fn a_secret_that_is_only_half_named() {
-    for arn in [
-        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader",
-        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf",
-        "arn:aws:secretsmanager:eu-central-1:12:secret:loader-AbCdEf",
-    ] {
-        let found = of_cluster(&json!({"identifier": "c", "db_name": "d", "secret_arn": arn}));
-        assert_eq!(found.len(), 1, "{arn}");
-        assert!(found[0].contains("complete ARN"), "{found:?}");
-    }
-}
-
-#[test]
-fn names_that_would_widen_an_arn() {
-    for cluster in [
-        json!({"identifier": "*", "db_name": "d"}),
-        json!({"workgroup": "a*", "db_name": "d"}),
-        json!({"workgroup": "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/*", "db_name": "d"}),
-        json!({"workgroup": "arn:aws:redshift-serverless:eu-central-1:123456789012:namespace/x", "db_name": "d"}),
-    ] {
-        assert_eq!(of_cluster(&cluster).len(), 1, "{cluster}");
     }
 }
 

@@ -47,8 +47,8 @@ pub fn read(folder: &Path) -> Result<Vec<QueueFile>> {
     let mut problems = Vec::new();
     let mut queues = Vec::new();
     for path in paths {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        match parse(&path, text) {
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        match text_of(&path, bytes).and_then(|text| parse(&path, text)) {
             Ok(queue) => queues.push(queue),
             Err(found) => problems.extend(found),
         }
@@ -64,6 +64,13 @@ fn refused(problems: &[String]) -> Failure {
         format!("{} {noun} in the queue configurations:{}", problems.len(), list.concat()),
         "correct the fields named above; docs/configuration.md describes each",
     )
+}
+
+fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, Vec<String>> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        vec![format!("{}: not UTF-8 from byte {at} on: save it as UTF-8", shell::shown(path))]
+    })
 }
 
 /// Reads one file; every problem names the file and the field.
@@ -132,6 +139,21 @@ mod tests {
         assert!(problems.iter().any(|problem| problem.contains("`a b` is no queue name")));
         assert!(problems.iter().any(|problem| problem.contains("`copy.role_arn`")));
         assert!(problems.iter().any(|problem| problem.contains("`cluster.db_name`")));
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_does_not_hide_the_problems_of_the_others() {
+        let folder = std::env::temp_dir().join(format!("xtask-queues-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("a.json"), b"{\"copy\": \"\xff\"}").unwrap();
+        let cluster =
+            r#"{"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "A B", "db_name": "d"}}"#;
+        std::fs::write(folder.join("b.json"), cluster).unwrap();
+        let found = read(&folder);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let error = found.unwrap_err().to_string();
+        assert!(error.contains("a.json: not UTF-8 from byte 10 on"), "{error}");
+        assert!(error.contains("b.json: `cluster.identifier`: `A B` is no cluster identifier"), "{error}");
     }
 
     #[test]

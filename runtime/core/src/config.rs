@@ -15,6 +15,7 @@ use crate::problem::{Problem, Problems};
 use crate::sql::ident::{Ident, TableName};
 use crate::sql::options::CopyOptions;
 
+mod address;
 mod file;
 
 /// Database user of a provisioned cluster when the configuration names none.
@@ -217,8 +218,14 @@ fn copy_role(text: &str) -> Result<CopyRole, String> {
 
 fn warehouse(cluster: &ClusterPart, problems: &mut Problems) -> Option<RedshiftTarget> {
     match (given(cluster.identifier.as_ref()), given(cluster.workgroup.as_ref())) {
-        (Some(identifier), None) => Some(RedshiftTarget::Cluster(identifier.to_owned())),
-        (None, Some(workgroup)) => Some(RedshiftTarget::Workgroup(workgroup.to_owned())),
+        (Some(identifier), None) => {
+            problems.take("cluster.identifier", address::check_cluster(identifier))?;
+            Some(RedshiftTarget::Cluster(identifier.to_owned()))
+        }
+        (None, Some(workgroup)) => {
+            problems.take("cluster.workgroup", address::check_workgroup(workgroup))?;
+            Some(RedshiftTarget::Workgroup(workgroup.to_owned()))
+        }
         (None, None) => {
             problems.add(
                 "cluster",
@@ -248,12 +255,9 @@ fn login(cluster: &ClusterPart, problems: &mut Problems) -> Option<Login> {
             None
         }
         (Some(user), None) => Some(Login::DbUser(user.to_owned())),
-        (None, Some(arn)) if arn.starts_with("arn:") && arn.contains(":secretsmanager:") => {
-            Some(Login::Secret(arn.to_owned()))
-        }
         (None, Some(arn)) => {
-            problems.add("cluster.secret_arn", format!("`{arn}` is no secret ARN: write arn:aws:secretsmanager:…"));
-            None
+            problems.take("cluster.secret_arn", address::check_secret(arn))?;
+            Some(Login::Secret(arn.to_owned()))
         }
         (None, None) if workgroup => Some(Login::Identity),
         (None, None) => Some(Login::DbUser(DB_USER_DEFAULT.to_owned())),
@@ -410,6 +414,40 @@ mod tests {
         value["cluster"] = json!({"workgroup": "wg", "db_name": "dev"});
         assert_eq!(LoadConfig::from_value(&value).unwrap().login, Login::Identity);
         assert_eq!(problems(|v| v["cluster"] = json!({"workgroup": "wg", "db_name": "dev", "db_user": "u"})).len(), 1);
+    }
+
+    #[test]
+    fn a_secret_is_named_completely() {
+        let with = |arn: &str| problems(|v| v["cluster"]["secret_arn"] = arn.into());
+        assert!(with("arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader/a-AbCdEf").is_empty());
+        for arn in [
+            "loader",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf",
+            "arn:aws:secretsmanager:eu-central-1:12:secret:loader-AbCdEf",
+        ] {
+            let found = with(arn);
+            assert_eq!(found.len(), 1, "{arn}: {found:#?}");
+            assert!(found[0].starts_with("`cluster.secret_arn`: ") && found[0].contains("complete"), "{found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_warehouse_has_a_name_that_widens_no_arn() {
+        let with = |cluster: Value| problems(|v| v["cluster"] = cluster);
+        let arn = |id: &str| format!("arn:aws:redshift-serverless:eu-central-1:123456789012:{id}");
+        let right = ["wg".to_owned(), arn("workgroup/8a7b"), "w".repeat(64)];
+        for workgroup in right {
+            assert_eq!(with(json!({"workgroup": workgroup, "db_name": "d"})), Vec::<String>::new());
+        }
+        for workgroup in ["a*".to_owned(), "A".to_owned(), arn("workgroup/*"), arn("namespace/x"), "w".repeat(65)] {
+            let found = with(json!({"workgroup": workgroup, "db_name": "d"}));
+            assert!(found.len() == 1 && found[0].starts_with("`cluster.workgroup`: "), "{found:#?}");
+        }
+        for identifier in ["*", "A B", "-a", &"c".repeat(64)] {
+            let found = with(json!({"identifier": identifier, "db_name": "d"}));
+            assert!(found.len() == 1 && found[0].starts_with("`cluster.identifier`: "), "{found:#?}");
+        }
     }
 
     #[test]
