@@ -130,6 +130,11 @@ fn references(value: &Json, names: &mut Vec<String>) {
                         names.extend(parts.first().and_then(Json::as_str).map(str::to_owned));
                     }
                     ("Fn::Sub", Json::String(text)) => names.extend(variables(text)),
+                    ("Fn::Sub", Json::Array(parts)) => {
+                        let text = parts.first().and_then(Json::as_str).unwrap_or_default();
+                        let own = |name: &String| parts.get(1).is_some_and(|values| !values[name].is_null());
+                        names.extend(variables(text).into_iter().filter(|name| !own(name)));
+                    }
                     ("DependsOn", ids) => names.extend(list(ids).iter().filter_map(Json::as_str).map(str::to_owned)),
                     _ => {}
                 }

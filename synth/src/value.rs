@@ -23,6 +23,8 @@ pub enum Value {
     GetAtt(String, String),
     /// `Fn::Sub`: a text with `${…}`.
     Sub(String),
+    /// `Fn::Sub` with values of its own for some of the `${…}`.
+    SubWith(String, Vec<(String, Value)>),
     /// `Fn::Join`: values with a separator between them.
     Join(String, Vec<Value>),
     /// `Fn::If`: the name of a condition, the value when it holds, the value when it does not.
@@ -70,6 +72,7 @@ impl Value {
             Self::Ref(name) => json!({ "Ref": name }),
             Self::GetAtt(id, attribute) => json!({ "Fn::GetAtt": [id, attribute] }),
             Self::Sub(text) => json!({ "Fn::Sub": text }),
+            Self::SubWith(text, values) => json!({ "Fn::Sub": [text, Self::Map(values.clone()).to_json()] }),
             Self::Join(separator, items) => {
                 json!({ "Fn::Join": [separator, items.iter().map(Self::to_json).collect::<Vec<_>>()] })
             }
@@ -144,12 +147,14 @@ mod tests {
             ("b", Value::GetAtt("R".into(), "Arn".into())),
             ("c", Value::when("C", Value::sub("${P}/"), Value::none())),
             ("d", Value::Join(":".into(), vec!["x".into(), Value::Ref("P".into())])),
+            ("e", Value::SubWith("${V}/${P}".into(), vec![("V".into(), "v".into())])),
         ]);
         let expected = json!({
             "a": {"Ref": "P"},
             "b": {"Fn::GetAtt": ["R", "Arn"]},
             "c": {"Fn::If": ["C", {"Fn::Sub": "${P}/"}, {"Ref": "AWS::NoValue"}]},
-            "d": {"Fn::Join": [":", ["x", {"Ref": "P"}]]}
+            "d": {"Fn::Join": [":", ["x", {"Ref": "P"}]]},
+            "e": {"Fn::Sub": ["${V}/${P}", {"V": "v"}]}
         });
         assert_eq!(value.to_json(), expected);
     }

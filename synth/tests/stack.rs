@@ -6,6 +6,7 @@ use common::{assertions, queue_with, template, ten_queues, two_queues};
 use loader_core::contract::{self, Function};
 use loader_core::limits;
 use serde_json::{Value as Json, json};
+use synth::assertions::Assertions;
 use synth::l3::parameter_code_key;
 use synth::template::TEMPLATE_BODY_BYTES_MAX;
 use synth::{Architecture, LoaderProps, loader_template};
@@ -183,6 +184,20 @@ fn ten_queues_fit_one_request() {
     assert!(template.to_json().lines().count() > 50, "a line per resource, so that a diff says something");
 }
 
+/// The names that people give: long, and a bucket for each.
+#[test]
+fn ten_queues_with_long_names_fit_one_request() {
+    let queue = |number: u32| {
+        queue_with(&format!("finance-reporting-customer-transactions-{number}"), |value| {
+            value["copy"]["table_name"] = json!(format!("reporting.customer_transactions_{number}"));
+            value["cluster"]["identifier"] = json!("analytics-production");
+            value["source"] = json!(format!("s3://acme-finance-landing-zone-{number}/transactions-{number}/"));
+        })
+    };
+    let template = template((0..10).map(queue).collect());
+    assert!(template.size_bytes() < TEMPLATE_BODY_BYTES_MAX, "{} bytes", template.size_bytes());
+}
+
 #[test]
 fn the_outputs_name_what_a_user_needs_next() {
     let stack = assertions(two_queues());
@@ -204,17 +219,47 @@ fn the_outputs_name_what_a_user_needs_next() {
     assert_eq!(outputs, expected);
 }
 
+/// The body of the dashboard, with its own variables replaced.
+fn dashboard(stack: &Assertions) -> Json {
+    let sub = &stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"];
+    let mut body = sub[0].as_str().unwrap().to_owned();
+    for (name, value) in sub[1].as_object().unwrap() {
+        body = body.replace(&format!("${{{name}}}"), value["Fn::Sub"].as_str().unwrap());
+    }
+    serde_json::from_str(&body).unwrap()
+}
+
+#[test]
+fn names_in_the_dashboard_stay_what_they_are() {
+    let stack = assertions(vec![queue_with("a", |value| {
+        value["copy"]["table_name"] = json!(r#"shop."a "" ${b}""#);
+    })]);
+    let body = dashboard(&stack);
+    let dimension = body["widgets"][3]["properties"]["metrics"][0][5].as_str().unwrap().replace("${!", "${");
+    let source = queue_with("a", |value| value["copy"]["table_name"] = json!(r#"shop."a "" ${b}""#));
+    assert_eq!(dimension, source.config.db_table().0);
+}
+
+#[test]
+fn without_queues_the_dashboard_has_the_loaders_row_only() {
+    let stack = assertions(Vec::new());
+    let body = stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: Json = serde_json::from_str(body).unwrap();
+    assert_eq!(body["widgets"].as_array().map(Vec::len), Some(3));
+}
+
 #[test]
 fn the_dashboard_has_a_row_per_table() {
     let stack = assertions(two_queues());
-    let body = stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap();
-    let body: Json = serde_json::from_str(body).unwrap();
+    let body = dashboard(&stack);
     let rows: Vec<&Json> = body["widgets"].as_array().unwrap().iter().filter(|widget| widget["width"] == 24).collect();
     let titles: Vec<&str> = rows.iter().filter_map(|row| row["properties"]["title"].as_str()).collect();
     assert_eq!(titles, ["cluster:analytics:dev:public.earthquakes", "cluster:analytics:dev:shop.weather"]);
     let first = &rows[0]["properties"]["metrics"][0];
     assert_eq!(first[0], contract::METRIC_NAMESPACE);
     assert_eq!(first[5], "cluster:analytics:dev:public.earthquakes");
+    let dead_letters = &rows[1]["properties"]["metrics"][4];
+    assert_eq!(dead_letters[3], "${queueNamePrefix}weather-dlq");
 }
 
 #[test]

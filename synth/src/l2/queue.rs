@@ -63,7 +63,7 @@ impl Queue {
         }
         let policy = policy_of(&scope.child("Policy"), [resource.reference()]);
         let queue = Self { resource, policy: Some((policy, Rc::default())) };
-        queue.state(Statement::deny_without_tls("sqs:*", [queue.arn()]));
+        queue.state(everything_over_tls());
         queue
     }
 
@@ -145,15 +145,19 @@ impl TlsOnlyPolicy {
         self.queues.borrow_mut().push(queue.reference());
         let mut resource = self.resource.borrow_mut();
         let resource = resource.get_or_insert_with(|| {
-            // In the policy of a queue `*` is the queue itself; this statement forbids only.
             let mut document = PolicyDocument::default();
-            document.add(Statement::deny_without_tls("sqs:*", ["*".into()]));
+            document.add(everything_over_tls());
             let resource = policy_of(&self.scope, []);
             resource.set("PolicyDocument", document.to_value());
             resource
         });
         resource.set("Queues", Value::List(self.queues.borrow().clone()));
     }
+}
+
+/// In the policy of a queue `*` is the queue itself, and this statement forbids only: naming the queue would say no more.
+fn everything_over_tls() -> Statement {
+    Statement::deny_without_tls("sqs:*", ["*".into()])
 }
 
 fn policy_of<const N: usize>(scope: &Scope, queues: [Value; N]) -> Resource {

@@ -4,16 +4,19 @@ use loader_core::contract;
 use loader_core::ids::readable;
 use serde_json::json;
 
-use crate::l2::{Dashboard, Row, Widget};
+use crate::l2::{Dashboard, Repeated, Row, Widget};
 use crate::l3::parameters::PARAMETER_QUEUE_NAME_PREFIX;
 use crate::l3::table_source::{TableSource, dead_letters_name};
 use crate::scope::Scope;
-use crate::value::{Value, sub_literal};
+use crate::value::Value;
 
 pub(super) fn add(scope: &Scope, sources: &[TableSource]) {
-    let mut rows = vec![loader_row()];
-    rows.extend(sources.iter().map(table_row));
-    Dashboard::new(&scope.child("Dashboard"), Value::sub("${AWS::StackName}"), &rows);
+    let words = |source: &TableSource| {
+        let table = &source.table().0;
+        vec![readable(table), table.clone(), dead_letters_name(source.name())]
+    };
+    let rows = Repeated { row: table_row(), words: sources.iter().map(words).collect() };
+    Dashboard::new(&scope.child("Dashboard"), Value::sub("${AWS::StackName}"), &loader_row(), &rows);
 }
 
 fn loader_row() -> Row {
@@ -33,11 +36,12 @@ fn loader_row() -> Row {
     }
 }
 
-/// How long files wait on the right; on the left what became of them, and the messages that are stuck.
-fn table_row(source: &TableSource) -> Row {
-    let table = &source.table().0;
+/// How long files wait on the right; on the left what became of them, and the messages that are stuck. Its words are the table for
+/// people, the table, the name of the dead-letter queue.
+fn table_row() -> Row {
+    let [title, table, dead_letters] = [0, 1, 2].map(Repeated::word);
     let counts = [contract::METRIC_OBJECTS, contract::METRIC_FAILURES, contract::METRIC_QUARANTINED];
-    let dead_letters = format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{}", dead_letters_name(source.name()));
+    let dead_letters = format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{dead_letters}");
     let mut metrics = vec![json!([
         contract::METRIC_NAMESPACE,
         contract::METRIC_OLDEST_WAITING,
@@ -49,5 +53,5 @@ fn table_row(source: &TableSource) -> Row {
     ])];
     metrics.extend(counts.map(|name| json!([".", name, ".", ".", ".", "."])));
     metrics.push(json!(["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", dead_letters]));
-    Row { widgets: vec![Widget { title: sub_literal(&readable(table)), statistic: "Sum", metrics }] }
+    Row { widgets: vec![Widget { title, statistic: "Sum", metrics }] }
 }
