@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use clap::Args;
 
@@ -68,6 +69,16 @@ fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<()> {
     Err(Failure::refused(format!("the stack `{}` was not deleted", args.stack_name), "add --yes to agree").into())
 }
 
+/// S3 answers 200 also where it deleted nothing, with an error per object.
+fn check(bucket: &str, deleted: &DeleteObjectsOutput) -> Result<(), Failure> {
+    let Some(error) = deleted.errors().first() else { return Ok(()) };
+    let text = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();
+    let (key, message, code) = (text(error.key()), text(error.message()), text(error.code()));
+    let message = format!("cannot empty the bucket `{bucket}`: s3://{bucket}/{key}: {message} ({code})");
+    let hint = "correct the cause (a permission, a lock), then delete the bucket and the tracker table by hand: the stack is gone";
+    Err(Failure::new(message, hint))
+}
+
 /// A bucket can be deleted when no version of any object is left.
 async fn delete_bucket(client: &Client, out: Out, bucket: &str) -> Result<()> {
     let step = out.step(format!("deleting the bucket {bucket}"));
@@ -90,9 +101,26 @@ async fn delete_bucket(client: &Client, out: Out, bucket: &str) -> Result<()> {
         step.now(&format!("{n_deleted} objects"));
         let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build()?;
         let request = client.delete_objects().bucket(bucket).delete(delete);
-        request.send().await.map_err(failed(format!("empty the bucket `{bucket}`")))?;
+        let deleted = request.send().await.map_err(failed(format!("empty the bucket `{bucket}`")))?;
+        check(bucket, &deleted)?;
     }
     client.delete_bucket().bucket(bucket).send().await.map_err(failed(format!("delete the bucket `{bucket}`")))?;
     step.done(format!("bucket {bucket} deleted with {n_deleted} object versions"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::types::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_s3_does_not_delete_is_an_error() {
+        let denied = Error::builder().key("manifests/a").code("AccessDenied").message("Access Denied").build();
+        let failure = check("loader", &DeleteObjectsOutput::builder().errors(denied).build()).unwrap_err();
+        let expected = "cannot empty the bucket `loader`: s3://loader/manifests/a: Access Denied (AccessDenied)";
+        assert_eq!(failure.message, expected);
+        assert!(check("loader", &DeleteObjectsOutput::builder().build()).is_ok());
+    }
 }
