@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod change_set;
 mod check;
+mod completions;
 mod connect;
 mod demo;
 mod deploy;
@@ -36,7 +37,6 @@ mod tidy;
 mod tracker;
 mod warehouse;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -112,11 +112,8 @@ enum Command {
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
-    #[command(after_help = "Example: cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
-    Completions {
-        /// bash, zsh, fish, elvish or powershell
-        shell: clap_complete::Shell,
-    },
+    #[command(after_help = completions::HELP)]
+    Completions(completions::CompletionsArgs),
 }
 
 #[tokio::main]
@@ -146,11 +143,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Local(args) => local::run(&args).await,
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut script);
-            // A reader that went away (`| head`) is no failure.
-            let _ = std::io::stdout().write_all(&script);
+        Command::Completions(args) => {
+            completions::run(&args, Cli::command());
             Ok(())
         }
     }
