@@ -2,13 +2,14 @@
 //!
 //! xtask talks to that program and does not link it: it builds in seconds, the stack's Parquet reader does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use loader_core::ids::RedshiftTarget;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::output::{Failure, Format, Out, Step};
+use crate::queues::{self, QueueFile};
 use crate::shell;
 
 /// `cargo xtask local`
@@ -78,10 +80,10 @@ pub struct Warehouse {
 }
 
 impl StackInfo {
-    /// The command that opens a database of the warehouse.
+    /// The command that opens a database of the warehouse, named `<cluster or workgroup>.<database>`.
     pub fn psql(&self, database: &str) -> String {
         let Warehouse { host, port, user } = &self.warehouse;
-        format!("psql -h {host} -p {port} -U {user} {database}")
+        format!("psql -h {host} -p {port} -U {user} -d {database}")
     }
 
     /// The settings that point the aws command line at the stack.
@@ -114,9 +116,29 @@ pub async fn run(args: &LocalArgs) -> Result<()> {
 
 fn describe(out: Out, stack: &StackInfo) {
     out.line(format!("   endpoint   {}", stack.endpoint));
-    out.line(format!("   warehouse  {}", stack.psql("dev")));
+    let mut databases = databases(&queues::read(&queues::folder(None)).unwrap_or_default());
+    if databases.is_empty() {
+        databases.insert("CLUSTER.DATABASE".to_owned());
+    }
+    for database in databases {
+        out.line(format!("   warehouse  {}", stack.psql(&database)));
+    }
     out.line(format!("   aws        {} aws s3 ls", stack.environment()));
     out.line(format!("   logs       {}", shell::shown(&stack.log_dir)));
+}
+
+/// The databases that these queues load, each once, as the local warehouse names them.
+pub fn databases(queues: &[QueueFile]) -> BTreeSet<String> {
+    let database = |queue: &QueueFile| {
+        let target = &queue.config.target;
+        let warehouse = match &target.warehouse {
+            RedshiftTarget::Cluster(name) => name,
+            // Of an ARN the last part.
+            RedshiftTarget::Workgroup(name) => name.rsplit(['/', ':']).next().unwrap_or(name),
+        };
+        format!("{warehouse}.{}", target.database)
+    };
+    queues.iter().map(database).collect()
 }
 
 /// Folder of the stack that `deploy --local` uses.
@@ -315,4 +337,27 @@ async fn request(stack: &StackInfo, method: &str, path: &str, body: &str) -> Res
         bail!("the local stack refuses {method} {path}: {status} {body}");
     }
     Ok(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_database_of_each_warehouse_is_named_once() {
+        let queue = |warehouse: &str| {
+            let cluster = format!(r#"{{{warehouse}, "db_name": "dev"}}"#);
+            let text = format!(r#"{{"copy": {{"role_arn": "default", "table_name": "t"}}, "cluster": {cluster}}}"#);
+            queues::parse(Path::new("queues/a.json"), text).unwrap()
+        };
+        let arn = "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/8a7b";
+        let queues = [
+            queue(r#""identifier": "analytics""#),
+            queue(r#""identifier": "analytics""#),
+            queue(r#""workgroup": "wg""#),
+            queue(&format!(r#""workgroup": "{arn}""#)),
+        ];
+        let found: Vec<String> = databases(&queues).into_iter().collect();
+        assert_eq!(found, ["8a7b.dev", "analytics.dev", "wg.dev"]);
+    }
 }

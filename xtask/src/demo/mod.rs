@@ -53,7 +53,7 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let stack = interruptible(Foreground::start(out, &binary, &dir)).await?;
     let outcome = interruptible(show(out, &deploy_args, &prepared, &data, &stack, started)).await;
     let outcome = match outcome {
-        Ok(()) if args.keep => keep(out, &stack).await,
+        Ok(()) if args.keep => keep(out, &stack, &prepared).await,
         other => other,
     };
     let step = out.step("stopping the local stack");
@@ -144,12 +144,14 @@ async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) ->
     Ok(())
 }
 
-async fn keep(out: Out, stack: &Foreground) -> Result<()> {
+async fn keep(out: Out, stack: &Foreground, prepared: &Prepared) -> Result<()> {
     let info = &stack.info;
     let file = PathBuf::from("tests/fixtures/weather/seattle-2012-h1.parquet");
     out.title("The stack stays up until Ctrl-C");
     out.line(format!("   endpoint     {}", info.endpoint));
-    out.line(format!("   warehouse    {}", info.psql("dev")));
+    for database in local::databases(&prepared.queues) {
+        out.line(format!("   warehouse    {}", info.psql(&database)));
+    }
     out.line(format!(
         "   drop a file  {} aws s3 cp {} s3://rs-loader-demo/weather/again.parquet",
         info.environment(),

@@ -2,6 +2,7 @@
 
 use crate::aws::Aws;
 use crate::deploy::{DeployArgs, Deployed, Prepared, STACK_NAME_DEFAULT};
+use crate::local;
 use crate::output::Out;
 
 /// The stack's outputs.
@@ -31,8 +32,10 @@ pub fn show(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
         format!(" --stack-name {}", args.target.stack_name)
     };
     out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
-    if let (Some(stack), Some(queue)) = (&aws.local, prepared.queues.first()) {
-        out.line(format!("   warehouse      {}", stack.psql(&queue.config.target.database)));
+    if let Some(stack) = &aws.local {
+        for database in local::databases(&prepared.queues) {
+            out.line(format!("   warehouse      {}", stack.psql(&database)));
+        }
         out.line("   stop           cargo xtask local down");
     }
 }
