@@ -11,6 +11,8 @@ use crate::build::Asset;
 use crate::output::{Out, size};
 
 const HASH_DIGITS: usize = 16;
+/// Metadata of an object: SHA-256 of its content.
+const HASH: &str = "sha256";
 
 /// The bucket of the zips.
 #[derive(Clone, Debug)]
@@ -48,22 +50,27 @@ impl AssetsBucket {
         Ok(())
     }
 
-    /// Uploads the zips that are not there yet.
+    /// Uploads the zips that are not there yet; under its plain name, the template's default, each is what it is in this deployment.
     pub async fn upload(&self, out: Out, assets: &[Asset]) -> Result<()> {
         let step = out.step(format!("uploading to s3://{}", self.name));
         let (mut n_new, mut bytes) = (0, 0);
         for asset in assets {
-            let key = hashed_key(asset);
-            if self.has(&key).await? {
+            let (key, plain) = (hashed_key(asset), format!("{}.zip", asset.package));
+            let is_new = self.hash(&key).await?.is_none();
+            let is_refreshed = self.hash(&plain).await?.as_ref() != Some(&asset.sha256);
+            if !is_new && !is_refreshed {
                 continue;
             }
             step.now(&key);
             let zip = std::fs::read(&asset.path).with_context(|| format!("cannot read `{}`", asset.path.display()))?;
-            // The plain name is the template's default, for a deployment by hand.
-            self.put(&format!("{}.zip", asset.package), zip.clone()).await?;
-            self.put(&key, zip).await?;
-            n_new += 1;
-            bytes += asset.bytes;
+            if is_refreshed {
+                self.put(&plain, zip.clone(), &asset.sha256).await?;
+            }
+            if is_new {
+                self.put(&key, zip, &asset.sha256).await?;
+                n_new += 1;
+                bytes += asset.bytes;
+            }
         }
         step.done(match n_new {
             0 => format!("s3://{} has these zips already", self.name),
@@ -75,7 +82,8 @@ impl AssetsBucket {
     /// Uploads a template; answers the URL that CloudFormation reads.
     pub async fn upload_template(&self, aws: &Aws, template: String) -> Result<String> {
         let key = format!("template-{}.json", &sha256(template.as_bytes())[..HASH_DIGITS]);
-        self.put(&key, template.into_bytes()).await?;
+        let hash = sha256(template.as_bytes());
+        self.put(&key, template.into_bytes(), &hash).await?;
         if let Some(endpoint) = aws.endpoint() {
             return Ok(format!("{endpoint}/{}/{key}", self.name));
         }
@@ -83,16 +91,18 @@ impl AssetsBucket {
         Ok(format!("https://{}.s3.{}.{suffix}/{key}", self.name, aws.region))
     }
 
-    async fn has(&self, key: &str) -> Result<bool> {
+    /// Hash of an object's content, as its upload noted it; nothing where there is no object.
+    async fn hash(&self, key: &str) -> Result<Option<String>> {
         match self.client.head_object().bucket(&self.name).key(key).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if is_missing(code(&error)) => Ok(false),
+            Ok(found) => Ok(Some(found.metadata().and_then(|all| all.get(HASH)).cloned().unwrap_or_default())),
+            Err(error) if is_missing(code(&error)) => Ok(None),
             Err(error) => Err(failed_head(format!("look for s3://{}/{key}", self.name), &error)),
         }
     }
 
-    async fn put(&self, key: &str, body: Vec<u8>) -> Result<()> {
-        let request = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(body));
+    async fn put(&self, key: &str, body: Vec<u8>, hash: &str) -> Result<()> {
+        let request =
+            self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(body)).metadata(HASH, hash);
         request.send().await.map_err(failed(format!("upload s3://{}/{key}", self.name)))?;
         Ok(())
     }

@@ -177,6 +177,18 @@ fn summary(zips: &[Zip], folder: &Path) -> String {
     format!("functions built: {changes}, {total} in {}", shell::shown(folder))
 }
 
+/// The zips that were built last for AWS, whatever of them is there.
+pub fn built() -> Vec<Asset> {
+    let folder = assets_folder(Profile::Release);
+    let asset = |function: Function| {
+        let package = function.package();
+        let stamp = read_stamp(&folder.join(format!("{package}.zip.json")))?;
+        let path = folder.join(format!("{package}.zip"));
+        Some(Asset { package, path, sha256: stamp.zip_sha256, bytes: stamp.zip_bytes })
+    };
+    Function::ALL.into_iter().filter_map(asset).collect()
+}
+
 fn assets_folder(profile: Profile) -> PathBuf {
     let folder = shell::root().join("cfn-out/assets");
     match profile {

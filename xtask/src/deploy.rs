@@ -108,6 +108,13 @@ pub struct Prepared {
     pub assets: Vec<Asset>,
 }
 
+impl Prepared {
+    /// Whether the template in cfn-out is this one.
+    pub fn is_in_cfn_out(&self) -> bool {
+        std::fs::read_to_string(template::path()).is_ok_and(|text| text == self.template)
+    }
+}
+
 /// What a deployment did.
 #[derive(Debug, Serialize)]
 pub struct Deployed {

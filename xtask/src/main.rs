@@ -5,6 +5,7 @@ mod assets;
 mod aws;
 mod bench;
 mod build;
+mod by_hand;
 mod change_set;
 mod check;
 mod completions;

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
+use synth::template::TEMPLATE_BODY_BYTES_MAX;
 use synth::{Architecture, LoaderProps, QueueSource, Template, loader_template};
 
-use crate::build::Arch;
+use crate::build::{self, Arch};
+use crate::deploy::STACK_NAME_DEFAULT;
 use crate::output::{Failure, Format, Out, size};
 use crate::queues::{self, QueueFile};
-use crate::{schema, shell};
+use crate::{by_hand, schema, shell};
 
 /// `cargo xtask synth`
 #[derive(Args, Debug)]
@@ -38,6 +41,10 @@ pub fn run(args: &SynthArgs) -> Result<()> {
         std::fs::write(schema::path(), schema::text()).context("cannot write the schema of the queue files")?;
     }
     let what = format!("{}: {} queues, {}", shell::shown(&path), queues.len(), size(text.len() as u64));
+    if text.len() > TEMPLATE_BODY_BYTES_MAX {
+        let bucket = "--s3-bucket BUCKET";
+        out.line(format!("{} too large for a request: deploying by hand needs `{bucket}`", out.attention("note:")));
+    }
     if before == text {
         step.done(format!("{what}, up to date"));
     } else if args.check {
@@ -46,6 +53,11 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     } else {
         write(&text)?;
         step.done(what);
+    }
+    let assets = build::built();
+    if !args.check && args.queues.is_none() && assets.len() == Function::ALL.len() {
+        let command = by_hand::command("", STACK_NAME_DEFAULT, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT, &assets);
+        out.line(format!("   once a deployment has uploaded these zips, by hand: {command}"));
     }
     Ok(())
 }

@@ -77,6 +77,16 @@ impl Checkout {
         Ok(file.write_all(b"changed")?)
     }
 
+    /// The code of a function.
+    pub fn code(&self, function: Function) -> Result<Vec<u8>> {
+        Ok(std::fs::read(self.executable(function))?)
+    }
+
+    /// Puts earlier code of a function in the place of what is there.
+    pub fn put_code(&self, function: Function, code: &[u8]) -> Result<()> {
+        Ok(std::fs::write(self.executable(function), code)?)
+    }
+
     /// Key under which the next deployment uploads a function's zip, once the zip was made.
     pub fn code_key(&self, function: Function) -> Result<String> {
         let package = function.package();

@@ -79,6 +79,7 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         failed_change(&user, world, &mut orders).await.context("a change that fails")?;
         changed_code(&user, world).await.context("changed code")?;
         orders.loads().await.context("with changed code")?;
+        back_a_version(&user, world).await.context("back a version")?;
         destroyed(&user, world, &orders).await.context("destroyed")
     });
 }
@@ -345,6 +346,23 @@ async fn changed_code(user: &Checkout, world: &World) -> Result<()> {
     let changed: Vec<bool> = before.iter().zip(&after).map(|(old, new)| old != new).collect();
     let expected: Vec<bool> = Function::ALL.iter().map(|of| *of != Function::MicrobatchLoader).collect();
     ensure!(changed == expected, "{before:?} {after:?}");
+    Ok(())
+}
+
+/// The zip of the version before is there already; under its plain name it must be there again too.
+async fn back_a_version(user: &Checkout, world: &World) -> Result<()> {
+    let plain = async || {
+        let object = world.s3.get_object().bucket(assets_bucket(world)).key("next-loader.zip").send().await?;
+        anyhow::Ok(object.body.collect().await?.into_bytes())
+    };
+    let before = plain().await?;
+    let code = user.code(Function::NextLoader)?;
+    user.change_code(Function::NextLoader)?;
+    user.deploy(LARGE).await?;
+    ensure!(plain().await? != before, "the plain name keeps the old zip");
+    user.put_code(Function::NextLoader, &code)?;
+    let deployed = user.deploy(LARGE).await?;
+    ensure!(deployed["changed"] == true && plain().await? == before, "the plain name keeps the newer zip");
     Ok(())
 }
 

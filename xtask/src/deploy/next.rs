@@ -2,8 +2,8 @@
 
 use crate::aws::Aws;
 use crate::deploy::{DeployArgs, Deployed, Prepared, STACK_NAME_DEFAULT};
-use crate::local;
 use crate::output::Out;
+use crate::{by_hand, local};
 
 /// The stack's outputs.
 pub fn show_outputs(out: Out, deployed: &Deployed) {
@@ -32,6 +32,11 @@ pub fn show(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
         format!(" --stack-name {}", args.target.stack_name)
     };
     out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
+    if prepared.is_in_cfn_out() {
+        let (stack, prefix) = (&args.target.stack_name, &args.statement_name_prefix);
+        let command = by_hand::command(&environment, stack, prefix, &prepared.assets);
+        out.line(format!("   or by hand     {command}"));
+    }
     if let Some(stack) = &aws.local {
         for database in local::databases(&prepared.queues) {
             out.line(format!("   warehouse      {}", stack.psql(&database)));
