@@ -121,7 +121,7 @@ async fn failed_creation(user: &Checkout, world: &World) -> Result<()> {
     for looking in [format!("{words} --dry-run"), words.replace("deploy", "diff").replace(FIRST, "")] {
         let said = user.must(&looking).await?;
         ensure!(said.errors.contains("is in ROLLBACK_COMPLETE"), "{looking}: {said:?}");
-        ensure!(said.json()?.as_array().is_some_and(|changes| !changes.is_empty()), "{looking}: {said:?}");
+        ensure!(said.json()?["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{looking}: {said:?}");
         ensure!(world.status().await? == "ROLLBACK_COMPLETE", "{looking} deleted the stack: {said:?}");
     }
     Ok(())
@@ -200,9 +200,9 @@ async fn option_changed(user: &Checkout) -> Result<()> {
     ensure!(after != before, "{before}");
     user.write("queues/orders.json", &after)?;
     let diff = format!("diff --local --build-profile dev --stack-name {STACK} --output json");
-    let file = json!([{"action": "Modify", "key": format!("rs-loader-config/{STACK}-orders.json")}]);
+    let file = json!([{"action": "Modify", "key": format!("rs-loader-config/{QUEUES}orders.json")}]);
     let said = user.must(&diff).await?;
-    ensure!(said.errors.contains(&format!("~ rs-loader-config/{STACK}-orders.json")), "{}", said.errors);
+    ensure!(said.errors.contains(&format!("~ rs-loader-config/{QUEUES}orders.json")), "{}", said.errors);
     for difference in [said.json()?, user.deploy(SECOND).await?] {
         ensure!(difference["changed"] == true && difference["changes"] == json!([]), "{difference}");
         ensure!(difference["configurations"] == file && difference["notifications"] == json!([]), "{difference}");
