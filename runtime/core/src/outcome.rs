@@ -143,6 +143,8 @@ const TABLE: &[Row] = &[
     row(&["cancelled on user"], FailureClass::RetryLater, SQL_ERRORS),
     row(&["canceling statement"], FailureClass::RetryLater, SQL_ERRORS),
     row(&["out of memory"], FailureClass::RetryLater, SQL_ERRORS),
+    row(&["nosuchbucket"], FailureClass::OperatorsTurn, S3_ERRORS),
+    row(&["bucket does not exist"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["nosuchkey"], FailureClass::Refresh, S3_ERRORS),
     row(&["specified key does not exist"], FailureClass::Refresh, S3_ERRORS),
     row(&["status 404"], FailureClass::Refresh, S3_ERRORS),
@@ -152,8 +154,6 @@ const TABLE: &[Row] = &[
     row(&["file size", "manifest"], FailureClass::Refresh, COLUMNAR),
     row(&["precondition"], FailureClass::Refresh, S3_ERRORS),
     row(&["invalidobjectstate"], FailureClass::BadInput, S3_ERRORS),
-    row(&["nosuchbucket"], FailureClass::OperatorsTurn, S3_ERRORS),
-    row(&["bucket does not exist"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["accessdenied"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["access denied"], FailureClass::OperatorsTurn, S3_ERRORS),
     row(&["status 403"], FailureClass::OperatorsTurn, S3_ERRORS),
@@ -206,13 +206,20 @@ const TABLE: &[Row] = &[
 /// Names of the service's own that stand in quotes in its texts.
 const OWN_NAMES: [&str; 2] = ["sys_load_error_detail", "stl_load_errors"];
 /// The word after one of these is a name that somebody chose,
-const BEFORE_A_NAME: [&str; 9] =
-    ["relation", "table", "column", "schema", "view", "user", "role", "bucket", "database"];
+const BEFORE_A_NAME: [&str; 3] = ["relation", "table", "column"];
+/// and after one of these where `for` or `of` stands before it,
+const OF_A_NAME: [&str; 6] = ["schema", "view", "user", "role", "bucket", "database"];
 /// unless it is one of these.
 const NO_NAMES: [&str; 20] = [
     "does", "is", "not", "has", "on", "of", "in", "for", "to", "with", "was", "and", "or", "already", "failed",
     "count", "must", "cannot", "system", "limit",
 ];
+
+/// Whether the text says that something is not there: one of the objects, or what the COPY options name, a `JSONPaths` file.
+pub fn is_missing(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["nosuchkey", "specified key does not exist", "status 404"].iter().any(|part| text.contains(part))
+}
 
 /// The class of an error text of the warehouse.
 pub fn classify(text: &str) -> FailureClass {
@@ -228,14 +235,15 @@ pub fn classify(text: &str) -> FailureClass {
 fn without_names(text: &str) -> String {
     let unquoted = without_quoted(&without_quoted(text, '\''), '"');
     let mut words = Vec::new();
-    let mut name_follows = false;
+    let (mut name_follows, mut of) = (false, false);
     for word in unquoted.split_whitespace() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
         let named = word.contains("://") || word.contains("arn:") || (name_follows && !NO_NAMES.contains(&bare));
         if !named {
             words.push(word);
         }
-        name_follows = BEFORE_A_NAME.contains(&word);
+        name_follows = BEFORE_A_NAME.contains(&word) || (of && OF_A_NAME.contains(&word));
+        of = ["for", "of"].contains(&word);
     }
     words.join(" ")
 }
@@ -302,6 +310,14 @@ mod tests {
             ),
             ("Spectrum Scan Error: Timeout was reached reading s3://b/good.parquet", FailureClass::RetryLater),
             ("ERROR: the cluster is being resized", FailureClass::RetryLater),
+            ("ERROR: permission denied for schema maintenance", FailureClass::OperatorsTurn),
+            ("FATAL: the database connection was lost", FailureClass::RetryNow),
+            ("Database connection closed", FailureClass::RetryNow),
+            ("database maintenance in progress", FailureClass::RetryLater),
+            (
+                "S3ServiceException:The specified bucket does not exist,Status 404,Error NoSuchBucket",
+                FailureClass::OperatorsTurn,
+            ),
         ];
         for (text, class) in cases {
             assert_eq!(classify(text), class, "{text}");

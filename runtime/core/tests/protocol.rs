@@ -393,6 +393,52 @@ fn a_changed_object_is_refreshed_whatever_failed_before() {
     assert!(table.waiting_keys().is_empty(), "refreshed for ever");
 }
 
+#[test]
+fn what_is_missing_beside_the_objects_is_an_operators_turn() {
+    let mut table = Table::new();
+    table.record(&["a", "b"]);
+    for n_failures in 1..=10 {
+        table.now += HOUR;
+        table.run();
+        table.end(failed("S3ServiceException:The specified key does not exist.,Status 404,Error NoSuchKey"));
+        assert_eq!(table.waiting_keys().len(), 2, "a file is blamed for the JSONPaths file");
+        let Step::Waiting { class, .. } = table.running().unwrap().step else { panic!("not waiting") };
+        let expected = if n_failures <= 3 { FailureClass::Refresh } else { FailureClass::OperatorsTurn };
+        assert_eq!(class, expected, "failure {n_failures}");
+    }
+}
+
+#[test]
+fn a_refused_submit_is_another_attempt_with_the_configuration_of_then() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.claim();
+    table.look(vec![found("1")]);
+    let (running, prepared) = (table.running().unwrap(), table.prepared());
+    let class = FailureClass::RetryLater;
+    let answer = SubmitAnswer::Refused { class, reason: "ThrottlingException".into(), first_call: true };
+    table.apply(&settle::after_submit(&running, &prepared, answer, &table.context()));
+    assert!(matches!(table.running().unwrap().step, Step::Waiting { class: FailureClass::RetryLater, .. }));
+}
+
+#[test]
+fn a_paused_table_stands_still_also_where_a_load_waits_for_its_next_attempt() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    table.end(failed("permission denied for relation t"));
+    let mut running = table.running().unwrap();
+    table.now += HOUR;
+    let paused = Arc::new(LoadConfig { paused: true, ..(*table.config).clone() });
+    running.source = ConfigSource { queue: Some("q".into()), recorded: table.config.clone() };
+    let configs = BTreeMap::from([("q".to_owned(), paused)]);
+    for step in [running.step.clone(), Step::Claimed] {
+        let running = Some(RunningLoad { step, ..running.clone() });
+        let view = View { running, backlog: Vec::new(), configs: configs.clone() };
+        assert!(matches!(decide(&table.name(), &view, &table.context()), Action::Idle(Idle::Paused)));
+    }
+}
+
 impl Table {
     /// These objects of the claimed load may not be looked at.
     fn refuse(&mut self, keys: &[&str]) {

@@ -108,7 +108,8 @@ async fn locate<W: World>(world: &W, answer: &mut PathAnswer, places: &Places, t
         }
         return Ok(());
     }
-    if !holds(&world.backlog(table, BACKLOG_READ_MAX).await?) {
+    let backlog = world.backlog(table, BACKLOG_READ_MAX).await?;
+    if backlog.len() < BACKLOG_READ_MAX && !holds(&backlog) {
         answer.state = "loaded";
     }
     Ok(())

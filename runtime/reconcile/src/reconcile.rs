@@ -257,9 +257,7 @@ impl<W: World> Round<'_, W> {
         let accepted = accepted.iter().filter_map(|key| key.0.strip_prefix("FILE#")).map(ToOwned::to_owned).collect();
         let columns = if merge::needs_columns(config) {
             let rows = self.world.query(config, &merge::columns_query(&config.target.table)).await?;
-            let row = |row: &Vec<Option<String>>| (row.first().cloned().flatten(), row.get(1).cloned().flatten());
-            let rows: Vec<_> = rows.iter().map(row).collect();
-            merge::columns_of(rows.iter().filter_map(|(name, default)| Some((name.as_deref()?, default.as_deref()))))
+            merge::columns_of(&rows)?
         } else {
             config.columns.clone()
         };

@@ -31,6 +31,16 @@ pub enum SqlError {
         /// The column.
         column: Ident,
     },
+    /// Which of two rows remains is told by an order of all columns, so that it does not depend on how files were grouped.
+    #[error(
+        "column {column} is a {kind}, by which rows cannot be ordered, so this table cannot be merged: append to it"
+    )]
+    Unordered {
+        /// The column.
+        column: Ident,
+        /// Its type.
+        kind: String,
+    },
     /// The service would refuse it.
     #[error(
         "the SQL of this load has {0} bytes, more than the {SQL_BYTES_MAX} that the Data API takes: give fewer `copy.columns`"
@@ -52,6 +62,9 @@ pub struct LoadSql<'a> {
     /// The statement's name, for the ledger in the warehouse.
     pub statement_name: &'a str,
 }
+
+/// Types that no ORDER BY takes (Redshift database guide, "Limitations when using spatial data", HLLSKETCH type).
+const UNORDERED: [&str; 3] = ["geometry", "geography", "hllsketch"];
 
 /// The statements, in order.
 pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
@@ -85,18 +98,26 @@ pub fn needs_columns(config: &LoadConfig) -> bool {
 /// Asks for the columns of the target, in their order. Identity columns are told by their default.
 pub fn columns_query(table: &TableName) -> String {
     format!(
-        "SELECT column_name, column_default FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
+        "SELECT column_name, column_default, data_type FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
         literal(&table.schema),
         literal(&table.table)
     )
 }
 
-/// The columns in an answer to [`columns_query`]: without those that the warehouse itself numbers.
-pub fn columns_of<'a>(rows: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Ident> {
-    rows.into_iter()
-        .filter(|(_, default)| !default.is_some_and(|text| text.starts_with("\"identity\"(")))
-        .map(|(name, _)| Ident::exact(name))
-        .collect()
+/// The columns in the rows that answer [`columns_query`]: without those that the warehouse itself numbers.
+pub fn columns_of(rows: &[Vec<Option<String>>]) -> Result<Vec<Ident>, SqlError> {
+    let mut columns = Vec::new();
+    for row in rows {
+        let cell = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
+        let (column, kind) = (Ident::exact(cell(0)), cell(2).to_lowercase());
+        if UNORDERED.contains(&kind.as_str()) {
+            return Err(SqlError::Unordered { column, kind });
+        }
+        if !cell(1).starts_with("\"identity\"(") {
+            columns.push(column);
+        }
+    }
+    Ok(columns)
 }
 
 /// Asks the ledger in the warehouse for a load.

@@ -121,6 +121,8 @@ enum Allowed {
     TextOnly,
     /// CSV only.
     CsvOnly,
+    /// Parquet and ORC only.
+    ColumnarOnly,
 }
 
 struct Rule {
@@ -153,6 +155,7 @@ const RULES: &[Rule] = &[
     rule("EMPTYASNULL", Argument::None, Allowed::Rows),
     rule("ENCODING", Argument::Word(&["UTF8", "UTF16", "UTF16LE", "UTF16BE", "ISO88591"]), Allowed::Rows),
     rule("ESCAPE", Argument::None, Allowed::TextOnly),
+    rule("SERIALIZETOJSON", Argument::None, Allowed::ColumnarOnly),
     rule("EXPLICIT_IDS", Argument::None, Allowed::Everywhere),
     rule("FILLRECORD", Argument::None, Allowed::Everywhere),
     compression("GZIP"),
@@ -256,6 +259,7 @@ const fn allows(allowed: Allowed, format: FileFormat) -> bool {
         Allowed::Rows => !format.is_columnar(),
         Allowed::Lines => matches!(format, FileFormat::Csv | FileFormat::Text),
         Allowed::TextOnly => matches!(format, FileFormat::Text),
+        Allowed::ColumnarOnly => format.is_columnar(),
         Allowed::CsvOnly => matches!(format, FileFormat::Csv),
     }
 }
@@ -400,6 +404,7 @@ mod tests {
     fn nothing_means_parquet() {
         check("", "FORMAT AS PARQUET");
         check("format as parquet  fillrecord", "FORMAT AS PARQUET FILLRECORD");
+        check("format as parquet serializetojson", "FORMAT AS PARQUET SERIALIZETOJSON");
     }
 
     #[test]

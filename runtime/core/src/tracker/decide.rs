@@ -183,6 +183,10 @@ pub fn decide(table: &DbTable, view: &View, context: &Context) -> Action {
         running.holder != context.holder && running.touched_millis + context.timing.patience_millis > context.now;
     match &running.step {
         Step::Claimed | Step::Prepared(_) if others => Action::Idle(Idle::Held),
+        // No statement is on its way: a paused table stands still.
+        Step::Claimed | Step::Waiting { .. } if current_config(&running.source, &view.configs).paused => {
+            Action::Idle(Idle::Paused)
+        }
         Step::Claimed => Action::Look,
         Step::Waiting { not_before_millis, .. } if *not_before_millis > context.now => {
             Action::Idle(Idle::NotBefore(*not_before_millis))

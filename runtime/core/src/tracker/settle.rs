@@ -10,7 +10,7 @@ use super::item::{History, Item, PendingLoad, Prepared, Quarantined, RunningLoad
 use super::split;
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::LoadId;
-use crate::outcome::{FailureClass, classify};
+use crate::outcome::{FailureClass, classify, is_missing};
 
 /// Attempts of one claim before a failure that should have passed is treated as one that will not.
 const QUICK_ATTEMPTS_MAX: u32 = 5;
@@ -74,10 +74,9 @@ pub enum StatementStatus {
 pub fn after_submit(running: &RunningLoad, prepared: &Prepared, answer: SubmitAnswer, context: &Context) -> Change {
     match answer {
         SubmitAnswer::Done { statement_id } => submitted(running, prepared, statement_id, context),
-        SubmitAnswer::Refused { class: FailureClass::OperatorsTurn, reason, first_call: true }
-            if !prepared.uncertain =>
-        {
-            wait(running, FailureClass::OperatorsTurn, reason, context)
+        // Certainly no statement: the next attempt reads the configuration again.
+        SubmitAnswer::Refused { class, reason, first_call: true } if !prepared.uncertain => {
+            wait(running, class, reason, context)
         }
         SubmitAnswer::Refused { reason, first_call, .. } => {
             not_submitted(running, prepared, prepared.uncertain || !first_call, reason, context)
@@ -207,6 +206,8 @@ fn failed(running: &RunningLoad, pendings: &[PendingLoad], error: String, contex
         FailureClass::Refresh if running.refreshes < REFRESHES_MAX => {
             wait(running, FailureClass::Refresh, error, context)
         }
+        // The objects were there, again and again: what is missing is none of them.
+        FailureClass::Refresh if is_missing(&error) => wait(running, FailureClass::OperatorsTurn, error, context),
         FailureClass::Unexplained if running.failures < PROBES_MAX && !is_divided(pendings) => {
             wait(running, FailureClass::Unexplained, error, context)
         }
