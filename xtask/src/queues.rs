@@ -81,7 +81,7 @@ pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
     if let Err(problem) = check_name(&name) {
         problems.push(format!("{shown}: {problem}"));
     }
-    match LoadConfig::parse(&text) {
+    match LoadConfig::parse(&text).and_then(|config| config.check_addresses().map(|()| config)) {
         Ok(config) if problems.is_empty() => return Ok(QueueFile { name, path: path.to_owned(), text, config }),
         Ok(_) => {}
         Err(found) => problems.extend(found.0.iter().map(|problem| format!("{shown}: {problem}"))),

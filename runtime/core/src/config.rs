@@ -160,6 +160,20 @@ impl LoadConfig {
         config.map(Arc::new).ok_or_else(Problems::default)
     }
 
+    /// Whether a template can be made from it: what names a warehouse or a secret becomes part of an ARN in a policy. The functions
+    /// do without, because what they are told is for the Data API to judge.
+    pub fn check_addresses(&self) -> Result<(), Problems> {
+        let mut problems = Problems::default();
+        match &self.target.warehouse {
+            RedshiftTarget::Cluster(name) => problems.take("cluster.identifier", address::check_cluster(name)),
+            RedshiftTarget::Workgroup(name) => problems.take("cluster.workgroup", address::check_workgroup(name)),
+        };
+        if let Login::Secret(arn) = &self.login {
+            problems.take("cluster.secret_arn", address::check_secret(arn));
+        }
+        problems.into_result()
+    }
+
     /// Partition key of the target table.
     pub fn db_table(&self) -> DbTable {
         self.target.db_table()
@@ -179,10 +193,10 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
     let wishes = file.options.as_ref();
     let mode = mode(wishes, &columns, problems);
     let ledger_table = wishes
-        .and_then(|options| options.ledger_table.as_deref())
+        .and_then(|options| given(options.ledger_table.as_ref()))
         .and_then(|name| problems.take("options.ledger_table", TableName::parse(name)));
     let limits = limits(file.load.as_ref(), problems);
-    let source = file.source.as_deref().and_then(|text| problems.take("source", SourceFolder::parse(text)));
+    let source = given(file.source.as_ref()).and_then(|text| problems.take("source", SourceFolder::parse(text)));
     Some(LoadConfig {
         target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
         login: login?,
@@ -218,14 +232,8 @@ fn copy_role(text: &str) -> Result<CopyRole, String> {
 
 fn warehouse(cluster: &ClusterPart, problems: &mut Problems) -> Option<RedshiftTarget> {
     match (given(cluster.identifier.as_ref()), given(cluster.workgroup.as_ref())) {
-        (Some(identifier), None) => {
-            problems.take("cluster.identifier", address::check_cluster(identifier))?;
-            Some(RedshiftTarget::Cluster(identifier.to_owned()))
-        }
-        (None, Some(workgroup)) => {
-            problems.take("cluster.workgroup", address::check_workgroup(workgroup))?;
-            Some(RedshiftTarget::Workgroup(workgroup.to_owned()))
-        }
+        (Some(identifier), None) => Some(RedshiftTarget::Cluster(identifier.to_owned())),
+        (None, Some(workgroup)) => Some(RedshiftTarget::Workgroup(workgroup.to_owned())),
         (None, None) => {
             problems.add(
                 "cluster",
@@ -255,9 +263,12 @@ fn login(cluster: &ClusterPart, problems: &mut Problems) -> Option<Login> {
             None
         }
         (Some(user), None) => Some(Login::DbUser(user.to_owned())),
-        (None, Some(arn)) => {
-            problems.take("cluster.secret_arn", address::check_secret(arn))?;
+        (None, Some(arn)) if arn.starts_with("arn:") && arn.contains(":secretsmanager:") => {
             Some(Login::Secret(arn.to_owned()))
+        }
+        (None, Some(arn)) => {
+            problems.add("cluster.secret_arn", format!("`{arn}` is no secret ARN: write arn:aws:secretsmanager:…"));
+            None
         }
         (None, None) if workgroup => Some(Login::Identity),
         (None, None) => Some(Login::DbUser(DB_USER_DEFAULT.to_owned())),
@@ -416,12 +427,19 @@ mod tests {
         assert_eq!(problems(|v| v["cluster"] = json!({"workgroup": "wg", "db_name": "dev", "db_user": "u"})).len(), 1);
     }
 
+    /// What the functions accept and a template cannot be made from.
+    fn unaddressed(change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let mut value = example();
+        change(&mut value);
+        let problems = LoadConfig::from_value(&value).unwrap().check_addresses().err().unwrap_or_default();
+        problems.0.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn a_secret_is_named_completely() {
-        let with = |arn: &str| problems(|v| v["cluster"]["secret_arn"] = arn.into());
+    fn a_secret_is_named_completely_in_a_template() {
+        let with = |arn: &str| unaddressed(|v| v["cluster"]["secret_arn"] = arn.into());
         assert!(with("arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader/a-AbCdEf").is_empty());
         for arn in [
-            "loader",
             "arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader",
             "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf",
             "arn:aws:secretsmanager:eu-central-1:12:secret:loader-AbCdEf",
@@ -434,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_warehouse_has_a_name_that_widens_no_arn() {
-        let with = |cluster: Value| problems(|v| v["cluster"] = cluster);
+        let with = |cluster: Value| unaddressed(|v| v["cluster"] = cluster);
         let arn = |id: &str| format!("arn:aws:redshift-serverless:eu-central-1:123456789012:{id}");
         let right = ["wg".to_owned(), arn("workgroup/8a7b"), "w".repeat(64)];
         for workgroup in right {

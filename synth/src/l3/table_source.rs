@@ -67,6 +67,9 @@ impl TableSource {
         with.function.add_event_source(&scope.child("Mapping"), &queue, &batch);
         grant_files(scope, source, &queue, with.role);
         let target = &source.config.target;
+        if let Err(problems) = source.config.check_addresses() {
+            problems.0.iter().for_each(|problem| scope.problem(problem.to_string()));
+        }
         let warehouse = Warehouse::new(scope, &target.warehouse);
         warehouse.grant_execute(scope, with.role, &target.database, &source.config.login);
         Self { name: source.name.clone(), table: source.config.db_table(), queue, dead_letters }
