@@ -42,9 +42,10 @@ impl Value {
         Self::List(items.into_iter().map(Into::into).collect())
     }
 
-    /// `Fn::Sub`.
+    /// `Fn::Sub`, where there is a variable.
     pub fn sub(text: impl Into<String>) -> Self {
-        Self::Sub(text.into())
+        let text = text.into();
+        if text.contains("${") { Self::Sub(text) } else { text.as_str().into() }
     }
 
     /// `AWS::NoValue`: the property is as good as absent.

@@ -224,7 +224,7 @@ fn dashboard(stack: &Assertions) -> Json {
     let sub = &stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"];
     let mut body = sub[0].as_str().unwrap().to_owned();
     for (name, value) in sub[1].as_object().unwrap() {
-        body = body.replace(&format!("${{{name}}}"), value["Fn::Sub"].as_str().unwrap());
+        body = body.replace(&format!("${{{name}}}"), value["Fn::Sub"].as_str().or(value.as_str()).unwrap());
     }
     serde_json::from_str(&body).unwrap()
 }
