@@ -5,15 +5,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::item::{
-    ConfigSource, History, Item, LedgerEntry, PendingLoad, Prepared, Quarantined, RunningLoad, SortKey, Step,
-    WaitingObject,
-};
+use super::item::{ConfigSource, History, Item, LedgerEntry, PendingLoad, Quarantined, SortKey, WaitingObject};
 use crate::config::LoadConfig;
 use crate::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE};
 use crate::ids::{DbTable, LoadId, ObjectVersion, Version};
 use crate::outcome::FailureClass;
-use crate::sql::ident::Ident;
+
+mod running;
 
 /// An item that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +30,7 @@ pub struct UnreadableItem {
 /// Attributes of an item, both keys included.
 pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
     let mut attributes = match item {
-        Item::Running(running) => encode_running(running),
+        Item::Running(running) => running::encode(running),
         Item::Pending(pending) => object(&PendingWire::from(pending)),
         Item::File(entry) => object(&FileWire::from(entry)),
         Item::Failed(quarantined) => object(&FailedWire::from(quarantined)),
@@ -59,7 +57,7 @@ pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
     let value = Value::Object(attributes);
     let sort_key = SortKey(key.clone());
     let item = match kind.as_str() {
-        "RUNNING" => read::<RunningWire>(value).and_then(RunningWire::into_item).map(Item::Running),
+        "RUNNING" => read::<running::RunningWire>(value).and_then(running::RunningWire::into_item).map(Item::Running),
         "PENDING" => read::<PendingWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Pending),
         "FILE" => read::<FileWire>(value).and_then(|wire| wire.into_item(expires_at)).map(Item::File),
         "FAILED" => read::<FailedWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Failed),
@@ -181,156 +179,6 @@ impl PendingWire {
             not_before_millis: self.not_before_millis,
             set_aside: self.set_aside,
         })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct PreparedWire {
-    manifest: String,
-    n_objects: u64,
-    size_bytes: u64,
-    columns: Vec<String>,
-    statement_name: String,
-    prepared_millis: i64,
-    not_before_millis: i64,
-    refusals: u32,
-    uncertain: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RunningWire {
-    load_id: String,
-    version: u64,
-    holder: String,
-    touched_millis: i64,
-    claimed_millis: i64,
-    recorded_millis: i64,
-    attempt: u32,
-    failures: u32,
-    #[serde(default)]
-    refreshes: u32,
-    pending_keys: Vec<String>,
-    source: SourceWire,
-    step: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    prepared: Option<PreparedWire>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    statement_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    submitted_millis: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    not_before_millis: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    class: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-}
-
-fn encode_running(running: &RunningLoad) -> Map<String, Value> {
-    let mut wire = RunningWire {
-        load_id: running.load_id.0.clone(),
-        version: running.version,
-        holder: running.holder.clone(),
-        touched_millis: running.touched_millis,
-        claimed_millis: running.claimed_millis,
-        recorded_millis: running.recorded_millis,
-        attempt: running.attempt,
-        failures: running.failures,
-        refreshes: running.refreshes,
-        pending_keys: running.pending_keys.iter().map(|key| key.0.clone()).collect(),
-        source: SourceWire::from(&running.source),
-        step: String::new(),
-        prepared: None,
-        statement_id: None,
-        submitted_millis: None,
-        not_before_millis: None,
-        class: None,
-        reason: None,
-    };
-    match &running.step {
-        Step::Claimed => wire.step = "claimed".into(),
-        Step::Waiting { not_before_millis, class, reason } => {
-            wire.step = "waiting".into();
-            wire.not_before_millis = Some(*not_before_millis);
-            wire.class = Some(class.name().into());
-            wire.reason = Some(reason.clone());
-        }
-        Step::Prepared(prepared) => {
-            wire.step = "prepared".into();
-            wire.prepared = Some(PreparedWire::from(prepared));
-        }
-        Step::Submitted { prepared, statement_id, submitted_millis } => {
-            wire.step = "submitted".into();
-            wire.prepared = Some(PreparedWire::from(prepared));
-            wire.statement_id = Some(statement_id.clone());
-            wire.submitted_millis = Some(*submitted_millis);
-        }
-    }
-    object(&wire)
-}
-
-impl RunningWire {
-    fn into_item(self) -> Result<RunningLoad, String> {
-        let prepared = self.prepared.map(Prepared::from);
-        let step = match (self.step.as_str(), prepared, self.statement_id) {
-            ("claimed", _, _) => Step::Claimed,
-            ("waiting", _, _) => Step::Waiting {
-                not_before_millis: self.not_before_millis.unwrap_or(0),
-                class: self.class.as_deref().and_then(FailureClass::parse).unwrap_or(FailureClass::Unexplained),
-                reason: self.reason.unwrap_or_default(),
-            },
-            ("prepared", Some(prepared), _) => Step::Prepared(prepared),
-            ("submitted", Some(prepared), Some(statement_id)) => {
-                Step::Submitted { prepared, statement_id, submitted_millis: self.submitted_millis.unwrap_or(0) }
-            }
-            (step, _, _) => return Err(format!("step `{step}` is unknown or incomplete")),
-        };
-        Ok(RunningLoad {
-            load_id: LoadId(self.load_id),
-            version: self.version,
-            holder: self.holder,
-            touched_millis: self.touched_millis,
-            claimed_millis: self.claimed_millis,
-            recorded_millis: self.recorded_millis,
-            attempt: self.attempt,
-            failures: self.failures,
-            refreshes: self.refreshes,
-            pending_keys: self.pending_keys.into_iter().map(SortKey).collect(),
-            source: self.source.into_item()?,
-            step,
-        })
-    }
-}
-
-impl From<&Prepared> for PreparedWire {
-    fn from(prepared: &Prepared) -> Self {
-        Self {
-            manifest: prepared.manifest.clone(),
-            n_objects: prepared.n_objects,
-            size_bytes: prepared.size_bytes,
-            columns: prepared.columns.iter().map(|column| column.as_str().to_owned()).collect(),
-            statement_name: prepared.statement_name.clone(),
-            prepared_millis: prepared.prepared_millis,
-            not_before_millis: prepared.not_before_millis,
-            refusals: prepared.refusals,
-            uncertain: prepared.uncertain,
-        }
-    }
-}
-
-impl From<PreparedWire> for Prepared {
-    fn from(wire: PreparedWire) -> Self {
-        Self {
-            manifest: wire.manifest,
-            n_objects: wire.n_objects,
-            size_bytes: wire.size_bytes,
-            columns: wire.columns.into_iter().map(Ident::exact).collect(),
-            statement_name: wire.statement_name,
-            prepared_millis: wire.prepared_millis,
-            not_before_millis: wire.not_before_millis,
-            refusals: wire.refusals,
-            uncertain: wire.uncertain,
-        }
     }
 }
 
