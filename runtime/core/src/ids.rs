@@ -70,6 +70,15 @@ impl fmt::Display for ObjectVersion {
     }
 }
 
+/// An object version that is to be loaded, with its size as last seen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WaitingObject {
+    /// What is loaded at most once.
+    pub object: ObjectVersion,
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
 /// The two ways to address a warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RedshiftTarget {
