@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: long runs of the simulation of `tests/model`, which is a program of its own so that this one
+//! `cargo xtask simulate`: long runs of the simulation of `tests/proof`, which is a program of its own so that this one
 //! stays small.
 
 use std::ffi::OsString;

@@ -47,7 +47,7 @@ fn a_bad_file_among_sixteen_is_quarantined_and_the_others_load() {
 fn a_corrupt_parquet_file_among_good_ones() {
     let world = world();
     world.run(async {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data");
         let ddl = std::fs::read_to_string(root.join("tables/weather.sql"))?.replace("weather", "corrupt");
         let mut config = append("corrupt");
         config["copy"]["options"] = json!("FORMAT AS PARQUET");

@@ -14,7 +14,7 @@ const BOOTSTRAP: &str = include_str!("bootstrap.py");
 
 /// The clone that the tests run in.
 pub fn clone_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
 /// Starts a stack in `dir`.
