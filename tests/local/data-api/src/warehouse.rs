@@ -30,7 +30,7 @@ impl Databases {
     async fn open(&self, database: &str) -> Result<Client, Error> {
         let mut config = Config::new();
         let Warehouse { host, port, user } = &self.server;
-        config.host(host).port(*port).user(user).dbname(database).application_name("redshift-standin");
+        config.host(host).port(*port).user(user).dbname(database).application_name("local-data-api");
         let (client, connection) = config.connect(NoTls).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::stack::{self, STACK_FILE, StackInfo, Warehouse};
 use crate::{ministack, tools};
 use anyhow::{Context, Result, bail};
-use redshift_standin::Standin;
+use local_data_api::Standin;
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -256,9 +256,9 @@ impl Parts {
 }
 
 async fn start_standin(warehouse: SocketAddr, ministack: SocketAddr) -> Result<Standin> {
-    let settings = redshift_standin::Settings {
+    let settings = local_data_api::Settings {
         listen: (Ipv4Addr::LOCALHOST, 0).into(),
-        warehouse: redshift_standin::Warehouse {
+        warehouse: local_data_api::Warehouse {
             host: warehouse.ip().to_string(),
             port: warehouse.port(),
             user: postgres::USER.to_owned(),
@@ -266,9 +266,9 @@ async fn start_standin(warehouse: SocketAddr, ministack: SocketAddr) -> Result<S
         aws_endpoint: format!("http://{ministack}"),
         region: crate::REGION.to_owned(),
         account: crate::ACCOUNT.to_owned(),
-        latency: redshift_standin::Latency::default(),
+        latency: local_data_api::Latency::default(),
     };
-    redshift_standin::serve(settings).await.context("the Data API stand-in does not start")
+    local_data_api::serve(settings).await.context("the Data API stand-in does not start")
 }
 
 fn describe(up: &Up, endpoints: [SocketAddr; 2], warehouse: SocketAddr) -> StackInfo {

@@ -12,7 +12,7 @@ use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::config::Credentials;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{Field, StatusString};
-use redshift_standin::{Latency, Settings, Standin, Warehouse, serve};
+use local_data_api::{Latency, Settings, Standin, Warehouse, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
