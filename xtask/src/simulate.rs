@@ -19,7 +19,7 @@ pub struct SimulateArgs {
 
 /// Runs the command.
 pub fn run(args: &SimulateArgs) -> Result<()> {
-    let mut command = shell::cargo(&["run", "--quiet", "--package", "loader-model", "--bin", "simulate", "--"]);
+    let mut command = shell::cargo(&["run", "--quiet", "--package", "proof", "--bin", "simulate", "--"]);
     let status = command.args(&args.options).status().context("cannot start cargo")?;
     match status.code() {
         Some(0) => Ok(()),

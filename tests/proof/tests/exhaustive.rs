@@ -1,7 +1,7 @@
 //! Every state of every configuration: the invariants hold in each, and from each the backlog drains.
 
-use loader_model::exhaustive::configuration::Configuration;
-use loader_model::exhaustive::model::Protocol;
+use proof::exhaustive::configuration::Configuration;
+use proof::exhaustive::model::Protocol;
 use stateright::{Checker, Model};
 use std::sync::atomic::Ordering;
 

@@ -1,8 +1,8 @@
 //! Seeded bugs: the model finds every one, or it proves nothing.
 
-use loader_model::exhaustive::configuration::Configuration;
-use loader_model::exhaustive::model::Protocol;
-use loader_model::mutant::Mutant;
+use proof::exhaustive::configuration::Configuration;
+use proof::exhaustive::model::Protocol;
+use proof::mutant::Mutant;
 use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
 /// The configuration in which a bug is looked for.

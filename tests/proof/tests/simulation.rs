@@ -1,7 +1,7 @@
 //! The production flows in virtual time, with faults at every call.
 
-use loader_model::mutant::Mutant;
-use loader_model::simulation::{Options, Outcome, check, simulate};
+use proof::mutant::Mutant;
+use proof::simulation::{Options, Outcome, check, simulate};
 
 fn proof(name: &str, outcomes: &[Outcome]) {
     let sum = |of: fn(&Outcome) -> usize| outcomes.iter().map(of).sum::<usize>();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use loader_model::simulation::{Options, simulate};
+use proof::simulation::{Options, simulate};
 
 /// Seeds after which a line tells how far the run is.
 const PROGRESS_SEEDS: u64 = 100;
