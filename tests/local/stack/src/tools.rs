@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 /// Folder in the clone that holds everything prepared here.
 pub const FOLDER: &str = ".local";
 
-const REQUIREMENTS: &str = include_str!("../../requirements.txt");
-const REQUIREMENTS_LINT: &str = include_str!("../../requirements-lint.txt");
-const REQUIREMENTS_POSTGRES: &str = include_str!("../../requirements-postgres.txt");
+const REQUIREMENTS: &str = include_str!("../requirements.txt");
+const REQUIREMENTS_LINT: &str = include_str!("../requirements-lint.txt");
+const REQUIREMENTS_POSTGRES: &str = include_str!("../requirements-postgres.txt");
 
 /// Told about every download and build.
 pub type Tell<'a> = &'a mut dyn FnMut(Progress);
