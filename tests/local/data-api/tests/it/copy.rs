@@ -1,7 +1,5 @@
 //! COPY from objects in S3 to rows in the table.
 
-mod support;
-
 use std::io::Write;
 use std::sync::Arc;
 
@@ -11,7 +9,8 @@ use arrow_array::{
 };
 use parquet::arrow::ArrowWriter;
 use serde_json::json;
-use support::{ROLE, Service};
+
+use crate::support::{ROLE, Service};
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let columns = columns.into_iter().map(|(name, array)| (name, array, true));

@@ -1,11 +1,10 @@
 //! Statements, tokens, events and administration, through the SDK.
 
-mod support;
-
 use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
 use aws_sdk_redshiftdata::types::{ExecutionMode, StatusString};
 use serde_json::json;
-use support::Service;
+
+use crate::support::Service;
 
 #[tokio::test]
 async fn a_batch_is_one_transaction() {

@@ -1,7 +1,5 @@
 //! What the tests stand on: a PostgreSQL in a temporary folder, S3 and the event bus in a few lines, and a client.
 
-#![allow(dead_code, reason = "not every test file uses everything")]
-
 mod aws;
 mod postgres;
 

@@ -69,10 +69,6 @@ impl FakeAws {
         panic!("{count} invocations did not arrive")
     }
 
-    pub fn invocations_so_far(&self) -> usize {
-        self.invoked.lock().expect("invocations").len()
-    }
-
     fn bus(&self, target: &str, body: &Bytes) -> Response {
         let rules = self.rules.lock().expect("rules");
         let answer = if target == "AWSEvents.ListRules" {
