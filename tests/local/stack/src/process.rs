@@ -180,11 +180,6 @@ pub fn group_exists(id: u32) -> bool {
     pid(id).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok())
 }
 
-/// Whether the process exists.
-pub fn process_exists(id: u32) -> bool {
-    pid(id).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
-}
-
 /// Whether we are root, which PostgreSQL refuses to run as.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

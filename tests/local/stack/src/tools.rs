@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 pub const FOLDER: &str = ".local";
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
-const REQUIREMENTS_LINT: &str = include_str!("../requirements-lint.txt");
 const REQUIREMENTS_POSTGRES: &str = include_str!("../requirements-postgres.txt");
 
 /// Told about every download and build.
@@ -43,13 +42,6 @@ pub fn prepare(clone_root: &Path, pg_bin: Option<&Path>, tell: Tell) -> Result<T
         None => postgres::from_wheel(&python_of_venv, &local.folder, REQUIREMENTS_POSTGRES, tell)?,
     };
     Ok(Tools { python: python_of_venv, postgres_bin })
-}
-
-/// Prepares the template linter; answers the path of `cfn-lint`.
-pub fn lint_venv(clone_root: &Path, tell: Tell) -> Result<PathBuf> {
-    let local = Local::open(clone_root)?;
-    let python = Python::find()?.venv(&local.folder.join("lint"), REQUIREMENTS_LINT, tell)?;
-    Ok(python.with_file_name("cfn-lint"))
 }
 
 /// The folder of tools, ours alone until dropped.
