@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Step};
-use local_stack::{Toxic, ToxicKind};
+use local_client::{Toxic, ToxicKind};
 use serde_json::json;
 
 const TABLES: [&str; 10] =
@@ -174,8 +174,8 @@ async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
     let submitted =
         |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
     table.until("submitted", |items| items.values().any(submitted)).await?;
-    let admin = world.stack.admin();
-    admin.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
+    let gateway = world.stack.gateway();
+    gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
     world.standin(&json!({"release": name})).await?;
     let started = Instant::now();
     while table.rows().await?.is_empty() {
@@ -183,7 +183,7 @@ async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     world.standin(&json!({"forget_statements": name})).await?;
-    admin.clear_toxics().await?;
+    gateway.clear_toxics().await?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ pub mod toxic;
 use authorize::Authorizer;
 use bytes::Bytes;
 use caller::{Caller, Connection};
-use calls::{Port, Record};
+use calls::Record;
 use classify::Operation;
 use forward::{Answer, Body, Forwarder};
 use http_body_util::BodyExt;
@@ -24,12 +24,14 @@ use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use local_client::ToxicKind;
+use local_client::calls::Port;
 use rustix::process::Signal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
-use toxic::{ToxicKind, Toxics};
+use toxic::Toxics;
 
 /// The two ports, bound before anything else so that everything can be told about them.
 #[derive(Debug)]

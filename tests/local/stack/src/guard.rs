@@ -6,6 +6,7 @@
 
 use crate::process;
 use anyhow::{Context, Result};
+use local_client::info::GUARD_LOCK_FILE;
 use rustix::process::Signal;
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -13,9 +14,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
-
-/// File that the guard keeps locked while it lives.
-pub const LOCK_FILE: &str = "guard.lock";
 
 /// The supervisor's end of the guard.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ impl Guard {
 
 /// The guard process itself.
 pub fn run(dir: &Path) -> Result<()> {
-    let lock = File::create(dir.join(LOCK_FILE)).context("cannot create the guard's lock file")?;
+    let lock = File::create(dir.join(GUARD_LOCK_FILE)).context("cannot create the guard's lock file")?;
     lock.lock().context("cannot lock the guard's lock file")?;
     let mut duties = Duties::default();
     for line in std::io::stdin().lock().lines() {

@@ -1,26 +1,16 @@
 //! The local AWS on one machine: what is started, in which order, and how it is stopped.
 //!
 //! It knows AWS's protocols only as far as a reverse proxy must (which service, which operation), and nothing of the loader.
-//! Users of this library start a [`Stack`] (it ends with them) or a detached one, and steer faults through [`Admin`].
+//! Programs that use a stack need `local-client` only.
 
-pub mod admin;
 pub mod exec_child;
 pub mod gateway;
 pub mod guard;
-mod http;
 pub mod ministack;
 pub mod postgres;
 pub mod process;
-pub mod progress;
-pub mod stack;
 pub mod supervisor;
 pub mod tools;
-
-pub use admin::Admin;
-pub use gateway::calls::{Calls, LogEntry};
-pub use gateway::toxic::{PortFilter, Toxic, ToxicKind, ToxicState};
-pub use progress::Progress;
-pub use stack::{Stack, StackInfo, StackOptions, Warehouse, down, info, start, start_detached};
 
 /// Region of everything in the stack.
 pub const REGION: &str = "us-east-1";

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use local_stack::supervisor::{self, Up};
-use local_stack::{exec_child, guard, stack};
+use local_stack::{exec_child, guard};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -62,11 +62,11 @@ fn run(mode: Mode) -> anyhow::Result<ExitCode> {
         Mode::Guard { dir } => guard::run(&dir)?,
         Mode::Down { dir } => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let was_up = runtime.block_on(stack::down(&dir))?;
+            let was_up = runtime.block_on(local_client::down(&dir))?;
             println!("{}", serde_json::json!({ "was_up": was_up }));
         }
         Mode::Status { dir } => {
-            let Some(info) = stack::info(&dir)? else {
+            let Some(info) = local_client::info(&dir)? else {
                 eprintln!("no local stack is up in `{}`", dir.display());
                 return Ok(ExitCode::FAILURE);
             };

@@ -4,9 +4,9 @@
 //! (queue URLs carry it), and its function processes inherit the gateway's functions port as the AWS endpoint.
 
 use crate::exec_child::DeathSignal;
-use crate::http::Http;
 use crate::process::{Program, Running};
 use anyhow::{Context, Result};
+use local_client::http::Http;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 

@@ -7,10 +7,10 @@ use crate::gateway::{self, Listeners, Upstreams};
 use crate::guard::Guard;
 use crate::postgres::{self, Postgres};
 use crate::process::{self, Running};
-use crate::progress::Progress;
-use crate::stack::{self, STACK_FILE, StackInfo, Warehouse};
 use crate::{ministack, tools};
 use anyhow::{Context, Result, bail};
+use local_client::info::{STACK_FILE, STACK_LOCK_FILE, is_locked};
+use local_client::{Progress, StackInfo, Warehouse};
 use local_data_api::Standin;
 use rustix::process::Signal;
 use std::fs::File;
@@ -22,8 +22,6 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// File that the supervisor keeps locked while it lives.
-pub const STACK_LOCK_FILE: &str = "stack.lock";
 const PROGRESS_FILE: &str = "progress.jsonl";
 const WATCH_MILLIS: u64 = 200;
 const FOLLOW_MILLIS: u64 = 20;
@@ -63,7 +61,7 @@ impl Up {
 /// `local-stack up`.
 pub fn up(mut up: Up) -> Result<ExitCode> {
     up.prepare_folder()?;
-    if stack::is_locked(&up.dir.join(STACK_LOCK_FILE))? {
+    if is_locked(&up.dir.join(STACK_LOCK_FILE))? {
         // Before the logs of the one that is up are touched.
         say(&Progress::Failed { error: already_up(&up.dir).to_string() });
         return Ok(ExitCode::FAILURE);

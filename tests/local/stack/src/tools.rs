@@ -8,8 +8,8 @@ mod python;
 
 pub use postgres::find_postgres;
 
-use crate::progress::Progress;
 use anyhow::{Context, Result};
+use local_client::Progress;
 use python::Python;
 use std::fs::File;
 use std::path::{Path, PathBuf};

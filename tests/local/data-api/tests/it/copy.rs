@@ -201,13 +201,13 @@ async fn a_role_must_be_attached() {
     let copy = |role: &str| format!("COPY t FROM 's3://b/t.csv' IAM_ROLE {role} CSV");
     service.succeed(&[&copy("'arn:aws:iam::123456789012:role/any'")]).await;
 
-    service.admin("settings", r#"{"roles": ["arn:aws:iam::123456789012:role/copy"]}"#).await;
+    service.change(json!({"roles": ["arn:aws:iam::123456789012:role/copy"]})).await;
     service.succeed(&[&copy("'arn:aws:iam::123456789012:role/copy'"), &copy("default")]).await;
     let error = service.fail(&[&copy("'arn:aws:iam::123456789012:role/any'")]).await;
     let expected = "Query #1 failed with ERROR: User arn:aws:redshift:us-east-1:123456789012:dbuser:copy-role/loader is not authorized to assume IAM Role arn:aws:iam::123456789012:role/any\n";
     assert!(error.starts_with(expected), "{error}");
 
-    service.admin("settings", r#"{"roles": []}"#).await;
+    service.change(json!({"roles": []})).await;
     assert!(service.fail(&[&copy("default")]).await.contains("No default IAM role"));
     assert_eq!(service.rows("SELECT count(*) FROM t").await, "3");
 }

@@ -84,7 +84,7 @@ async fn auto_commit_goes_on_after_a_failure() {
 async fn two_writers_of_one_table_conflict() {
     let service = Service::start("conflict").await;
     service.succeed(&["CREATE TABLE t (a INT)", "CREATE TABLE u (a INT)"]).await;
-    service.admin("settings", r#"{"hold": {"name": "first", "at": "COMMIT"}}"#).await;
+    service.change(json!({"hold": {"name": "first", "at": "COMMIT"}})).await;
     let first = service.submit("first", &["INSERT INTO t VALUES (1)"]).await;
     while service.describe(&first).await.sub_statements()[0].status().expect("a status").as_str() != "FINISHED" {
         tokio::task::yield_now().await;
@@ -95,7 +95,7 @@ async fn two_writers_of_one_table_conflict() {
         error.starts_with("Query #1 failed with ERROR: 1023 DETAIL: Serializable isolation violation on table - "),
         "{error}"
     );
-    service.admin("settings", r#"{"release": "first"}"#).await;
+    service.change(json!({"release": "first"})).await;
     assert_eq!(service.ended(&first).await.status(), Some(&StatusString::Finished));
     assert_eq!(service.rows("SELECT a FROM t").await, "1");
 }
@@ -116,11 +116,11 @@ async fn a_repeated_client_token_is_the_same_statement() {
     service.ended(first.id().expect("an id")).await;
     assert_eq!(service.rows("SELECT count(*) FROM t").await, "1");
 
-    service.admin("settings", r#"{"shift_clock_seconds": 28800}"#).await;
+    service.change(json!({"shift_clock_seconds": 28800})).await;
     let third = submit("INSERT INTO t VALUES (1)").await.expect("accepted");
     assert_ne!(third.id(), first.id());
     service.ended(third.id().expect("an id")).await;
-    service.admin("settings", r#"{"shift_clock_seconds": 57600}"#).await;
+    service.change(json!({"shift_clock_seconds": 57600})).await;
     let forgotten =
         service.client.describe_statement().id(first.id().expect("an id")).send().await.expect_err("forgotten");
     assert_eq!(
@@ -155,7 +155,7 @@ async fn statements_are_listed_by_prefix_and_page() {
 async fn a_cancelled_statement_changes_nothing() {
     let service = Service::start("cancel").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
-    service.admin("settings", r#"{"hold": {"name": "slow", "at": "COMMIT"}}"#).await;
+    service.change(json!({"hold": {"name": "slow", "at": "COMMIT"}})).await;
     let id = service.submit("slow", &["INSERT INTO t VALUES (1)"]).await;
     service.client.cancel_statement().id(&id).send().await.expect("cancelled");
     assert_eq!(service.ended(&id).await.status(), Some(&StatusString::Aborted));
@@ -170,21 +170,21 @@ async fn a_cancelled_statement_changes_nothing() {
 async fn a_test_can_make_statements_fail() {
     let service = Service::start("faults").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
-    service.admin("settings", r#"{"fail": {"name": "load", "times": 2, "error": "ERROR: disk full"}}"#).await;
+    service.change(json!({"fail": {"name": "load", "times": 2, "error": "ERROR: disk full"}})).await;
     for expected in ["FAILED", "FAILED", "FINISHED"] {
         let id = service.submit("dev/load/1", &["INSERT INTO t VALUES (1)"]).await;
         assert_eq!(service.ended(&id).await.status().expect("a status").as_str(), expected);
     }
-    service.admin("settings", r#"{"fail": {"name": "", "status": "ABORTED"}, "active_limit": 1}"#).await;
+    service.change(json!({"fail": {"name": "", "status": "ABORTED"}, "active_limit": 1})).await;
     assert_eq!(service.run(&["SELECT 1"]).await.status(), Some(&StatusString::Aborted));
-    service.admin("settings", r#"{"hold": {"name": "held"}}"#).await;
+    service.change(json!({"hold": {"name": "held"}})).await;
     service.submit("held", &["SELECT 1"]).await;
     let request = service.client.batch_execute_statement().cluster_identifier("faults").database("dev");
     let refused = request.sqls("SELECT 1").send().await.expect_err("refused");
     assert_eq!(refused.code(), Some("ActiveStatementsExceededException"));
-    let statements = service.admin("statements", "").await;
-    assert_eq!(statements[0]["name"], "held");
-    assert_eq!(statements[0]["parts"][0]["sql"], "SELECT 1");
+    let statements = service.statements().await;
+    assert_eq!(statements[0].name.as_deref(), Some("held"));
+    assert_eq!(statements[0].parts[0].sql, "SELECT 1");
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn completion_events_reach_the_targets_of_matching_rules() {
     assert_eq!((detail["state"].as_str(), detail.get("redshiftQueryId")), (Some("FINISHED"), None));
     assert_eq!(service.describe(&id).await.status(), Some(&StatusString::Finished));
 
-    service.admin("settings", r#"{"events": {"drop": 1, "double": 1}}"#).await;
+    service.change(json!({"events": {"drop": 1, "double": 1}})).await;
     for name in ["dev/lost", "dev/twice", "dev/once"] {
         let id = service.submit(name, &["SELECT broken"]).await;
         service.ended(&id).await;

@@ -10,9 +10,9 @@ use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::config::Credentials;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{Field, StatusString};
+use local_client::{DataApiAdmin, Statement};
 use local_data_api::{Latency, Settings, Standin, Warehouse, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use serde_json::Value;
 
 pub use aws::FakeAws;
 
@@ -109,20 +109,14 @@ impl Service {
         result.records().iter().map(row).collect::<Vec<_>>().join("; ")
     }
 
-    /// `GET` without a body, else `POST`, of an administrative path.
-    pub async fn admin(&self, path: &str, body: &str) -> serde_json::Value {
-        let method = if body.is_empty() { "GET" } else { "POST" };
-        let request = format!(
-            "{method} /_standin/{path} HTTP/1.1\r\nhost: stand-in\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(self.standin.address).await.expect("connected");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.expect("answered");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
-        serde_json::from_str(body).expect("JSON")
+    /// Changes settings of the stand-in.
+    pub async fn change(&self, settings: Value) {
+        DataApiAdmin::new(&self.standin.url()).change(&settings).await.expect("changed");
+    }
+
+    /// The statements that it remembers, newest first.
+    pub async fn statements(&self) -> Vec<Statement> {
+        DataApiAdmin::new(&self.standin.url()).statements().await.expect("a list")
     }
 }
 

@@ -8,13 +8,13 @@
 use super::answers;
 use super::classify::{Operation, access_key};
 use super::forward::{Answer, whole};
-use crate::http::Http;
 use crate::{ACCOUNT, REGION};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Request, Response};
+use local_client::http::Http;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

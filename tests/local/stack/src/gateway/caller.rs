@@ -1,6 +1,6 @@
 //! Which process is at the other end of a loopback connection, and which function it runs. Linux only; elsewhere unknown.
 
-use super::calls::Port;
+use local_client::calls::Port;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::sync::OnceCell;

@@ -12,9 +12,9 @@
 use super::Shared;
 use super::forward::Answer;
 use super::json;
-use super::toxic::Toxic;
 use hyper::Method;
 use hyper::http::request::Parts;
+use local_client::Toxic;
 use serde_json::json;
 use std::sync::{Mutex, PoisonError};
 

@@ -2,8 +2,8 @@
 
 use super::python::{pip, run};
 use super::{Tell, empty, is_current, set_current, stamp};
-use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
+use local_client::Progress;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,8 +1,8 @@
 //! Finding a Python, and making a venv from a requirements file with hashes.
 
 use super::{Tell, empty, is_current, set_current, stamp};
-use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
+use local_client::Progress;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

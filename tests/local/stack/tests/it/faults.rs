@@ -3,7 +3,7 @@
 use crate::services::create_table;
 use crate::support::{Shared, create_function, dynamodb, invoke, s3, shared};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use local_stack::{PortFilter, Toxic, ToxicKind};
+use local_client::{PortFilter, Toxic, ToxicKind};
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ async fn add(stack: &Shared, table: &str, id: &str) -> Result<String, String> {
 }
 
 async fn set(stack: &Shared, toxic: Toxic) {
-    stack.admin.add_toxic(&toxic).await.expect("the toxic is added");
+    stack.gateway.add_toxic(&toxic).await.expect("the toxic is added");
 }
 
 fn on_update(kind: ToxicKind) -> Toxic {
@@ -56,10 +56,10 @@ async fn errors_throttling_drops_and_doubles_do_what_they_say() {
     assert_eq!(add(&stack, "faults", "a").await.as_deref(), Ok("6"));
     assert!(started.elapsed().as_millis() >= 300);
 
-    let toxics = stack.admin.toxics().await.expect("toxics");
+    let toxics = stack.gateway.toxics().await.expect("toxics");
     assert!(toxics.iter().all(|state| state.applied == 1), "{toxics:?}");
-    stack.admin.remove_toxic(toxics[0].toxic.id.as_deref().expect("an id")).await.expect("removed");
-    assert_eq!(stack.admin.toxics().await.expect("toxics").len(), toxics.len() - 1);
+    stack.gateway.remove_toxic(toxics[0].toxic.id.as_deref().expect("an id")).await.expect("removed");
+    assert_eq!(stack.gateway.toxics().await.expect("toxics").len(), toxics.len() - 1);
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_function_is_killed_before_or_after_its_call_took_effect() {
     let mut found: Vec<Value> = scanned.items().iter().map(|item| json!(item["id"].as_s().expect("text"))).collect();
     found.sort_by_key(ToString::to_string);
     assert_eq!(json!(found), json!(["first", "fourth", "third"]));
-    let log = stack.admin.log(0).await.expect("a log");
+    let log = stack.gateway.log(0).await.expect("a log");
     let faults: Vec<_> = log.iter().filter_map(|entry| entry.fault.as_deref()).collect();
     assert_eq!(faults, ["kill_before", "kill_after"]);
     assert!(log.iter().filter(|entry| entry.fault.is_some()).all(|entry| entry.function.as_deref() == Some("killed")));

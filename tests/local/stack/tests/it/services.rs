@@ -4,7 +4,7 @@ use crate::support::{dynamodb, redshift_data, s3, shared, sqs};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
-use local_stack::StackInfo;
+use local_client::StackInfo;
 use std::time::Instant;
 
 /// A table with one text key named `id`.
@@ -76,15 +76,15 @@ async fn calls_are_counted_per_port_service_and_operation() {
     functions.list_tables().send().await.expect("tables");
     functions.list_tables().send().await.expect("tables");
 
-    let calls = stack.admin.calls().await.expect("counts");
+    let calls = stack.gateway.calls().await.expect("counts");
     assert_eq!(calls.users["s3"]["ListBuckets"], 1);
     assert_eq!(calls.functions["dynamodb"]["ListTables"], 2);
-    let log = stack.admin.log(0).await.expect("a log");
+    let log = stack.gateway.log(0).await.expect("a log");
     assert_eq!(log.len(), 3);
     assert_eq!(log[1].pid, Some(std::process::id()), "the caller is known on the functions' port");
     assert!(log.iter().all(|entry| entry.status == Some(200)));
-    stack.admin.reset_calls().await.expect("a reset");
-    assert!(stack.admin.calls().await.expect("counts").users.is_empty());
+    stack.gateway.reset_calls().await.expect("a reset");
+    assert!(stack.gateway.calls().await.expect("counts").users.is_empty());
 }
 
 #[tokio::test]
@@ -95,6 +95,6 @@ async fn data_api_calls_reach_the_stand_in() {
     let submitted = submit.sql("select 1").send().await.expect("a statement");
     let id = submitted.id.expect("an id");
     client.describe_statement().id(id).send().await.expect("a description");
-    let calls = stack.admin.calls().await.expect("counts");
+    let calls = stack.gateway.calls().await.expect("counts");
     assert_eq!(calls.users["redshift-data"]["ExecuteStatement"], 1);
 }

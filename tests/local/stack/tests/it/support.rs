@@ -2,7 +2,7 @@
 
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
-use local_stack::{Admin, Stack, StackInfo, StackOptions};
+use local_client::{GatewayAdmin, Stack, StackInfo, StackOptions};
 use serde_json::Value;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub fn clone_root() -> PathBuf {
 /// Starts a stack in `dir`.
 pub async fn start(dir: &Path, auth: bool) -> Stack {
     let options = StackOptions { clone_root: clone_root(), dir: dir.to_owned(), auth, ..StackOptions::default() };
-    local_stack::start(options, |_| {}).await.expect("the stack starts")
+    local_client::start(options, |_| {}).await.expect("the stack starts")
 }
 
 /// The stack that most tests share, one at a time because toxics are global.
@@ -37,16 +37,16 @@ pub async fn shared() -> Shared {
         })
         .await;
     let guard = lock.lock().await;
-    let admin = Admin::new(info);
-    admin.clear_toxics().await.expect("toxics can be cleared");
-    admin.reset_calls().await.expect("counts can be reset");
-    Shared { info: info.clone(), admin, _guard: guard }
+    let gateway = GatewayAdmin::new(&info.endpoint);
+    gateway.clear_toxics().await.expect("toxics can be cleared");
+    gateway.reset_calls().await.expect("counts can be reset");
+    Shared { info: info.clone(), gateway, _guard: guard }
 }
 
 /// The shared stack, ours until dropped.
 pub struct Shared {
     pub info: StackInfo,
-    pub admin: Admin,
+    pub gateway: GatewayAdmin,
     _guard: MutexGuard<'static, ()>,
 }
 

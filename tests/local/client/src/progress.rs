@@ -1,10 +1,11 @@
-//! What the supervisor tells about its progress: one JSON line each, on its standard output.
+//! What `local-stack up` reports while it works: one JSON line each, on its standard output.
 
-use crate::stack::StackInfo;
 use serde::{Deserialize, Serialize};
 
+use crate::info::StackInfo;
+
 /// One thing that happened on the way up or down.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
     /// A step began or ended.
