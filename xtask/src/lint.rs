@@ -22,7 +22,7 @@ pub fn lint(template: &Path, step: &Step) -> Result<String> {
 
 /// The linter's program; the venv is made where it is missing or was made from other requirements.
 fn prepare(step: &Step) -> Result<PathBuf> {
-    let requirements = shell::root().join("tests/local-stack/requirements-lint.txt");
+    let requirements = shell::root().join("tests/local/stack/requirements-lint.txt");
     let wanted = sha256(&std::fs::read(&requirements).context("cannot read the linter's requirements")?);
     let venv = shell::root().join(".local/cfn-lint");
     let (linter, stamp) = (venv.join("bin/cfn-lint"), venv.join("stamp"));

@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: long runs of the simulation of `tests/model`, which is a program of its own so that this one
+//! `cargo xtask simulate`: long runs of the simulation of `tests/proof`, which is a program of its own so that this one
 //! stays small.
 
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ pub struct SimulateArgs {
 
 /// Runs the command.
 pub fn run(args: &SimulateArgs) -> Result<()> {
-    let mut command = shell::cargo(&["run", "--quiet", "--package", "loader-model", "--bin", "simulate", "--"]);
+    let mut command = shell::cargo(&["run", "--quiet", "--package", "proof", "--bin", "simulate", "--"]);
     let status = command.args(&args.options).status().context("cannot start cargo")?;
     match status.code() {
         Some(0) => Ok(()),

@@ -146,7 +146,7 @@ async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) ->
 
 async fn keep(out: Out, stack: &Foreground, prepared: &Prepared) -> Result<()> {
     let info = &stack.info;
-    let file = PathBuf::from("tests/fixtures/weather/seattle-2012-h1.parquet");
+    let file = PathBuf::from("tests/data/weather/seattle-2012-h1.parquet");
     out.title("The stack stays up until Ctrl-C");
     out.line(format!("   endpoint     {}", info.endpoint));
     for database in local::databases(&prepared.queues) {
