@@ -6,11 +6,11 @@ use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use clap::Args;
 
-use crate::aws::{Aws, AwsArgs, failed};
-use crate::connect;
-use crate::deploy::{Answer, STACK_NAME_DEFAULT, ask};
-use crate::output::{Failure, Format, Out};
-use crate::stack::{self, Stack};
+use crate::ground::aws::{Aws, AwsArgs, failed};
+use crate::ground::output::{Failure, Format, Out};
+use crate::ground::stack::{self, Stack};
+use crate::loader::connections;
+use crate::loader::deployment::{Answer, STACK_NAME_DEFAULT, ask};
 
 /// `cargo xtask destroy`
 #[derive(Args, Debug)]
@@ -36,7 +36,7 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
     let bucket = stack.outputs.get("LoaderBucketName").cloned();
     let table = stack.outputs.get("TrackerTableName").cloned();
     confirm(out, args, &aws)?;
-    connect::disconnect(&aws, out, &stack).await?;
+    connections::disconnect(&aws, out, &stack).await?;
     let step = out.step(format!("deleting the stack {}", stack.name));
     stack::delete(&aws, &stack, &step).await?;
     step.done(format!("stack {} deleted", stack.name));

@@ -1,5 +1,7 @@
 //! `cargo xtask queue`: the queue configurations of the clone, written, listed, removed, and checked against the warehouse.
 
+mod check;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -7,13 +9,13 @@ use clap::{Args, Subcommand};
 use loader_core::config::{LoadConfig, LoadMode};
 use serde_json::{Map, Value, json};
 
-use crate::aws::{Aws, AwsArgs};
-use crate::check::{self, CheckArgs};
-use crate::connect;
-use crate::deploy::STACK_NAME_DEFAULT;
-use crate::output::{Failure, Format, Out};
-use crate::queues::{self, QueueFile};
-use crate::shell;
+use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::output::{Failure, Format, Out};
+use crate::ground::shell;
+use crate::loader::connections;
+use crate::loader::deployment::STACK_NAME_DEFAULT;
+use crate::loader::queues::{self, QueueFile};
+use crate::queue::check::CheckArgs;
 
 /// `cargo xtask queue`
 #[derive(Args, Debug)]
@@ -186,7 +188,7 @@ async fn take_away(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let queue = find(queues, &args.name)?;
     let aws = Aws::new(&args.aws).await?;
-    let was_deployed = connect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
+    let was_deployed = connections::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
     std::fs::remove_file(&queue.path)?;
     out.line(format!("{} removed {}", out.good("ok"), shell::shown(&queue.path)));
     if was_deployed {

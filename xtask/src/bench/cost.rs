@@ -77,7 +77,7 @@ pub fn of(burst: &Burst) -> Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Invocations;
+    use crate::operate::logs::Invocations;
 
     #[test]
     fn a_million_files_cost_a_million_times_one() {

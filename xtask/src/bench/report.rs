@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::cold::ColdStart;
 use super::cost::Cost;
 use super::files::{Burst, Latency};
-use crate::output::{Out, size};
+use crate::ground::output::{Out, size};
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]

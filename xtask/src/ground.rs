@@ -1,0 +1,8 @@
+//! What every room uses, and what knows no room: the terminal, other programs, the clients of AWS, stacks.
+
+pub mod aws;
+pub mod local_stack;
+pub mod output;
+mod profile;
+pub mod shell;
+pub mod stack;

@@ -1,0 +1,47 @@
+//! What a person sees after a deployment: the outputs, and what to do next.
+
+use crate::ground::aws::Aws;
+use crate::ground::local_stack;
+use crate::ground::output::Out;
+use crate::loader::deployment::by_hand;
+use crate::loader::deployment::{DeployArgs, Deployed, Prepared, STACK_NAME_DEFAULT};
+
+/// The stack's outputs.
+pub fn show_outputs(out: Out, deployed: &Deployed) {
+    out.title("Outputs");
+    let width = deployed.outputs.keys().map(String::len).max().unwrap_or_default();
+    for (key, value) in &deployed.outputs {
+        out.line(format!("   {key:<width$}  {value}"));
+    }
+}
+
+/// The commands that are likely to come next.
+pub fn show(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
+    out.title("Next");
+    let (flag, environment) = match &aws.local {
+        Some(stack) => (" --local", format!("{} ", stack.environment())),
+        None => ("", String::new()),
+    };
+    if let Some(source) = prepared.queues.iter().find_map(|queue| queue.config.source.as_ref()) {
+        out.line(format!("   drop a file    {environment}aws s3 cp FILE s3://{}/{}", source.bucket, source.prefix));
+    } else {
+        out.line("   add a table    cargo xtask queue add NAME --table schema.table --source s3://bucket/folder/ --cluster ID --database DB");
+    }
+    let name = if args.target.stack_name == STACK_NAME_DEFAULT {
+        String::new()
+    } else {
+        format!(" --stack-name {}", args.target.stack_name)
+    };
+    out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
+    if prepared.is_in_cfn_out() {
+        let (stack, prefix) = (&args.target.stack_name, &args.statement_name_prefix);
+        let command = by_hand::command(&environment, stack, prefix, &prepared.assets);
+        out.line(format!("   or by hand     {command}"));
+    }
+    if let Some(stack) = &aws.local {
+        for database in local_stack::databases(&prepared.queues) {
+            out.line(format!("   warehouse      {}", stack.psql(&database)));
+        }
+        out.line("   stop           cargo xtask local down");
+    }
+}
