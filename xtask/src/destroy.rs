@@ -6,11 +6,11 @@ use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use clap::Args;
 
+use crate::ground::ask::agrees;
 use crate::ground::aws::{Aws, AwsArgs, failed};
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{self, Stack};
+use crate::ground::stack::{self, STACK_NAME_DEFAULT, Stack};
 use crate::loader::connections;
-use crate::loader::deployment::{Answer, STACK_NAME_DEFAULT, ask};
 
 /// `cargo xtask destroy`
 #[derive(Args, Debug)]
@@ -63,7 +63,7 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
 
 fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<()> {
     let data = if args.delete_data { " and everything the loader remembers" } else { "" };
-    if args.yes || ask(out, &format!("Delete the stack {}{data} in {}?", args.stack_name, aws.region)) == Answer::Yes {
+    if args.yes || agrees(out, &format!("Delete the stack {}{data} in {}?", args.stack_name, aws.region)) {
         return Ok(());
     }
     Err(Failure::refused(format!("the stack `{}` was not deleted", args.stack_name), "add --yes to agree").into())

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::{Failure, Format, Out};
 use crate::ground::shell;
+use crate::ground::stack::STACK_NAME_DEFAULT;
 use crate::loader::connections;
-use crate::loader::deployment::STACK_NAME_DEFAULT;
 use crate::loader::queues::{self, QueueFile};
 use crate::queue::check::CheckArgs;
 

@@ -13,12 +13,12 @@ use tokio::task::JoinSet;
 use super::report::{median, percentile};
 use super::{BUCKET, TABLE};
 use crate::ground::aws::{Aws, failed};
+use crate::ground::clock::now_millis;
 use crate::ground::local_stack::{self, StackInfo};
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
 use crate::loader::tracker::{Order, Tracker};
 use crate::operate::logs;
-use crate::operate::status::now_millis;
 
 /// Rows of every file.
 pub const ROWS_PER_FILE: i64 = 10;

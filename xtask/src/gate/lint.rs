@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::ground::hash::sha256;
 use crate::ground::output::{Failure, Step};
 use crate::ground::shell;
-use crate::loader::functions::archive::sha256;
 
 const PYTHON_NAMES: [&str; 6] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
 

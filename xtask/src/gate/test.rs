@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::gate::lint;
-use crate::gate::tidy;
-use crate::ground::local_stack;
+use crate::gate::{lint, tidy};
 use crate::ground::output::{Failure, Format, Out, seconds};
-use crate::ground::shell;
+use crate::ground::{local_stack, shell};
 use crate::loader::functions::{self, Arch, Profile, Runs, Wanted};
-use crate::loader::queues;
-use crate::loader::template;
+use crate::loader::{queues, template};
 
 /// Tests print a line that begins so where a person should see what was proven: states explored, seeds run, …
 const PROOF: &str = "proof:";

@@ -11,6 +11,9 @@ use synth::l3::STACK_NAME_CHARACTERS_MAX;
 use crate::ground::aws::{Aws, Cause, Place, code, failed};
 use crate::ground::output::{Failure, Step};
 
+/// Stack name unless another is given; then queue names have no prefix.
+pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
+
 const POLL_SECONDS_MAX: u64 = 3600;
 const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 

@@ -14,10 +14,10 @@ use anyhow::{Result, bail};
 use loader_core::config::{LoadConfig, SourceFolder};
 
 use crate::ground::aws::{Aws, Place, code, failed_head};
+use crate::ground::buckets::{create_bucket, is_missing};
 use crate::ground::output::{Failure, Out, Step};
 use crate::ground::stack::Stack;
 use crate::loader::connections::document::Listener;
-use crate::loader::deployment::assets::{create_bucket, is_missing};
 use crate::loader::queues::QueueFile;
 
 use configs::Configs;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::local_stack;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{self, Follower, Stack};
+use crate::ground::stack::{self, Follower, STACK_NAME_DEFAULT, Stack};
 use crate::loader::connections::{self, Names};
 use crate::loader::deployment::assets::AssetsBucket;
 use crate::loader::deployment::change_set::{ChangeSet, TemplateSource};
@@ -32,10 +32,6 @@ use crate::loader::functions::{self, Arch, Asset, Profile, Runs, Wanted};
 use crate::loader::queues::{self, QueueFile};
 use crate::loader::template;
 
-pub use consent::{Answer, ask};
-
-/// Stack name unless another is given; then queue names have no prefix.
-pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
 /// Longest template inside a request (CloudFormation, quotas).
 const TEMPLATE_BODY_BYTES_MAX: usize = 51_200;
 

@@ -2,7 +2,7 @@
 //!
 //! One cargo call for all; a zip is written again only when its executable changed.
 
-pub mod archive;
+mod archive;
 mod elf;
 
 use std::path::{Path, PathBuf};
@@ -13,9 +13,10 @@ use clap::{Args, ValueEnum};
 use loader_core::contract::Function;
 use serde::{Deserialize, Serialize};
 
+use crate::ground::hash::sha256;
 use crate::ground::output::{Failure, Format, Out, Step, size};
 use crate::ground::shell;
-use crate::loader::functions::archive::{bootstrap_zip, sha256};
+use crate::loader::functions::archive::bootstrap_zip;
 use crate::loader::functions::elf::{GLIBC_MAX, newest_glibc};
 
 /// `cargo xtask build`

@@ -10,7 +10,7 @@ use synth::{Architecture, LoaderProps, QueueSource, Template, loader_template};
 
 use crate::ground::output::{Failure, Format, Out, size};
 use crate::ground::shell;
-use crate::loader::deployment::STACK_NAME_DEFAULT;
+use crate::ground::stack::STACK_NAME_DEFAULT;
 use crate::loader::deployment::by_hand;
 use crate::loader::functions::{self, Arch};
 use crate::loader::queues::{self, QueueFile};

@@ -16,9 +16,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::ground::aws::{Aws, AwsArgs, code, failed};
+use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out};
-use crate::ground::stack::Stack;
-use crate::loader::deployment::STACK_NAME_DEFAULT;
+use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
 /// CloudWatch may show a line later than one that was written after it.
@@ -57,8 +57,7 @@ pub async fn run(args: &LogsArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let stack = Stack::get(&aws, &args.stack_name).await?;
     let client = aws.logs();
-    let now = OffsetDateTime::now_utc().unix_timestamp() * 1_000;
-    let mut since = now - i64::from(args.minutes) * 60_000;
+    let mut since = now_millis() - i64::from(args.minutes) * 60_000;
     let mut seen = HashSet::new();
     loop {
         let mut lines = Vec::new();

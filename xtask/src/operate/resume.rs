@@ -7,11 +7,11 @@ use loader_core::tracker::operator;
 use serde_json::json;
 
 use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::Stack;
-use crate::loader::deployment::STACK_NAME_DEFAULT;
+use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
 use crate::loader::tracker::{Order, Tracker};
-use crate::operate::status::{now_millis, step};
+use crate::operate::status::step;
 use crate::operate::tables;
 
 /// Who wrote, in the tracker's words.

@@ -8,12 +8,13 @@ use loader_core::tracker::item::{Item, Quarantined};
 use loader_core::tracker::operator;
 use serde_json::json;
 
+use crate::ground::ask::agrees;
 use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::Stack;
-use crate::loader::deployment::{Answer, STACK_NAME_DEFAULT, ask};
+use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
 use crate::loader::tracker::{Order, Tracker};
-use crate::operate::status::{ITEMS_MAX, now_millis};
+use crate::operate::status::ITEMS_MAX;
 use crate::operate::tables;
 
 /// `cargo xtask retry`
@@ -112,7 +113,7 @@ pub async fn dismiss(args: &DismissArgs) -> Result<()> {
     let Quarantine { tracker, table, found } = Quarantine::read(&args.aws, &args.stack_name, &args.table).await?;
     let n_objects: usize = found.iter().map(|quarantined| quarantined.objects.len()).sum();
     let question = format!("Forget {n_objects} quarantined files of {table}? They are not loaded.");
-    if !args.yes && ask(out, &question) != Answer::Yes {
+    if !args.yes && !agrees(out, &question) {
         return Err(Failure::refused(format!("{n_objects} files stay in quarantine"), "add --yes to agree").into());
     }
     let mut dismissed = Vec::new();

@@ -4,12 +4,11 @@ use anyhow::Result;
 use clap::Args;
 use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad, Step};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out, seconds};
-use crate::ground::stack::Stack;
-use crate::loader::deployment::STACK_NAME_DEFAULT;
+use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
 use crate::loader::tracker::{Order, Tracker};
 use crate::operate::tables;
 
@@ -160,11 +159,6 @@ pub fn step(step: &Step) -> String {
 /// The time in a sort key.
 fn at(key: &str) -> i64 {
     key.split('#').nth(1).and_then(|millis| millis.parse().ok()).unwrap_or(0)
-}
-
-/// The time, as the tracker counts it.
-pub fn now_millis() -> i64 {
-    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 fn ago(millis: i64) -> String {

@@ -8,7 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 
 use crate::ground::aws::{code, failed};
-use crate::loader::deployment::assets::is_missing;
+use crate::ground::buckets::is_missing;
 
 /// Mark of the configuration files that a deployment wrote: only those does it remove again.
 const MARK: &str = "deployed-by";

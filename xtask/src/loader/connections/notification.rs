@@ -10,9 +10,9 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::NotificationConfiguration;
 
 use crate::ground::aws::{Cause, code, failed};
+use crate::ground::buckets::is_missing;
 use crate::ground::output::{Failure, Step};
 use crate::loader::connections::document::{self, Listener};
-use crate::loader::deployment::assets::is_missing;
 
 /// A new queue policy takes a while until S3 sees it.
 const PROPAGATION_TRIES_MAX: u32 = 30;

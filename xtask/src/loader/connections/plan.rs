@@ -10,8 +10,7 @@ use serde::Serialize;
 use super::configs;
 use crate::ground::output::Out;
 use crate::loader::connections::document::{self, Listener};
-use crate::loader::connections::filter;
-use crate::loader::connections::notification;
+use crate::loader::connections::{filter, notification};
 
 /// What is there.
 #[derive(Clone, Debug, Default)]

@@ -10,9 +10,7 @@ use super::{configs, loader_bucket, plan};
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack::Stack;
-use crate::loader::connections::document;
-use crate::loader::connections::filter;
-use crate::loader::connections::notification;
+use crate::loader::connections::{document, filter, notification};
 use crate::loader::queues::QueueFile;
 
 /// A queue of a stack, as far as a notification names it.

@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, PublicAccessBlockConfiguration};
+use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 
 use crate::ground::aws::{Aws, code, failed, failed_head};
+use crate::ground::buckets::{create_bucket, is_missing};
+use crate::ground::hash::sha256;
 use crate::ground::output::{Out, size};
 use crate::loader::functions::Asset;
-use crate::loader::functions::archive::sha256;
 
 const HASH_DIGITS: usize = 16;
 /// Metadata of an object: SHA-256 of its content.
@@ -106,23 +107,6 @@ impl AssetsBucket {
         request.send().await.map_err(failed(format!("upload s3://{}/{key}", self.name)))?;
         Ok(())
     }
-}
-
-/// Creates a bucket in the client's Region.
-pub async fn create_bucket(aws: &Aws, name: &str) -> Result<()> {
-    let mut request = aws.s3().create_bucket().bucket(name);
-    if aws.region != "us-east-1" {
-        let constraint = BucketLocationConstraint::from(aws.region.as_str());
-        request = request
-            .create_bucket_configuration(CreateBucketConfiguration::builder().location_constraint(constraint).build());
-    }
-    request.send().await.map_err(failed(format!("create the bucket `{name}`")))?;
-    Ok(())
-}
-
-/// Whether an error's code says that a bucket or object is not there.
-pub fn is_missing(code: &str) -> bool {
-    matches!(code, "NotFound" | "NoSuchBucket" | "NoSuchKey" | "404")
 }
 
 /// Key of a zip: its content's hash is in it, because CloudFormation sees a change of code by its key only.

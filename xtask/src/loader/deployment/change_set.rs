@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ground::aws::{Aws, failed};
+use crate::ground::clock::now_millis;
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
 
@@ -136,7 +137,7 @@ impl ChangeSet {
             .cloudformation()
             .create_change_set()
             .stack_name(name)
-            .change_set_name(format!("xtask-{}", time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000))
+            .change_set_name(format!("xtask-{}", now_millis()))
             .description("cargo xtask deploy")
             .change_set_type(kind)
             .capabilities(Capability::CapabilityIam)

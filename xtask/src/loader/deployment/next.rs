@@ -3,8 +3,8 @@
 use crate::ground::aws::Aws;
 use crate::ground::local_stack;
 use crate::ground::output::Out;
-use crate::loader::deployment::by_hand;
-use crate::loader::deployment::{DeployArgs, Deployed, Prepared, STACK_NAME_DEFAULT};
+use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::loader::deployment::{DeployArgs, Deployed, Prepared, by_hand};
 
 /// The stack's outputs.
 pub fn show_outputs(out: Out, deployed: &Deployed) {

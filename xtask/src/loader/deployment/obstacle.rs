@@ -3,10 +3,10 @@
 use anyhow::Result;
 use aws_sdk_cloudformation::types::{ResourceStatus, StackStatus};
 
+use crate::ground::ask::agrees;
 use crate::ground::aws::{Aws, failed};
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack::{self, Stack};
-use crate::loader::deployment::consent;
 
 /// How a stack stands to a change.
 #[derive(Debug)]
@@ -86,9 +86,7 @@ impl Leftover {
     /// Asks a person whether it may be deleted.
     pub fn confirm(&self, out: Out, agreed: bool) -> Result<()> {
         self.show(out);
-        if agreed
-            || consent::ask(out, &format!("Delete the stack {} and deploy?", self.stack.name)) == consent::Answer::Yes
-        {
+        if agreed || agrees(out, &format!("Delete the stack {} and deploy?", self.stack.name)) {
             return Ok(());
         }
         Err(Failure::refused(format!("not deployed: {}", self.what()), "add --yes to have it deleted first").into())

@@ -3,7 +3,6 @@
 use std::io::{Cursor, Write};
 
 use anyhow::Result;
-use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -24,11 +23,6 @@ pub fn bootstrap_zip(executable: &[u8]) -> Result<Vec<u8>> {
     zip.start_file(BOOTSTRAP, options)?;
     zip.write_all(executable)?;
     Ok(zip.finish()?.into_inner())
-}
-
-/// SHA-256 in hexadecimal digits.
-pub fn sha256(data: &[u8]) -> String {
-    hex::encode(Sha256::digest(data))
 }
 
 #[cfg(test)]
