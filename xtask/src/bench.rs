@@ -3,7 +3,10 @@
 mod cold;
 mod cost;
 mod files;
+mod invocations;
+mod queue;
 mod report;
+mod statistics;
 
 use std::path::{Path, PathBuf};
 
@@ -11,21 +14,20 @@ use anyhow::{Context, Result};
 use clap::Args;
 use loader_core::contract::Function;
 
-use crate::demo::{interruptible, local_deployment};
 use crate::ground::aws::Aws;
-use crate::ground::local_stack::{self, Foreground};
+use crate::ground::local_stack::{self, Foreground, interruptible};
 use crate::ground::output::{Format, Out};
 use crate::ground::shell;
 use crate::ground::stack::Stack;
-use crate::loader::deployment::{self, DeployArgs, Prepared};
+use crate::loader::deployment;
+use crate::loader::deployment::prepared::{self, Prepared};
+use crate::loader::deployment::request::Request;
 use crate::loader::functions::{Asset, Profile};
 use crate::loader::warehouse::Warehouse;
 use files::Bench;
+use queue::TABLE;
 use report::Report;
 
-/// The one table of the benchmark; its queue has the same name.
-const TABLE: &str = "bench";
-const BUCKET: &str = "rs-loader-bench";
 /// How often each function is started.
 const COLD_STARTS: usize = 7;
 
@@ -51,11 +53,11 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     let out = Out::new(args.output);
     let profile = args.build_profile.unwrap_or_else(built_profile);
     let dir = shell::root().join(".local/bench");
-    let deployment = local_deployment(Some(write_queue(&dir)?), profile);
+    let request = Request::for_own_local_stack(Some(queue::write(&dir)?), profile);
     let binary = local_stack::build(out)?;
-    let prepared = deployment::prepare(out, &deployment.target)?;
+    let prepared = prepared::prepare(out, &request.target)?;
     let stack = interruptible(Foreground::start(out, &binary, &dir.join("stack"))).await?;
-    let outcome = interruptible(measure(out, args, &deployment, &prepared, &stack)).await;
+    let outcome = interruptible(measure(out, args, &request, &prepared, &stack)).await;
     let step = out.step("stopping the local stack");
     stack.stop().await?;
     step.done("local stack stopped");
@@ -67,12 +69,12 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
 async fn measure(
     out: Out,
     args: &BenchArgs,
-    deployment: &DeployArgs,
+    request: &Request,
     prepared: &Prepared,
     stack: &Foreground,
 ) -> Result<Report> {
     let aws = Aws::of_stack(stack.info.clone()).await?;
-    let deployed = deployment::apply(out, &aws, deployment, prepared).await?.context("the benchmark deploys")?;
+    let deployed = deployment::apply(out, &aws, request, prepared).await?.context("the benchmark deploys")?;
     let loader = Stack::get(&aws, &deployed.stack_name).await?;
     let config = &prepared.queues.first().context("the benchmark has a queue")?.config;
     let warehouse = Warehouse::new(&aws, config);
@@ -93,19 +95,6 @@ async fn measure(
     anyhow::ensure!(found == expected, "{expected} rows expected, {found} found: these figures are worth nothing");
     let zips = prepared.assets.iter().map(|asset| (asset.package, asset.bytes)).collect();
     Ok(Report { profile: "", zips, cold_starts, latency, cost: cost::of(&burst), burst })
-}
-
-/// The configuration of the benchmark's queue, in a folder of its own.
-fn write_queue(dir: &Path) -> Result<PathBuf> {
-    let folder = dir.join("queues");
-    std::fs::create_dir_all(&folder)?;
-    let document = serde_json::json!({
-        "source": format!("s3://{BUCKET}/{TABLE}/"),
-        "copy": {"table_name": TABLE, "role_arn": "default", "options": "CSV"},
-        "cluster": {"identifier": "analytics", "db_name": "dev"},
-    });
-    std::fs::write(folder.join(format!("{TABLE}.json")), format!("{document:#}\n"))?;
-    Ok(folder)
 }
 
 /// What is built already: a benchmark should not begin with a build of minutes.

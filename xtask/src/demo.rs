@@ -12,20 +12,21 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
-use crate::ground::aws::{Aws, AwsArgs};
-use crate::ground::local_stack::{self, Foreground};
-use crate::ground::output::{Failure, Format, Out, seconds};
+use crate::ground::aws::Aws;
+use crate::ground::local_stack::{self, Foreground, interruptible};
+use crate::ground::output::{Format, Out, seconds};
 use crate::ground::shell;
-use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
-use crate::loader::deployment::{self, DeployArgs, Prepared, TargetArgs};
+use crate::ground::stack::Stack;
+use crate::loader::deployment;
+use crate::loader::deployment::prepared::{self, Prepared};
+use crate::loader::deployment::request::Request;
 use crate::loader::functions::Profile;
 use crate::loader::tracker::Tracker;
-use crate::loader::warehouse::Warehouse;
+use crate::loader::warehouse::{Warehouse, local_databases};
 use data::Data;
 use drop::Dropper;
 use watch::Watch;
 
-const STATEMENT_NAME_PREFIX: &str = "dev";
 /// How much later the first loads seem to end.
 const DELAY_MILLIS: u64 = 2_000;
 
@@ -45,13 +46,13 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
     out.title("Prepare");
-    let deploy_args = local_deployment(None, args.build_profile);
+    let request = Request::for_own_local_stack(None, args.build_profile);
     let data = Data::read()?;
     let binary = local_stack::build(out)?;
-    let prepared = deployment::prepare(out, &deploy_args.target)?;
+    let prepared = prepared::prepare(out, &request.target)?;
     let dir = shell::root().join(".local/demo");
     let stack = interruptible(Foreground::start(out, &binary, &dir)).await?;
-    let outcome = interruptible(show(out, &deploy_args, &prepared, &data, &stack, started)).await;
+    let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started)).await;
     let outcome = match outcome {
         Ok(()) if args.keep => keep(out, &stack, &prepared).await,
         other => other,
@@ -64,40 +65,9 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
-/// What a stack of our own gets: everything, unasked.
-pub fn local_deployment(queues: Option<PathBuf>, build_profile: Profile) -> DeployArgs {
-    DeployArgs {
-        statement_name_prefix: STATEMENT_NAME_PREFIX.to_owned(),
-        target: TargetArgs {
-            queues,
-            stack_name: STACK_NAME_DEFAULT.to_owned(),
-            queue_name_prefix: None,
-            assets_bucket: None,
-            arch: None,
-            build_profile,
-            memory: None,
-            aws: AwsArgs { local: true, ..AwsArgs::default() },
-        },
-        yes: true,
-        dry_run: false,
-        output: Format::Text,
-        auth: false,
-    }
-}
-
-/// Ends with an error on Ctrl-C or when asked to terminate, so that what was started is stopped in order.
-pub async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        outcome = work => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", "the local stack is stopped too").into()),
-        _ = terminate.recv() => Err(Failure::new("terminated", "the local stack is stopped too").into()),
-    }
-}
-
 async fn show(
     out: Out,
-    args: &DeployArgs,
+    request: &Request,
     prepared: &Prepared,
     data: &Data,
     stack: &Foreground,
@@ -105,7 +75,7 @@ async fn show(
 ) -> Result<()> {
     let aws = Aws::of_stack(stack.info.clone()).await?;
     out.title("Deploy");
-    let deployed = deployment::apply(out, &aws, args, prepared).await?.context("the demo deploys")?;
+    let deployed = deployment::apply(out, &aws, request, prepared).await?.context("the demo deploys")?;
     let loader = Stack::get(&aws, &deployed.stack_name).await?;
     create_tables(out, &aws, prepared, data).await?;
     out.title("Load");
@@ -149,7 +119,7 @@ async fn keep(out: Out, stack: &Foreground, prepared: &Prepared) -> Result<()> {
     let file = PathBuf::from("tests/fixtures/weather/seattle-2012-h1.parquet");
     out.title("The stack stays up until Ctrl-C");
     out.line(format!("   endpoint     {}", info.endpoint));
-    for database in local_stack::databases(&prepared.queues) {
+    for database in local_databases(&prepared.queues) {
         out.line(format!("   warehouse    {}", info.psql(&database)));
     }
     out.line(format!(

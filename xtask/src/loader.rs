@@ -3,8 +3,9 @@
 pub mod connections;
 pub mod deployment;
 pub mod functions;
+pub mod logs;
 pub mod queues;
-mod schema;
+pub mod schema;
 pub mod template;
 pub mod tracker;
 pub mod warehouse;

@@ -1,12 +1,14 @@
 //! `cargo xtask`: builds, deploys, watches and tests the loader. A room per purpose; shell scripts only start this program.
 
 mod bench;
+mod build;
 mod completions;
 mod demo;
-mod destroy;
+mod deploy;
 mod gate;
 mod ground;
 mod loader;
+mod local;
 mod operate;
 mod queue;
 
@@ -41,18 +43,18 @@ enum Command {
     #[command(after_help = "Example: cargo xtask bench --files 5000 --output json > bench.json")]
     Bench(bench::BenchArgs),
     /// Build the three functions' zips into cfn-out/assets
-    Build(loader::functions::BuildArgs),
+    Build(build::BuildArgs),
     /// Write the CloudFormation template to cfn-out
-    Synth(loader::template::SynthArgs),
+    Synth(deploy::synth::SynthArgs),
     /// Build, synthesize and deploy the loader
     #[command(after_help = "Example: cargo xtask deploy --statement-name-prefix dev --local")]
-    Deploy(Box<loader::deployment::DeployArgs>),
+    Deploy(Box<deploy::DeployArgs>),
     /// Check everything: format, lints, template, all tests
     Test(gate::test::TestArgs),
     /// Show what a deployment would change
-    Diff(Box<loader::deployment::DiffArgs>),
+    Diff(Box<deploy::diff::DiffArgs>),
     /// Delete the stack; the data stays unless told otherwise
-    Destroy(destroy::DestroyArgs),
+    Destroy(deploy::destroy::DestroyArgs),
     /// Add, list, remove and check queues
     Queue(queue::QueueArgs),
     /// Per table: what runs, what waits, what is in quarantine, the last load
@@ -83,7 +85,7 @@ enum Command {
     #[command(after_help = "Example: cargo xtask fuzz s3_notification --seconds 600")]
     Fuzz(gate::fuzz::FuzzArgs),
     /// Start, stop and find the local stack
-    Local(ground::local_stack::LocalArgs),
+    Local(local::LocalArgs),
     /// Print the completions of a shell
     #[command(after_help = completions::HELP)]
     Completions(completions::CompletionsArgs),
@@ -101,11 +103,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
-        Command::Build(args) => loader::functions::run(&args),
-        Command::Synth(args) => loader::template::run(&args),
-        Command::Deploy(args) => loader::deployment::run(&args).await,
-        Command::Diff(args) => loader::deployment::diff(&args).await,
-        Command::Destroy(args) => destroy::run(&args).await,
+        Command::Build(args) => build::run(&args),
+        Command::Synth(args) => deploy::synth::run(&args),
+        Command::Deploy(args) => deploy::run(&args).await,
+        Command::Diff(args) => deploy::diff::run(&args).await,
+        Command::Destroy(args) => deploy::destroy::run(&args).await,
         Command::Queue(args) => queue::run(&args).await,
         Command::Status(args) => operate::status::run(&args).await,
         Command::Logs(args) => operate::logs::run(&args).await,
@@ -115,7 +117,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => gate::test::run(&args),
         Command::Simulate(args) => gate::simulate::run(&args),
         Command::Fuzz(args) => gate::fuzz::run(&args),
-        Command::Local(args) => ground::local_stack::run(&args).await,
+        Command::Local(args) => local::run(&args).await,
         Command::Completions(args) => {
             completions::run(&args, Cli::command());
             Ok(())

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use super::report::median;
+use crate::bench::statistics::median;
 use crate::ground::local_stack::StackInfo;
 use crate::ground::stack::Stack;
 

@@ -8,7 +8,7 @@ use loader_core::config::SourceFolder;
 use super::data::{Data, DataFile};
 use crate::ground::aws::{Aws, failed};
 use crate::ground::output::Out;
-use crate::loader::deployment::Prepared;
+use crate::loader::deployment::prepared::Prepared;
 
 /// Files of each table that arrive while a load runs.
 pub const LATE_FILES: usize = 2;

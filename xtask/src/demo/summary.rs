@@ -7,7 +7,7 @@ use super::watch::Watch;
 use crate::ground::aws::Aws;
 use crate::ground::local_stack::{self, StackInfo};
 use crate::ground::output::{Failure, Out};
-use crate::loader::deployment::Prepared;
+use crate::loader::deployment::prepared::Prepared;
 use crate::loader::warehouse::Warehouse;
 
 /// One table's line.

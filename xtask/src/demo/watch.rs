@@ -8,7 +8,7 @@ use loader_core::tracker::item::{History, Item, RunningLoad};
 
 use crate::ground::local_stack::StackInfo;
 use crate::ground::output::{Failure, Out, seconds, size};
-use crate::loader::deployment::Prepared;
+use crate::loader::deployment::prepared::Prepared;
 use crate::loader::tracker::{Order, Tracker};
 
 const POLL: Duration = Duration::from_millis(100);

@@ -1,49 +1,21 @@
-//! `cargo xtask local`: the local stack, run as the `local-stack` program and found again by its `stack.json`.
+//! The local stack, run as the `local-stack` program and found again by its `stack.json`.
 //!
 //! xtask talks to that program and does not link it: it builds in seconds, the stack's Parquet reader does not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
-use loader_core::ids::RedshiftTarget;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::ground::output::{Failure, Format, Out, Step};
+use crate::ground::output::{Failure, Out, Step};
 use crate::ground::shell;
-use crate::loader::queues::{self, QueueFile};
-
-/// `cargo xtask local`
-#[derive(Args, Debug)]
-pub struct LocalArgs {
-    #[command(subcommand)]
-    command: LocalCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum LocalCommand {
-    /// Start it and leave it running
-    Up {
-        /// Check signatures and IAM policies, as AWS does
-        #[arg(long)]
-        auth: bool,
-    },
-    /// Stop it; nothing of it is left running
-    Down,
-    /// Say where it answers
-    Status {
-        /// How the result is printed
-        #[arg(long, value_enum, default_value_t)]
-        output: Format,
-    },
-}
 
 /// Where a stack answers: the part of `stack.json` that is used here.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -93,52 +65,6 @@ impl StackInfo {
             self.endpoint, self.region, self.access_key_id, self.secret_access_key
         )
     }
-}
-
-/// Runs the command.
-pub async fn run(args: &LocalArgs) -> Result<()> {
-    match &args.command {
-        LocalCommand::Up { auth } => {
-            let out = Out::new(Format::Text);
-            let stack = up(out, *auth).await?;
-            describe(out, &stack);
-        }
-        LocalCommand::Down => down().await?,
-        LocalCommand::Status { output } => {
-            let out = Out::new(*output);
-            let stack = running()?;
-            describe(out, &stack);
-            out.result(&stack)?;
-        }
-    }
-    Ok(())
-}
-
-fn describe(out: Out, stack: &StackInfo) {
-    out.line(format!("   endpoint   {}", stack.endpoint));
-    let mut databases = databases(&queues::read(&queues::folder(None)).unwrap_or_default());
-    if databases.is_empty() {
-        databases.insert("CLUSTER.DATABASE".to_owned());
-    }
-    for database in databases {
-        out.line(format!("   warehouse  {}", stack.psql(&database)));
-    }
-    out.line(format!("   aws        {} aws s3 ls", stack.environment()));
-    out.line(format!("   logs       {}", shell::shown(&stack.log_dir)));
-}
-
-/// The databases that these queues load, each once, as the local warehouse names them.
-pub fn databases(queues: &[QueueFile]) -> BTreeSet<String> {
-    let database = |queue: &QueueFile| {
-        let target = &queue.config.target;
-        let warehouse = match &target.warehouse {
-            RedshiftTarget::Cluster(name) => name,
-            // Of an ARN the last part.
-            RedshiftTarget::Workgroup(name) => name.rsplit(['/', ':']).next().unwrap_or(name),
-        };
-        format!("{warehouse}.{}", target.database)
-    };
-    queues.iter().map(database).collect()
 }
 
 /// Folder of the stack that `deploy --local` uses.
@@ -219,6 +145,16 @@ impl Foreground {
     }
 }
 
+/// Ends with an error on Ctrl-C or when asked to terminate, so that what was started is stopped in order.
+pub async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        outcome = work => outcome,
+        _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", "the local stack is stopped too").into()),
+        _ = terminate.recv() => Err(Failure::new("terminated", "the local stack is stopped too").into()),
+    }
+}
+
 fn up_command(binary: &Path, dir: &Path, auth: bool) -> Command {
     let mut command = Command::new(binary);
     command.arg("up").arg("--clone-root").arg(shell::root()).arg("--dir").arg(dir);
@@ -269,8 +205,8 @@ pub fn build(out: Out) -> Result<PathBuf> {
     binary.context("cargo built no executable `local-stack`")
 }
 
-async fn down() -> Result<()> {
-    let out = Out::new(Format::Text);
+/// Stops the stack that is up; nothing of it is left running.
+pub async fn down(out: Out) -> Result<()> {
     let dir = default_dir();
     if find(&dir)?.is_none() {
         out.line("no local stack is up");
@@ -337,27 +273,4 @@ async fn request(stack: &StackInfo, method: &str, path: &str, body: &str) -> Res
         bail!("the local stack refuses {method} {path}: {status} {body}");
     }
     Ok(body.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_database_of_each_warehouse_is_named_once() {
-        let queue = |warehouse: &str| {
-            let cluster = format!(r#"{{{warehouse}, "db_name": "dev"}}"#);
-            let text = format!(r#"{{"copy": {{"role_arn": "default", "table_name": "t"}}, "cluster": {cluster}}}"#);
-            queues::parse(Path::new("queues/a.json"), text).unwrap()
-        };
-        let arn = "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/8a7b";
-        let queues = [
-            queue(r#""identifier": "analytics""#),
-            queue(r#""identifier": "analytics""#),
-            queue(r#""workgroup": "wg""#),
-            queue(&format!(r#""workgroup": "{arn}""#)),
-        ];
-        let found: Vec<String> = databases(&queues).into_iter().collect();
-        assert_eq!(found, ["8a7b.dev", "analytics.dev", "wg.dev"]);
-    }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the three functions' zips, checked against the runtime they are for.
+//! The three functions' zips, checked against the runtime they are for.
 //!
 //! One cargo call for all; a zip is written again only when its executable changed.
 
@@ -9,29 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use loader_core::contract::Function;
 use serde::{Deserialize, Serialize};
 
 use crate::ground::hash::sha256;
-use crate::ground::output::{Failure, Format, Out, Step, size};
+use crate::ground::output::{Failure, Out, Step, size};
 use crate::ground::shell;
 use crate::loader::functions::archive::bootstrap_zip;
 use crate::loader::functions::elf::{GLIBC_MAX, newest_glibc};
-
-/// `cargo xtask build`
-#[derive(Args, Debug)]
-pub struct BuildArgs {
-    /// Processor that the functions run on
-    #[arg(long, value_enum, default_value_t)]
-    arch: Arch,
-    /// `release`: small and quick to start, for AWS. `dev`: quick to build, for tests (zips in cfn-out/assets/dev)
-    #[arg(long, value_enum, default_value_t)]
-    profile: Profile,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
-}
 
 /// Processor of the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -110,16 +96,6 @@ struct Stamp {
     zip_sha256: String,
     zip_bytes: u64,
     glibc: Option<(u32, u32)>,
-}
-
-/// Runs the command.
-pub fn run(args: &BuildArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let assets = build(out, Wanted { arch: args.arch, profile: args.profile, runs: Runs::InLambda })?;
-    for asset in &assets {
-        out.line(format!("   {}  {}  sha256 {}", shell::shown(&asset.path), size(asset.bytes), &asset.sha256[..16]));
-    }
-    out.result(&assets)
 }
 
 /// Builds, checks and zips the three functions.

@@ -57,6 +57,12 @@ pub fn read(folder: &Path) -> Result<Vec<QueueFile>> {
     if problems.is_empty() { Ok(queues) } else { Err(refused(&problems).into()) }
 }
 
+/// The queue of that name, which must be there.
+pub fn find<'a>(queues: &'a [QueueFile], name: &str) -> Result<&'a QueueFile> {
+    let found = queues.iter().find(|queue| queue.name == name);
+    found.ok_or_else(|| Failure::usage(format!("there is no queue `{name}`"), "cargo xtask queue list").into())
+}
+
 fn refused(problems: &[String]) -> Failure {
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
     let list: Vec<String> = problems.iter().map(|problem| format!("\n  {problem}")).collect();

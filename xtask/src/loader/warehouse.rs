@@ -1,5 +1,6 @@
 //! SQL in the warehouse, through the Redshift Data API: the same calls for the local stack and for AWS.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +10,7 @@ use loader_core::config::{LoadConfig, Login};
 use loader_core::ids::RedshiftTarget;
 
 use crate::ground::aws::{Aws, failed};
+use crate::loader::queues::QueueFile;
 
 const POLL_MILLIS_FIRST: u64 = 20;
 const POLL_MILLIS_MAX: u64 = 1_000;
@@ -115,5 +117,45 @@ fn text(field: &Field) -> Option<String> {
         Field::LongValue(value) => Some(value.to_string()),
         Field::StringValue(value) => Some(value.clone()),
         _ => None,
+    }
+}
+
+/// The databases that these queues load, each once, as the local warehouse names them.
+pub fn local_databases(queues: &[QueueFile]) -> BTreeSet<String> {
+    let database = |queue: &QueueFile| {
+        let target = &queue.config.target;
+        let warehouse = match &target.warehouse {
+            RedshiftTarget::Cluster(name) => name,
+            // Of an ARN the last part.
+            RedshiftTarget::Workgroup(name) => name.rsplit(['/', ':']).next().unwrap_or(name),
+        };
+        format!("{warehouse}.{}", target.database)
+    };
+    queues.iter().map(database).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::loader::queues;
+
+    #[test]
+    fn each_database_of_each_warehouse_is_named_once() {
+        let queue = |warehouse: &str| {
+            let cluster = format!(r#"{{{warehouse}, "db_name": "dev"}}"#);
+            let text = format!(r#"{{"copy": {{"role_arn": "default", "table_name": "t"}}, "cluster": {cluster}}}"#);
+            queues::parse(Path::new("queues/a.json"), text).unwrap()
+        };
+        let arn = "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/8a7b";
+        let queues = [
+            queue(r#""identifier": "analytics""#),
+            queue(r#""identifier": "analytics""#),
+            queue(r#""workgroup": "wg""#),
+            queue(&format!(r#""workgroup": "{arn}""#)),
+        ];
+        let found: Vec<String> = local_databases(&queues).into_iter().collect();
+        assert_eq!(found, ["8a7b.dev", "analytics.dev", "wg.dev"]);
     }
 }

@@ -10,15 +10,15 @@ use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use clap::Args;
 use loader_core::contract::Function;
-use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::ground::aws::{Aws, AwsArgs, code, failed};
+use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out};
 use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
+use crate::loader::logs;
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
 /// CloudWatch may show a line later than one that was written after it.
@@ -80,23 +80,8 @@ pub async fn run(args: &LogsArgs) -> Result<()> {
 }
 
 async fn read(client: &Client, stack: &str, function: Function, since: i64) -> Result<Vec<Line>> {
-    let events = events(client, stack, function, since).await?;
+    let events = logs::events(client, stack, function, since).await?;
     Ok(events.into_iter().filter_map(|event| line(function, event)).collect())
-}
-
-async fn events(client: &Client, stack: &str, function: Function, since: i64) -> Result<Vec<FilteredLogEvent>> {
-    let group = format!("/aws/lambda/{stack}-{}", function.name());
-    let mut pages = client.filter_log_events().log_group_name(&group).start_time(since).into_paginator().send();
-    let mut events = Vec::new();
-    while let Some(page) = pages.next().await {
-        match page {
-            Ok(page) => events.extend(page.events.unwrap_or_default()),
-            // A function that never ran may have no group yet.
-            Err(error) if code(&error) == "ResourceNotFoundException" => break,
-            Err(error) => return Err(failed(format!("read the logs `{group}`"))(error)),
-        }
-    }
-    Ok(events)
 }
 
 fn line(function: Function, event: FilteredLogEvent) -> Option<Line> {
@@ -112,35 +97,6 @@ fn line(function: Function, event: FilteredLogEvent) -> Option<Line> {
         function,
         message,
     })
-}
-
-/// How often the functions ran, and how long.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Invocations {
-    /// Invocations.
-    pub count: u64,
-    /// Seconds of all of them together.
-    pub seconds: f64,
-}
-
-/// The invocations that ended since this time (epoch milliseconds), as the platform reports them.
-pub async fn invocations(aws: &Aws, stack: &str, since: i64) -> Result<Invocations> {
-    let mut found = Invocations::default();
-    for function in Function::ALL {
-        for event in events(&aws.logs(), stack, function, since).await? {
-            if let Some(millis) = event.message.as_deref().and_then(reported_millis) {
-                found.count += 1;
-                found.seconds += millis / 1e3;
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// `REPORT RequestId: … Duration: 12.34 ms …`
-fn reported_millis(message: &str) -> Option<f64> {
-    let (_, after) = message.strip_prefix("REPORT ")?.split_once("\tDuration: ")?;
-    after.split(' ').next()?.parse().ok()
 }
 
 fn show(out: Out, line: &Line) {
@@ -178,12 +134,5 @@ mod tests {
         let message = r#"{"timestamp_millis":1,"level":"INFO","event":"claimed","table":"t","load_id":"","statement_id":null,"objects":1}"#;
         assert_eq!(readable(message).as_deref(), Some("claimed      table=t objects=1"));
         assert_eq!(readable("thread panicked"), None);
-    }
-
-    #[test]
-    fn the_platform_reports_how_long_an_invocation_took() {
-        let message = "REPORT RequestId: 1-2\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 512 MB";
-        assert_eq!(reported_millis(message), Some(12.34));
-        assert_eq!(reported_millis("END RequestId: 1-2"), None);
     }
 }

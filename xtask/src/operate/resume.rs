@@ -6,13 +6,12 @@ use loader_core::tracker::item::{Item, RunningLoad, Step};
 use loader_core::tracker::operator;
 use serde_json::json;
 
-use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
-use crate::loader::tracker::{Order, Tracker};
-use crate::operate::status::step;
-use crate::operate::tables;
+use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::loader::tracker::Order;
+use crate::operate::tables::{Tables, step};
 
 /// Who wrote, in the tracker's words.
 const HOLDER: &str = "operator";
@@ -35,11 +34,9 @@ pub struct ResumeArgs {
 /// Runs the command.
 pub async fn run(args: &ResumeArgs) -> Result<()> {
     let out = Out::new(args.output);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
-    let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
-    let table = tables::named(&aws, &stack, &tracker, &args.table).await?;
-    let running = tracker.items(&table, "RUNNING", Order::OldestFirst, 1).await?.pop();
+    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+    let table = tables.named(&args.table).await?;
+    let running = tables.tracker.items(&table, "RUNNING", Order::OldestFirst, 1).await?.pop();
     let running = match running {
         Some(Item::Running(running)) if waits(&running) => running,
         Some(Item::Running(running)) => return Err(does_not_wait(&table, &step(&running.step)).into()),
@@ -47,7 +44,7 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     };
     let now = now_millis();
     let transaction = operator::resume(&running, HOLDER, now).context("it waits")?;
-    if !tracker.write(&transaction).await? {
+    if !tables.tracker.write(&transaction).await? {
         let message = format!("`{table}` went on by itself in this moment");
         return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
     }

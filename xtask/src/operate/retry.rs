@@ -9,13 +9,12 @@ use loader_core::tracker::operator;
 use serde_json::json;
 
 use crate::ground::ask::agrees;
-use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
+use crate::ground::stack::STACK_NAME_DEFAULT;
 use crate::loader::tracker::{Order, Tracker};
-use crate::operate::status::ITEMS_MAX;
-use crate::operate::tables;
+use crate::operate::tables::{ITEMS_MAX, Tables};
 
 /// `cargo xtask retry`
 #[derive(Args, Debug)]
@@ -63,10 +62,9 @@ struct Quarantine {
 impl Quarantine {
     /// It holds something.
     async fn read(args: &AwsArgs, stack_name: &str, name: &str) -> Result<Self> {
-        let aws = Aws::new(args).await?;
-        let stack = Stack::get(&aws, stack_name).await?;
-        let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
-        let table = tables::named(&aws, &stack, &tracker, name).await?;
+        let tables = Tables::of_stack(args, stack_name).await?;
+        let table = tables.named(name).await?;
+        let tracker = tables.tracker;
         let items = tracker.items(&table, "FAILED#", Order::OldestFirst, ITEMS_MAX).await?;
         let quarantined = |item| if let Item::Failed(quarantined) = item { Some(quarantined) } else { None };
         let found: Vec<Quarantined> = items.into_iter().filter_map(quarantined).collect();

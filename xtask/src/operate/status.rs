@@ -2,18 +2,15 @@
 
 use anyhow::Result;
 use clap::Args;
-use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad, Step};
+use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad};
 use serde_json::{Value, json};
 
-use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out, seconds};
-use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
+use crate::ground::stack::STACK_NAME_DEFAULT;
 use crate::loader::tracker::{Order, Tracker};
-use crate::operate::tables;
-
-/// More than anybody reads.
-pub const ITEMS_MAX: usize = 10_000;
+use crate::operate::tables::{ITEMS_MAX, Tables, step};
 
 /// `cargo xtask status`
 #[derive(Args, Debug)]
@@ -42,12 +39,10 @@ struct TableStatus {
 /// Runs `status`.
 pub async fn run(args: &StatusArgs) -> Result<()> {
     let out = Out::new(args.output);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
-    let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
+    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
     let mut found = Vec::new();
-    for table in tables::known(&aws, &stack, &tracker).await? {
-        let status = read(&tracker, table).await?;
+    for table in tables.known().await? {
+        let status = read(&tables.tracker, table).await?;
         status.show(out);
         found.push(status.json());
     }
@@ -143,16 +138,6 @@ impl TableStatus {
         });
         json!({"table": self.table, "running": running, "pending_loads": self.n_pending, "waiting_objects": self.n_waiting,
             "oldest_waiting_since_millis": self.oldest_millis, "quarantine": quarantine, "last_load": last})
-    }
-}
-
-/// How far a load is, in words.
-pub fn step(step: &Step) -> String {
-    match step {
-        Step::Claimed => "claimed".into(),
-        Step::Waiting { class, reason, .. } => format!("waiting after a failure ({}): {reason}", class.name()),
-        Step::Prepared(_) => "prepared".into(),
-        Step::Submitted { statement_id, .. } => format!("submitted as statement {statement_id}"),
     }
 }
 

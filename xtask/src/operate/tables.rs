@@ -1,29 +1,51 @@
-//! The target tables that a stack knows, and which of them a user means.
+//! The target tables that a stack knows, which of them a user means, and how far a load of one is.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use loader_core::tracker::item::Step;
 
-use crate::ground::aws::Aws;
+use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::Failure;
 use crate::ground::stack::Stack;
-use crate::loader::connections;
+use crate::loader::connections::configs::Configs;
 use crate::loader::tracker::Tracker;
 
-/// Tables of all configuration files, and those with a running or a waiting load.
-pub async fn known(aws: &Aws, stack: &Stack, tracker: &Tracker) -> Result<BTreeSet<String>> {
-    let mut tables = connections::configured_tables(aws, stack).await?;
-    tables.extend(tracker.tables_with_work().await?);
-    Ok(tables)
+/// Items of a table that a command reads: more than anybody looks at.
+pub const ITEMS_MAX: usize = 10_000;
+
+/// The tables of a deployed stack.
+pub struct Tables {
+    aws: Aws,
+    stack: Stack,
+    /// What the tables do.
+    pub tracker: Tracker,
 }
 
-/// The table that a user names: as `status` does, or `schema.table`, or a table of the schema `public`, where only one is meant.
-pub async fn named(aws: &Aws, stack: &Stack, tracker: &Tracker, name: &str) -> Result<String> {
-    // A table may be in the tracker alone, with nothing but its quarantine: the whole name is believed.
-    if name.contains(':') {
-        return Ok(name.to_owned());
+impl Tables {
+    /// Of a stack, which must be there.
+    pub async fn of_stack(args: &AwsArgs, stack_name: &str) -> Result<Self> {
+        let aws = Aws::new(args).await?;
+        let stack = Stack::get(&aws, stack_name).await?;
+        let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
+        Ok(Self { aws, stack, tracker })
     }
-    Ok(pick(&known(aws, stack, tracker).await?, name)?)
+
+    /// Tables of all configuration files, and those with a running or a waiting load.
+    pub async fn known(&self) -> Result<BTreeSet<String>> {
+        let mut tables = Configs::of_stack(&self.aws, &self.stack)?.tables().await?;
+        tables.extend(self.tracker.tables_with_work().await?);
+        Ok(tables)
+    }
+
+    /// The table that a user names: as `status` does, or `schema.table`, or a table of the schema `public`, where only one is meant.
+    pub async fn named(&self, name: &str) -> Result<String> {
+        // A table may be in the tracker alone, with nothing but its quarantine: the whole name is believed.
+        if name.contains(':') {
+            return Ok(name.to_owned());
+        }
+        Ok(pick(&self.known().await?, name)?)
+    }
 }
 
 fn pick(known: &BTreeSet<String>, name: &str) -> Result<String, Failure> {
@@ -44,6 +66,16 @@ fn pick(known: &BTreeSet<String>, name: &str) -> Result<String, Failure> {
             format!("several tables are called `{name}`"),
             format!("the whole name of one of these: {}", list(&mut found.into_iter())),
         )),
+    }
+}
+
+/// How far a load is, in words.
+pub fn step(step: &Step) -> String {
+    match step {
+        Step::Claimed => "claimed".into(),
+        Step::Waiting { class, reason, .. } => format!("waiting after a failure ({}): {reason}", class.name()),
+        Step::Prepared(_) => "prepared".into(),
+        Step::Submitted { statement_id, .. } => format!("submitted as statement {statement_id}"),
     }
 }
 

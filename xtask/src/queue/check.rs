@@ -14,9 +14,8 @@ use serde_json::json;
 
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::{Failure, Format, Out};
-use crate::loader::queues::QueueFile;
+use crate::loader::queues::{self, QueueFile};
 use crate::loader::warehouse::Warehouse;
-use crate::queue;
 
 /// `cargo xtask queue check`
 #[derive(Args, Debug)]
@@ -43,7 +42,7 @@ pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let chosen: Vec<&QueueFile> = match args.names.as_slice() {
         [] => queues.iter().collect(),
-        names => names.iter().map(|name| queue::find(queues, name)).collect::<Result<_>>()?,
+        names => names.iter().map(|name| queues::find(queues, name)).collect::<Result<_>>()?,
     };
     let mut n_wrong = 0;
     let mut found = Vec::new();

@@ -1,18 +1,23 @@
 //! The configuration files in the loader's bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
+use loader_core::config::LoadConfig;
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 
-use crate::ground::aws::{code, failed};
+use crate::ground::aws::{Aws, code, failed};
 use crate::ground::buckets::is_missing;
+use crate::ground::stack::Stack;
+use crate::loader::connections::plan::key;
 
 /// Mark of the configuration files that a deployment wrote: only those does it remove again.
 const MARK: &str = "deployed-by";
 const MARK_VALUE: &str = "cargo-xtask";
+/// The stack's output that names the bucket.
+const LOADER_BUCKET: &str = "LoaderBucketName";
 
 /// The configuration files in the loader's bucket.
 pub struct Configs {
@@ -22,12 +27,22 @@ pub struct Configs {
     pub bucket: String,
 }
 
-/// Key of a queue's file.
-pub fn key(name: &str) -> String {
-    format!("{CONFIG_PREFIX_DEFAULT}{name}.json")
-}
-
 impl Configs {
+    /// Of a stack, which must have its bucket already.
+    pub fn of_stack(aws: &Aws, stack: &Stack) -> Result<Self> {
+        Ok(Self { client: aws.s3(), bucket: stack.output(LOADER_BUCKET)?.to_owned() })
+    }
+
+    /// Tables of all files, deployed or written by hand.
+    pub async fn tables(&self) -> Result<BTreeSet<String>> {
+        let mut tables = BTreeSet::new();
+        for key in self.keys().await? {
+            let text = self.get(&key).await?.unwrap_or_default();
+            tables.extend(LoadConfig::parse(&String::from_utf8_lossy(&text)).ok().map(|config| config.db_table().0));
+        }
+        Ok(tables)
+    }
+
     /// The files of these queues, and those that a deployment wrote for others; by the queue's name.
     pub async fn of(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut found = BTreeMap::new();
@@ -62,7 +77,7 @@ impl Configs {
     }
 
     /// Keys of all files.
-    pub async fn keys(&self) -> Result<Vec<String>> {
+    async fn keys(&self) -> Result<Vec<String>> {
         let mut pages =
             self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
         let mut keys = Vec::new();

@@ -11,8 +11,9 @@ use aws_sdk_s3::types::NotificationConfiguration;
 
 use crate::ground::aws::{Cause, code, failed};
 use crate::ground::buckets::is_missing;
-use crate::ground::output::{Failure, Step};
+use crate::ground::output::Step;
 use crate::loader::connections::document::{self, Listener};
+use crate::loader::connections::plan;
 
 /// A new queue policy takes a while until S3 sees it.
 const PROPAGATION_TRIES_MAX: u32 = 30;
@@ -21,7 +22,7 @@ const PROPAGATION_PAUSE: Duration = Duration::from_secs(2);
 /// Makes exactly these listeners the stack's, in one bucket.
 pub async fn set(client: &Client, bucket: &str, owner: &str, listeners: &[Listener], step: &Step) -> Result<()> {
     let current = read(client, bucket).await?;
-    match merged(bucket, &current, owner, listeners)? {
+    match plan::merged(bucket, &current, owner, listeners)? {
         Some(document) => write(client, bucket, &document, step).await,
         None => Ok(()),
     }
@@ -33,17 +34,6 @@ pub async fn clear(client: &Client, bucket: &str, owner: &str, keep: &[Listener]
     let Some(document) = document::cleared(&current, owner, keep) else { return Ok(false) };
     write(client, bucket, &document, step).await?;
     Ok(true)
-}
-
-/// The document to write, or nothing when it is there already; what stands in the way is an error.
-pub fn merged(
-    bucket: &str,
-    current: &NotificationConfiguration,
-    owner: &str,
-    listeners: &[Listener],
-) -> Result<Option<NotificationConfiguration>> {
-    document::merged(current, owner, listeners)
-        .map_err(|clash| Failure::new(format!("the bucket `{bucket}` {}", clash.message), clash.hint).into())
 }
 
 /// The document of a bucket; an empty one where there is no such bucket.

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use aws_sdk_s3::types::NotificationConfiguration;
 use loader_core::config::{LoadConfig, SourceFolder};
+use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 use serde::Serialize;
 
-use super::configs;
-use crate::ground::output::Out;
+use crate::ground::output::{Failure, Out};
 use crate::loader::connections::document::{self, Listener};
-use crate::loader::connections::{filter, notification};
+use crate::loader::connections::filter;
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +64,22 @@ pub fn source(text: &[u8]) -> Option<SourceFolder> {
     config.source.clone()
 }
 
+/// Key of a queue's file.
+pub fn key(name: &str) -> String {
+    format!("{CONFIG_PREFIX_DEFAULT}{name}.json")
+}
+
+/// The document to write, or nothing when it is there already; what stands in the way is an error.
+pub fn merged(
+    bucket: &str,
+    current: &NotificationConfiguration,
+    owner: &str,
+    listeners: &[Listener],
+) -> Result<Option<NotificationConfiguration>> {
+    document::merged(current, owner, listeners)
+        .map_err(|clash| Failure::new(format!("the bucket `{bucket}` {}", clash.message), clash.hint).into())
+}
+
 /// The writes in their order.
 ///
 /// A bucket notifies a queue only while the queue's configuration file names the bucket: cleared before the file is overwritten,
@@ -77,7 +93,7 @@ pub fn writes(there: &There, wanted: &Wanted) -> Result<Vec<Write>> {
             clears.push(Write::Clear(bucket.clone()));
         }
         let document = cleared.as_ref().unwrap_or(document);
-        if notification::merged(bucket, document, &wanted.owner, listeners)?.is_some() {
+        if merged(bucket, document, &wanted.owner, listeners)?.is_some() {
             notifies.push(Write::Notify(bucket.clone()));
         }
     }
@@ -138,10 +154,10 @@ impl Connections {
                 Write::Forget(name) => (Action::Remove, name),
                 Write::Clear(_) | Write::Notify(_) => continue,
             };
-            all.configurations.push(ConfigurationChange { action, key: configs::key(name) });
+            all.configurations.push(ConfigurationChange { action, key: key(name) });
         }
         for (bucket, document) in &there.documents {
-            let merged = notification::merged(bucket, document, &wanted.owner, wanted.listeners(bucket))?;
+            let merged = merged(bucket, document, &wanted.owner, wanted.listeners(bucket))?;
             if let Some(merged) = merged {
                 all.notifications.extend(notification_changes(bucket, document, &merged, &wanted.owner));
             }
@@ -325,7 +341,7 @@ mod tests {
         let changes = Connections::new(&world.seen(&after), &after).unwrap();
         let files: Vec<(Action, &str)> =
             changes.configurations.iter().map(|change| (change.action, &*change.key)).collect();
-        let file = |name: &str| configs::key(name);
+        let file = |name: &str| key(name);
         assert_eq!(
             files,
             [(Action::Modify, &*file("moved")), (Action::Add, &*file("new")), (Action::Remove, &*file("gone"))]

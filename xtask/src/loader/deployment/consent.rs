@@ -7,13 +7,13 @@ use anyhow::Result;
 use crate::ground::ask::agrees;
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
-use crate::loader::deployment::DeployArgs;
 use crate::loader::deployment::change_set::ChangeSet;
+use crate::loader::deployment::request::Request;
 
 /// Asks a person before what cannot be taken back.
-pub async fn confirm(out: Out, aws: &Aws, args: &DeployArgs, set: &ChangeSet) -> Result<()> {
+pub async fn confirm(out: Out, aws: &Aws, request: &Request, set: &ChangeSet) -> Result<()> {
     let Some(concern) = set.concern() else { return Ok(()) };
-    if args.yes || aws.local.is_some() {
+    if request.agreed {
         return Ok(());
     }
     if agrees(out, &format!("{concern}. Deploy?")) || (set.creates && !std::io::stdin().is_terminal()) {

@@ -6,7 +6,7 @@ use synth::l3::{
 
 use crate::ground::output::Failure;
 use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
-use crate::loader::deployment::TargetArgs;
+use crate::loader::deployment::request::TargetArgs;
 use crate::loader::queues::QueueFile;
 
 /// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.

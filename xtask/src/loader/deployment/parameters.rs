@@ -7,12 +7,13 @@ use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, parameter_
 
 use crate::ground::stack::Stack;
 use crate::loader::deployment::assets::{AssetsBucket, hashed_key};
-use crate::loader::deployment::{DeployArgs, Prepared};
+use crate::loader::deployment::prepared::Prepared;
+use crate::loader::deployment::request::Request;
 
 /// What we say ourselves.
 pub struct Ours<'a> {
-    /// The command line.
-    pub args: &'a DeployArgs,
+    /// What is asked.
+    pub request: &'a Request,
     /// What is ready to be deployed.
     pub prepared: &'a Prepared,
     /// Where the zips are.
@@ -24,7 +25,7 @@ pub struct Ours<'a> {
 /// Ours, and every other parameter as it is in the stack.
 pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<Parameter>> {
     let mut values = vec![
-        (PARAMETER_STATEMENT_NAME_PREFIX, ours.args.statement_name_prefix.clone()),
+        (PARAMETER_STATEMENT_NAME_PREFIX, ours.request.statement_name_prefix.clone()),
         (PARAMETER_ASSETS_BUCKET, ours.bucket.name.clone()),
         (PARAMETER_QUEUE_NAME_PREFIX, ours.queue_prefix.to_owned()),
     ];

@@ -6,11 +6,11 @@ use anyhow::Result;
 use aws_sdk_s3::types::{NotificationConfiguration, QueueConfiguration};
 use loader_core::config::SourceFolder;
 
-use super::{configs, loader_bucket, plan};
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack::Stack;
-use crate::loader::connections::{document, filter, notification};
+use crate::loader::connections::configs::Configs;
+use crate::loader::connections::{document, filter, notification, plan};
 use crate::loader::queues::QueueFile;
 
 /// A queue of a stack, as far as a notification names it.
@@ -55,8 +55,8 @@ pub async fn disconnect_queue(aws: &Aws, out: Out, stack_name: &str, queue: &Que
 /// The queue's configuration file in the loader's bucket.
 async fn deployed_text(aws: &Aws, stack: Option<&Stack>, name: &str) -> Result<Option<Vec<u8>>> {
     let Some(stack) = stack else { return Ok(None) };
-    let Some(configs) = loader_bucket(aws, stack) else { return Ok(None) };
-    configs.get(&configs::key(&format!("{}{name}", stack.queue_name_prefix()))).await
+    let Ok(configs) = Configs::of_stack(aws, stack) else { return Ok(None) };
+    configs.get(&plan::key(&format!("{}{name}", stack.queue_name_prefix()))).await
 }
 
 fn queue_arn(stack: &Stack, name: &str) -> Result<String> {

@@ -1,0 +1,67 @@
+//! `cargo xtask local`: the local stack, started, stopped and found again.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::ground::local_stack::{self, StackInfo};
+use crate::ground::output::{Format, Out};
+use crate::ground::shell;
+use crate::loader::queues;
+use crate::loader::warehouse::local_databases;
+
+/// `cargo xtask local`
+#[derive(Args, Debug)]
+pub struct LocalArgs {
+    #[command(subcommand)]
+    command: LocalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum LocalCommand {
+    /// Start it and leave it running
+    Up {
+        /// Check signatures and IAM policies, as AWS does
+        #[arg(long)]
+        auth: bool,
+    },
+    /// Stop it; nothing of it is left running
+    Down,
+    /// Say where it answers
+    Status {
+        /// How the result is printed
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
+    },
+}
+
+/// Runs the command.
+pub async fn run(args: &LocalArgs) -> Result<()> {
+    match &args.command {
+        LocalCommand::Up { auth } => {
+            let out = Out::new(Format::Text);
+            let stack = local_stack::up(out, *auth).await?;
+            describe(out, &stack);
+        }
+        LocalCommand::Down => local_stack::down(Out::new(Format::Text)).await?,
+        LocalCommand::Status { output } => {
+            let out = Out::new(*output);
+            let stack = local_stack::running()?;
+            describe(out, &stack);
+            out.result(&stack)?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(out: Out, stack: &StackInfo) {
+    out.line(format!("   endpoint   {}", stack.endpoint));
+    let mut databases = local_databases(&queues::read(&queues::folder(None)).unwrap_or_default());
+    if databases.is_empty() {
+        databases.insert("CLUSTER.DATABASE".to_owned());
+    }
+    for database in databases {
+        out.line(format!("   warehouse  {}", stack.psql(&database)));
+    }
+    out.line(format!("   aws        {} aws s3 ls", stack.environment()));
+    out.line(format!("   logs       {}", shell::shown(&stack.log_dir)));
+}
