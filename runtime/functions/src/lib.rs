@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use loader_aws::Aws;
 use loader_core::bulk_request;
 use loader_core::contract::Function;
 use loader_core::settings::Settings;
@@ -14,8 +15,6 @@ use loader_reconcile::ports::Surroundings;
 use loader_reconcile::reconcile::Invocation;
 use loader_reconcile::{bulk, next};
 use serde_json::{Value, json};
-
-use crate::Aws;
 
 /// Time kept for the answer, in milliseconds.
 const RESERVE_MILLIS: i64 = 8_000;
@@ -63,8 +62,8 @@ fn invocation(aws: &Aws, context: &Context) -> Invocation {
     let deadline = i64::try_from(context.deadline).unwrap_or(i64::MAX);
     Invocation {
         holder: format!("{}/{nanos}/{}/{count}", context.request_id, std::process::id()),
-        timing: aws.settings.timing.clone(),
-        prefix: aws.settings.statement_name_prefix.clone(),
+        timing: aws.settings().timing.clone(),
+        prefix: aws.settings().statement_name_prefix.clone(),
         // Some runtimes give a duration here; then the longest timeout of ours bounds the invocation.
         deadline: if deadline > aws.now() { deadline - RESERVE_MILLIS } else { aws.now() + 60_000 },
     }
