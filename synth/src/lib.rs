@@ -14,6 +14,7 @@ pub mod policy;
 mod props;
 pub mod scope;
 pub mod template;
+pub mod tree;
 pub mod value;
 
 pub use architecture::Architecture;

@@ -8,19 +8,9 @@ use std::rc::Rc;
 use loader_core::problem::{Problem, Problems};
 
 use crate::logical_id;
-use crate::template::{Condition, Entry, Output, Parameter, Template};
+use crate::template::Template;
+use crate::tree::{Condition, Entry, Output, Parameter, RemovalPolicy, Tree};
 use crate::value::Value;
-
-/// What is collected while the tree is built.
-#[derive(Default)]
-pub(crate) struct Tree {
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) conditions: Vec<Condition>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) outputs: Vec<Output>,
-    pub(crate) notes: Vec<Problem>,
-    pub(crate) problems: Problems,
-}
 
 /// Root of a tree: the unit of deployment.
 pub struct Stack {
@@ -134,15 +124,6 @@ impl Scope {
             self.problem(format!("logical id `{}` is taken: give the construct another id", self.logical_id));
         }
     }
-}
-
-/// What happens to a stateful resource that the stack no longer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemovalPolicy {
-    /// It is deleted with its data.
-    Delete,
-    /// It stays in the account, with its data; only a stack that never came to life takes it away again.
-    Retain,
 }
 
 /// A resource in the tree: references to it, and the escape hatches.

@@ -5,7 +5,8 @@ use synth::Problems;
 use synth::assertions::Assertions;
 use synth::l1::{CfnQueue, CfnQueueProps};
 use synth::l2::{Queue, QueueProps, Role, Table, TableProps, TlsOnlyPolicy};
-use synth::scope::{RemovalPolicy, Stack};
+use synth::scope::Stack;
+use synth::tree::RemovalPolicy;
 use synth::value::Value;
 
 fn problems(stack: Stack) -> Vec<String> {

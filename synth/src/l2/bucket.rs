@@ -3,7 +3,8 @@
 use crate::l1::{CfnBucket, CfnBucketPolicy, CfnBucketPolicyProps, CfnBucketProps};
 use crate::l2::role::Role;
 use crate::policy::{PolicyDocument, Statement};
-use crate::scope::{RemovalPolicy, Resource, Scope};
+use crate::scope::{Resource, Scope};
+use crate::tree::RemovalPolicy;
 use crate::value::{Value, iam_literal, sub_literal};
 
 /// What a bucket is like.

@@ -3,7 +3,8 @@
 use crate::l1::{CfnTable, CfnTableProps};
 use crate::l2::role::Role;
 use crate::policy::Statement;
-use crate::scope::{RemovalPolicy, Resource, Scope};
+use crate::scope::{Resource, Scope};
+use crate::tree::RemovalPolicy;
 use crate::value::Value;
 
 /// What a table is like. Keys are strings.

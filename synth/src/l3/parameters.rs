@@ -5,7 +5,7 @@ use loader_core::contract::{self, Function};
 use crate::l3::table_source::{QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
 use crate::props::LoaderProps;
 use crate::scope::Scope;
-use crate::template::Parameter;
+use crate::tree::Parameter;
 use crate::value::Value;
 
 /// Template parameter: bucket of the functions' zips; empty: `rs-loader-assets-<account>-<region>`.
