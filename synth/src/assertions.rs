@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::Template;
+use crate::template::Template;
 
 /// A template, under test.
 pub struct Assertions {

@@ -5,7 +5,9 @@ use crate::l1::{
     CfnEventInvokeConfig, CfnEventInvokeConfigProps, CfnEventSourceMapping, CfnEventSourceMappingProps, CfnFunction,
     CfnFunctionProps, CfnPermission, CfnPermissionProps,
 };
-use crate::l2::{LogGroup, Queue, Role};
+use crate::l2::log_group::LogGroup;
+use crate::l2::queue::Queue;
+use crate::l2::role::Role;
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
 

@@ -7,10 +7,11 @@ use crate::l2::{
     Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, Table, TableProps,
     TlsOnlyPolicy, Trigger,
 };
+use crate::l3::alarms::{self, AlarmsProps};
+use crate::l3::dashboard;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
 use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
-use crate::l3::{alarms, dashboard};
 use crate::props::LoaderProps;
 use crate::scope::{Scope, Stack};
 use crate::template::{RESOURCES_MAX, Template};
@@ -22,7 +23,7 @@ const OLD_VERSIONS_DAYS: u32 = 30;
 /// The whole stack as a template; or all problems at once, each with the path of its construct.
 pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
     let stack = Stack::new("Loader");
-    LoaderStack::new(stack.scope(), props);
+    LoaderStack::build(stack.scope(), props);
     let template =
         stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")?;
     let resources = template.as_value()["Resources"].as_object().map_or(0, serde_json::Map::len);
@@ -38,19 +39,17 @@ pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
 }
 
 /// What the loader consists of.
-pub(super) struct LoaderStack<'a> {
-    pub(super) props: &'a LoaderProps,
-    pub(super) alarm_actions: Value,
-    pub(super) tracker: Table,
-    pub(super) bucket: Bucket,
-    pub(super) role: Role,
-    pub(super) dead_letters: Queue,
-    pub(super) functions: Functions,
-    pub(super) sources: Vec<TableSource>,
+struct LoaderStack {
+    tracker: Table,
+    bucket: Bucket,
+    role: Role,
+    dead_letters: Queue,
+    functions: Functions,
+    sources: Vec<TableSource>,
 }
 
-impl<'a> LoaderStack<'a> {
-    fn new(scope: &Scope, props: &'a LoaderProps) -> Self {
+impl LoaderStack {
+    fn build(scope: &Scope, props: &LoaderProps) {
         let parameters = Parameters::new(scope, props);
         let dead_letters = Queue::new(&scope.child("DeadLetters"), &QueueProps::default());
         let tracker = tracker(scope);
@@ -70,12 +69,15 @@ impl<'a> LoaderStack<'a> {
         rules(scope, &functions, &dead_letters);
         let sources = sources(scope, props, &functions, &role);
         role.check_size();
-        let alarm_actions = parameters.alarm_actions;
-        let stack = Self { props, alarm_actions, tracker, bucket, role, dead_letters, functions, sources };
-        alarms::add(scope, &stack);
+        let stack = Self { tracker, bucket, role, dead_letters, functions, sources };
+        stack.add_alarms(scope, props, &parameters.alarm_actions);
         dashboard::add(scope, &stack.sources);
         stack.add_outputs(scope);
-        stack
+    }
+
+    fn add_alarms(&self, scope: &Scope, props: &LoaderProps, actions: &Value) {
+        let Self { functions, dead_letters, sources, .. } = self;
+        alarms::add(scope, &AlarmsProps { props, actions, functions, dead_letters, sources });
     }
 
     fn add_outputs(&self, scope: &Scope) {
