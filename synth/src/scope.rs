@@ -9,7 +9,7 @@ use loader_core::problem::{Problem, Problems};
 
 use crate::logical_id;
 use crate::template::Template;
-use crate::tree::{Condition, Entry, Output, Parameter, RemovalPolicy, Tree};
+use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, RemovalPolicy, Tree};
 use crate::value::Value;
 
 /// Root of a tree: the unit of deployment.
@@ -101,7 +101,7 @@ impl Scope {
     }
 
     /// Adds a template parameter; its value is the answer.
-    pub fn add_parameter(&self, parameter: Parameter) -> Value {
+    pub fn add_parameter(&self, parameter: ParameterProps) -> Value {
         let reference = Value::Ref(parameter.name.to_owned());
         self.tree.borrow_mut().parameters.push(parameter);
         reference
@@ -115,7 +115,7 @@ impl Scope {
 
     /// Adds an output; a description where the name does not say it all.
     pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
-        let output = Output { name: name.into(), description: description.into(), value };
+        let output = OutputEntry { name: name.into(), description: description.into(), value };
         self.tree.borrow_mut().outputs.push(output);
     }
 

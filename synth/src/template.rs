@@ -4,12 +4,8 @@ use loader_core::problem::Problem;
 use serde_json::{Map, Value as Json, json};
 
 use crate::json::{dense, pretty};
+use crate::limits::TEMPLATE_BODY_BYTES_MAX;
 use crate::tree::Tree;
-
-/// Bytes of a template that is sent with the request (`CloudFormation`, quotas: "Template body size in a request").
-pub const TEMPLATE_BODY_BYTES_MAX: usize = 51_200;
-/// Resources of one template (`CloudFormation`, quotas).
-pub const RESOURCES_MAX: usize = 500;
 
 /// A `CloudFormation` template.
 #[derive(Clone, Debug)]

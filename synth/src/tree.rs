@@ -8,18 +8,18 @@ use crate::value::Value;
 /// What is collected while the tree is built.
 #[derive(Default)]
 pub(crate) struct Tree {
-    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) parameters: Vec<ParameterProps>,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) entries: Vec<Entry>,
-    pub(crate) outputs: Vec<Output>,
+    pub(crate) outputs: Vec<OutputEntry>,
     pub(crate) notes: Vec<Problem>,
     pub(crate) problems: Problems,
 }
 
-/// A template parameter.
+/// A parameter of a template.
 #[derive(Clone, Debug)]
-pub struct Parameter {
-    /// Name: letters and digits.
+pub struct ParameterProps {
+    /// Letters and digits.
     pub name: &'static str,
     /// What it is, for the person who fills it in.
     pub description: String,
@@ -30,10 +30,10 @@ pub struct Parameter {
     /// What to say when it does not match.
     pub constraint: Option<String>,
     /// Characters of a value at most.
-    pub max_length: Option<u32>,
+    pub max_length: Option<usize>,
 }
 
-impl Parameter {
+impl ParameterProps {
     pub(crate) fn to_json(&self) -> Json {
         let mut fields = Map::new();
         fields.insert("Type".into(), json!("String"));
@@ -59,7 +59,7 @@ pub(crate) struct Condition {
 }
 
 /// A value that the stack tells after deployment.
-pub(crate) struct Output {
+pub(crate) struct OutputEntry {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) value: Value,

@@ -12,9 +12,11 @@ use crate::l3::dashboard;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
 use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
+use crate::limits::RESOURCES_MAX;
+use crate::names::{LogicalId, Output, Parameter};
 use crate::props::LoaderProps;
 use crate::scope::{Scope, Stack};
-use crate::template::{RESOURCES_MAX, Template};
+use crate::template::Template;
 use crate::value::Value;
 
 /// Days that an overwritten or deleted version of an object in the loader's bucket is kept.
@@ -51,7 +53,7 @@ struct LoaderStack {
 impl LoaderStack {
     fn build(scope: &Scope, props: &LoaderProps) {
         let parameters = Parameters::new(scope, props);
-        let dead_letters = Queue::new(&scope.child("DeadLetters"), &QueueProps::default());
+        let dead_letters = Queue::new(&scope.child(LogicalId::DeadLetters.name()), &QueueProps::default());
         let tracker = tracker(scope);
         let bucket = bucket(scope, props);
         let role = role(scope, &tracker, &bucket);
@@ -82,16 +84,16 @@ impl LoaderStack {
 
     fn add_outputs(&self, scope: &Scope) {
         let text = "Bucket of configuration files, pending metadata and manifests";
-        scope.add_output("LoaderBucketName", text, self.bucket.name());
+        scope.add_output(Output::LoaderBucketName.name(), text, self.bucket.name());
         let text = "DynamoDB table of waiting, running and finished loads";
-        scope.add_output("TrackerTableName", text, self.tracker.name());
-        scope.add_output("LoaderRoleArn", "Role of the functions", self.role.arn());
+        scope.add_output(Output::TrackerTableName.name(), text, self.tracker.name());
+        scope.add_output(Output::LoaderRoleArn.name(), "Role of the functions", self.role.arn());
         for (function, handle) in self.functions.all() {
-            scope.add_output(format!("{}Name", function.name()), "", handle.name());
-            scope.add_output(format!("{}Arn", function.name()), "", handle.arn());
+            scope.add_output(Output::FunctionName(function).name(), "", handle.name());
+            scope.add_output(Output::FunctionArn(function).name(), "", handle.arn());
         }
         let text = "Queue of invocations and events that were given up";
-        scope.add_output("DeadLettersUrl", text, self.dead_letters.url());
+        scope.add_output(Output::DeadLettersUrl.name(), text, self.dead_letters.url());
         for source in &self.sources {
             source.add_outputs(scope);
         }
@@ -100,7 +102,7 @@ impl LoaderStack {
 
 fn tracker(scope: &Scope) -> Table {
     Table::new(
-        &scope.child("Tracker"),
+        &scope.child(LogicalId::Tracker.name()),
         &TableProps {
             partition_key: contract::TRACKER_PARTITION_KEY,
             sort_key: contract::TRACKER_SORT_KEY,
@@ -113,13 +115,19 @@ fn tracker(scope: &Scope) -> Table {
 fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
     // Pending metadata never expires: a paused table may wait as long as it likes.
     let expiring = vec![(contract::MANIFEST_PREFIX_DEFAULT, props.manifest_days)];
-    Bucket::new(&scope.child("LoaderBucket"), &BucketProps { expiring, old_versions_days: OLD_VERSIONS_DAYS })
+    Bucket::new(
+        &scope.child(LogicalId::LoaderBucket.name()),
+        &BucketProps { expiring, old_versions_days: OLD_VERSIONS_DAYS },
+    )
 }
 
 /// One role for all three: the Data API tells about a statement only the role that submitted it (Redshift management guide, "Data API").
 fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
-    let role =
-        Role::new(&scope.child("LoaderRole"), "What the three functions of the loader may do", "lambda.amazonaws.com");
+    let role = Role::new(
+        &scope.child(LogicalId::LoaderRole.name()),
+        "What the three functions of the loader may do",
+        "lambda.amazonaws.com",
+    );
     tracker.grant_read_write(&role);
     tracker.grant_scan_index(&role);
     bucket.grant_list(&role);
@@ -131,7 +139,7 @@ fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
 }
 
 fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
-    let prefix = Value::sub(format!("${{{}}}/", contract::PARAMETER_STATEMENT_NAME_PREFIX));
+    let prefix = Value::sub(format!("${{{}}}/", Parameter::StatementNamePrefix.name()));
     let detail = Value::map([
         ("state", Value::list(contract::STATEMENT_STATES_ENDED)),
         ("statementName", Value::list([Value::map([("prefix", prefix)])])),
@@ -142,7 +150,7 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
         ("detail", detail),
     ]);
     Rule::new(
-        &scope.child("StatementEnded"),
+        &scope.child(LogicalId::StatementEnded.name()),
         RuleProps {
             description: "A statement of the loader ended: settle its load and start the next",
             trigger: Trigger::Event(pattern),
@@ -158,7 +166,7 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
     );
     let input = serde_json::json!({ contract::SWEEP_FIELD: true }).to_string();
     Rule::new(
-        &scope.child("Sweep"),
+        &scope.child(LogicalId::Sweep.name()),
         RuleProps {
             description: "Look after every table with work, whatever event got lost",
             trigger: Trigger::Schedule(contract::SWEEP_SCHEDULE),
