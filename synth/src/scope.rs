@@ -29,11 +29,14 @@ impl Stack {
         &self.scope
     }
 
-    /// The template of everything that was built; or all problems, each with the path of its construct.
+    /// The template of everything that was built; or all problems, each with the path of its construct. A template that `CloudFormation`
+    /// would not take is a problem of the stack.
     pub fn synth(self, description: &str) -> Result<Template, Problems> {
         let tree = self.scope.tree.take();
         tree.problems.clone().into_result()?;
-        Ok(Template::new(description, tree))
+        let template = Template::new(description, tree);
+        template.check_size().map_err(|message| Problem { field: self.scope.path, message })?;
+        Ok(template)
     }
 }
 

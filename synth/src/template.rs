@@ -4,7 +4,7 @@ use loader_core::problem::Problem;
 use serde_json::{Map, Value as Json, json};
 
 use crate::json::{dense, pretty};
-use crate::limits::TEMPLATE_BODY_BYTES_MAX;
+use crate::limits::{RESOURCES_MAX, TEMPLATE_BODY_BYTES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
 use crate::tree::Tree;
 
 /// A `CloudFormation` template.
@@ -51,6 +51,27 @@ impl Template {
     /// Bytes of [`Self::to_json`], to be compared with [`TEMPLATE_BODY_BYTES_MAX`].
     pub fn size_bytes(&self) -> usize {
         self.to_json().len()
+    }
+
+    /// Number of resources, to be compared with [`RESOURCES_MAX`].
+    pub fn resources(&self) -> usize {
+        self.json["Resources"].as_object().map_or(0, Map::len)
+    }
+
+    /// Whether `CloudFormation` takes the template, in a request or from S3.
+    pub(crate) fn check_size(&self) -> Result<(), String> {
+        let (resources, bytes) = (self.resources(), self.size_bytes());
+        if resources > RESOURCES_MAX {
+            return Err(format!(
+                "`{resources}` resources: a stack has {RESOURCES_MAX}, so deploy two with fewer queues"
+            ));
+        }
+        if bytes > TEMPLATE_OBJECT_BYTES_MAX {
+            return Err(format!(
+                "a template of `{bytes}` bytes: CloudFormation takes {TEMPLATE_OBJECT_BYTES_MAX}, so deploy two with fewer queues"
+            ));
+        }
+        Ok(())
     }
 
     /// The template as a JSON value.

@@ -12,7 +12,6 @@ use crate::l3::dashboard;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
 use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
-use crate::limits::RESOURCES_MAX;
 use crate::names::{LogicalId, Output, Parameter};
 use crate::props::LoaderProps;
 use crate::scope::{Scope, Stack};
@@ -26,18 +25,7 @@ const OLD_VERSIONS_DAYS: u32 = 30;
 pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
     let stack = Stack::new("Loader");
     LoaderStack::build(stack.scope(), props);
-    let template =
-        stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")?;
-    let resources = template.as_value()["Resources"].as_object().map_or(0, serde_json::Map::len);
-    if resources > RESOURCES_MAX {
-        let mut problems = Problems::default();
-        problems.add(
-            "Loader",
-            format!("`{resources}` resources: a stack holds {RESOURCES_MAX}, so deploy two with fewer queues"),
-        );
-        return Err(problems);
-    }
-    Ok(template)
+    stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")
 }
 
 /// What the loader consists of.
