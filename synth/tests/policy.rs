@@ -14,7 +14,7 @@ const WITHOUT_RESOURCES: [&str; 3] =
     ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult", "redshift-data:ListStatements"];
 
 /// Every action that the role may have. One more is a decision: argue it in docs/security.md and add it here.
-const ACTIONS: [&str; 26] = [
+const ACTIONS: [&str; 25] = [
     "dynamodb:BatchGetItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
@@ -22,7 +22,6 @@ const ACTIONS: [&str; 26] = [
     "dynamodb:PutItem",
     "dynamodb:Query",
     "dynamodb:Scan",
-    "dynamodb:UpdateItem",
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "redshift-data:BatchExecuteStatement",
