@@ -14,8 +14,9 @@ const WITHOUT_RESOURCES: [&str; 3] =
     ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult", "redshift-data:ListStatements"];
 
 /// Every action that the role may have. One more is a decision: argue it in docs/security.md and add it here.
-const ACTIONS: [&str; 25] = [
+const ACTIONS: [&str; 26] = [
     "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:GetItem",

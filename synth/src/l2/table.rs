@@ -67,8 +67,9 @@ impl Table {
         Self { resource, index: props.index }
     }
 
-    /// Lets a role read and write items, one by one or in a transaction (`DynamoDB` developer guide, "IAM and transactions": a
-    /// transaction needs the permissions of its parts). No scan.
+    /// Lets a role read and write items, one by one, in batches or in a transaction. A transaction needs the permissions of its parts and
+    /// none of its own (`DynamoDB` developer guide, "IAM and transactions"); a batch needs its own only (service authorization reference,
+    /// "DynamoDB"). No scan.
     pub fn grant_read_write(&self, role: &Role) {
         let actions = [
             "dynamodb:GetItem",
@@ -77,6 +78,7 @@ impl Table {
             "dynamodb:PutItem",
             "dynamodb:DeleteItem",
             "dynamodb:ConditionCheckItem",
+            "dynamodb:BatchWriteItem",
         ];
         role.permit(Statement::allow(&actions, [self.resource.arn()]));
     }
