@@ -97,7 +97,6 @@ fn files_are_read_only_below_the_folders_of_the_queues() {
         json!({"Fn::Sub": "${LoaderBucket.Arn}/rs-loader-config/*"}),
         json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::example-earthquakes/feed/*"}),
         json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::example-weather/daily/*"}),
-        json!({"Fn::Sub": "${LoaderBucket.Arn}/pending/*"}),
         json!({"Fn::Sub": "${LoaderBucket.Arn}/manifests/*"}),
     ];
     assert_eq!(read, expected);

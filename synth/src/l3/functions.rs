@@ -75,6 +75,7 @@ fn environment(with: &FunctionsProps<'_>) -> Vec<(&'static str, Value)> {
         (contract::CONFIG_BUCKET, bucket.clone()),
         (contract::CONFIG_PREFIX, contract::CONFIG_PREFIX_DEFAULT.into()),
         (contract::DDB_TRACKER, with.tracker.name()),
+        // Nothing reads these two: users have them in their scripts.
         (contract::PENDING_BUCKET, bucket.clone()),
         (contract::PENDING_PREFIX, contract::PENDING_PREFIX_DEFAULT.into()),
         (contract::MANIFEST_BUCKET, bucket),

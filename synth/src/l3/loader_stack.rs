@@ -71,7 +71,7 @@ impl LoaderStack {
     }
 
     fn add_outputs(&self, scope: &Scope) {
-        let text = "Bucket of configuration files, pending metadata and manifests";
+        let text = "Bucket of configuration files and manifests";
         scope.add_output(Output::LoaderBucketName.name(), text, self.bucket.name());
         let text = "DynamoDB table of waiting, running and finished loads";
         scope.add_output(Output::TrackerTableName.name(), text, self.tracker.name());
@@ -101,7 +101,6 @@ fn tracker(scope: &Scope) -> Table {
 }
 
 fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
-    // Pending metadata never expires: a paused table may wait as long as it likes.
     let expiring = vec![(contract::MANIFEST_PREFIX_DEFAULT, props.manifest_days)];
     Bucket::new(
         &scope.child(LogicalId::LoaderBucket.name()),
@@ -120,7 +119,6 @@ fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
     tracker.grant_scan_index(&role);
     bucket.grant_list(&role);
     bucket.grant_read(&role, contract::CONFIG_PREFIX_DEFAULT);
-    bucket.grant_read_write(&role, contract::PENDING_PREFIX_DEFAULT);
     bucket.grant_read_write(&role, contract::MANIFEST_PREFIX_DEFAULT);
     DataApi::grant_inspect_statements(&role);
     role
