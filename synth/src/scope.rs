@@ -9,7 +9,7 @@ use loader_core::problem::{Problem, Problems};
 
 use crate::logical_id;
 use crate::template::Template;
-use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, RemovalPolicy, Tree};
+use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, Tree};
 use crate::value::Value;
 
 /// Root of a tree: the unit of deployment.
@@ -73,11 +73,6 @@ impl Scope {
             path: format!("{}/{id}", self.path),
             logical_id: format!("{}{logical_part}", self.logical_id),
         }
-    }
-
-    /// Path for people: ids with `/` between them.
-    pub fn path(&self) -> &str {
-        &self.path
     }
 
     /// Logical id of what lives here.
@@ -161,15 +156,10 @@ impl Resource {
         self.attribute("Arn")
     }
 
-    /// Creates this one after `other`, where no reference says so already.
-    pub fn depends_on(&self, other: &Self) {
-        let id = other.logical_id().to_owned();
-        self.change(|entry| entry.depends_on.push(id));
-    }
-
-    /// Sets what happens on removal, and on replacement.
-    pub fn removal_policy(&self, policy: RemovalPolicy) {
-        self.change(|entry| entry.removal_policy = Some(policy));
+    /// Keeps the resource and its data in the account when the stack is deleted or replaces the resource; only a stack whose creation
+    /// fails takes it away again.
+    pub fn retain(&self) {
+        self.change(|entry| entry.retained = true);
     }
 
     /// Escape hatch: sets a property by `CloudFormation`'s name, over whatever the construct says.

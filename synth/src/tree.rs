@@ -70,14 +70,13 @@ pub(crate) struct Entry {
     pub(crate) logical_id: String,
     kind: &'static str,
     properties: Vec<(String, Value)>,
-    pub(crate) depends_on: Vec<String>,
-    pub(crate) removal_policy: Option<RemovalPolicy>,
+    pub(crate) retained: bool,
 }
 
 impl Entry {
     pub(crate) fn new(logical_id: &str, kind: &'static str, properties: Vec<(String, Value)>) -> Self {
         let logical_id = logical_id.to_owned();
-        Self { logical_id, kind, properties, depends_on: Vec::new(), removal_policy: None }
+        Self { logical_id, kind, properties, retained: false }
     }
 
     pub(crate) fn set(&mut self, property: &str, value: Value) {
@@ -90,31 +89,12 @@ impl Entry {
     pub(crate) fn to_json(&self) -> Json {
         let mut fields = Map::new();
         fields.insert("Type".into(), json!(self.kind));
-        match self.removal_policy {
+        if self.retained {
             // `RetainExceptOnCreate`: a first deployment that fails leaves no empty table and bucket behind.
-            Some(RemovalPolicy::Retain) => {
-                fields.insert("DeletionPolicy".into(), json!("RetainExceptOnCreate"));
-                fields.insert("UpdateReplacePolicy".into(), json!("Retain"));
-            }
-            Some(RemovalPolicy::Delete) => {
-                fields.insert("DeletionPolicy".into(), json!("Delete"));
-                fields.insert("UpdateReplacePolicy".into(), json!("Delete"));
-            }
-            None => {}
-        }
-        if !self.depends_on.is_empty() {
-            fields.insert("DependsOn".into(), json!(self.depends_on));
+            fields.insert("DeletionPolicy".into(), json!("RetainExceptOnCreate"));
+            fields.insert("UpdateReplacePolicy".into(), json!("Retain"));
         }
         fields.insert("Properties".into(), Value::Map(self.properties.clone()).to_json());
         Json::Object(fields)
     }
-}
-
-/// What happens to a stateful resource that the stack no longer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemovalPolicy {
-    /// It is deleted with its data.
-    Delete,
-    /// It stays in the account, with its data; only a stack that never came to life takes it away again.
-    Retain,
 }

@@ -57,7 +57,6 @@ pub struct AsyncProps<'a> {
 pub struct Function {
     resource: Resource,
     role: Role,
-    timeout_seconds: u32,
 }
 
 impl Function {
@@ -85,7 +84,7 @@ impl Function {
                 Environment: Some(Value::map([("Variables", Value::map(props.environment))])),
             },
         );
-        Self { resource, role: props.role.clone(), timeout_seconds: props.timeout_seconds }
+        Self { resource, role: props.role.clone() }
     }
 
     /// Says how asynchronous invocations are repeated, and lets the role put those aside that are given up.
@@ -152,11 +151,6 @@ impl Function {
     /// Its physical name.
     pub fn name(&self) -> Value {
         self.resource.reference()
-    }
-
-    /// Longest invocation in seconds.
-    pub fn timeout_seconds(&self) -> u32 {
-        self.timeout_seconds
     }
 }
 

@@ -4,7 +4,6 @@ use crate::l1::{CfnTable, CfnTableProps};
 use crate::l2::role::Role;
 use crate::policy::Statement;
 use crate::scope::{Resource, Scope};
-use crate::tree::RemovalPolicy;
 use crate::value::Value;
 
 /// What a table is like. Keys are strings.
@@ -63,7 +62,7 @@ impl Table {
                 SSESpecification: Some(Value::map([("SSEEnabled", true)])),
             },
         );
-        resource.removal_policy(RemovalPolicy::Retain);
+        resource.retain();
         Self { resource, index: props.index }
     }
 

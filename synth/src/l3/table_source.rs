@@ -78,11 +78,6 @@ impl TableSource {
         &self.table
     }
 
-    /// The queue.
-    pub fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
     /// Where its messages go that are given up.
     pub fn dead_letters(&self) -> &Queue {
         &self.dead_letters
