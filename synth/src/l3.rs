@@ -8,4 +8,3 @@ mod parameters;
 mod table_source;
 
 pub use loader_stack::loader_template;
-pub use table_source::{TableSource, TableSourceProps};

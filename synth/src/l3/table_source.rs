@@ -12,19 +12,19 @@ use crate::value::Value;
 
 /// What the sources of all tables share.
 #[derive(Clone, Copy)]
-pub struct TableSourceProps<'a> {
+pub(super) struct TableSourceProps<'a> {
     /// The loader's props.
-    pub props: &'a LoaderProps,
+    pub(super) props: &'a LoaderProps,
     /// The function that the queue feeds.
-    pub function: &'a Function,
+    pub(super) function: &'a Function,
     /// Its role.
-    pub role: &'a Role,
+    pub(super) role: &'a Role,
     /// The policy of the dead-letter queues.
-    pub dead_letters_policy: &'a TlsOnlyPolicy,
+    pub(super) dead_letters_policy: &'a TlsOnlyPolicy,
 }
 
 /// What feeds one table.
-pub struct TableSource {
+pub(super) struct TableSource {
     name: String,
     table: DbTable,
     queue: Queue,
@@ -33,7 +33,7 @@ pub struct TableSource {
 
 impl TableSource {
     /// The queue of `source`, connected to the function, whose role gets what the configuration needs.
-    pub fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
+    pub(super) fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
         let named = |name: &str| Some(Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name())));
         let dead_letters = Queue::new(
             &scope.child("Dlq"),
@@ -69,17 +69,17 @@ impl TableSource {
     }
 
     /// Name of the queue, without the stack's prefix.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// The table that is loaded.
-    pub fn table(&self) -> &DbTable {
+    pub(super) fn table(&self) -> &DbTable {
         &self.table
     }
 
     /// Where its messages go that are given up.
-    pub fn dead_letters(&self) -> &Queue {
+    pub(super) fn dead_letters(&self) -> &Queue {
         &self.dead_letters
     }
 
