@@ -2,7 +2,7 @@
 //!
 //! This crate is pure: no clock, no network, no environment, no SDK type, no async. Time, answers of services and
 //! texts from outside come in as values; decisions, SQL, manifests and conditional writes go out as values.
-//! The adapters (`loader-aws`) perform them, the model checker and the simulation (`loader-model`) check them.
+//! The adapters (`loader-aws`) perform them, the model checker and the simulation (`proof`) check them.
 
 pub mod bulk_request;
 pub mod config;

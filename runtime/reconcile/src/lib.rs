@@ -1,7 +1,7 @@
 //! What the three functions do, over ports: record a fact durably, then reconcile the table the fact is about.
 //!
 //! This crate is async but knows no SDK, no clock and no environment: everything outside is a [`ports::World`]. The Lambda
-//! functions run it over AWS (`loader-aws`), the simulation over memory with virtual time and faults (`loader-model`).
+//! functions run it over AWS (`loader-aws`), the simulation over memory with virtual time and faults (`proof`).
 
 pub mod bulk;
 pub mod microbatch;

@@ -13,6 +13,7 @@ use loader_core::tracker::invariant::violations;
 use loader_core::tracker::item::{History, Item, Quarantined};
 use loader_core::tracker::wire;
 use loader_core::tracker::write::Items;
+use local_client::Statement;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -272,10 +273,10 @@ impl Table {
     }
 
     /// Statement batches submitted for this table.
-    pub async fn statements(&self) -> Result<Vec<Value>> {
+    pub async fn statements(&self) -> Result<Vec<Statement>> {
         let table = format!("/{}/", self.db_table()?);
         let all = self.world.statements().await?;
-        Ok(all.into_iter().filter(|statement| statement.to_string().contains(&table)).collect())
+        Ok(all.into_iter().filter(|statement| statement.mentions(&table)).collect())
     }
 
     /// The rows, each as `id,at,val`, sorted.

@@ -10,11 +10,9 @@ use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
 use loader_core::contract::Function;
-use local_stack::{Stack, StackOptions};
+use local_client::{Stack, StackOptions, Statement};
 use serde_json::{Value, json};
 use synth::{LoaderProps, QueueSource};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 const ASSETS: &str = "acceptance-assets";
@@ -110,7 +108,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let root = clone_root()?;
         let options = StackOptions { clone_root: root.clone(), dir: folder()?, auth: true, ..StackOptions::default() };
-        let stack = runtime.block_on(local_stack::start(options, |_| {}))?;
+        let stack = runtime.block_on(local_client::start(options, |_| {}))?;
         let info = stack.info();
         let shared = runtime.block_on(
             aws_config::defaults(aws_config::BehaviorVersion::latest())
@@ -257,33 +255,12 @@ impl World {
 
     /// Steers the Data API stand-in.
     pub async fn standin(&self, settings: &Value) -> Result<()> {
-        let answer = self.http("POST", "/_standin/settings", &settings.to_string()).await?;
-        ensure!(answer.starts_with("HTTP/1.1 200"), "the stand-in refuses {settings}: {answer}");
-        Ok(())
+        self.stack.data_api().change(settings).await
     }
 
     /// All statements that the stand-in knows.
-    pub async fn statements(&self) -> Result<Vec<Value>> {
-        let answer = self.http("GET", "/_standin/statements", "").await?;
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-        let start = body.find(['[', '{']).unwrap_or(0);
-        let end = body.rfind([']', '}']).map_or(body.len(), |at| at + 1);
-        let value: Value = serde_json::from_str(&body[start..end]).with_context(|| body.to_owned())?;
-        let list = value.as_array().cloned().or_else(|| value["statements"].as_array().cloned());
-        list.context("no list of statements")
-    }
-
-    async fn http(&self, method: &str, path: &str, body: &str) -> Result<String> {
-        let address = self.stack.info().endpoint.trim_start_matches("http://").to_owned();
-        let mut stream = TcpStream::connect(&address).await?;
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
+    pub async fn statements(&self) -> Result<Vec<Statement>> {
+        self.stack.data_api().statements().await
     }
 }
 

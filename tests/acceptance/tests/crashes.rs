@@ -3,7 +3,8 @@
 use acceptance::table::{Table, append, csv, merge};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Result, ensure};
-use local_stack::{Toxic, ToxicKind};
+use local_client::calls::Port;
+use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
 
 /// Disturbs every call; otherwise the milder faults are tried at every fourth call only.
@@ -34,22 +35,22 @@ async fn load_once(table: &Table, number: usize, expected: &mut Vec<String>) -> 
 
 async fn matrix(world: &'static World, name: &str, config: Value, kinds: &[(ToxicKind, bool)]) -> Result<usize> {
     let table = Table::new(world, name, config).await?;
-    let admin = world.stack.admin();
+    let gateway = world.stack.gateway();
     let mut expected = Vec::new();
     load_once(&table, 0, &mut expected).await?;
-    let before = admin.log(0).await?.last().map_or(0, |entry| entry.sequence);
+    let before = gateway.log(0).await?.last().map_or(0, |entry| entry.sequence);
     load_once(&table, 1, &mut expected).await?;
-    let calls = admin.log(before).await?;
-    let n_calls = calls.iter().filter(|entry| format!("{:?}", entry.port).to_lowercase().contains("functions")).count();
+    let calls = gateway.log(before).await?;
+    let n_calls = calls.iter().filter(|entry| entry.port == Port::Functions).count();
     ensure!(n_calls >= 10, "a load made only {n_calls} calls");
     let full = std::env::var_os(FULL).is_some();
     let mut points = 0;
     for (kind, thorough) in kinds {
         for call in (0..n_calls.min(30)).filter(|call| *thorough || full || call % 4 == 0) {
-            admin.add_toxic(&Toxic::new(kind.clone()).once_after(call as u64)).await?;
+            gateway.add_toxic(&Toxic::new(kind.clone()).once_after(call as u64)).await?;
             let number = expected.len();
             let result = load_once(&table, number, &mut expected).await;
-            admin.clear_toxics().await?;
+            gateway.clear_toxics().await?;
             result.map_err(|error| error.context(format!("{name}: {kind:?} at call {call}")))?;
             points += 1;
         }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Step};
-use local_stack::{Toxic, ToxicKind};
+use local_client::{Toxic, ToxicKind};
 use serde_json::json;
 
 const TABLES: [&str; 10] =
@@ -47,7 +47,7 @@ fn a_bad_file_among_sixteen_is_quarantined_and_the_others_load() {
 fn a_corrupt_parquet_file_among_good_ones() {
     let world = world();
     world.run(async {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data");
         let ddl = std::fs::read_to_string(root.join("tables/weather.sql"))?.replace("weather", "corrupt");
         let mut config = append("corrupt");
         config["copy"]["options"] = json!("FORMAT AS PARQUET");
@@ -174,8 +174,8 @@ async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
     let submitted =
         |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
     table.until("submitted", |items| items.values().any(submitted)).await?;
-    let admin = world.stack.admin();
-    admin.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
+    let gateway = world.stack.gateway();
+    gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
     world.standin(&json!({"release": name})).await?;
     let started = Instant::now();
     while table.rows().await?.is_empty() {
@@ -183,7 +183,7 @@ async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     world.standin(&json!({"forget_statements": name})).await?;
-    admin.clear_toxics().await?;
+    gateway.clear_toxics().await?;
     Ok(())
 }
 

@@ -48,8 +48,13 @@ impl Feed {
 
     /// Number of its statements whose name starts so.
     async fn statements_of(&self, prefix: &str) -> Result<usize> {
-        let start = format!("\"{prefix}/");
-        Ok(self.table.statements().await?.iter().filter(|statement| statement.to_string().contains(&start)).count())
+        let start = format!("{prefix}/");
+        let statements = self.table.statements().await?;
+        Ok(statements
+            .iter()
+            .filter_map(|statement| statement.name.as_ref())
+            .filter(|name| name.starts_with(&start))
+            .count())
     }
 }
 

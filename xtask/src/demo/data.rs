@@ -1,4 +1,4 @@
-//! The sample files and what they hold, as `tests/fixtures/expected.json` says.
+//! The sample files and what they hold, as `tests/data/expected.json` says.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::archive::sha256;
-use crate::output::Failure;
-use crate::shell;
+use crate::ground::hash::sha256;
+use crate::ground::output::Failure;
+use crate::ground::shell;
 
 /// Everything that is dropped, and what must be in the warehouse afterwards.
 #[derive(Debug, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Data {
 pub struct DataFile {
     /// Table, which is also the queue's name.
     pub table: String,
-    /// Path under tests/fixtures.
+    /// Path under tests/data.
     pub file: String,
     /// Rows in it.
     pub rows: u64,
@@ -42,7 +42,7 @@ pub struct Expected {
 
 /// Where the files are.
 pub fn folder() -> PathBuf {
-    shell::root().join("tests/fixtures")
+    shell::root().join("tests/data")
 }
 
 impl Data {
@@ -50,11 +50,11 @@ impl Data {
     pub fn read() -> Result<Self> {
         let path = folder().join("expected.json");
         let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let data: Self = serde_json::from_slice(&text).context("tests/fixtures/expected.json is not readable")?;
+        let data: Self = serde_json::from_slice(&text).context("tests/data/expected.json is not readable")?;
         for file in &data.files {
             if sha256(&file.bytes()?) != file.sha256 {
-                let message = format!("tests/fixtures/{} is not the file that expected.json describes", file.file);
-                return Err(Failure::new(message, "git checkout tests/fixtures").into());
+                let message = format!("tests/data/{} is not the file that expected.json describes", file.file);
+                return Err(Failure::new(message, "git checkout tests/data").into());
             }
         }
         Ok(data)

@@ -1,0 +1,245 @@
+//! Whether the caller of a Data API operation may call it, with enforcement on.
+//!
+//! The stand-in knows no credentials. The signature is checked by ministack, which is shown the very request and, when it
+//! accepts the signature, answers that it has no such service. The permission is asked of ministack's policy simulator for the
+//! role behind the access key: role sessions are learnt from the `AssumeRole` answers that pass by, function sessions from the
+//! deployed functions. A removed permission is therefore felt at once.
+
+use super::answers;
+use super::classify::{Operation, access_key};
+use super::forward::{Answer, whole};
+use crate::{ACCOUNT, REGION};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
+use local_client::http::Http;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// Header that tells the stand-in who calls: the role's (or user's) ARN.
+const CALLER_HEADER: &str = "x-local-stack-caller";
+/// How ministack answers a well-signed call of a service that it does not have.
+const WELL_SIGNED: &str = "Unsupported service: redshift-data";
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// For messages: the role session or user.
+    shown: String,
+    /// Whose policies decide: the role or user; none for the root user, who may do everything.
+    policies_of: Option<String>,
+}
+
+/// Permissions, asked of ministack.
+#[derive(Debug)]
+pub struct Authorizer {
+    http: Http,
+    ministack: SocketAddr,
+    known: Mutex<HashMap<String, Principal>>,
+}
+
+/// Tells the stand-in who calls.
+pub fn name_caller(parts: &mut Parts, caller: &Principal) {
+    let name = caller.policies_of.as_ref().unwrap_or(&caller.shown);
+    if let Ok(value) = HeaderValue::from_str(name) {
+        parts.headers.insert(CALLER_HEADER, value);
+    }
+}
+
+impl Authorizer {
+    /// Knows nobody yet.
+    pub fn new(ministack: SocketAddr) -> Self {
+        Self { http: Http::new(), ministack, known: Mutex::default() }
+    }
+
+    /// Remembers whose session an answer of the token service hands out.
+    pub async fn learn(&self, answer: Answer) -> Answer {
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        if let (Some(key), Some(arn)) = (element(&text, "AccessKeyId"), element(&text, "Arn"))
+            && let Some(principal) = from_session(arn)
+        {
+            self.known().insert(key.to_owned(), principal);
+        }
+        Response::from_parts(parts, whole(bytes))
+    }
+
+    /// The caller, if its signature is good and it may do this; else the answer to send.
+    pub async fn check(
+        &self,
+        checked: Answer,
+        parts: &Parts,
+        operation: &Operation,
+        body: &[u8],
+    ) -> Result<Principal, Box<Answer>> {
+        let (answer, answer_body) = checked.into_parts();
+        let text = answer_body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        if !String::from_utf8_lossy(&text).contains(WELL_SIGNED) {
+            return Err(Box::new(Response::from_parts(answer, whole(text))));
+        }
+        let Some(principal) = self.principal(&access_key(parts).unwrap_or_default()).await else {
+            let message = "The security token included in the request is invalid.";
+            return Err(Box::new(answers::error(operation, 400, "UnrecognizedClientException", message)));
+        };
+        let Some(policies_of) = &principal.policies_of else { return Ok(principal) };
+        for (action, resource) in needed(&operation.name, body) {
+            if !self.allows(policies_of, &action, &resource).await {
+                let message = format!(
+                    "User: {} is not authorized to perform: {action} on resource: {resource} because no \
+                     identity-based policy allows the {action} action",
+                    principal.shown
+                );
+                return Err(Box::new(answers::error(operation, 400, "AccessDeniedException", &message)));
+            }
+        }
+        Ok(principal)
+    }
+
+    async fn principal(&self, key: &str) -> Option<Principal> {
+        if key == crate::ACCESS_KEY_ID || (key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit())) {
+            let shown = format!("arn:aws:iam::{ACCOUNT}:root");
+            return Some(Principal { shown, policies_of: None });
+        }
+        if let Some(known) = self.known().get(key).cloned() {
+            return Some(known);
+        }
+        let principal = if key.starts_with("ASIA") { self.function_session(key).await } else { self.user(key).await }?;
+        self.known().insert(key.to_owned(), principal.clone());
+        Some(principal)
+    }
+
+    /// ministack derives the access key of a function's session from the function and its role.
+    async fn function_session(&self, key: &str) -> Option<Principal> {
+        let request = signed(Request::get(self.uri("/2015-03-31/functions/")), "lambda");
+        let (_, body) = self.http.send(request.body(Full::default()).ok()?).await.ok()?;
+        let listed: Value = serde_json::from_slice(&body).ok()?;
+        listed["Functions"].as_array()?.iter().find_map(|function| {
+            let (arn, role) = (function["FunctionArn"].as_str()?, function["Role"].as_str()?);
+            let digest = hex::encode(Sha256::digest(format!("{arn}:{role}")));
+            let name = role.rsplit('/').next()?;
+            let session = function["FunctionName"].as_str()?;
+            (key == format!("ASIA{}", digest[..16].to_uppercase())).then(|| Principal {
+                shown: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}"),
+                policies_of: Some(role.to_owned()),
+            })
+        })
+    }
+
+    async fn user(&self, key: &str) -> Option<Principal> {
+        let text = self.iam(&[("Action", "GetAccessKeyLastUsed"), ("AccessKeyId", key)]).await?;
+        let arn = format!("arn:aws:iam::{ACCOUNT}:user/{}", element(&text, "UserName")?);
+        Some(Principal { shown: arn.clone(), policies_of: Some(arn) })
+    }
+
+    async fn allows(&self, policies_of: &str, action: &str, resource: &str) -> bool {
+        let parameters = [
+            ("Action", "SimulatePrincipalPolicy"),
+            ("PolicySourceArn", policies_of),
+            ("ActionNames.member.1", action),
+            ("ResourceArns.member.1", resource),
+        ];
+        let text = self.iam(&parameters).await.unwrap_or_default();
+        element(&text, "EvalDecision") == Some("allowed")
+    }
+
+    async fn iam(&self, parameters: &[(&str, &str)]) -> Option<String> {
+        let mut form = "Version=2010-05-08".to_owned();
+        for (name, value) in parameters {
+            let value = utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+            form.extend(["&", name, "=", &value]);
+        }
+        let request = signed(Request::post(self.uri("/")), "iam");
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").body(Full::new(Bytes::from(form)));
+        let (status, body) = self.http.send(request.ok()?).await.ok()?;
+        status.is_success().then(|| String::from_utf8_lossy(&body).into_owned())
+    }
+
+    fn uri(&self, path: &str) -> String {
+        format!("http://{}{path}", self.ministack)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, Principal>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The root user's signature is not checked, only that there is one.
+fn signed(request: hyper::http::request::Builder, service: &str) -> hyper::http::request::Builder {
+    let now = time::OffsetDateTime::now_utc();
+    let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
+    let scope = format!("{}/{day}/{REGION}/{service}/aws4_request", crate::ACCESS_KEY_ID);
+    let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
+    let value = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host;x-amz-date, Signature={:064}", 0);
+    request.header("x-amz-date", date).header("authorization", value)
+}
+
+/// `…:assumed-role/NAME/SESSION` is a session of the role NAME.
+fn from_session(arn: &str) -> Option<Principal> {
+    let (_, rest) = arn.split_once(":assumed-role/")?;
+    let role = rest.split('/').next()?;
+    Some(Principal { shown: arn.to_owned(), policies_of: Some(format!("arn:aws:iam::{ACCOUNT}:role/{role}")) })
+}
+
+/// The permissions that an operation needs: its own, and for a submit those for the database credentials.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html>
+fn needed(operation: &str, body: &[u8]) -> Vec<(String, String)> {
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| request[name].as_str();
+    let action = format!("redshift-data:{operation}");
+    let cluster = text("ClusterIdentifier");
+    let workgroup = text("WorkgroupName").map(|name| {
+        if name.starts_with("arn:") {
+            name.to_owned()
+        } else {
+            format!("arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/{name}")
+        }
+    });
+    let without_resource =
+        ["DescribeStatement", "GetStatementResult", "GetStatementResultV2", "CancelStatement", "ListStatements"];
+    if without_resource.contains(&operation) {
+        return vec![(action, "*".to_owned())];
+    }
+    let database = text("Database").unwrap_or("*");
+    let mut needed = Vec::new();
+    match (cluster, workgroup) {
+        (Some(cluster), _) => {
+            needed.push((action, format!("arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:{cluster}")));
+            let named = |kind: &str, name: &str| format!("arn:aws:redshift:{REGION}:{ACCOUNT}:{kind}:{cluster}/{name}");
+            match (text("SecretArn"), text("DbUser")) {
+                (Some(_), _) => {}
+                (None, Some(user)) => {
+                    needed.push(("redshift:GetClusterCredentials".to_owned(), named("dbuser", user)));
+                    needed.push(("redshift:GetClusterCredentials".to_owned(), named("dbname", database)));
+                }
+                (None, None) => {
+                    needed.push(("redshift:GetClusterCredentialsWithIAM".to_owned(), named("dbname", database)));
+                }
+            }
+        }
+        (None, Some(workgroup)) => {
+            needed.push((action, workgroup.clone()));
+            if text("SecretArn").is_none() {
+                needed.push(("redshift-serverless:GetCredentials".to_owned(), workgroup));
+            }
+        }
+        (None, None) => needed.push((action, "*".to_owned())),
+    }
+    if let Some(secret) = text("SecretArn") {
+        needed.push(("secretsmanager:GetSecretValue".to_owned(), secret.to_owned()));
+    }
+    needed
+}
+
+/// The text of the first `<name>` element.
+fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once('<').map(|(value, _)| value)
+}

@@ -1,0 +1,94 @@
+//! ministack: how it is started and when it answers.
+//!
+//! It listens on a port of its own that nobody is told about. It believes that the gateway's users port is its address
+//! (queue URLs carry it), and its function processes inherit the gateway's functions port as the AWS endpoint.
+
+use crate::exec_child::DeathSignal;
+use crate::process::{Program, Running};
+use anyhow::{Context, Result};
+use local_client::http::Http;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The application that is served, and the file that it is in.
+const APPLICATION: (&str, &str) = ("ministack_app:app", "ministack_app.py");
+const APPLICATION_TEXT: &str = include_str!("ministack_app.py");
+
+/// What ministack must know before it starts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Python of the venv that holds it.
+    pub python: PathBuf,
+    /// Folder for its temporary files and its home.
+    pub folder: PathBuf,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The gateway for users.
+    pub endpoint: SocketAddr,
+    /// The gateway for function processes.
+    pub functions_endpoint: SocketAddr,
+    /// Enforce signatures and IAM policies.
+    pub auth: bool,
+}
+
+/// Starts it; not yet ready.
+pub fn start(settings: &Settings, log_dir: &Path) -> Result<Running> {
+    let temporary = settings.folder.join("tmp");
+    std::fs::create_dir_all(&temporary).with_context(|| format!("cannot create `{}`", temporary.display()))?;
+    let (application, file) = APPLICATION;
+    let file = settings.folder.join(file);
+    std::fs::write(&file, APPLICATION_TEXT).with_context(|| format!("cannot write `{}`", file.display()))?;
+    let arguments = ["-m", "hypercorn", application, "--workers", "0", "--keep-alive", "75", "--bind"];
+    let mut arguments: Vec<String> = arguments.map(str::to_owned).into();
+    arguments.push(settings.listen.to_string());
+    let program = Program {
+        name: "ministack",
+        executable: settings.python.clone(),
+        arguments,
+        environment: environment(settings, &temporary),
+        folder: settings.folder.clone(),
+        user: None,
+        death_signal: DeathSignal::Kill,
+    };
+    program.start(log_dir)
+}
+
+/// Waits until it answers.
+pub async fn wait_ready(running: &mut Running, listen: SocketAddr) -> Result<()> {
+    let http = Http::new();
+    let uri = format!("http://{listen}/_ministack/ready");
+    running.wait_ready(|| async { http.status(&uri).await.is_some_and(|status| status.is_success()) }).await
+}
+
+/// Function processes inherit all of it, then get their role's credentials and their own variables.
+fn environment(settings: &Settings, temporary: &Path) -> Vec<(String, String)> {
+    let functions_endpoint = format!("http://{}", settings.functions_endpoint);
+    let endpoint = settings.endpoint;
+    let fixed = [
+        ("HOME", settings.folder.display().to_string()),
+        ("TMPDIR", temporary.display().to_string()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("PYTHONUNBUFFERED", "1".to_owned()),
+        ("MINISTACK_HOST", endpoint.ip().to_string()),
+        ("GATEWAY_PORT", endpoint.port().to_string()),
+        ("MINISTACK_ACCOUNT_ID", crate::ACCOUNT.to_owned()),
+        ("MINISTACK_REGION", crate::REGION.to_owned()),
+        ("AUTH", settings.auth.to_string()),
+        ("LAMBDA_EXECUTOR", "local".to_owned()),
+        ("SFTP_ENABLED", "0".to_owned()),
+        ("IOT_MTLS_ENABLED", "0".to_owned()),
+        ("DOCKER_HOST", format!("unix://{}", temporary.join("no-docker").display())),
+        ("AWS_ACCESS_KEY_ID", crate::ACCESS_KEY_ID.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", crate::SECRET_ACCESS_KEY.to_owned()),
+        ("AWS_DEFAULT_REGION", crate::REGION.to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ("AWS_ENDPOINT_URL", functions_endpoint.clone()),
+        ("AWS_ENDPOINT_URL_REDSHIFT_DATA", functions_endpoint),
+    ];
+    let mut environment: Vec<(String, String)> =
+        fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    for name in ["PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "RUST_BACKTRACE"] {
+        environment.extend(std::env::var(name).ok().map(|value| (name.to_owned(), value)));
+    }
+    environment
+}

@@ -1,0 +1,62 @@
+//! Seeded bugs: the model finds every one, or it proves nothing.
+
+use proof::exhaustive::configuration::Configuration;
+use proof::exhaustive::model::Protocol;
+use proof::mutant::Mutant;
+use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
+
+/// The configuration in which a bug is looked for.
+fn hunting_ground(mutant: Mutant) -> Configuration {
+    match mutant {
+        Mutant::None
+        | Mutant::NoPendingCheck
+        | Mutant::ClaimOverHolder
+        | Mutant::ReleaseBeforeSettle
+        | Mutant::RemoveByCount
+        | Mutant::SettleInTwoWrites
+        | Mutant::NewTokenPerInvocation
+        | Mutant::AcknowledgeFirst
+        | Mutant::LookBeforeEnqueue => Configuration::quiet(),
+        Mutant::NoSlotCondition => Configuration::three(),
+        Mutant::NoLedgerCondition => Configuration::contention(),
+        Mutant::TrustTheEvent => Configuration::failures(),
+        Mutant::UnknownIsRefused | Mutant::SilentTakeover => Configuration::submits(),
+        Mutant::OneManifestKey | Mutant::NewerNotInLedger => Configuration::overwrite(),
+        Mutant::QuarantineKeepsSlot | Mutant::SplitLosesPart | Mutant::QuarantineDropsObjects => {
+            Configuration::named_bad_file()
+        }
+        Mutant::TokenNeverAges | Mutant::ForgottenIsFailed => Configuration::hours(),
+    }
+}
+
+/// The shortest counterexample: the invariant that breaks, and the number of steps.
+fn counterexample(mutant: Mutant) -> Option<(&'static str, usize)> {
+    let model = Protocol::new(hunting_ground(mutant).with(mutant));
+    let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let broken = checker
+        .discoveries()
+        .into_iter()
+        .filter(|(name, _)| matches!(checker.discovery_classification(name), DiscoveryClassification::Counterexample));
+    broken.map(|(name, path)| (name, path.into_actions().len())).min_by_key(|(name, steps)| (*steps, *name))
+}
+
+#[test]
+fn every_seeded_bug_is_found() {
+    let mut missed = Vec::new();
+    for mutant in Mutant::ALL {
+        match counterexample(mutant) {
+            Some((invariant, steps)) => {
+                let ground = hunting_ground(mutant).name;
+                println!("proof: bug {mutant:?}: breaks `{invariant}` in {steps} steps ({ground})");
+            }
+            None => missed.push(mutant),
+        }
+    }
+    println!("proof: mutants: {} of {} caught", Mutant::ALL.len() - missed.len(), Mutant::ALL.len());
+    assert!(missed.is_empty(), "not found: {missed:?}");
+}
+
+#[test]
+fn the_hunting_grounds_are_clean_without_a_bug() {
+    assert_eq!(counterexample(Mutant::None), None);
+}
