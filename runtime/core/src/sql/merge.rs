@@ -4,6 +4,7 @@
 //! together, and writes only the winners that are new. Because the winner is the greatest row of a total order (timestamp,
 //! then every column), the target does not depend on how files were grouped into loads, nor on their order.
 
+use super::columns::{Identity, TargetColumn, TargetColumns};
 use super::copy::copy_command;
 use super::ident::{Ident, TableName};
 use super::literal;
@@ -53,8 +54,8 @@ pub enum SqlError {
 pub struct LoadSql<'a> {
     /// How the table is loaded.
     pub config: &'a LoadConfig,
-    /// Columns of the target that merging names: all of them, unless the configuration lists some.
-    pub columns: &'a [Ident],
+    /// Columns of the target, which merging names; see [`needs_columns`].
+    pub columns: &'a TargetColumns,
     /// URL of the manifest.
     pub manifest: &'a str,
     /// The load, for the ledger in the warehouse.
@@ -95,49 +96,39 @@ pub fn needs_columns(config: &LoadConfig) -> bool {
     config.columns.is_empty() && config.mode != LoadMode::Append
 }
 
-/// Asks for the columns of the target, in their order. Identity columns are told by their default.
-pub fn columns_query(table: &TableName) -> String {
-    format!(
-        "SELECT column_name, column_default, data_type FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
-        literal(&table.schema),
-        literal(&table.table)
-    )
-}
-
-/// The columns in the rows that answer [`columns_query`]: without those that the warehouse itself numbers.
-pub fn columns_of(rows: &[Vec<Option<String>>]) -> Result<Vec<Ident>, SqlError> {
-    let mut columns = Vec::new();
-    for row in rows {
-        let cell = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
-        let (column, kind) = (Ident::exact(cell(0)), cell(2).to_lowercase());
-        if UNORDERED.contains(&kind.as_str()) {
-            return Err(SqlError::Unordered { column, kind });
-        }
-        if !cell(1).starts_with("\"identity\"(") {
-            columns.push(column);
-        }
-    }
-    Ok(columns)
-}
-
 /// Asks the ledger in the warehouse for a load.
 pub fn ledger_query(ledger: &TableName, load_id: &str) -> String {
     format!("SELECT count(*) FROM {ledger} WHERE load_id = {}", literal(load_id))
 }
 
+/// The columns that are loaded, in the order of the files: those of the configuration, else all but what the warehouse itself numbers.
+fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
+    let table = &load.config.target.table;
+    let columns: Vec<TargetColumn> = match load.columns {
+        TargetColumns::Named(names) => names.iter().map(TargetColumn::named).collect(),
+        TargetColumns::Asked(all) => all.iter().filter(|it| it.identity != Identity::Always).cloned().collect(),
+    };
+    if columns.is_empty() {
+        return Err(SqlError::NoColumns(table.clone()));
+    }
+    match columns.iter().find(|column| UNORDERED.contains(&column.kind.as_str())) {
+        Some(TargetColumn { name, kind, .. }) => Err(SqlError::Unordered { column: name.clone(), kind: kind.clone() }),
+        None => Ok(columns),
+    }
+}
+
 fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident]) -> Result<Vec<String>, SqlError> {
     let target = &load.config.target.table;
-    if load.columns.is_empty() {
-        return Err(SqlError::NoColumns(target.clone()));
-    }
-    if let Some(column) = keys.iter().chain([timestamp]).find(|column| !load.columns.contains(column)) {
+    let loaded = loaded(load)?;
+    let names: Vec<&Ident> = loaded.iter().map(|column| &column.name).collect();
+    if let Some(column) = keys.iter().chain([timestamp]).find(|column| !names.contains(column)) {
         return Err(SqlError::MissingColumn { table: target.clone(), column: column.clone() });
     }
-    let columns = list(load.columns.iter());
-    let of = |alias: &str| load.columns.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(", ");
+    let columns = list(names.iter().copied());
+    let of = |alias: &str| names.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(", ");
     // The order is total: what is left equal is equal in every column, and then the row that is there already wins.
     let order: Vec<String> = std::iter::once(timestamp)
-        .chain(load.columns.iter().filter(|column| *column != timestamp && !identity.contains(column)))
+        .chain(names.iter().copied().filter(|column| *column != timestamp && !identity.contains(column)))
         .map(|column| format!("{column} DESC NULLS LAST"))
         .chain([format!("{STAGED} ASC")])
         .collect();
@@ -145,8 +136,9 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident])
     let order = order.join(", ");
     let unknown =
         |alias: &str| identity.iter().map(|c| format!("{alias}.{c} IS NULL")).collect::<Vec<_>>().join(" OR ");
+    let guard = load.columns.guard(target).filter(|_| load.config.columns.is_empty());
     let lost = format!("DELETE FROM {target} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
-    Ok(vec![
+    let merge = [
         format!("CREATE TEMP TABLE {STAGE} AS SELECT {columns} FROM {target} WHERE 1 = 0"),
         copy_command(STAGE, &[], load.config, load.manifest),
         format!(
@@ -163,7 +155,8 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident])
         format!("{lost} AND {}", equal(&target.to_string(), "r", identity)),
         format!("{lost} AND ({}) AND {}", unknown("r"), same(&target.to_string(), "r", identity)),
         format!("INSERT INTO {target} ({columns}) SELECT {columns} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1"),
-    ])
+    ];
+    Ok(guard.into_iter().chain(merge).collect())
 }
 
 fn list<'a>(columns: impl Iterator<Item = &'a Ident>) -> String {
@@ -193,7 +186,7 @@ mod tests {
         });
         change(&mut value);
         let config = LoadConfig::from_value(&value).unwrap();
-        let columns: Vec<Ident> = ["id", "at", "amount"].into_iter().map(Ident::exact).collect();
+        let columns = TargetColumns::Named(["id", "at", "amount"].into_iter().map(Ident::exact).collect());
         let load = LoadSql {
             config: &config,
             columns: &columns,

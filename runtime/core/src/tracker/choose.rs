@@ -100,10 +100,7 @@ fn claimed(
         failures: 0,
         refreshes: 0,
         pending_keys: chosen.iter().map(|pending| pending.key.clone()).collect(),
-        source: ConfigSource {
-            queue: chosen.first().and_then(|head| head.source.queue.clone()),
-            recorded: config,
-        },
+        source: ConfigSource { queue: chosen.first().and_then(|head| head.source.queue.clone()), recorded: config },
         step: Step::Claimed,
     }
 }

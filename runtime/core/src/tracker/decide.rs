@@ -12,6 +12,7 @@ use super::write::{Condition, WriteAction};
 use crate::ids::DbTable;
 use crate::limits::{CLIENT_TOKEN_MILLIS, INVOCATION_MILLIS_MAX, STATEMENT_MILLIS, UNCLAIMED_OBJECTS_MAX};
 use crate::settings::Timing;
+use crate::sql::ident::TableName;
 
 /// Clocks of two environments may differ by minutes: what the service remembers for hours is believed for less.
 /// The last submit that was decided before this has arrived, or never will, when the service forgets the token.
@@ -68,8 +69,8 @@ pub enum Action<'a> {
     Find(&'a RunningLoad, &'a Prepared),
     /// Ask the Data API how this statement is, then ask `settle::after_status`.
     Ask(&'a RunningLoad, &'a str),
-    /// Ask the ledger in the warehouse whether this load was committed, then ask `settle::after_warehouse_ledger`.
-    AskWarehouseLedger(&'a RunningLoad),
+    /// Ask the ledger in the warehouse whether this load was committed, then ask `settle::finished` or `settle::not_committed`.
+    AskWarehouseLedger(&'a RunningLoad, &'a TableName),
     /// Put the load into quarantine: `settle::outcome_unknown`.
     Quarantine(&'a RunningLoad),
 }
@@ -136,16 +137,11 @@ pub(super) fn still_there(pendings: &[PendingLoad]) -> impl Iterator<Item = Writ
 
 /// The service answers the same token with the same statement for hours. Then nobody submits, until no submit can be on its
 /// way any more: only then "there is no such statement" can be believed, so only then the name is looked up. Then nobody can know.
-fn with_prepared<'a>(
-    slot: &'a Slot,
-    load: &'a RunningLoad,
-    prepared: &'a Prepared,
-    context: &Context,
-) -> Action<'a> {
+fn with_prepared<'a>(slot: &'a Slot, load: &'a RunningLoad, prepared: &'a Prepared, context: &Context) -> Action<'a> {
     let age_millis = context.now - prepared.prepared_millis;
     if age_millis >= STATEMENT_BELIEVED_MILLIS {
-        return match load.source.recorded.ledger_table {
-            Some(_) => Action::AskWarehouseLedger(load),
+        return match &load.source.recorded.ledger_table {
+            Some(ledger) => Action::AskWarehouseLedger(load, ledger),
             None => Action::Write(give_up(Held { slot, load }, context)),
         };
     }

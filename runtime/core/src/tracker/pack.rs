@@ -46,8 +46,8 @@ pub fn groups(
         files += 1;
         size_bytes = size_bytes.saturating_add(waiting.size_bytes);
         bytes += object_bytes(&waiting);
-        let fits = bytes <= room
-            && limits.is_none_or(|limits| files <= limits.files_max && size_bytes <= limits.bytes_max);
+        let fits =
+            bytes <= room && limits.is_none_or(|limits| files <= limits.files_max && size_bytes <= limits.bytes_max);
         match groups.last_mut() {
             Some(group) if fits => group.push(waiting),
             _ => {

@@ -168,7 +168,8 @@ fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
                 sorted.n_known += 1;
             } else if let Some(found) = found {
                 let current_id = found.object.id();
-                let elsewhere = current_id != id && (own.contains(&current_id) || seen.ledger.contains_key(&current_id));
+                let elsewhere =
+                    current_id != id && (own.contains(&current_id) || seen.ledger.contains_key(&current_id));
                 if elsewhere || !handled.insert(current_id) {
                     sorted.n_known += 1;
                 } else {
@@ -220,9 +221,7 @@ impl Sorted {
         let mut actions: Vec<WriteAction> =
             pendings.iter().zip(&self.parts).flat_map(|(pending, part)| part.actions(pending, load, context)).collect();
         let forgotten = self.deleted.iter().filter(|(_, entered)| *entered);
-        actions.extend(
-            forgotten.map(|(gone, _)| WriteAction::Delete(SortKey::file(&gone.object), Condition::Always)),
-        );
+        actions.extend(forgotten.map(|(gone, _)| WriteAction::Delete(SortKey::file(&gone.object), Condition::Always)));
         let deleted = self.deleted.iter().map(|(gone, _)| gone.clone());
         let error = "the object was deleted before it was loaded";
         let items = settle::quarantined(deleted, load, FailureClass::Deleted, error, context);

@@ -10,8 +10,8 @@ use super::choose::Chosen;
 use super::decide::{Context, give_up, still_there};
 use super::item::{History, Item, LedgerMark, PendingLoad, Quarantined, SortKey};
 use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
-use super::{pack, split};
 use super::write::{Condition, WriteAction};
+use super::{pack, split};
 use crate::ids::{LoadId, WaitingObject};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::outcome::{FailureClass, classify, is_missing};
@@ -258,13 +258,7 @@ fn set_aside(
     Change::new(held.load.table(), actions, Note::SetAside { reason: error })
 }
 
-fn quarantine(
-    held: Held,
-    pendings: &[PendingLoad],
-    class: FailureClass,
-    error: String,
-    context: &Context,
-) -> Change {
+fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: String, context: &Context) -> Change {
     let objects: Vec<WaitingObject> = pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect();
     let note = Note::Quarantined { n_objects: objects.len(), class, reason: error.clone() };
     let entries = change::entries(pendings, &LedgerMark::Quarantined, context);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::Change;
-use super::item::{ConfigSource, Item, PendingLoad, SortKey};
+use super::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
 use super::slot::Slot;
 use super::write::WriteAction;
 use crate::config::LoadConfig;
@@ -24,7 +24,7 @@ pub struct TableState {
 }
 
 /// What is known of one table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
     /// The slot and the loads that wait.
     pub state: TableState,
@@ -37,8 +37,14 @@ pub struct View {
 
 impl View {
     /// Of a state that was read just now.
-    pub fn read(state: TableState, configs: BTreeMap<String, Arc<LoadConfig>>) -> Self {
-        Self { state, fresh: true, configs }
+    pub fn read(state: TableState) -> Self {
+        Self { state, fresh: true, configs: BTreeMap::new() }
+    }
+
+    /// When the object was recorded that waits longest.
+    pub fn oldest(&self) -> Option<Millis> {
+        let running = self.state.slot.load.iter().map(|load| load.recorded_millis);
+        running.chain(self.state.backlog.iter().map(|pending| pending.recorded_millis)).min()
     }
 
     /// The same table once this change was written.

@@ -16,6 +16,7 @@ mod objects;
 mod slot;
 
 use objects::{ObjectWire, Objects};
+pub use slot::{SLOT_LOAD_ID, SLOT_VERSION};
 
 /// An item that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +75,7 @@ pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
 fn object(wire: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(wire) {
         Ok(Value::Object(attributes)) => attributes,
-        _ => Map::new(),
+        other => panic!("an item is an object of plain JSON: {other:?}"),
     }
 }
 

@@ -127,7 +127,9 @@ fn holds(item: Option<&Item>, condition: &Condition) -> bool {
         Condition::Present => item.is_some(),
         Condition::Slot { version: 0, .. } => item.is_none(),
         Condition::Slot { version, load_id } => match item {
-            Some(Item::Slot(slot)) => slot.version == *version && slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref(),
+            Some(Item::Slot(slot)) => {
+                slot.version == *version && slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()
+            }
             Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_)) | None => false,
         },
     }

@@ -110,10 +110,11 @@ pub(super) fn decode(value: Value) -> Result<Slot, String> {
     Ok(Slot {
         version: wire.version,
         number: wire.number,
-        columns: wire.columns.map(columns).transpose()?.map(|columns| KnownColumns {
-            columns,
-            asked_millis: wire.columns_asked_millis.unwrap_or(0),
-        }),
+        columns: wire
+            .columns
+            .map(columns)
+            .transpose()?
+            .map(|columns| KnownColumns { columns, asked_millis: wire.columns_asked_millis.unwrap_or(0) }),
         load,
     })
 }
