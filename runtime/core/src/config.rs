@@ -46,6 +46,8 @@ pub struct LoadConfig {
     pub limits: LoadLimits,
     /// Nothing is started while this is true.
     pub paused: bool,
+    /// Keys are never written again: what a notification says of an object is still true when it is loaded.
+    pub write_once: bool,
     /// Where the files come from, for the deployment.
     pub source: Option<SourceFolder>,
     /// The text this was read from, compact: what a tracker item keeps.
@@ -207,6 +209,7 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
         ledger_table,
         limits,
         paused: file.load.as_ref().is_some_and(|load| load.paused),
+        write_once: file.load.as_ref().is_some_and(|load| load.write_once),
         source,
         document,
     })

@@ -28,6 +28,18 @@ fn without_options_rows_are_appended() {
 }
 
 #[test]
+fn keys_may_be_overwritten_unless_the_configuration_says_otherwise() {
+    let with = |load: Value| {
+        let mut value = example();
+        value["load"] = load;
+        LoadConfig::from_value(&value).unwrap().write_once
+    };
+    assert!(!LoadConfig::from_value(&example()).unwrap().write_once);
+    assert!(!with(json!({"paused": true})));
+    assert!(with(json!({"write_once": true})));
+}
+
+#[test]
 fn the_document_reads_back_as_itself() {
     let config = LoadConfig::from_value(&example()).unwrap();
     assert_eq!(LoadConfig::parse(&config.document).unwrap(), config);
