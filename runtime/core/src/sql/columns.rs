@@ -1,6 +1,7 @@
 //! The columns of a merge's target: names from the configuration, or everything that the catalog says of them.
 //!
-//! The catalog's answer is a value that can be kept. How long, and where, is decided elsewhere.
+//! The catalog's answer is a value that can be kept, and so it may be out of date when it is used: [`TargetColumns::guard`]
+//! makes the transaction fail then. How long it is kept, and where, is decided elsewhere.
 
 use serde_json::{Value, json};
 
@@ -70,6 +71,16 @@ impl TargetColumns {
     /// keep the value only after [`super::merge::statements`] has accepted it.
     pub fn from_rows(rows: &[Vec<Option<String>>]) -> Self {
         Self::Asked(rows.iter().map(|row| TargetColumn::from_row(row)).collect())
+    }
+
+    /// Makes a transaction fail if the target's columns are not the known ones, when it is the first statement: the error is one
+    /// that [`crate::outcome::is_changed_table`] knows. Its lock then keeps the columns as they are until the end of the transaction.
+    ///
+    /// Without it, a column that was added since would silently be NULL. `None`: nothing was asked, so nothing can be out of date.
+    pub fn guard(&self, table: &TableName) -> Option<String> {
+        let Self::Asked(columns) = self else { return None };
+        let known = columns.iter().map(|column| column.name.to_string()).collect::<Vec<_>>().join(", ");
+        Some(format!("SELECT * FROM {table} WHERE 1 = 0 UNION ALL SELECT {known} FROM {table} WHERE 1 = 0"))
     }
 
     /// The form that is kept: a list of names, or `{"asked": [[name, type, mark, …], …]}`.
@@ -160,6 +171,14 @@ mod tests {
             ("timestamp without time zone", true, Identity::No),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn the_guard_names_every_column_and_a_configured_list_needs_none() {
+        let table = TableName::parse("shop.sales").unwrap();
+        let expected = r#"SELECT * FROM "shop"."sales" WHERE 1 = 0 UNION ALL SELECT "n", "m", "At ""it""" FROM "shop"."sales" WHERE 1 = 0"#;
+        assert_eq!(asked().guard(&table).as_deref(), Some(expected));
+        assert_eq!(TargetColumns::Named(vec![Ident::exact("n")]).guard(&table), None);
     }
 
     #[test]

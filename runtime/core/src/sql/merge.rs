@@ -136,8 +136,9 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident])
     let order = order.join(", ");
     let unknown =
         |alias: &str| identity.iter().map(|c| format!("{alias}.{c} IS NULL")).collect::<Vec<_>>().join(" OR ");
+    let guard = load.columns.guard(target).filter(|_| load.config.columns.is_empty());
     let lost = format!("DELETE FROM {target} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
-    Ok(vec![
+    let merge = [
         format!("CREATE TEMP TABLE {STAGE} AS SELECT {columns} FROM {target} WHERE 1 = 0"),
         copy_command(STAGE, &[], load.config, load.manifest),
         format!(
@@ -154,7 +155,8 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident])
         format!("{lost} AND {}", equal(&target.to_string(), "r", identity)),
         format!("{lost} AND ({}) AND {}", unknown("r"), same(&target.to_string(), "r", identity)),
         format!("INSERT INTO {target} ({columns}) SELECT {columns} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1"),
-    ])
+    ];
+    Ok(guard.into_iter().chain(merge).collect())
 }
 
 fn list<'a>(columns: impl Iterator<Item = &'a Ident>) -> String {
@@ -244,6 +246,17 @@ mod tests {
             shown,
             r#"table "shop"."sales" has no column "key", by which rows are merged: correct `options`, or add the column"#
         );
+    }
+
+    #[test]
+    fn a_merge_by_columns_that_were_asked_for_begins_with_their_guard() {
+        let first = |sql: &str| sql.lines().next().unwrap_or_default().to_owned();
+        assert_eq!(
+            first(&asked(&[ID, AT, NUMBER], replace)),
+            r#"SELECT * FROM "shop"."sales" WHERE 1 = 0 UNION ALL SELECT "id", "at", "n" FROM "shop"."sales" WHERE 1 = 0;"#
+        );
+        let appended = first(&asked(&[ID, AT, NUMBER], |_| {}));
+        assert!(appended.starts_with("COPY "), "{appended}");
     }
 
     #[test]
