@@ -3,11 +3,11 @@
 mod common;
 
 use clap::ValueEnum;
+use common::assertions::Assertions;
 use common::{assertions, queue_with, template, ten_queues, two_queues};
 use loader_core::contract::{self, Function};
 use loader_core::limits;
 use serde_json::{Value as Json, json};
-use synth::assertions::Assertions;
 use synth::limits::TEMPLATE_BODY_BYTES_MAX;
 use synth::names::{Output, Parameter};
 use synth::{Architecture, LoaderProps, loader_template};
