@@ -1,42 +1,16 @@
-//! `cargo xtask`: builds, deploys, watches and tests the loader. One file per command; shell scripts only start this program.
+//! `cargo xtask`: builds, deploys, watches and tests the loader. A room per purpose; shell scripts only start this program.
 
-mod archive;
-mod assets;
-mod aws;
 mod bench;
 mod build;
-mod by_hand;
-mod change_set;
-mod check;
 mod completions;
-mod connect;
 mod demo;
 mod deploy;
-mod destroy;
-mod difference;
-mod elf;
-mod fuzz;
-mod lint;
+mod gate;
+mod ground;
+mod loader;
 mod local;
-mod logs;
-mod notification;
-mod output;
-mod profile;
+mod operate;
 mod queue;
-mod queues;
-mod resume;
-mod retry;
-mod schema;
-mod shell;
-mod simulate;
-mod stack;
-mod status;
-mod tables;
-mod template;
-mod test;
-mod tidy;
-mod tracker;
-mod warehouse;
 
 use std::process::ExitCode;
 
@@ -71,45 +45,45 @@ enum Command {
     /// Build the three functions' zips into cfn-out/assets
     Build(build::BuildArgs),
     /// Write the CloudFormation template to cfn-out
-    Synth(template::SynthArgs),
+    Synth(deploy::synth::SynthArgs),
     /// Build, synthesize and deploy the loader
     #[command(after_help = "Example: cargo xtask deploy --statement-name-prefix dev --local")]
     Deploy(Box<deploy::DeployArgs>),
     /// Check everything: format, lints, template, all tests
-    Test(test::TestArgs),
+    Test(gate::test::TestArgs),
     /// Show what a deployment would change
-    Diff(Box<deploy::DiffArgs>),
+    Diff(Box<deploy::diff::DiffArgs>),
     /// Delete the stack; the data stays unless told otherwise
-    Destroy(destroy::DestroyArgs),
+    Destroy(deploy::destroy::DestroyArgs),
     /// Add, list, remove and check queues
     Queue(queue::QueueArgs),
     /// Per table: what runs, what waits, what is in quarantine, the last load
     #[command(after_help = "Example: cargo xtask status --local --output json")]
-    Status(status::StatusArgs),
+    Status(operate::status::StatusArgs),
     /// Print what the functions logged, all three in one, by time
     #[command(
         after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --table public.sales --follow"
     )]
-    Logs(logs::LogsArgs),
+    Logs(operate::logs::LogsArgs),
     /// Load quarantined files again
     #[command(after_help = "Example: cargo xtask retry weather --local")]
-    Retry(retry::RetryArgs),
+    Retry(operate::retry::RetryArgs),
     /// Take files out of quarantine for good, without loading them
     #[command(
         after_help = "Example: cargo xtask dismiss weather --local\n\nFor files whose rows somebody saw to. The same version of a file is not loaded again; a new one is."
     )]
-    Dismiss(retry::DismissArgs),
+    Dismiss(operate::retry::DismissArgs),
     /// Try a table now that waits after a failure
     #[command(
         after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried at the next sweep, 1 failed, 2 it does not wait."
     )]
-    Resume(resume::ResumeArgs),
+    Resume(operate::resume::ResumeArgs),
     /// Run the functions in virtual time with faults at every call, seed by seed
     #[command(disable_help_flag = true)]
-    Simulate(simulate::SimulateArgs),
+    Simulate(gate::simulate::SimulateArgs),
     /// Feed one of the parsers with inputs, guided by coverage
     #[command(after_help = "Example: cargo xtask fuzz s3_notification --seconds 600")]
-    Fuzz(fuzz::FuzzArgs),
+    Fuzz(gate::fuzz::FuzzArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
     /// Print the completions of a shell
@@ -121,7 +95,7 @@ enum Command {
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output::report(&error),
+        Err(error) => ground::output::report(&error),
     }
 }
 
@@ -130,19 +104,19 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Build(args) => build::run(&args),
-        Command::Synth(args) => template::run(&args),
+        Command::Synth(args) => deploy::synth::run(&args),
         Command::Deploy(args) => deploy::run(&args).await,
-        Command::Diff(args) => deploy::diff(&args).await,
-        Command::Destroy(args) => destroy::run(&args).await,
+        Command::Diff(args) => deploy::diff::run(&args).await,
+        Command::Destroy(args) => deploy::destroy::run(&args).await,
         Command::Queue(args) => queue::run(&args).await,
-        Command::Status(args) => status::run(&args).await,
-        Command::Logs(args) => logs::run(&args).await,
-        Command::Retry(args) => retry::run(&args).await,
-        Command::Dismiss(args) => retry::dismiss(&args).await,
-        Command::Resume(args) => resume::run(&args).await,
-        Command::Test(args) => test::run(&args),
-        Command::Simulate(args) => simulate::run(&args),
-        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Status(args) => operate::status::run(&args).await,
+        Command::Logs(args) => operate::logs::run(&args).await,
+        Command::Retry(args) => operate::retry::run(&args).await,
+        Command::Dismiss(args) => operate::retry::dismiss(&args).await,
+        Command::Resume(args) => operate::resume::run(&args).await,
+        Command::Test(args) => gate::test::run(&args),
+        Command::Simulate(args) => gate::simulate::run(&args),
+        Command::Fuzz(args) => gate::fuzz::run(&args),
         Command::Local(args) => local::run(&args).await,
         Command::Completions(args) => {
             completions::run(&args, Cli::command());

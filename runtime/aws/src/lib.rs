@@ -1,11 +1,10 @@
 //! The adapters: the only runtime crate that knows the AWS SDK. One file per service; each call answers done, certainly not
-//! done, or unknown. The three functions are in `functions`.
+//! done, or unknown. The functions (`loader-functions`) and `xtask` use it.
 
 mod clients;
 mod configs;
 mod dynamodb;
 mod errors;
-pub mod functions;
 mod log;
 mod redshift_data;
 mod s3;
@@ -25,6 +24,13 @@ pub struct Aws {
     s3: aws_sdk_s3::Client,
     redshift_data: aws_sdk_redshiftdata::Client,
     configs: configs::Cache,
+}
+
+impl Aws {
+    /// The settings that it was connected with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
 }
 
 impl Surroundings for Aws {

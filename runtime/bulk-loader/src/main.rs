@@ -1,8 +1,8 @@
-//! The BulkLoader function: see `loader_aws::functions`.
+//! The BulkLoader function: see `loader_functions`.
 
 use loader_core::contract::Function;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    loader_aws::functions::run(Function::BulkLoader).await
+    loader_functions::run(Function::BulkLoader).await
 }

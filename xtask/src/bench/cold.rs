@@ -15,9 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use super::report::median;
-use crate::local::StackInfo;
-use crate::stack::Stack;
+use crate::bench::statistics::median;
+use crate::ground::local_stack::StackInfo;
+use crate::ground::stack::Stack;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 

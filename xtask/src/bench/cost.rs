@@ -6,7 +6,7 @@
 use serde::Serialize;
 use synth::LoaderProps;
 
-use super::files::Burst;
+use crate::bench::files::Burst;
 
 const MILLION: f64 = 1e6;
 const LAMBDA_GB_SECOND: f64 = 0.000_016_666_7;
@@ -77,7 +77,7 @@ pub fn of(burst: &Burst) -> Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Invocations;
+    use crate::bench::invocations::Invocations;
 
     #[test]
     fn a_million_files_cost_a_million_times_one() {

@@ -10,15 +10,15 @@ use loader_core::tracker::item::{History, Item};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::report::{median, percentile};
-use super::{BUCKET, TABLE};
-use crate::aws::{Aws, failed};
-use crate::local::{self, StackInfo};
-use crate::logs;
-use crate::output::Out;
-use crate::stack::Stack;
-use crate::status::now_millis;
-use crate::tracker::{Order, Tracker};
+use crate::bench::invocations::{self, Invocations};
+use crate::bench::queue::{BUCKET, TABLE};
+use crate::bench::statistics::{median, percentile};
+use crate::ground::aws::{Aws, failed};
+use crate::ground::clock::now_millis;
+use crate::ground::local_stack::{self, StackInfo};
+use crate::ground::output::Out;
+use crate::ground::stack::Stack;
+use crate::loader::tracker::{Order, Tracker};
 
 /// Rows of every file.
 pub const ROWS_PER_FILE: i64 = 10;
@@ -53,7 +53,7 @@ pub struct Burst {
     /// Calls of the functions, by service and operation.
     pub calls: BTreeMap<String, BTreeMap<String, u64>>,
     /// Invocations of the functions, and how long they ran.
-    pub invocations: logs::Invocations,
+    pub invocations: Invocations,
 }
 
 /// What the measurements need.
@@ -104,7 +104,7 @@ impl<'a> Bench<'a> {
     /// Many files at once; `first` were dropped before.
     pub async fn at_once(&self, first: u32, n: u32) -> Result<Burst> {
         let step = self.out.step(format!("dropping {n} files at once"));
-        local::reset_calls(self.stack).await?;
+        local_stack::reset_calls(self.stack).await?;
         let (since, started) = (now_millis(), Instant::now());
         let mut uploads = JoinSet::new();
         for lane in 0..UPLOADS {
@@ -123,11 +123,11 @@ impl<'a> Bench<'a> {
         step.now("waiting until all are loaded");
         self.drained(u64::from(first + n)).await?;
         let drained_seconds = started.elapsed().as_secs_f64();
-        let calls = local::calls(self.stack).await?;
-        let copies = local::copies_since(self.stack, since).await?;
+        let calls = local_stack::calls(self.stack).await?;
+        let copies = local_stack::copies_since(self.stack, since).await?;
         // What an invocation took is logged when it is over.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let invocations = logs::invocations(self.aws, &self.loader.name, since).await?;
+        let invocations = invocations::since(self.aws, &self.loader.name, since).await?;
         step.done(format!("dropped and loaded {n} files"));
         Ok(Burst { files: n, upload_seconds, drained_seconds, copies, calls, invocations })
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::archive::sha256;
-use crate::output::Failure;
-use crate::shell;
+use crate::ground::hash::sha256;
+use crate::ground::output::Failure;
+use crate::ground::shell;
 
 /// Everything that is dropped, and what must be in the warehouse afterwards.
 #[derive(Debug, Deserialize)]

@@ -6,9 +6,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::SourceFolder;
 
 use super::data::{Data, DataFile};
-use crate::aws::{Aws, failed};
-use crate::deploy::Prepared;
-use crate::output::Out;
+use crate::ground::aws::{Aws, failed};
+use crate::ground::output::Out;
+use crate::loader::deployment::prepared::Prepared;
 
 /// Files of each table that arrive while a load runs.
 pub const LATE_FILES: usize = 2;

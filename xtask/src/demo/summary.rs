@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 
 use super::data::Data;
 use super::watch::Watch;
-use crate::aws::Aws;
-use crate::deploy::Prepared;
-use crate::local::{self, StackInfo};
-use crate::output::{Failure, Out};
-use crate::warehouse::Warehouse;
+use crate::ground::aws::Aws;
+use crate::ground::local_stack::{self, StackInfo};
+use crate::ground::output::{Failure, Out};
+use crate::loader::deployment::prepared::Prepared;
+use crate::loader::warehouse::Warehouse;
 
 /// One table's line.
 struct Line {
@@ -43,7 +43,7 @@ pub async fn show(
     }
     let n_checks: usize = data.tables.values().map(|table| table.checks.len()).sum();
     out.line(format!("   each table was also compared by sums over its columns: {n_checks} numbers"));
-    let calls = local::calls(stack).await?;
+    let calls = local_stack::calls(stack).await?;
     let calls: Vec<String> =
         calls.iter().map(|(service, calls)| format!("{service} {}", calls.values().sum::<u64>())).collect();
     out.line(format!("   AWS calls of the functions: {}", calls.join(", ")));
@@ -52,7 +52,7 @@ pub async fn show(
         out.line(out.good("   rows expected = rows found"));
         return Ok(());
     }
-    let hint = format!("read the functions' logs in {}", crate::shell::shown(&stack.log_dir));
+    let hint = format!("read the functions' logs in {}", crate::ground::shell::shown(&stack.log_dir));
     let quarantine = format!("{} files are in quarantine", watch.n_quarantined);
     let message = if wrong.is_empty() { quarantine } else { wrong.join("; ") };
     Err(Failure::new(message, hint).into())

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use loader_core::tracker::item::{History, Item, RunningLoad};
 
-use crate::deploy::Prepared;
-use crate::local::StackInfo;
-use crate::output::{Failure, Out, seconds, size};
-use crate::tracker::{Order, Tracker};
+use crate::ground::local_stack::StackInfo;
+use crate::ground::output::{Failure, Out, seconds, size};
+use crate::loader::deployment::prepared::Prepared;
+use crate::loader::tracker::{Order, Tracker};
 
 const POLL: Duration = Duration::from_millis(100);
 const RUNNING_SECONDS_MAX: u64 = 60;
@@ -87,7 +87,7 @@ impl Watch {
     }
 
     fn stuck(&self, stack: &StackInfo) -> anyhow::Error {
-        let hint = format!("read the functions' logs in {}", crate::shell::shown(&stack.log_dir));
+        let hint = format!("read the functions' logs in {}", crate::ground::shell::shown(&stack.log_dir));
         let idle: Vec<&str> =
             self.tables.keys().filter(|table| !self.running.contains_key(*table)).map(String::as_str).collect();
         Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()

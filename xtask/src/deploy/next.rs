@@ -1,9 +1,13 @@
 //! What a person sees after a deployment: the outputs, and what to do next.
 
-use crate::aws::Aws;
-use crate::deploy::{DeployArgs, Deployed, Prepared, STACK_NAME_DEFAULT};
-use crate::output::Out;
-use crate::{by_hand, local};
+use crate::deploy::by_hand;
+use crate::ground::aws::Aws;
+use crate::ground::output::Out;
+use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::loader::deployment::Deployed;
+use crate::loader::deployment::prepared::Prepared;
+use crate::loader::deployment::request::Request;
+use crate::loader::warehouse::local_databases;
 
 /// The stack's outputs.
 pub fn show_outputs(out: Out, deployed: &Deployed) {
@@ -15,7 +19,7 @@ pub fn show_outputs(out: Out, deployed: &Deployed) {
 }
 
 /// The commands that are likely to come next.
-pub fn show(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
+pub fn show(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) {
     out.title("Next");
     let (flag, environment) = match &aws.local {
         Some(stack) => (" --local", format!("{} ", stack.environment())),
@@ -26,19 +30,19 @@ pub fn show(out: Out, aws: &Aws, args: &DeployArgs, prepared: &Prepared) {
     } else {
         out.line("   add a table    cargo xtask queue add NAME --table schema.table --source s3://bucket/folder/ --cluster ID --database DB");
     }
-    let name = if args.target.stack_name == STACK_NAME_DEFAULT {
+    let name = if request.target.stack_name == STACK_NAME_DEFAULT {
         String::new()
     } else {
-        format!(" --stack-name {}", args.target.stack_name)
+        format!(" --stack-name {}", request.target.stack_name)
     };
     out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
     if prepared.is_in_cfn_out() {
-        let (stack, prefix) = (&args.target.stack_name, &args.statement_name_prefix);
+        let (stack, prefix) = (&request.target.stack_name, &request.statement_name_prefix);
         let command = by_hand::command(&environment, stack, prefix, &prepared.assets);
         out.line(format!("   or by hand     {command}"));
     }
     if let Some(stack) = &aws.local {
-        for database in local::databases(&prepared.queues) {
+        for database in local_databases(&prepared.queues) {
             out.line(format!("   warehouse      {}", stack.psql(&database)));
         }
         out.line("   stop           cargo xtask local down");

@@ -1,0 +1,85 @@
+//! The three Lambda functions: payload in, one flow of `loader-reconcile`, answer out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use loader_aws::Aws;
+use loader_core::bulk_request;
+use loader_core::contract::Function;
+use loader_core::settings::Settings;
+use loader_core::statement_event;
+use loader_reconcile::microbatch::{self, Message};
+use loader_reconcile::ports::Surroundings;
+use loader_reconcile::reconcile::Invocation;
+use loader_reconcile::{bulk, next};
+use serde_json::{Value, json};
+
+/// Time kept for the answer, in milliseconds.
+const RESERVE_MILLIS: i64 = 8_000;
+
+/// Runs a function until its execution environment ends.
+pub async fn run(function: Function) -> Result<(), Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    let aws = Arc::new(Aws::connect(settings).await);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let aws = aws.clone();
+        async move { handle(function, &aws, event).await }
+    }))
+    .await
+}
+
+async fn handle(function: Function, aws: &Aws, event: LambdaEvent<Value>) -> Result<Value, Error> {
+    let invocation = invocation(aws, &event.context);
+    match function {
+        Function::MicrobatchLoader => {
+            let messages = read_messages(&event.payload)?;
+            let refused = microbatch::handle(aws, &messages, &invocation).await;
+            let failures: Vec<Value> = refused.iter().map(|id| json!({"itemIdentifier": id})).collect();
+            Ok(json!({"batchItemFailures": failures}))
+        }
+        Function::NextLoader => {
+            next::handle(aws, statement_event::parse(&event.payload), &invocation).await?;
+            Ok(json!({}))
+        }
+        Function::BulkLoader => {
+            let paths = bulk_request::parse(&event.payload)?;
+            if paths.is_empty() {
+                return Ok(json!({}));
+            }
+            Ok(serde_json::to_value(bulk::handle(aws, &paths, &invocation).await)?)
+        }
+    }
+}
+
+/// The holder's name is never used twice: Lambda repeats request ids, so time and a count are added.
+fn invocation(aws: &Aws, context: &Context) -> Invocation {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let deadline = i64::try_from(context.deadline).unwrap_or(i64::MAX);
+    Invocation {
+        holder: format!("{}/{nanos}/{}/{count}", context.request_id, std::process::id()),
+        timing: aws.settings().timing.clone(),
+        prefix: aws.settings().statement_name_prefix.clone(),
+        // Some runtimes give a duration here; then the longest timeout of ours bounds the invocation.
+        deadline: if deadline > aws.now() { deadline - RESERVE_MILLIS } else { aws.now() + 60_000 },
+    }
+}
+
+fn read_messages(payload: &Value) -> Result<Vec<Message>, Error> {
+    let records = payload.get("Records").and_then(Value::as_array);
+    let records =
+        records.ok_or("the payload has no `Records`: MicrobatchLoader is invoked by an SQS event source mapping")?;
+    let text = |record: &Value, field: &str| record.get(field).and_then(Value::as_str).map(ToOwned::to_owned);
+    let mut messages = Vec::new();
+    for record in records {
+        let id = text(record, "messageId").ok_or("a record has no `messageId`: it is no SQS message")?;
+        let arn = text(record, "eventSourceARN").ok_or("a record has no `eventSourceARN`: it is no SQS message")?;
+        let queue = arn.rsplit(':').next().unwrap_or_default().to_owned();
+        messages.push(Message { id, queue, body: text(record, "body").unwrap_or_default() });
+    }
+    Ok(messages)
+}

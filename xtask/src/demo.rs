@@ -1,0 +1,134 @@
+//! `cargo xtask demo`: the whole path on this machine with real files, and an honest count at the end.
+
+mod data;
+mod drop;
+mod summary;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::json;
+
+use crate::ground::aws::Aws;
+use crate::ground::local_stack::{self, Foreground, interruptible};
+use crate::ground::output::{Format, Out, seconds};
+use crate::ground::shell;
+use crate::ground::stack::Stack;
+use crate::loader::deployment;
+use crate::loader::deployment::prepared::{self, Prepared};
+use crate::loader::deployment::request::Request;
+use crate::loader::functions::Profile;
+use crate::loader::tracker::Tracker;
+use crate::loader::warehouse::{Warehouse, local_databases};
+use data::Data;
+use drop::Dropper;
+use watch::Watch;
+
+/// How much later the first loads seem to end.
+const DELAY_MILLIS: u64 = 2_000;
+
+/// `cargo xtask demo`
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Leave the stack up at the end, and say how to use it
+    #[arg(long)]
+    keep: bool,
+    /// Cargo profile of the functions: `dev` builds faster, `release` is what AWS gets
+    #[arg(long, value_enum, default_value_t)]
+    build_profile: Profile,
+}
+
+/// Runs the command. Ctrl-C ends the stack before it ends us.
+pub async fn run(args: &DemoArgs) -> Result<()> {
+    let out = Out::new(Format::Text);
+    let started = Instant::now();
+    out.title("Prepare");
+    let request = Request::for_own_local_stack(None, args.build_profile);
+    let data = Data::read()?;
+    let binary = local_stack::build(out)?;
+    let prepared = prepared::prepare(out, &request.target)?;
+    let dir = shell::root().join(".local/demo");
+    let stack = interruptible(Foreground::start(out, &binary, &dir)).await?;
+    let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started)).await;
+    let outcome = match outcome {
+        Ok(()) if args.keep => keep(out, &stack, &prepared).await,
+        other => other,
+    };
+    let step = out.step("stopping the local stack");
+    stack.stop().await?;
+    step.done("local stack stopped; nothing of it is left running");
+    outcome?;
+    out.line(format!("{} the demo took {}", out.good("ok"), seconds(started.elapsed())));
+    Ok(())
+}
+
+async fn show(
+    out: Out,
+    request: &Request,
+    prepared: &Prepared,
+    data: &Data,
+    stack: &Foreground,
+    started: Instant,
+) -> Result<()> {
+    let aws = Aws::of_stack(stack.info.clone()).await?;
+    out.title("Deploy");
+    let deployed = deployment::apply(out, &aws, request, prepared).await?.context("the demo deploys")?;
+    let loader = Stack::get(&aws, &deployed.stack_name).await?;
+    create_tables(out, &aws, prepared, data).await?;
+    out.title("Load");
+    let dropper = Dropper::new(&aws, prepared, data);
+    let mut watch = Watch::new(out, Tracker::new(&aws, loader.output("TrackerTableName")?), prepared);
+    // The first loads would be over before anybody could drop another file: their end is noticed late until that is done.
+    local_stack::add_toxic(
+        &stack.info,
+        &json!({"service": "redshift-data", "operation": "DescribeStatement", "kind": {"delay_millis": DELAY_MILLIS}}),
+    )
+    .await?;
+    dropper.first_wave(out).await?;
+    let loads = watch.until_running(&stack.info).await?;
+    out.line(out.dim(&format!("   loading {} after the start of the command", seconds(started.elapsed()))));
+    dropper.second_wave(out).await?;
+    let in_time = watch.still_running(&loads).await?;
+    local_stack::remove_toxics(&stack.info).await?;
+    out.line(out.dim(if in_time {
+        "   they arrived while the loads ran"
+    } else {
+        "   this machine was slow: a load ended before they arrived"
+    }));
+    watch.until_idle(data.n_object_versions()).await?;
+    summary::show(out, &aws, &stack.info, prepared, data, &watch).await
+}
+
+async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) -> Result<()> {
+    let step = out.step("creating the target tables");
+    for table in data.tables.keys() {
+        let queue = prepared.queues.iter().find(|queue| &queue.name == table);
+        let queue = queue.with_context(|| format!("no queue `{table}`: restore queues/{table}.json"))?;
+        let sql = std::fs::read_to_string(data::folder().join(format!("tables/{table}.sql")))?;
+        Warehouse::new(aws, &queue.config).run(sql.trim()).await?;
+    }
+    step.done("target tables created");
+    Ok(())
+}
+
+async fn keep(out: Out, stack: &Foreground, prepared: &Prepared) -> Result<()> {
+    let info = &stack.info;
+    let file = PathBuf::from("tests/data/weather/seattle-2012-h1.parquet");
+    out.title("The stack stays up until Ctrl-C");
+    out.line(format!("   endpoint     {}", info.endpoint));
+    for database in local_databases(&prepared.queues) {
+        out.line(format!("   warehouse    {}", info.psql(&database)));
+    }
+    out.line(format!(
+        "   drop a file  {} aws s3 cp {} s3://rs-loader-demo/weather/again.parquet",
+        info.environment(),
+        file.display()
+    ));
+    out.line(format!("   logs         {}", shell::shown(&info.log_dir)));
+    match interruptible::<()>(std::future::pending()).await {
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

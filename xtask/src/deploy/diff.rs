@@ -1,0 +1,42 @@
+//! `cargo xtask diff`: a dry run that needs no prefix, because the deployed stack has one.
+
+use anyhow::Result;
+use clap::Args;
+use loader_core::contract::{PARAMETER_STATEMENT_NAME_PREFIX, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
+
+use crate::ground::aws::Aws;
+use crate::ground::output::{Format, Out};
+use crate::ground::stack::Stack;
+use crate::loader::deployment::request::{Request, TargetArgs};
+use crate::loader::deployment::{self, names, prepared};
+
+/// `cargo xtask diff`
+#[derive(Args, Clone, Debug)]
+pub struct DiffArgs {
+    /// First part of every statement name [default: the deployed stack's]
+    #[arg(long, value_name = "DB")]
+    statement_name_prefix: Option<String>,
+    #[command(flatten)]
+    target: TargetArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Runs the command.
+pub async fn run(args: &DiffArgs) -> Result<()> {
+    let out = Out::new(args.output);
+    args.statement_name_prefix.as_deref().map_or(Ok(()), names::check_statement_prefix)?;
+    let prepared = prepared::prepare(out, &args.target)?;
+    let aws = Aws::new(&args.target.aws).await?;
+    let deployed = Stack::find(&aws, &args.target.stack_name).await?;
+    let deployed = deployed.and_then(|stack| stack.parameters.get(PARAMETER_STATEMENT_NAME_PREFIX).cloned());
+    let prefix = args.statement_name_prefix.clone().or(deployed);
+    let request = Request {
+        statement_name_prefix: prefix.unwrap_or_else(|| PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned()),
+        target: args.target.clone(),
+        agreed: false,
+        dry_run: true,
+    };
+    deployment::apply(out, &aws, &request, &prepared).await.map(drop)
+}

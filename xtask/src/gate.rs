@@ -1,0 +1,7 @@
+//! What must hold before a change goes in: the gate, and the long runs that it only begins.
+
+pub mod fuzz;
+mod lint;
+pub mod simulate;
+pub mod test;
+mod tidy;

@@ -1,0 +1,12 @@
+//! What every room uses, and what knows no room: the terminal, other programs, the clients of AWS, stacks.
+
+pub mod ask;
+pub mod aws;
+pub mod buckets;
+pub mod clock;
+pub mod hash;
+pub mod local_stack;
+pub mod output;
+mod profile;
+pub mod shell;
+pub mod stack;

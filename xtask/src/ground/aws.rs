@@ -1,0 +1,193 @@
+//! The AWS clients: an account's, or the local stack's. Which of the two is decided here and nowhere else.
+
+use std::fmt;
+
+use anyhow::{Context, Result, anyhow};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_s3::error::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use clap::Args;
+
+use crate::ground::local_stack::{self, StackInfo};
+use crate::ground::output::Failure;
+use crate::ground::profile;
+
+/// Where to: the account of the ambient credentials, or the local stack.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AwsArgs {
+    /// The local stack on this machine instead of an AWS account
+    #[arg(long)]
+    pub local: bool,
+    /// Profile of the AWS configuration files; only its credentials and its Region count then [default: $AWS_PROFILE]
+    #[arg(long, conflicts_with = "local", value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Region, e.g. us-east-1 [default: $AWS_REGION, or the profile's]
+    #[arg(long, conflicts_with = "local", value_name = "REGION")]
+    pub region: Option<String>,
+}
+
+/// The clients of one account and Region.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    /// Region of everything.
+    pub region: String,
+    /// The local stack, when this is it.
+    pub local: Option<StackInfo>,
+}
+
+impl Aws {
+    /// An account, or the local stack that runs already.
+    pub async fn new(args: &AwsArgs) -> Result<Self> {
+        if args.local { Self::of_stack(local_stack::running()?).await } else { Self::of_account(args).await }
+    }
+
+    /// The account of the profile, or else of the ambient credentials.
+    async fn of_account(args: &AwsArgs) -> Result<Self> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        let region = args.region.clone().map(Region::new);
+        if let Some(name) = &args.profile {
+            loader = profile::only(loader, name, region).await?;
+        } else if let Some(region) = region {
+            loader = loader.region(region);
+        }
+        let config = loader.load().await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(
+                Failure::usage("no AWS Region is configured", "add --region us-east-1, or set AWS_REGION").into()
+            );
+        };
+        Ok(Self { config, region, local: None })
+    }
+
+    /// The local stack.
+    pub async fn of_stack(stack: StackInfo) -> Result<Self> {
+        let credentials = Credentials::new(&stack.access_key_id, &stack.secret_access_key, None, None, "local stack");
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(stack.region.clone()))
+            .endpoint_url(&stack.endpoint)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .load()
+            .await;
+        Ok(Self { config, region: stack.region.clone(), local: Some(stack) })
+    }
+
+    /// CloudFormation.
+    pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.config)
+    }
+
+    /// CloudWatch Logs.
+    pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
+        aws_sdk_cloudwatchlogs::Client::new(&self.config)
+    }
+
+    /// DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    /// The Redshift Data API.
+    pub fn redshift_data(&self) -> aws_sdk_redshiftdata::Client {
+        aws_sdk_redshiftdata::Client::new(&self.config)
+    }
+
+    /// S3; path style where an endpoint is overridden, because a bucket is no host name there.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(self.endpoint().is_some());
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// The endpoint that replaces the service's own, if any.
+    pub fn endpoint(&self) -> Option<String> {
+        let of_environment = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let of_config = self.config.endpoint_url().map(str::to_owned);
+        of_config.or_else(|| of_environment("AWS_ENDPOINT_URL_S3")).or_else(|| of_environment("AWS_ENDPOINT_URL"))
+    }
+
+    /// Whose account this is; the first call, so it is where missing credentials show.
+    pub async fn place(&self) -> Result<Place> {
+        let client = aws_sdk_sts::Client::new(&self.config);
+        let identity = client.get_caller_identity().send().await.map_err(|error| {
+            let hint = "sign in (`aws login`, `aws sso login`), or choose credentials with --profile NAME; for this machine only, add --local";
+            Failure::new(format!("AWS does not accept the credentials, or there are none: {}", Cause(&error)), hint)
+        })?;
+        // An identity has no Region, and everything deployed has this one.
+        Ok(Place { region: self.region.clone(), ..Place::of_arn(identity.arn().context("the identity has no ARN")?)? })
+    }
+}
+
+/// Where something is in a Region: partition and account are read from any ARN of the same stack.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `aws`, `aws-cn`, …
+    pub partition: String,
+    /// Region.
+    pub region: String,
+    /// Account number.
+    pub account: String,
+}
+
+impl Place {
+    /// Of an ARN.
+    pub fn of_arn(arn: &str) -> Result<Self> {
+        match arn.splitn(6, ':').collect::<Vec<_>>().as_slice() {
+            ["arn", partition, _, region, account, _] => {
+                Ok(Self { partition: (*partition).into(), region: (*region).into(), account: (*account).into() })
+            }
+            _ => Err(anyhow!("`{arn}` is no ARN")),
+        }
+    }
+
+    /// ARN of a queue.
+    pub fn queue_arn(&self, name: &str) -> String {
+        format!("arn:{}:sqs:{}:{}:{name}", self.partition, self.region, self.account)
+    }
+}
+
+/// What a service answered, short: its code and words, or the chain of what went wrong on the way.
+pub struct Cause<'a, E>(pub &'a E);
+
+impl<E: ProvideErrorMetadata + std::error::Error> fmt::Display for Cause<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.code(), self.0.message()) {
+            (Some(code), Some(message)) => write!(f, "{message} ({code})"),
+            (Some(code), None) => f.write_str(code),
+            _ => {
+                let chain = format!("{}", DisplayErrorContext(self.0));
+                f.write_str(chain.split(" (").next().unwrap_or(&chain))
+            }
+        }
+    }
+}
+
+/// An error of a service with the thing we wanted from it.
+pub fn failed<E: ProvideErrorMetadata + std::error::Error>(
+    wanted: impl fmt::Display,
+) -> impl FnOnce(E) -> anyhow::Error {
+    move |error| anyhow!("cannot {wanted}: {}", Cause(&error))
+}
+
+/// The same for a question about a bucket that is a HEAD: the answer has no words, only a status and perhaps the bucket's Region.
+pub fn failed_head<E>(wanted: impl fmt::Display, error: &SdkError<E>) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let response = error.raw_response();
+    let region = response.and_then(|response| response.headers().get("x-amz-bucket-region"));
+    match (response.map(|response| response.status().as_u16()), region) {
+        (Some(301 | 400), Some(region)) => anyhow!("cannot {wanted}: it is in {region}, another Region"),
+        (Some(403), _) => {
+            anyhow!("cannot {wanted}: HTTP 403, it is somebody else's or these credentials may not use it")
+        }
+        (Some(status), _) => anyhow!("cannot {wanted}: HTTP {status}"),
+        (None, _) => anyhow!("cannot {wanted}: {}", Cause(error)),
+    }
+}
+
+/// The error's code, e.g. `NoSuchKey`.
+pub fn code<E: ProvideErrorMetadata>(error: &E) -> &str {
+    error.code().unwrap_or_default()
+}

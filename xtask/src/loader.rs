@@ -1,0 +1,11 @@
+//! The loader as commands handle it: its functions, template, deployment, connections and tracker. Rooms use it; it uses the ground only.
+
+pub mod connections;
+pub mod deployment;
+pub mod functions;
+pub mod logs;
+pub mod queues;
+pub mod schema;
+pub mod template;
+pub mod tracker;
+pub mod warehouse;

@@ -1,0 +1,98 @@
+//! What CloudFormation cannot do for a queue: its configuration file in the loader's bucket, and the notification of a bucket
+//! that is not the stack's own.
+
+pub mod configs;
+pub mod disconnect;
+mod document;
+mod filter;
+pub mod names;
+mod notification;
+pub mod plan;
+pub mod sources;
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::ground::aws::Aws;
+use crate::ground::output::{Out, Step};
+use crate::ground::stack::Stack;
+use crate::loader::connections::configs::Configs;
+use crate::loader::connections::names::Names;
+use crate::loader::connections::plan::{Connections, There, Wanted, Write};
+use crate::loader::queues::QueueFile;
+
+/// What connecting the queues would change. Reads only; a notification that stands in the way is an error.
+pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<Connections> {
+    let stack = Stack::find(aws, names.stack).await?;
+    let configs = stack.as_ref().and_then(|stack| Configs::of_stack(aws, stack).ok());
+    let wanted = names.wanted(queues);
+    Connections::new(&there(aws, configs.as_ref(), &wanted).await?, &wanted)
+}
+
+/// Connects the queues of a stack, and disconnects those that it has no longer; the answer is what changed.
+pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -> Result<Connections> {
+    let step = out.step("connecting the queues");
+    let configs = Configs::of_stack(aws, stack)?;
+    let place = stack.place()?;
+    let names = Names { stack: &stack.name, queue_prefix: stack.queue_name_prefix(), place: &place };
+    let wanted = names.wanted(queues);
+    let there = there(aws, Some(&configs), &wanted).await?;
+    let changes = Connections::new(&there, &wanted)?;
+    for write in plan::writes(&there, &wanted)? {
+        perform(&configs, &wanted, &write, &step).await?;
+    }
+    let already = if changes.is_empty() { " already" } else { "" };
+    step.done(format!("{} queues connected{already}", queues.len()));
+    Ok(changes)
+}
+
+async fn there(aws: &Aws, configs: Option<&Configs>, wanted: &Wanted) -> Result<There> {
+    let names: Vec<&str> = wanted.configs.keys().map(String::as_str).collect();
+    let configs = match configs {
+        Some(configs) => configs.of(&names).await?,
+        None => BTreeMap::new(),
+    };
+    let mut documents = BTreeMap::new();
+    for bucket in wanted.buckets(&configs) {
+        let document = notification::read(&aws.s3(), &bucket).await?;
+        documents.insert(bucket, document);
+    }
+    Ok(There { configs, documents })
+}
+
+async fn perform(configs: &Configs, wanted: &Wanted, write: &Write, step: &Step) -> Result<()> {
+    let (client, owner) = (&configs.client, &wanted.owner);
+    match write {
+        Write::Clear(bucket) => {
+            step.now(&format!("old notifications of {bucket}"));
+            notification::clear(client, bucket, owner, wanted.listeners(bucket), step).await?;
+        }
+        Write::Put(name) => {
+            step.now(&format!("configuration of {name}"));
+            configs.put(name, &wanted.configs[name]).await?;
+        }
+        Write::Notify(bucket) => {
+            step.now(&format!("notification of {bucket}"));
+            notification::set(client, bucket, owner, wanted.listeners(bucket), step).await?;
+        }
+        Write::Forget(name) => {
+            configs.remove(name).await?;
+            step.line(&format!("   disconnected {name}"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the notifications of all queues of a stack away, for example before the queues go.
+pub async fn disconnect(aws: &Aws, out: Out, stack: &Stack) -> Result<()> {
+    let step = out.step("disconnecting the source buckets");
+    let Ok(configs) = Configs::of_stack(aws, stack) else { return Ok(()) };
+    let nothing = Wanted { owner: document::owner(&stack.name), configs: BTreeMap::new(), listeners: BTreeMap::new() };
+    let mut n_buckets = 0;
+    for bucket in nothing.buckets(&configs.of(&[]).await?) {
+        n_buckets += usize::from(notification::clear(&configs.client, &bucket, &nothing.owner, &[], &step).await?);
+    }
+    step.done(format!("{n_buckets} source buckets disconnected; other notifications are as they were"));
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The configuration files in the loader's bucket.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use loader_core::config::LoadConfig;
+use loader_core::contract::CONFIG_PREFIX_DEFAULT;
+
+use crate::ground::aws::{Aws, code, failed};
+use crate::ground::buckets::is_missing;
+use crate::ground::stack::Stack;
+use crate::loader::connections::plan::key;
+
+/// Mark of the configuration files that a deployment wrote: only those does it remove again.
+const MARK: &str = "deployed-by";
+const MARK_VALUE: &str = "cargo-xtask";
+/// The stack's output that names the bucket.
+const LOADER_BUCKET: &str = "LoaderBucketName";
+
+/// The configuration files in the loader's bucket.
+pub struct Configs {
+    /// S3.
+    pub client: Client,
+    /// The loader's bucket.
+    pub bucket: String,
+}
+
+impl Configs {
+    /// Of a stack, which must have its bucket already.
+    pub fn of_stack(aws: &Aws, stack: &Stack) -> Result<Self> {
+        Ok(Self { client: aws.s3(), bucket: stack.output(LOADER_BUCKET)?.to_owned() })
+    }
+
+    /// Tables of all files, deployed or written by hand.
+    pub async fn tables(&self) -> Result<BTreeSet<String>> {
+        let mut tables = BTreeSet::new();
+        for key in self.keys().await? {
+            let text = self.get(&key).await?.unwrap_or_default();
+            tables.extend(LoadConfig::parse(&String::from_utf8_lossy(&text)).ok().map(|config| config.db_table().0));
+        }
+        Ok(tables)
+    }
+
+    /// The files of these queues, and those that a deployment wrote for others; by the queue's name.
+    pub async fn of(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        for key in self.keys().await? {
+            let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
+            let Some(name) = name else { continue };
+            if names.contains(&name) || self.is_marked(&key).await? {
+                found.insert(name.to_owned(), self.get(&key).await?.unwrap_or_default());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes a queue's file.
+    pub async fn put(&self, name: &str, text: &str) -> Result<()> {
+        let key = key(name);
+        let body = ByteStream::from(text.as_bytes().to_vec());
+        let request =
+            self.client.put_object().bucket(&self.bucket).key(&key).content_type("application/json").body(body);
+        let request = request.metadata(MARK, MARK_VALUE);
+        request.send().await.map_err(failed(format!("write s3://{}/{key}", self.bucket)))?;
+        Ok(())
+    }
+
+    /// A file's bytes, or nothing where there is none.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(object) => Ok(Some(object.body.collect().await.context("the object is cut off")?.to_vec())),
+            Err(error) if is_missing(code(&error)) => Ok(None),
+            Err(error) => Err(failed(format!("read s3://{}/{key}", self.bucket))(error)),
+        }
+    }
+
+    /// Keys of all files.
+    async fn keys(&self) -> Result<Vec<String>> {
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(failed(format!("list s3://{}/{CONFIG_PREFIX_DEFAULT}", self.bucket)))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
+        }
+        Ok(keys)
+    }
+
+    async fn is_marked(&self, key: &str) -> Result<bool> {
+        let request = self.client.head_object().bucket(&self.bucket).key(key);
+        let head = request.send().await.map_err(failed(format!("look at s3://{}/{key}", self.bucket)))?;
+        Ok(head.metadata().and_then(|metadata| metadata.get(MARK)).is_some_and(|mark| mark == MARK_VALUE))
+    }
+
+    /// Removes a queue's file.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(key(name));
+        request.send().await.map_err(failed(format!("remove the configuration of `{name}`")))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,361 @@
+//! What connecting a stack's queues would write, and in which order: from what is there and what is wanted, nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use aws_sdk_s3::types::NotificationConfiguration;
+use loader_core::config::{LoadConfig, SourceFolder};
+use loader_core::contract::CONFIG_PREFIX_DEFAULT;
+use serde::Serialize;
+
+use crate::ground::output::{Failure, Out};
+use crate::loader::connections::document::{self, Listener};
+use crate::loader::connections::filter;
+
+/// What is there.
+#[derive(Clone, Debug, Default)]
+pub struct There {
+    /// Texts of the configuration files, by the queue's name.
+    pub configs: BTreeMap<String, Vec<u8>>,
+    /// Notification documents of the source buckets, old and new.
+    pub documents: BTreeMap<String, NotificationConfiguration>,
+}
+
+/// What shall be there.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// First part of the ids of the stack's notifications.
+    pub owner: String,
+    /// Texts of the configuration files, by the queue's name.
+    pub configs: BTreeMap<String, String>,
+    /// The queues to notify, by source bucket.
+    pub listeners: BTreeMap<String, Vec<Listener>>,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Take the notifications of queues away that this bucket is no source of any more.
+    Clear(String),
+    /// Write a configuration file.
+    Put(String),
+    /// Set the notifications of a bucket.
+    Notify(String),
+    /// Remove a configuration file.
+    Forget(String),
+}
+
+impl Wanted {
+    /// The queues of a bucket.
+    pub fn listeners(&self, bucket: &str) -> &[Listener] {
+        self.listeners.get(bucket).map_or(&[], Vec::as_slice)
+    }
+
+    /// The buckets to look at: those wanted, and those that the files which are there name.
+    pub fn buckets(&self, configs: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
+        let before = configs.values().filter_map(|text| source(text)).map(|source| source.bucket);
+        self.listeners.keys().cloned().chain(before).collect()
+    }
+}
+
+/// Source of a configuration that is there.
+pub fn source(text: &[u8]) -> Option<SourceFolder> {
+    let config = LoadConfig::parse(&String::from_utf8_lossy(text)).ok()?;
+    config.source.clone()
+}
+
+/// Key of a queue's file.
+pub fn key(name: &str) -> String {
+    format!("{CONFIG_PREFIX_DEFAULT}{name}.json")
+}
+
+/// The document to write, or nothing when it is there already; what stands in the way is an error.
+pub fn merged(
+    bucket: &str,
+    current: &NotificationConfiguration,
+    owner: &str,
+    listeners: &[Listener],
+) -> Result<Option<NotificationConfiguration>> {
+    document::merged(current, owner, listeners)
+        .map_err(|clash| Failure::new(format!("the bucket `{bucket}` {}", clash.message), clash.hint).into())
+}
+
+/// The writes in their order.
+///
+/// A bucket notifies a queue only while the queue's configuration file names the bucket: cleared before the file is overwritten,
+/// set after it. So whatever ends a deployment between two writes, the next one finds every notification of this one.
+pub fn writes(there: &There, wanted: &Wanted) -> Result<Vec<Write>> {
+    let (mut clears, mut notifies) = (Vec::new(), Vec::new());
+    for (bucket, document) in &there.documents {
+        let listeners = wanted.listeners(bucket);
+        let cleared = document::cleared(document, &wanted.owner, listeners);
+        if cleared.is_some() {
+            clears.push(Write::Clear(bucket.clone()));
+        }
+        let document = cleared.as_ref().unwrap_or(document);
+        if merged(bucket, document, &wanted.owner, listeners)?.is_some() {
+            notifies.push(Write::Notify(bucket.clone()));
+        }
+    }
+    let differs = |(name, text): &(&String, &String)| there.configs.get(*name).is_none_or(|old| old != text.as_bytes());
+    let puts = wanted.configs.iter().filter(differs).map(|(name, _)| Write::Put(name.clone()));
+    let forgotten = there.configs.keys().filter(|name| !wanted.configs.contains_key(*name)).cloned().map(Write::Forget);
+    Ok(clears.into_iter().chain(puts).chain(notifies).chain(forgotten).collect())
+}
+
+/// How something changes; the words of a change set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    /// It is new.
+    Add,
+    /// It becomes another.
+    Modify,
+    /// It goes.
+    Remove,
+}
+
+/// A configuration file in the loader's bucket that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigurationChange {
+    /// How.
+    pub action: Action,
+    /// Its key.
+    pub key: String,
+}
+
+/// A notification of a source bucket that changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotificationChange {
+    /// How.
+    pub action: Action,
+    /// Its id in the bucket's document.
+    pub id: String,
+    /// The folder: s3://bucket/prefix.
+    pub folder: String,
+}
+
+/// What CloudFormation knows nothing of, and what of it changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Connections {
+    /// Configuration files.
+    pub configurations: Vec<ConfigurationChange>,
+    /// Notifications.
+    pub notifications: Vec<NotificationChange>,
+}
+
+impl Connections {
+    /// What changes, for people and for JSON.
+    pub fn new(there: &There, wanted: &Wanted) -> Result<Self> {
+        let mut all = Self::default();
+        for write in writes(there, wanted)? {
+            let (action, name) = match &write {
+                Write::Put(name) if there.configs.contains_key(name) => (Action::Modify, name),
+                Write::Put(name) => (Action::Add, name),
+                Write::Forget(name) => (Action::Remove, name),
+                Write::Clear(_) | Write::Notify(_) => continue,
+            };
+            all.configurations.push(ConfigurationChange { action, key: key(name) });
+        }
+        for (bucket, document) in &there.documents {
+            let merged = merged(bucket, document, &wanted.owner, wanted.listeners(bucket))?;
+            if let Some(merged) = merged {
+                all.notifications.extend(notification_changes(bucket, document, &merged, &wanted.owner));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.configurations.is_empty() && self.notifications.is_empty()
+    }
+
+    /// The list, for a person.
+    pub fn show(&self, out: Out) {
+        for change in &self.configurations {
+            out.line(line(out, change.action, &change.key, "configuration", ""));
+        }
+        for change in &self.notifications {
+            out.line(line(out, change.action, &change.id, "notification", &change.folder));
+        }
+    }
+}
+
+fn line(out: Out, action: Action, name: &str, kind: &str, detail: &str) -> String {
+    let sign = match action {
+        Action::Add => out.good("+"),
+        Action::Modify => out.attention("~"),
+        Action::Remove => out.bad("-"),
+    };
+    format!("   {sign} {name:<36} {kind}  {}", out.dim(detail)).trim_end().to_owned()
+}
+
+fn notification_changes(
+    bucket: &str,
+    before: &NotificationConfiguration,
+    after: &NotificationConfiguration,
+    owner: &str,
+) -> Vec<NotificationChange> {
+    let by_id = |document| -> BTreeMap<String, _> {
+        document::ours(document, owner).map(|queue| (queue.id().unwrap_or_default().to_owned(), queue)).collect()
+    };
+    let (before, after) = (by_id(before), by_id(after));
+    let ids: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let change = |id: &String| {
+        let (action, shown) = match (before.get(id), after.get(id)) {
+            (None, Some(new)) => (Action::Add, new),
+            (Some(old), None) => (Action::Remove, old),
+            (Some(old), Some(new)) if old != new => (Action::Modify, new),
+            _ => return None,
+        };
+        let folder = format!("s3://{bucket}/{}", filter::prefix(shown.filter()));
+        Some(NotificationChange { action, id: id.clone(), folder })
+    };
+    ids.into_iter().filter_map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "redshift-loader/shop/";
+
+    /// What a folder of queue configurations wants: name and source of each queue.
+    fn wanted(queues: &[(&str, &str)]) -> Wanted {
+        let mut wanted = Wanted { owner: OWNER.into(), configs: BTreeMap::new(), listeners: BTreeMap::new() };
+        for (name, source) in queues {
+            let text = format!(
+                r#"{{"copy": {{"role_arn": "default", "table_name": "t"}}, "cluster": {{"identifier": "c", "db_name": "d"}}, "source": "{source}"}}"#
+            );
+            let source = SourceFolder::parse(source).unwrap();
+            let listener = Listener {
+                id: format!("{OWNER}{name}"),
+                queue_arn: format!("arn:aws:sqs:us-east-1:123456789012:{name}"),
+                prefix: source.prefix,
+            };
+            wanted.listeners.entry(source.bucket).or_default().push(listener);
+            wanted.configs.insert((*name).into(), text);
+        }
+        wanted
+    }
+
+    /// The whole world: every bucket's document, whether a deployment knows of it or not.
+    #[derive(Clone, Default)]
+    struct World {
+        configs: BTreeMap<String, Vec<u8>>,
+        documents: BTreeMap<String, NotificationConfiguration>,
+    }
+
+    impl World {
+        fn document(&self, bucket: &str) -> NotificationConfiguration {
+            self.documents.get(bucket).cloned().unwrap_or_else(|| NotificationConfiguration::builder().build())
+        }
+
+        /// What a deployment sees of it.
+        fn seen(&self, wanted: &Wanted) -> There {
+            let buckets = wanted.buckets(&self.configs);
+            let documents = buckets.into_iter().map(|bucket| (bucket.clone(), self.document(&bucket))).collect();
+            There { configs: self.configs.clone(), documents }
+        }
+
+        /// The first writes of a deployment, until it is ended.
+        fn deploy(&mut self, wanted: &Wanted, n_writes_max: usize) {
+            for write in writes(&self.seen(wanted), wanted).unwrap().into_iter().take(n_writes_max) {
+                match write {
+                    Write::Clear(bucket) => {
+                        let cleared = document::cleared(&self.document(&bucket), OWNER, wanted.listeners(&bucket));
+                        self.documents.insert(bucket, cleared.expect("something to clear"));
+                    }
+                    Write::Notify(bucket) => {
+                        let merged = document::merged(&self.document(&bucket), OWNER, wanted.listeners(&bucket));
+                        self.documents.insert(bucket, merged.unwrap().expect("something to set"));
+                    }
+                    Write::Put(name) => {
+                        self.configs.insert(name.clone(), wanted.configs[&name].clone().into_bytes());
+                    }
+                    Write::Forget(name) => drop(self.configs.remove(&name)),
+                }
+            }
+        }
+
+        /// All notifications of the stack: queue and folder.
+        fn notifications(&self) -> BTreeSet<(String, String)> {
+            let of = |(bucket, document): (&String, &NotificationConfiguration)| {
+                let folder = |queue: &aws_sdk_s3::types::QueueConfiguration| {
+                    let prefix = filter::prefix(queue.filter());
+                    (queue.id().unwrap_or_default().replace(OWNER, ""), format!("s3://{bucket}/{prefix}"))
+                };
+                document::ours(document, OWNER).map(folder).collect::<Vec<_>>()
+            };
+            self.documents.iter().flat_map(of).collect()
+        }
+    }
+
+    #[test]
+    fn whatever_ends_a_deployment_the_next_finds_every_notification() {
+        let plans: [&[(&str, &str)]; 6] = [
+            &[("x", "s3://one/x/"), ("y", "s3://one/y/")],
+            &[("x", "s3://two/x/"), ("y", "s3://one/y/")],
+            &[("x", "s3://three/x/"), ("y", "s3://one/other/")],
+            &[("x", "s3://one/y/"), ("y", "s3://one/x/")],
+            &[("y", "s3://two/y/")],
+            &[],
+        ];
+        for first in plans {
+            for second in plans {
+                for third in plans {
+                    for n_writes in 0..8 {
+                        let mut world = World::default();
+                        world.deploy(&wanted(first), usize::MAX);
+                        world.deploy(&wanted(second), n_writes);
+                        world.deploy(&wanted(third), usize::MAX);
+                        let expected: BTreeSet<(String, String)> =
+                            third.iter().map(|(name, folder)| ((*name).into(), (*folder).into())).collect();
+                        assert_eq!(world.notifications(), expected, "{first:?} {second:?}/{n_writes} {third:?}");
+                        assert!(writes(&world.seen(&wanted(third)), &wanted(third)).unwrap().is_empty());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_option_is_a_changed_file_and_nothing_else() {
+        let before = wanted(&[("x", "s3://one/x/")]);
+        let mut world = World::default();
+        world.deploy(&before, usize::MAX);
+        assert!(Connections::new(&world.seen(&before), &before).unwrap().is_empty());
+        let mut after = before.clone();
+        after.configs.get_mut("x").unwrap().push('\n');
+        let changes = Connections::new(&world.seen(&after), &after).unwrap();
+        let key = "rs-loader-config/x.json".to_owned();
+        assert_eq!(changes.configurations, [ConfigurationChange { action: Action::Modify, key }]);
+        assert_eq!(changes.notifications, []);
+    }
+
+    #[test]
+    fn a_moved_a_new_and_a_gone_queue_are_told_apart() {
+        let mut world = World::default();
+        world.deploy(&wanted(&[("gone", "s3://one/gone/"), ("moved", "s3://one/moved/")]), usize::MAX);
+        let after = wanted(&[("moved", "s3://two/moved/"), ("new", "s3://one/new/")]);
+        let changes = Connections::new(&world.seen(&after), &after).unwrap();
+        let files: Vec<(Action, &str)> =
+            changes.configurations.iter().map(|change| (change.action, &*change.key)).collect();
+        let file = |name: &str| key(name);
+        assert_eq!(
+            files,
+            [(Action::Modify, &*file("moved")), (Action::Add, &*file("new")), (Action::Remove, &*file("gone"))]
+        );
+        let notifications: Vec<(Action, &str)> =
+            changes.notifications.iter().map(|change| (change.action, &*change.folder)).collect();
+        assert_eq!(
+            notifications,
+            [
+                (Action::Remove, "s3://one/gone/"),
+                (Action::Remove, "s3://one/moved/"),
+                (Action::Add, "s3://one/new/"),
+                (Action::Add, "s3://two/moved/"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! What stands in the way of a deployment: what is left of a first attempt that failed, or an operation that still runs.
+
+use anyhow::Result;
+use aws_sdk_cloudformation::types::{ResourceStatus, StackStatus};
+
+use crate::ground::ask::agrees;
+use crate::ground::aws::{Aws, failed};
+use crate::ground::output::{Failure, Out};
+use crate::ground::stack::{self, Stack};
+
+/// How a stack stands to a change.
+#[derive(Debug)]
+enum Standing {
+    /// It can be changed.
+    Ready,
+    /// Its creation failed: it can only be deleted.
+    Leftover,
+    /// It is not ours to touch now.
+    Busy(Failure),
+}
+
+/// What is left of a first attempt that failed; CloudFormation can only delete it.
+#[derive(Debug)]
+pub struct Leftover {
+    stack: Stack,
+    /// What of it is still there: logical id and type.
+    resources: Vec<(String, String)>,
+}
+
+/// Whether something stands in the way, and what can be cleared away.
+pub async fn find(aws: &Aws, existing: Option<&Stack>) -> Result<Option<Leftover>> {
+    let Some(stack) = existing else { return Ok(None) };
+    match standing(&stack.name, &stack.status) {
+        Standing::Ready => Ok(None),
+        Standing::Busy(failure) => Err(failure.into()),
+        Standing::Leftover => Ok(Some(Leftover { stack: stack.clone(), resources: resources(aws, stack).await? })),
+    }
+}
+
+fn standing(name: &str, status: &StackStatus) -> Standing {
+    let text = status.as_str();
+    match status {
+        StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => Standing::Leftover,
+        StackStatus::ReviewInProgress => Standing::Ready,
+        StackStatus::UpdateRollbackFailed => Standing::Busy(Failure::new(
+            format!("the stack `{name}` is in {text}: an earlier change could not be taken back"),
+            format!("aws cloudformation continue-update-rollback --stack-name {name}"),
+        )),
+        _ if text.ends_with("_IN_PROGRESS") => Standing::Busy(Failure::new(
+            format!("the stack `{name}` is in {text}: another operation is under way"),
+            "wait until it has ended, then the same command again",
+        )),
+        _ => Standing::Ready,
+    }
+}
+
+async fn resources(aws: &Aws, stack: &Stack) -> Result<Vec<(String, String)>> {
+    let described = aws.cloudformation().describe_stack_resources().stack_name(&stack.id).send().await;
+    let described = described.map_err(failed(format!("list the resources of the stack `{}`", stack.name)))?;
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let left = described
+        .stack_resources()
+        .iter()
+        .filter(|resource| resource.resource_status() != Some(&ResourceStatus::DeleteComplete));
+    Ok(left.map(|resource| (text(resource.logical_resource_id()), text(resource.resource_type()))).collect())
+}
+
+impl Leftover {
+    /// Says what a deployment deletes first.
+    pub fn show(&self, out: Out) {
+        out.line(format!("   {}: a deployment deletes it first", self.what()));
+        for (id, kind) in &self.resources {
+            out.line(format!("   {} {id:<36} {kind}", out.bad("-")));
+        }
+    }
+
+    fn what(&self) -> String {
+        let (name, status) = (&self.stack.name, self.stack.status.as_str());
+        let left = match self.resources.len() {
+            0 => "nothing but its name is left".to_owned(),
+            n => format!("{n} resources are left"),
+        };
+        format!("the stack {name} is in {status}, its creation failed and {left}")
+    }
+
+    /// Asks a person whether it may be deleted.
+    pub fn confirm(&self, out: Out, agreed: bool) -> Result<()> {
+        self.show(out);
+        if agreed || agrees(out, &format!("Delete the stack {} and deploy?", self.stack.name)) {
+            return Ok(());
+        }
+        Err(Failure::refused(format!("not deployed: {}", self.what()), "add --yes to have it deleted first").into())
+    }
+
+    /// Deletes it.
+    pub async fn remove(&self, out: Out, aws: &Aws) -> Result<()> {
+        let status = self.stack.status.as_str();
+        let step = out.step(format!("removing what is left of the first attempt ({status})"));
+        stack::delete(aws, &self.stack, &step).await?;
+        step.done(format!("removed what was left of the first attempt ({status})"));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::ground::output::{Exit, Format};
+
+    fn leftover() -> Leftover {
+        let stack = Stack {
+            name: "s".to_owned(),
+            id: "arn".to_owned(),
+            status: StackStatus::RollbackFailed,
+            outputs: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+        };
+        Leftover { stack, resources: vec![("Tracker".to_owned(), "AWS::DynamoDB::Table".to_owned())] }
+    }
+
+    #[test]
+    fn only_a_failed_creation_is_a_leftover() {
+        use StackStatus::{
+            CreateComplete, CreateFailed, ReviewInProgress, RollbackComplete, RollbackFailed, UpdateRollbackComplete,
+        };
+        for status in [RollbackComplete, RollbackFailed, CreateFailed] {
+            assert!(matches!(standing("s", &status), Standing::Leftover), "{status:?}");
+        }
+        for status in [CreateComplete, UpdateRollbackComplete, ReviewInProgress] {
+            assert!(matches!(standing("s", &status), Standing::Ready), "{status:?}");
+        }
+        for status in [StackStatus::UpdateInProgress, StackStatus::UpdateRollbackFailed] {
+            assert!(matches!(standing("s", &status), Standing::Busy(_)), "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_leftover_is_deleted_only_by_agreement() {
+        let out = Out::new(Format::Json);
+        leftover().confirm(out, true).unwrap();
+        let error = leftover().confirm(out, false).unwrap_err();
+        let failure = error.downcast_ref::<Failure>().unwrap();
+        assert_eq!(failure.exit, Exit::Refused);
+        assert!(failure.message.contains("the stack s is in ROLLBACK_FAILED"), "{}", failure.message);
+        assert!(failure.message.contains("1 resources are left"), "{}", failure.message);
+    }
+}

@@ -1,0 +1,83 @@
+//! What is asked of a deployment: what is deployed, where to, and what it may do without asking again.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use loader_core::contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT;
+
+use crate::ground::aws::AwsArgs;
+use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::loader::functions::{Arch, Profile, Runs, Wanted};
+
+/// What is deployed, and where to; the same for `deploy` and `diff`.
+#[derive(Args, Clone, Debug)]
+pub struct TargetArgs {
+    /// Folder of the queue configurations [default: queues]
+    #[arg(long, value_name = "DIR")]
+    pub queues: Option<PathBuf>,
+    /// Name of the CloudFormation stack; several can stand side by side
+    #[arg(long, default_value = STACK_NAME_DEFAULT, value_name = "NAME")]
+    pub stack_name: String,
+    /// Before the name of each queue [default: as deployed; at first none for the default stack name, else `<stack name>-`]
+    #[arg(long, value_name = "PREFIX")]
+    pub queue_name_prefix: Option<String>,
+    /// Bucket of the functions' zips [default: rs-loader-assets-<account>-<region>]
+    #[arg(long, value_name = "BUCKET")]
+    pub assets_bucket: Option<String>,
+    /// Processor that the functions run on [default: x86_64; with --local this machine's]
+    #[arg(long, value_enum)]
+    pub arch: Option<Arch>,
+    /// Cargo profile of the functions: `dev` builds faster and runs slower
+    #[arg(long, value_enum, default_value_t)]
+    pub build_profile: Profile,
+    /// Memory of each function in MB, with every deployment; processor time comes with it [default: 512]
+    #[arg(long, value_name = "MB")]
+    pub memory: Option<u32>,
+    /// Where to
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+impl TargetArgs {
+    /// Processor of the functions.
+    pub fn arch(&self) -> Arch {
+        self.arch.unwrap_or(if self.aws.local { Arch::of_this_machine() } else { Arch::X86_64 })
+    }
+
+    /// What is built for it.
+    pub fn wanted(&self) -> Wanted {
+        let runs = if self.aws.local { Runs::Here } else { Runs::InLambda };
+        Wanted { arch: self.arch(), profile: self.build_profile, runs }
+    }
+}
+
+/// One deployment.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// First part of every statement name: the name of the Redshift database.
+    pub statement_name_prefix: String,
+    /// What is deployed, and where to.
+    pub target: TargetArgs,
+    /// Replacements and changes of permissions are agreed to: nobody is asked.
+    pub agreed: bool,
+    /// Show what would change, and change nothing.
+    pub dry_run: bool,
+}
+
+impl Request {
+    /// What a local stack of a command's own gets: everything, unasked.
+    pub fn for_own_local_stack(queues: Option<PathBuf>, build_profile: Profile) -> Self {
+        let target = TargetArgs {
+            queues,
+            stack_name: STACK_NAME_DEFAULT.to_owned(),
+            queue_name_prefix: None,
+            assets_bucket: None,
+            arch: None,
+            build_profile,
+            memory: None,
+            aws: AwsArgs { local: true, ..AwsArgs::default() },
+        };
+        let statement_name_prefix = PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned();
+        Self { statement_name_prefix, target, agreed: true, dry_run: false }
+    }
+}

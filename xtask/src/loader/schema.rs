@@ -1,0 +1,149 @@
+//! The JSON Schema of a queue's file, so that an editor completes and checks it: made of the types that read the file.
+
+use std::path::PathBuf;
+
+use crate::ground::shell;
+
+/// Where the schema is committed.
+pub fn path() -> PathBuf {
+    shell::root().join("queues/schema/queue.schema.json")
+}
+
+/// The committed text.
+pub fn text() -> String {
+    format!("{:#}\n", loader_core::config::schema())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loader_core::config::{LoadConfig, schema};
+    use serde_json::{Map, Value, json};
+
+    fn example() -> Value {
+        json!({
+            "$schema": "schema/queue.schema.json", "source": "s3://bucket/sales/",
+            "copy": {"options": "CSV", "role_arn": "arn:aws:iam::123456789012:role/copy", "table_name": "shop.sales"},
+            "cluster": {"identifier": "analytics", "db_name": "dev"},
+            "options": {"merge_pk": ["id"], "merge_timestamp": "at"},
+            "load": {"files_max": 10, "age_seconds": 60}
+        })
+    }
+
+    #[test]
+    fn the_committed_schema_is_this_one() {
+        let committed = std::fs::read_to_string(path()).unwrap_or_default();
+        assert_eq!(committed, text(), "run `cargo xtask synth` and commit queues/schema");
+    }
+
+    /// The parser refuses fields that it does not know: so every field of the schema is put before it.
+    #[test]
+    fn the_parser_knows_every_field_of_the_schema() {
+        let schema = schema();
+        let mut document = Map::new();
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            let fields = property["properties"].as_object();
+            let value = fields.map_or(json!("s3://bucket/x/"), |fields| {
+                fields.keys().map(|key| (key.clone(), Value::Null)).collect()
+            });
+            document.insert(name.clone(), value);
+        }
+        assert!(document["load"]["files_max"].is_null(), "the parts have their fields: {document:?}");
+        let problems = LoadConfig::from_value(&Value::Object(document)).unwrap_err().to_string();
+        assert!(!problems.contains("nobody reads"), "{problems}");
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let schema = schema();
+        for (name, property) in schema["properties"].as_object().unwrap() {
+            assert!(property["description"].is_string(), "{name}");
+            for (field, property) in property["properties"].as_object().into_iter().flatten() {
+                assert!(property["description"].is_string(), "{name}.{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_queue_of_the_clone_is_valid() {
+        let schema = jsonschema::validator_for(&schema()).unwrap();
+        let queues = crate::loader::queues::read(&crate::loader::queues::folder(None)).unwrap();
+        assert!(!queues.is_empty());
+        for queue in queues {
+            let document: Value = serde_json::from_str(&queue.text).unwrap();
+            let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", queue.name);
+        }
+    }
+
+    /// Puts a value at `part.field`, or takes the field away.
+    fn changed(field: &str, value: Option<Value>) -> Value {
+        let mut document = example();
+        let (object, name) = match field.split_once('.') {
+            Some((part, name)) => (&mut document[part], name),
+            None => (&mut document, field),
+        };
+        let object = object.as_object_mut().unwrap();
+        match value {
+            Some(value) => object.insert(name.to_owned(), value),
+            None => object.shift_remove(name),
+        };
+        document
+    }
+
+    #[test]
+    fn schema_and_parser_agree() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let check = |field: &str, value: Option<Value>, valid: bool| {
+            let document = changed(field, value.clone());
+            assert_eq!(validator.is_valid(&document), valid, "schema: {field} = {value:?}");
+            assert_eq!(LoadConfig::from_value(&document).is_ok(), valid, "parser: {field} = {value:?}");
+        };
+        let long = json!(86_401);
+        let wrong = [
+            ("copy", None),
+            ("cluster", None),
+            ("copy.table_name", None),
+            ("copy.table_name", Some(json!(""))),
+            ("copy.role_arn", None),
+            ("copy.columns", Some(json!("a, b"))),
+            ("cluster.db_name", None),
+            ("cluster.identifier", None),
+            ("cluster.identifier", Some(json!(""))),
+            ("cluster.workgroup", Some(json!("wg"))),
+            ("options.merge_pks", Some(json!("id"))),
+            ("options.merge_pk", Some(json!(1))),
+            ("options.merge_pk", Some(json!([]))),
+            ("options.merge_pk", Some(json!(["id", "id"]))),
+            ("options.merge_duplicate_pks", Some(json!("yes"))),
+            ("load.files_max", Some(json!(0))),
+            ("load.bytes_max", Some(json!(-1))),
+            ("load.age_seconds", Some(long)),
+            ("load.paused", Some(json!(1))),
+            ("source", Some(json!("bucket/x/"))),
+            ("source", Some(json!("s3://Bucket/x/"))),
+            ("$schema", Some(json!(7))),
+            ("sources", Some(json!("s3://bucket/x/"))),
+        ];
+        for (field, value) in wrong {
+            check(field, value, false);
+        }
+        let right = [
+            ("source", None),
+            ("source", Some(json!("s3://bucket"))),
+            ("options", None),
+            ("options", Some(Value::Null)),
+            ("load", None),
+            ("load.bytes_max", Some(Value::Null)),
+            ("load.age_seconds", Some(json!(86_400))),
+            ("cluster.workgroup", Some(Value::Null)),
+            ("cluster.db_user", Some(json!("loader"))),
+            ("copy.columns", Some(json!(["id", "at"]))),
+            ("copy.role_arn", Some(json!("default"))),
+            ("options.merge_pk", Some(json!("id, day"))),
+        ];
+        for (field, value) in right {
+            check(field, value, true);
+        }
+    }
+}

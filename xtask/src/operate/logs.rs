@@ -1,0 +1,138 @@
+//! `cargo xtask logs`: what the three functions logged, in one list by time.
+//!
+//! The loader's own lines are JSON, one per event; the platform's START, END and REPORT are left out.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
+use clap::Args;
+use loader_core::contract::Function;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::clock::now_millis;
+use crate::ground::output::{Format, Out};
+use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
+use crate::loader::logs;
+
+const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
+/// CloudWatch may show a line later than one that was written after it.
+const LATE_MILLIS: i64 = 30_000;
+
+/// `cargo xtask logs`
+#[derive(Args, Debug)]
+pub struct LogsArgs {
+    /// Name of the stack
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    /// How far back
+    #[arg(long, default_value_t = 15)]
+    minutes: u32,
+    /// Only lines that contain this, for example a table or a load id
+    #[arg(long, value_name = "TEXT")]
+    table: Option<String>,
+    /// Go on printing new lines until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+    #[command(flatten)]
+    aws: AwsArgs,
+}
+
+/// One line of a function.
+struct Line {
+    at_millis: i64,
+    id: String,
+    function: Function,
+    message: String,
+}
+
+/// Runs the command.
+pub async fn run(args: &LogsArgs) -> Result<()> {
+    let out = Out::new(Format::Text);
+    let aws = Aws::new(&args.aws).await?;
+    let stack = Stack::get(&aws, &args.stack_name).await?;
+    let client = aws.logs();
+    let mut since = now_millis() - i64::from(args.minutes) * 60_000;
+    let mut seen = HashSet::new();
+    loop {
+        let mut lines = Vec::new();
+        for function in Function::ALL {
+            lines.extend(read(&client, &stack.name, function, since).await?);
+        }
+        lines.sort_by_key(|line| line.at_millis);
+        for line in &lines {
+            let wanted = args.table.as_ref().is_none_or(|text| line.message.contains(text));
+            if seen.insert(line.id.clone()) && wanted {
+                show(out, line);
+            }
+        }
+        if !args.follow {
+            return Ok(());
+        }
+        since = since.max(lines.last().map_or(since, |line| line.at_millis - LATE_MILLIS));
+        tokio::time::sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+async fn read(client: &Client, stack: &str, function: Function, since: i64) -> Result<Vec<Line>> {
+    let events = logs::events(client, stack, function, since).await?;
+    Ok(events.into_iter().filter_map(|event| line(function, event)).collect())
+}
+
+fn line(function: Function, event: FilteredLogEvent) -> Option<Line> {
+    let message = event.message?.trim_end().to_owned();
+    let platform = ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| message.starts_with(word));
+    // Metrics in CloudWatch's embedded format are for machines.
+    let is_metric = message.contains("\"_aws\"");
+    let own_millis = serde_json::from_str::<Value>(&message).ok().and_then(|value| value["timestamp_millis"].as_i64());
+    let at_millis = own_millis.or(event.timestamp)?;
+    (!platform && !is_metric && !message.is_empty()).then(|| Line {
+        at_millis,
+        id: event.event_id.unwrap_or_else(|| format!("{at_millis} {message}")),
+        function,
+        message,
+    })
+}
+
+fn show(out: Out, line: &Line) {
+    let clock = format_description!("[hour]:[minute]:[second].[subsecond digits:3]");
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(line.at_millis) * 1_000_000).ok();
+    let at = at.and_then(|at| at.format(clock).ok()).unwrap_or_default();
+    let text = readable(&line.message).unwrap_or_else(|| line.message.clone());
+    out.line(format!("{} {:<16} {text}", out.dim(&at), line.function.name()));
+}
+
+/// `event key=value …`: the same line without its punctuation.
+fn readable(message: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(message).ok()?;
+    let fields = value.as_object()?;
+    let event = fields.get("event")?.as_str()?;
+    let hidden = ["timestamp_millis", "level", "event"];
+    let shown = fields
+        .iter()
+        .filter(|(name, value)| !hidden.contains(&name.as_str()) && !value.is_null() && value.as_str() != Some(""));
+    let pairs: Vec<String> = shown
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}={text}"),
+            None => format!("{name}={value}"),
+        })
+        .collect();
+    Some(format!("{event:<12} {}", pairs.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_loader_loses_its_punctuation() {
+        let message = r#"{"timestamp_millis":1,"level":"INFO","event":"claimed","table":"t","load_id":"","statement_id":null,"objects":1}"#;
+        assert_eq!(readable(message).as_deref(), Some("claimed      table=t objects=1"));
+        assert_eq!(readable("thread panicked"), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The target tables that a stack knows, which of them a user means, and how far a load of one is.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use loader_core::tracker::item::Step;
+
+use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::output::Failure;
+use crate::ground::stack::Stack;
+use crate::loader::connections::configs::Configs;
+use crate::loader::tracker::Tracker;
+
+/// Items of a table that a command reads: more than anybody looks at.
+pub const ITEMS_MAX: usize = 10_000;
+
+/// The tables of a deployed stack.
+pub struct Tables {
+    aws: Aws,
+    stack: Stack,
+    /// What the tables do.
+    pub tracker: Tracker,
+}
+
+impl Tables {
+    /// Of a stack, which must be there.
+    pub async fn of_stack(args: &AwsArgs, stack_name: &str) -> Result<Self> {
+        let aws = Aws::new(args).await?;
+        let stack = Stack::get(&aws, stack_name).await?;
+        let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
+        Ok(Self { aws, stack, tracker })
+    }
+
+    /// Tables of all configuration files, and those with a running or a waiting load.
+    pub async fn known(&self) -> Result<BTreeSet<String>> {
+        let mut tables = Configs::of_stack(&self.aws, &self.stack)?.tables().await?;
+        tables.extend(self.tracker.tables_with_work().await?);
+        Ok(tables)
+    }
+
+    /// The table that a user names: as `status` does, or `schema.table`, or a table of the schema `public`, where only one is meant.
+    pub async fn named(&self, name: &str) -> Result<String> {
+        // A table may be in the tracker alone, with nothing but its quarantine: the whole name is believed.
+        if name.contains(':') {
+            return Ok(name.to_owned());
+        }
+        Ok(pick(&self.known().await?, name)?)
+    }
+}
+
+fn pick(known: &BTreeSet<String>, name: &str) -> Result<String, Failure> {
+    let in_public = format!("public.{name}");
+    let meant = |table: &&String| table.rsplit(':').next().is_some_and(|last| last == name || last == in_public);
+    let found: Vec<&String> = known.iter().filter(meant).collect();
+    let list = |tables: &mut dyn Iterator<Item = &String>| tables.map(String::as_str).collect::<Vec<_>>().join(", ");
+    match found[..] {
+        [table] => Ok(table.clone()),
+        [] if known.is_empty() => {
+            Err(Failure::usage(format!("no table is known, nor `{name}`"), "cargo xtask queue add"))
+        }
+        [] => Err(Failure::usage(
+            format!("no table is called `{name}`"),
+            format!("one of these: {}", list(&mut known.iter())),
+        )),
+        _ => Err(Failure::usage(
+            format!("several tables are called `{name}`"),
+            format!("the whole name of one of these: {}", list(&mut found.into_iter())),
+        )),
+    }
+}
+
+/// How far a load is, in words.
+pub fn step(step: &Step) -> String {
+    match step {
+        Step::Claimed => "claimed".into(),
+        Step::Waiting { class, reason, .. } => format!("waiting after a failure ({}): {reason}", class.name()),
+        Step::Prepared(_) => "prepared".into(),
+        Step::Submitted { statement_id, .. } => format!("submitted as statement {statement_id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_found_by_its_name_where_one_is_meant() {
+        let tables = ["cluster:a:dev:public.sales", "cluster:a:dev:shop.sales", "cluster:a:dev:shop.orders"];
+        let mut known: BTreeSet<String> = tables.map(ToOwned::to_owned).into();
+        assert_eq!(pick(&known, "shop.sales").unwrap(), tables[1]);
+        assert_eq!(pick(&known, "sales").unwrap(), tables[0]);
+        let missing = pick(&known, "orders").unwrap_err();
+        assert!(missing.to_string().contains("`orders`"), "{missing}");
+        assert!(missing.hint.unwrap().contains(tables[2]));
+        known.insert("workgroup:w:dev:shop.orders".to_owned());
+        let several = pick(&known, "shop.orders").unwrap_err().hint.unwrap();
+        assert!(several.contains(tables[2]) && several.contains("workgroup:w:dev:shop.orders"), "{several}");
+        assert!(pick(&BTreeSet::new(), "orders").is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! `cargo xtask queue remove`: the notification of a queue goes, then its file.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::output::{Format, Out};
+use crate::ground::shell;
+use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::loader::connections::disconnect;
+use crate::loader::queues::{self, QueueFile};
+
+/// `cargo xtask queue remove`
+#[derive(Args, Debug)]
+pub struct RemoveArgs {
+    /// Name of the queue
+    name: String,
+    /// Name of the stack that it is deployed in
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    #[command(flatten)]
+    aws: AwsArgs,
+}
+
+/// Runs the command.
+pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
+    let out = Out::new(Format::Text);
+    let queue = queues::find(queues, &args.name)?;
+    let aws = Aws::new(&args.aws).await?;
+    let was_deployed = disconnect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
+    std::fs::remove_file(&queue.path)?;
+    out.line(format!("{} removed {}", out.good("ok"), shell::shown(&queue.path)));
+    if was_deployed {
+        out.line("   next: when the queue is empty, cargo xtask deploy removes it; the tracker keeps what was loaded");
+    }
+    Ok(())
+}
