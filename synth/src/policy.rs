@@ -5,12 +5,9 @@ use crate::value::Value;
 /// Characters of all inline policies of a role, without white space (IAM, quotas).
 pub const ROLE_INLINE_POLICY_CHARACTERS_MAX: usize = 10_240;
 
-/// What a statement does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It permits.
+enum Effect {
     Allow,
-    /// It forbids, whatever else permits.
     Deny,
 }
 

@@ -8,19 +8,9 @@ use std::rc::Rc;
 use loader_core::problem::{Problem, Problems};
 
 use crate::logical_id;
-use crate::template::{Condition, Entry, Output, Parameter, Template};
+use crate::template::Template;
+use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, Tree};
 use crate::value::Value;
-
-/// What is collected while the tree is built.
-#[derive(Default)]
-pub(crate) struct Tree {
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) conditions: Vec<Condition>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) outputs: Vec<Output>,
-    pub(crate) notes: Vec<Problem>,
-    pub(crate) problems: Problems,
-}
 
 /// Root of a tree: the unit of deployment.
 pub struct Stack {
@@ -39,11 +29,14 @@ impl Stack {
         &self.scope
     }
 
-    /// The template of everything that was built; or all problems, each with the path of its construct.
+    /// The template of everything that was built; or all problems, each with the path of its construct. A template that `CloudFormation`
+    /// would not take is a problem of the stack.
     pub fn synth(self, description: &str) -> Result<Template, Problems> {
         let tree = self.scope.tree.take();
         tree.problems.clone().into_result()?;
-        Ok(Template::new(description, tree))
+        let template = Template::new(description, tree);
+        template.check_size().map_err(|message| Problem { field: self.scope.path, message })?;
+        Ok(template)
     }
 }
 
@@ -82,11 +75,6 @@ impl Scope {
         }
     }
 
-    /// Path for people: ids with `/` between them.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Logical id of what lives here.
     pub fn logical_id(&self) -> &str {
         &self.logical_id
@@ -111,7 +99,7 @@ impl Scope {
     }
 
     /// Adds a template parameter; its value is the answer.
-    pub fn add_parameter(&self, parameter: Parameter) -> Value {
+    pub fn add_parameter(&self, parameter: ParameterProps) -> Value {
         let reference = Value::Ref(parameter.name.to_owned());
         self.tree.borrow_mut().parameters.push(parameter);
         reference
@@ -125,7 +113,7 @@ impl Scope {
 
     /// Adds an output; a description where the name does not say it all.
     pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
-        let output = Output { name: name.into(), description: description.into(), value };
+        let output = OutputEntry { name: name.into(), description: description.into(), value };
         self.tree.borrow_mut().outputs.push(output);
     }
 
@@ -134,15 +122,6 @@ impl Scope {
             self.problem(format!("logical id `{}` is taken: give the construct another id", self.logical_id));
         }
     }
-}
-
-/// What happens to a stateful resource that the stack no longer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemovalPolicy {
-    /// It is deleted with its data.
-    Delete,
-    /// It stays in the account, with its data; only a stack that never came to life takes it away again.
-    Retain,
 }
 
 /// A resource in the tree: references to it, and the escape hatches.
@@ -177,15 +156,10 @@ impl Resource {
         self.attribute("Arn")
     }
 
-    /// Creates this one after `other`, where no reference says so already.
-    pub fn depends_on(&self, other: &Self) {
-        let id = other.logical_id().to_owned();
-        self.change(|entry| entry.depends_on.push(id));
-    }
-
-    /// Sets what happens on removal, and on replacement.
-    pub fn removal_policy(&self, policy: RemovalPolicy) {
-        self.change(|entry| entry.removal_policy = Some(policy));
+    /// Keeps the resource and its data in the account when the stack is deleted or replaces the resource; only a stack whose creation
+    /// fails takes it away again.
+    pub fn retain(&self) {
+        self.change(|entry| entry.retained = true);
     }
 
     /// Escape hatch: sets a property by `CloudFormation`'s name, over whatever the construct says.

@@ -25,8 +25,6 @@ pub enum Value {
     Sub(String),
     /// `Fn::Sub` with values of its own for some of the `${…}`.
     SubWith(String, Vec<(String, Value)>),
-    /// `Fn::Join`: values with a separator between them.
-    Join(String, Vec<Value>),
     /// `Fn::If`: the name of a condition, the value when it holds, the value when it does not.
     If(String, Box<Value>, Box<Value>),
 }
@@ -74,9 +72,6 @@ impl Value {
             Self::GetAtt(id, attribute) => json!({ "Fn::GetAtt": [id, attribute] }),
             Self::Sub(text) => json!({ "Fn::Sub": text }),
             Self::SubWith(text, values) => json!({ "Fn::Sub": [text, Self::Map(values.clone()).to_json()] }),
-            Self::Join(separator, items) => {
-                json!({ "Fn::Join": [separator, items.iter().map(Self::to_json).collect::<Vec<_>>()] })
-            }
             Self::If(condition, then, otherwise) => {
                 json!({ "Fn::If": [condition, then.to_json(), otherwise.to_json()] })
             }
@@ -147,15 +142,13 @@ mod tests {
             ("a", Value::Ref("P".into())),
             ("b", Value::GetAtt("R".into(), "Arn".into())),
             ("c", Value::when("C", Value::sub("${P}/"), Value::none())),
-            ("d", Value::Join(":".into(), vec!["x".into(), Value::Ref("P".into())])),
-            ("e", Value::SubWith("${V}/${P}".into(), vec![("V".into(), "v".into())])),
+            ("d", Value::SubWith("${V}/${P}".into(), vec![("V".into(), "v".into())])),
         ]);
         let expected = json!({
             "a": {"Ref": "P"},
             "b": {"Fn::GetAtt": ["R", "Arn"]},
             "c": {"Fn::If": ["C", {"Fn::Sub": "${P}/"}, {"Ref": "AWS::NoValue"}]},
-            "d": {"Fn::Join": [":", ["x", {"Ref": "P"}]]},
-            "e": {"Fn::Sub": ["${V}/${P}", {"V": "v"}]}
+            "d": {"Fn::Sub": ["${V}/${P}", {"V": "v"}]}
         });
         assert_eq!(value.to_json(), expected);
     }

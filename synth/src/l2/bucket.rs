@@ -3,7 +3,7 @@
 use crate::l1::{CfnBucket, CfnBucketPolicy, CfnBucketPolicyProps, CfnBucketProps};
 use crate::l2::role::Role;
 use crate::policy::{PolicyDocument, Statement};
-use crate::scope::{RemovalPolicy, Resource, Scope};
+use crate::scope::{Resource, Scope};
 use crate::value::{Value, iam_literal, sub_literal};
 
 /// What a bucket is like.
@@ -40,7 +40,7 @@ impl Bucket {
                 LifecycleConfiguration: Some(Value::map([("Rules", lifecycle(props))])),
             },
         );
-        resource.removal_policy(RemovalPolicy::Retain);
+        resource.retain();
         let bucket = Self { resource };
         let mut policy = PolicyDocument::default();
         policy.add(Statement::deny_without_tls("s3:*", [bucket.resource.arn(), bucket.objects("")]));

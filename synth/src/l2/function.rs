@@ -5,7 +5,9 @@ use crate::l1::{
     CfnEventInvokeConfig, CfnEventInvokeConfigProps, CfnEventSourceMapping, CfnEventSourceMappingProps, CfnFunction,
     CfnFunctionProps, CfnPermission, CfnPermissionProps,
 };
-use crate::l2::{LogGroup, Queue, Role};
+use crate::l2::log_group::LogGroup;
+use crate::l2::queue::Queue;
+use crate::l2::role::Role;
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
@@ -55,7 +57,6 @@ pub struct AsyncProps<'a> {
 pub struct Function {
     resource: Resource,
     role: Role,
-    timeout_seconds: u32,
 }
 
 impl Function {
@@ -83,7 +84,7 @@ impl Function {
                 Environment: Some(Value::map([("Variables", Value::map(props.environment))])),
             },
         );
-        Self { resource, role: props.role.clone(), timeout_seconds: props.timeout_seconds }
+        Self { resource, role: props.role.clone() }
     }
 
     /// Says how asynchronous invocations are repeated, and lets the role put those aside that are given up.
@@ -150,11 +151,6 @@ impl Function {
     /// Its physical name.
     pub fn name(&self) -> Value {
         self.resource.reference()
-    }
-
-    /// Longest invocation in seconds.
-    pub fn timeout_seconds(&self) -> u32 {
-        self.timeout_seconds
     }
 }
 

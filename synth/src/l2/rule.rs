@@ -1,7 +1,8 @@
 //! An `EventBridge` rule that invokes functions; what it cannot deliver goes to a queue.
 
 use crate::l1::{CfnRule, CfnRuleProps};
-use crate::l2::{Function, Queue};
+use crate::l2::function::Function;
+use crate::l2::queue::Queue;
 use crate::scope::Scope;
 use crate::value::Value;
 

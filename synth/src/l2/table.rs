@@ -3,7 +3,7 @@
 use crate::l1::{CfnTable, CfnTableProps};
 use crate::l2::role::Role;
 use crate::policy::Statement;
-use crate::scope::{RemovalPolicy, Resource, Scope};
+use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
 /// What a table is like. Keys are strings.
@@ -62,21 +62,22 @@ impl Table {
                 SSESpecification: Some(Value::map([("SSEEnabled", true)])),
             },
         );
-        resource.removal_policy(RemovalPolicy::Retain);
+        resource.retain();
         Self { resource, index: props.index }
     }
 
-    /// Lets a role read and write items, one by one or in a transaction (`DynamoDB` developer guide, "IAM and transactions": a
-    /// transaction needs the permissions of its parts). No scan.
+    /// Lets a role read and write items, one by one, in batches or in a transaction. A transaction needs the permissions of its parts and
+    /// none of its own (`DynamoDB` developer guide, "IAM and transactions"); a batch needs its own only (service authorization reference,
+    /// "DynamoDB"). No scan.
     pub fn grant_read_write(&self, role: &Role) {
         let actions = [
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:Query",
             "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
             "dynamodb:ConditionCheckItem",
+            "dynamodb:BatchWriteItem",
         ];
         role.permit(Statement::allow(&actions, [self.resource.arn()]));
     }
