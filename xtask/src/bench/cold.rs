@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use loader_core::contract::{
     CONFIG_BUCKET, DDB_TRACKER, Function, MANIFEST_BUCKET, PENDING_BUCKET, STATEMENT_NAME_PREFIX,
 };
+use local_client::StackInfo;
 use serde::Serialize;
 use serde_json::{Value, json};
 use synth::LoaderProps;
@@ -16,7 +17,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use crate::bench::statistics::median;
-use crate::ground::local_stack::StackInfo;
 use crate::ground::stack::Stack;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);

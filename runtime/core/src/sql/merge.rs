@@ -177,25 +177,38 @@ fn same(left: &str, right: &str, columns: &[&Ident]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn sql(change: impl FnOnce(&mut serde_json::Value)) -> String {
+    /// The statements where only names are known.
+    fn sql(change: impl FnOnce(&mut Value)) -> String {
+        let columns = TargetColumns::Named(["id", "at", "amount"].into_iter().map(Ident::exact).collect());
+        sql_of(&columns, change)
+    }
+
+    /// The statements for columns of the catalog: each its name, its default, its type, and whether it may be NULL.
+    fn asked(columns: &[[&str; 4]], change: impl FnOnce(&mut Value)) -> String {
+        let row = |cells: &[&str; 4]| cells.iter().map(|cell| Some((*cell).to_owned())).collect();
+        sql_of(&TargetColumns::from_rows(&columns.iter().map(row).collect::<Vec<_>>()), change)
+    }
+
+    fn sql_of(columns: &TargetColumns, change: impl FnOnce(&mut Value)) -> String {
         let mut value = json!({
             "copy": {"role_arn": "default", "table_name": "shop.sales"},
             "cluster": {"identifier": "c", "db_name": "dev"}
         });
         change(&mut value);
         let config = LoadConfig::from_value(&value).unwrap();
-        let columns = TargetColumns::Named(["id", "at", "amount"].into_iter().map(Ident::exact).collect());
-        let load = LoadSql {
-            config: &config,
-            columns: &columns,
-            manifest: "s3://m/x.json",
-            load_id: "l",
-            statement_name: "n",
-        };
+        let load = LoadSql { config: &config, columns, manifest: "s3://m/x.json", load_id: "l", statement_name: "n" };
         statements(&load).map_or_else(|error| error.to_string(), |all| all.join(";\n"))
     }
+
+    fn replace(value: &mut Value) {
+        value["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+    }
+
+    const ID: [&str; 4] = ["id", "", "bigint", "YES"];
+    const AT: [&str; 4] = ["at", "", "timestamp without time zone", "YES"];
+    const NUMBER: [&str; 4] = ["n", "\"identity\"(100, 2, '0,1'::text)", "bigint", "NO"];
 
     #[test]
     fn append_is_one_copy() {
@@ -232,6 +245,37 @@ mod tests {
         assert_eq!(
             shown,
             r#"table "shop"."sales" has no column "key", by which rows are merged: correct `options`, or add the column"#
+        );
+    }
+
+    #[test]
+    fn a_merge_by_columns_that_were_asked_for_begins_with_their_guard() {
+        let first = |sql: &str| sql.lines().next().unwrap_or_default().to_owned();
+        assert_eq!(
+            first(&asked(&[ID, AT, NUMBER], replace)),
+            r#"SELECT * FROM "shop"."sales" WHERE 1 = 0 UNION ALL SELECT "id", "at", "n" FROM "shop"."sales" WHERE 1 = 0;"#
+        );
+        let appended = first(&asked(&[ID, AT, NUMBER], |_| {}));
+        assert!(appended.starts_with("COPY "), "{appended}");
+    }
+
+    #[test]
+    fn what_the_warehouse_numbers_is_not_loaded() {
+        let sql = asked(&[ID, AT, NUMBER], replace);
+        let insert = sql.lines().last().unwrap_or_default();
+        assert!(insert.starts_with(r#"INSERT INTO "shop"."sales" ("id", "at") SELECT"#), "{insert}");
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_merged_is_an_error() {
+        let shape = ["shape", "", "GEOMETRY", "YES"];
+        assert_eq!(
+            asked(&[ID, AT, shape], replace),
+            r#"column "shape" is a geometry, by which rows cannot be ordered, so this table cannot be merged: append to it"#
+        );
+        assert_eq!(
+            asked(&[], replace),
+            r#"table "shop"."sales" does not exist, or the database user sees none of its columns: create it, or grant SELECT, INSERT and DELETE on it"#
         );
     }
 }
