@@ -8,7 +8,8 @@ use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, bail, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Step};
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
 use loader_core::tracker::write::Items;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
@@ -138,9 +139,9 @@ fn items(field: &mut Value) -> &mut Vec<Value> {
 /// What the tracker says about a load that does not go on.
 fn reason(items: &Items) -> Option<&str> {
     items.values().find_map(|item| match item {
-        Item::Running(running) => match &running.step {
+        Item::Slot(slot) => match slot.load.as_ref().map(|load| &load.step)? {
             Step::Waiting { reason, .. } => Some(reason.as_str()),
-            Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } => None,
+            Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } | Step::GivenUp { .. } => None,
         },
         Item::Failed(failed) => Some(failed.error.as_str()),
         Item::Pending(_) | Item::File(_) | Item::Loaded(_) => None,

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::slot::Slot;
+use super::slot::{RunningLoad, Slot};
 use crate::config::LoadConfig;
 use crate::ids::{LoadId, ObjectVersion, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
@@ -192,6 +192,14 @@ pub enum Item {
 }
 
 impl Item {
+    /// The load that holds the slot, if this is the slot.
+    pub const fn load(&self) -> Option<&RunningLoad> {
+        match self {
+            Self::Slot(slot) => slot.load.as_ref(),
+            Self::Pending(_) | Self::File(_) | Self::Failed(_) | Self::Loaded(_) => None,
+        }
+    }
+
     /// Its sort key.
     pub fn key(&self) -> SortKey {
         match self {
