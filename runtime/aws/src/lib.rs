@@ -8,6 +8,7 @@ mod errors;
 mod log;
 mod redshift_data;
 mod s3;
+pub mod statement;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
