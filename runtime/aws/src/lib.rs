@@ -5,6 +5,7 @@ mod clients;
 mod configs;
 mod dynamodb;
 mod errors;
+pub mod items;
 mod log;
 mod redshift_data;
 mod s3;
