@@ -1,15 +1,17 @@
 //! The processor that the functions are built for.
 
 use std::fmt;
-use std::str::FromStr;
+
+use clap::ValueEnum;
 
 /// Instruction set of a function (Lambda, `Architectures`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Architecture {
-    /// Intel and AMD.
+    /// Intel and AMD
     #[default]
+    #[value(name = "x86_64")]
     X86_64,
-    /// Graviton.
+    /// Graviton
     Arm64,
 }
 
@@ -19,17 +21,5 @@ impl fmt::Display for Architecture {
             Self::X86_64 => "x86_64",
             Self::Arm64 => "arm64",
         })
-    }
-}
-
-impl FromStr for Architecture {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "x86_64" => Ok(Self::X86_64),
-            "arm64" => Ok(Self::Arm64),
-            other => Err(format!("`{other}` is no architecture of Lambda: write x86_64 or arm64")),
-        }
     }
 }

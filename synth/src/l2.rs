@@ -15,7 +15,7 @@ mod warehouse;
 pub use alarm::{Alarm, AlarmProps, Metric, MissingData};
 pub use bucket::{Bucket, BucketProps};
 pub use dashboard::{Dashboard, Repeated, Row, Widget};
-pub use function::{AsyncProps, BatchProps, Function, FunctionProps, MEMORY_MB};
+pub use function::{AsyncProps, BatchProps, Function, FunctionProps};
 pub use log_group::{LogGroup, RETENTION_DAYS};
 pub use queue::{Queue, QueueProps, TlsOnlyPolicy};
 pub use role::Role;

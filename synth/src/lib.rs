@@ -1,23 +1,33 @@
 //! From queue configurations to the loader's `CloudFormation` template, in constructs.
 //!
+//! [`synthesize`] does the whole: it reads a folder of configurations ([`queues`]) and writes or compares the template ([`synthesis`]).
 //! Layer 1 ([`l1`]) is `CloudFormation` word for word, layer 2 ([`l2`]) adds defaults, checks and grants, layer 3 ([`l3`]) is the loader.
-//! Nothing here reads a file, knows an account or asks the time: the same props give the same bytes.
+//! The layers read no file, know no account and ask no clock: the same props give the same bytes. What the template and the programs that
+//! deploy it must agree on is in [`names`], [`queue_name`] and [`limits`].
 
 pub mod architecture;
-pub mod assertions;
 mod json;
 pub mod l1;
 pub mod l2;
 pub mod l3;
+pub mod limits;
 mod logical_id;
+pub mod names;
 pub mod policy;
 mod props;
+pub mod queue_name;
+pub mod queues;
 pub mod scope;
+pub mod synthesis;
 pub mod template;
+pub mod tree;
 pub mod value;
+pub mod workspace;
 
 pub use architecture::Architecture;
 pub use l3::loader_template;
 pub use loader_core::problem::{Problem, Problems};
 pub use props::{LoaderProps, QueueSource};
+pub use queues::{QueueFile, QueuesError};
+pub use synthesis::{SynthError, SynthProps, Synthesis, TemplateFile, synthesize};
 pub use template::Template;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
 
-pub use crate::architecture::Architecture;
+use crate::architecture::Architecture;
 
 /// One queue and how its files are loaded.
 #[derive(Clone, Debug)]
 pub struct QueueSource {
     /// Name of the queue: the stem of its configuration file `queues/<name>.json`.
     pub name: String,
-    /// What the file says.
+    /// The checked content of the file.
     pub config: Arc<LoadConfig>,
 }
 
@@ -42,7 +42,7 @@ impl Default for LoaderProps {
     fn default() -> Self {
         Self {
             queues: Vec::new(),
-            architecture: Architecture::X86_64,
+            architecture: Architecture::default(),
             memory_mb: 512,
             log_retention_days: 30,
             max_receive_count: 5,

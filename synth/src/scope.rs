@@ -8,19 +8,9 @@ use std::rc::Rc;
 use loader_core::problem::{Problem, Problems};
 
 use crate::logical_id;
-use crate::template::{Condition, Entry, Output, Parameter, Template};
+use crate::template::Template;
+use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, Tree};
 use crate::value::Value;
-
-/// What is collected while the tree is built.
-#[derive(Default)]
-pub(crate) struct Tree {
-    pub(crate) parameters: Vec<Parameter>,
-    pub(crate) conditions: Vec<Condition>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) outputs: Vec<Output>,
-    pub(crate) notes: Vec<Problem>,
-    pub(crate) problems: Problems,
-}
 
 /// Root of a tree: the unit of deployment.
 pub struct Stack {
@@ -28,26 +18,29 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// An empty stack; `name` stands first in every path.
+    /// An empty stack; `name` is the first part of every path in problems and notes.
     pub fn new(name: &str) -> Self {
         let tree = Rc::new(RefCell::new(Tree::default()));
         Self { scope: Scope { tree, path: name.to_owned(), logical_id: String::new() } }
     }
 
-    /// Where the stack's own constructs live.
+    /// The root: children of it have ids without a prefix.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// The template of everything that was built; or all problems, each with the path of its construct.
+    /// The template of everything that was built; or all problems, each with the path of its construct. A template that `CloudFormation`
+    /// would not take is a problem of the stack.
     pub fn synth(self, description: &str) -> Result<Template, Problems> {
         let tree = self.scope.tree.take();
         tree.problems.clone().into_result()?;
-        Ok(Template::new(description, tree))
+        let template = Template::new(description, tree);
+        template.check_size().map_err(|message| Problem { field: self.scope.path, message })?;
+        Ok(template)
     }
 }
 
-/// A place in the tree.
+/// A place in the tree, at which a construct adds its resources and its children.
 #[derive(Clone)]
 pub struct Scope {
     tree: Rc<RefCell<Tree>>,
@@ -82,42 +75,37 @@ impl Scope {
         }
     }
 
-    /// Path for people: ids with `/` between them.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Logical id of what lives here.
+    /// Logical id of the resource at this place: the ids on the way from the root, joined.
     pub fn logical_id(&self) -> &str {
         &self.logical_id
     }
 
-    /// Notes a problem of the construct that lives here, and goes on.
+    /// Records a problem of the construct at this place, and goes on: [`Stack::synth`] returns all problems.
     pub fn problem(&self, message: impl Into<String>) {
         self.tree.borrow_mut().problems.add(self.path.clone(), message);
     }
 
-    /// Notes something that is right but that a person should know.
+    /// Records something that is right but that a person should know: see [`Template::notes`].
     pub fn note(&self, message: impl Into<String>) {
         let note = Problem { field: self.path.clone(), message: message.into() };
         self.tree.borrow_mut().notes.push(note);
     }
 
-    /// Adds a resource of `kind`, named after this place.
+    /// Adds a resource of a `CloudFormation` type; its logical id is that of this place, and taken only once.
     pub fn add_resource(&self, kind: &'static str, properties: Vec<(String, Value)>) -> Resource {
         self.check_logical_id();
         self.tree.borrow_mut().entries.push(Entry::new(&self.logical_id, kind, properties));
         Resource { scope: self.clone() }
     }
 
-    /// Adds a template parameter; its value is the answer.
-    pub fn add_parameter(&self, parameter: Parameter) -> Value {
+    /// Adds a parameter to the template and returns a reference to its value.
+    pub fn add_parameter(&self, parameter: ParameterProps) -> Value {
         let reference = Value::Ref(parameter.name.to_owned());
         self.tree.borrow_mut().parameters.push(parameter);
         reference
     }
 
-    /// Adds a condition that holds when the parameter is not empty; its name is the answer.
+    /// Adds a condition that holds where the parameter is not empty, and returns its name for [`Value::when`].
     pub fn add_condition_given(&self, name: &'static str, parameter: &Value) -> &'static str {
         self.tree.borrow_mut().conditions.push(Condition { name, not_empty: parameter.clone() });
         name
@@ -125,7 +113,7 @@ impl Scope {
 
     /// Adds an output; a description where the name does not say it all.
     pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
-        let output = Output { name: name.into(), description: description.into(), value };
+        let output = OutputEntry { name: name.into(), description: description.into(), value };
         self.tree.borrow_mut().outputs.push(output);
     }
 
@@ -136,15 +124,6 @@ impl Scope {
     }
 }
 
-/// What happens to a stateful resource that the stack no longer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemovalPolicy {
-    /// It is deleted with its data.
-    Delete,
-    /// It stays in the account, with its data; only a stack that never came to life takes it away again.
-    Retain,
-}
-
 /// A resource in the tree: references to it, and the escape hatches.
 #[derive(Clone)]
 pub struct Resource {
@@ -152,40 +131,35 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Where it lives.
+    /// The place in the tree at which the resource was added.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Its logical id.
+    /// Logical id in the template: a changed one replaces the resource.
     pub fn logical_id(&self) -> &str {
         &self.scope.logical_id
     }
 
-    /// `Ref`.
+    /// `Ref`: the name, URL or id that the resource's page lists under "Return values".
     pub fn reference(&self) -> Value {
         Value::Ref(self.logical_id().to_owned())
     }
 
-    /// `Fn::GetAtt`.
+    /// `Fn::GetAtt` of an attribute that the resource's page lists under "Return values".
     pub fn attribute(&self, name: &str) -> Value {
         Value::GetAtt(self.logical_id().to_owned(), name.to_owned())
     }
 
-    /// `Fn::GetAtt` of `Arn`.
+    /// `Fn::GetAtt` of `Arn`, which all resources have that we grant something on.
     pub fn arn(&self) -> Value {
         self.attribute("Arn")
     }
 
-    /// Creates this one after `other`, where no reference says so already.
-    pub fn depends_on(&self, other: &Self) {
-        let id = other.logical_id().to_owned();
-        self.change(|entry| entry.depends_on.push(id));
-    }
-
-    /// Sets what happens on removal, and on replacement.
-    pub fn removal_policy(&self, policy: RemovalPolicy) {
-        self.change(|entry| entry.removal_policy = Some(policy));
+    /// Keeps the resource and its data in the account when the stack is deleted or replaces the resource; only a stack whose creation
+    /// fails takes it away again.
+    pub fn retain(&self) {
+        self.change(|entry| entry.retained = true);
     }
 
     /// Escape hatch: sets a property by `CloudFormation`'s name, over whatever the construct says.

@@ -4,109 +4,10 @@ use loader_core::problem::Problem;
 use serde_json::{Map, Value as Json, json};
 
 use crate::json::{dense, pretty};
-use crate::scope::{RemovalPolicy, Tree};
-use crate::value::Value;
+use crate::limits::{RESOURCES_MAX, TEMPLATE_BODY_BYTES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
+use crate::tree::Tree;
 
-/// Bytes of a template that is sent with the request (`CloudFormation`, quotas: "Template body size in a request").
-pub const TEMPLATE_BODY_BYTES_MAX: usize = 51_200;
-/// Resources of one template (`CloudFormation`, quotas).
-pub const RESOURCES_MAX: usize = 500;
-
-/// A template parameter.
-#[derive(Clone, Debug)]
-pub struct Parameter {
-    /// Name: letters and digits.
-    pub name: &'static str,
-    /// What it is, for the person who fills it in.
-    pub description: String,
-    /// Value when nothing is given.
-    pub default: String,
-    /// Regular expression that a value matches as a whole.
-    pub allowed_pattern: Option<String>,
-    /// What to say when it does not match.
-    pub constraint: Option<String>,
-    /// Characters of a value at most.
-    pub max_length: Option<u32>,
-}
-
-impl Parameter {
-    fn to_json(&self) -> Json {
-        let mut fields = Map::new();
-        fields.insert("Type".into(), json!("String"));
-        fields.insert("Description".into(), json!(self.description));
-        fields.insert("Default".into(), json!(self.default));
-        if let Some(pattern) = &self.allowed_pattern {
-            fields.insert("AllowedPattern".into(), json!(pattern));
-        }
-        if let Some(constraint) = &self.constraint {
-            fields.insert("ConstraintDescription".into(), json!(constraint));
-        }
-        if let Some(length) = self.max_length {
-            fields.insert("MaxLength".into(), json!(length));
-        }
-        Json::Object(fields)
-    }
-}
-
-/// A condition: the value is not empty.
-pub(crate) struct Condition {
-    pub(crate) name: &'static str,
-    pub(crate) not_empty: Value,
-}
-
-/// A value that the stack tells after deployment.
-pub(crate) struct Output {
-    pub(crate) name: String,
-    pub(crate) description: String,
-    pub(crate) value: Value,
-}
-
-/// A resource as it stands in the template.
-pub(crate) struct Entry {
-    pub(crate) logical_id: String,
-    kind: &'static str,
-    properties: Vec<(String, Value)>,
-    pub(crate) depends_on: Vec<String>,
-    pub(crate) removal_policy: Option<RemovalPolicy>,
-}
-
-impl Entry {
-    pub(crate) fn new(logical_id: &str, kind: &'static str, properties: Vec<(String, Value)>) -> Self {
-        let logical_id = logical_id.to_owned();
-        Self { logical_id, kind, properties, depends_on: Vec::new(), removal_policy: None }
-    }
-
-    pub(crate) fn set(&mut self, property: &str, value: Value) {
-        match self.properties.iter_mut().find(|(name, _)| name == property) {
-            Some((_, old)) => *old = value,
-            None => self.properties.push((property.to_owned(), value)),
-        }
-    }
-
-    fn to_json(&self) -> Json {
-        let mut fields = Map::new();
-        fields.insert("Type".into(), json!(self.kind));
-        match self.removal_policy {
-            // `RetainExceptOnCreate`: a first deployment that fails leaves no empty table and bucket behind.
-            Some(RemovalPolicy::Retain) => {
-                fields.insert("DeletionPolicy".into(), json!("RetainExceptOnCreate"));
-                fields.insert("UpdateReplacePolicy".into(), json!("Retain"));
-            }
-            Some(RemovalPolicy::Delete) => {
-                fields.insert("DeletionPolicy".into(), json!("Delete"));
-                fields.insert("UpdateReplacePolicy".into(), json!("Delete"));
-            }
-            None => {}
-        }
-        if !self.depends_on.is_empty() {
-            fields.insert("DependsOn".into(), json!(self.depends_on));
-        }
-        fields.insert("Properties".into(), Value::Map(self.properties.clone()).to_json());
-        Json::Object(fields)
-    }
-}
-
-/// A `CloudFormation` template.
+/// A template that `CloudFormation` takes, with notes for the person who deploys it.
 #[derive(Clone, Debug)]
 pub struct Template {
     json: Json,
@@ -152,7 +53,28 @@ impl Template {
         self.to_json().len()
     }
 
-    /// The template as a JSON value.
+    /// Number of resources, to be compared with [`RESOURCES_MAX`].
+    pub fn resources(&self) -> usize {
+        self.json["Resources"].as_object().map_or(0, Map::len)
+    }
+
+    /// Whether `CloudFormation` takes the template, in a request or from S3.
+    pub(crate) fn check_size(&self) -> Result<(), String> {
+        let (resources, bytes) = (self.resources(), self.size_bytes());
+        if resources > RESOURCES_MAX {
+            return Err(format!(
+                "`{resources}` resources: a stack has {RESOURCES_MAX}, so deploy two with fewer queues"
+            ));
+        }
+        if bytes > TEMPLATE_OBJECT_BYTES_MAX {
+            return Err(format!(
+                "a template of `{bytes}` bytes: CloudFormation takes {TEMPLATE_OBJECT_BYTES_MAX}, so deploy two with fewer queues"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The template as JSON, before it is laid out as text.
     pub fn as_value(&self) -> &Json {
         &self.json
     }

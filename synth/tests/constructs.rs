@@ -1,11 +1,14 @@
 //! The tree by itself: ids, escape hatches, and constructs that are used wrongly.
 
+mod common;
+
+use common::assertions::Assertions;
 use serde_json::json;
 use synth::Problems;
-use synth::assertions::Assertions;
 use synth::l1::{CfnQueue, CfnQueueProps};
 use synth::l2::{Queue, QueueProps, Role, Table, TableProps, TlsOnlyPolicy};
-use synth::scope::{RemovalPolicy, Stack};
+use synth::limits::{RESOURCES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
+use synth::scope::Stack;
 use synth::value::Value;
 
 fn problems(stack: Stack) -> Vec<String> {
@@ -31,13 +34,8 @@ fn whatever_a_construct_does_not_know_is_set_by_its_name() {
     );
     queue.set("VisibilityTimeout", 60_u32);
     queue.set("KmsMasterKeyId", "alias/ours");
-    queue.removal_policy(RemovalPolicy::Delete);
-    let other = CfnQueue::new(&stack.scope().child("R"), CfnQueueProps::default());
-    other.depends_on(&queue);
     let found = Assertions::from(&stack.synth("").unwrap());
     assert_eq!(*found.properties("Q"), json!({"VisibilityTimeout": 60, "KmsMasterKeyId": "alias/ours"}));
-    assert_eq!(found.resource("Q")["DeletionPolicy"], "Delete");
-    assert_eq!(found.resource("R")["DependsOn"], json!(["Q"]));
 }
 
 #[test]
@@ -75,4 +73,27 @@ fn a_reference_to_nothing_is_found() {
     let props = CfnQueueProps { QueueName: Some(Value::sub("${Nobody.Name}-${!Literal}")), ..CfnQueueProps::default() };
     CfnQueue::new(&stack.scope().child("Q"), props);
     assert_eq!(Assertions::from(&stack.synth("").unwrap()).dangling_references(), ["Nobody"]);
+}
+
+#[test]
+fn a_stack_of_too_many_resources_is_refused() {
+    let stack = Stack::new("S");
+    for number in 0..=RESOURCES_MAX {
+        CfnQueue::new(&stack.scope().child(&format!("Q{number}")), CfnQueueProps::default());
+    }
+    assert_eq!(problems(stack), ["`S`: `501` resources: a stack has 500, so deploy two with fewer queues"]);
+}
+
+#[test]
+fn a_template_that_s3_cannot_give_to_cloudformation_is_refused() {
+    let of = |bytes: usize| {
+        let stack = Stack::new("S");
+        let props = CfnQueueProps { QueueName: Some("n".repeat(bytes).into()), ..CfnQueueProps::default() };
+        CfnQueue::new(&stack.scope().child("Q"), props);
+        stack
+    };
+    let empty = of(0).synth("").unwrap().as_value().to_string().len();
+    assert!(of(TEMPLATE_OBJECT_BYTES_MAX - 2 * empty).synth("").is_ok());
+    let found = problems(of(TEMPLATE_OBJECT_BYTES_MAX));
+    assert!(found[0].contains("bytes: CloudFormation takes 1000000"), "{found:?}");
 }

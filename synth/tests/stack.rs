@@ -2,14 +2,15 @@
 
 mod common;
 
+use clap::ValueEnum;
+use common::assertions::Assertions;
 use common::{assertions, queue_with, template, ten_queues, two_queues};
 use loader_core::contract::{self, Function};
 use loader_core::limits;
 use serde_json::{Value as Json, json};
-use synth::assertions::Assertions;
-use synth::l3::parameter_code_key;
-use synth::template::TEMPLATE_BODY_BYTES_MAX;
-use synth::{Architecture, LoaderProps, loader_template};
+use synth::limits::TEMPLATE_BODY_BYTES_MAX;
+use synth::names::{Output, Parameter};
+use synth::{Architecture, LoaderProps, SynthProps, loader_template, synthesize, workspace};
 
 #[test]
 fn every_parameter_has_a_default_and_a_description() {
@@ -17,9 +18,15 @@ fn every_parameter_has_a_default_and_a_description() {
     let parameters = stack.json()["Parameters"].as_object().unwrap();
     let mut names: Vec<&str> = parameters.keys().map(String::as_str).collect();
     names.sort_unstable();
-    let mut expected = vec!["statementNamePrefix", "assetsBucket", "queueNamePrefix", "alarmTopicArn"];
-    expected.extend(Function::ALL.map(parameter_code_key));
-    expected.sort_unstable();
+    let expected = [
+        "alarmTopicArn",
+        "assetsBucket",
+        "bulkLoaderKey",
+        "microbatchLoaderKey",
+        "nextLoaderKey",
+        "queueNamePrefix",
+        "statementNamePrefix",
+    ];
     assert_eq!(names, expected);
     for (name, parameter) in parameters {
         assert!(parameter["Default"].is_string(), "{name} has no default: deploying by hand would ask for it");
@@ -44,7 +51,7 @@ fn the_functions_are_as_the_contract_says() {
                 "MemorySize": 512,
                 "Timeout": function.timeout_seconds(),
                 "Role": {"Fn::GetAtt": ["LoaderRole", "Arn"]},
-                "Code": {"S3Key": {"Ref": parameter_code_key(function)}},
+                "Code": {"S3Key": {"Ref": Parameter::CodeKey(function).name()}},
                 "Environment": {"Variables": {
                     "CONFIG_BUCKET": {"Ref": "LoaderBucket"},
                     "CONFIG_PREFIX": "rs-loader-config/",
@@ -219,6 +226,14 @@ fn the_outputs_name_what_a_user_needs_next() {
     assert_eq!(outputs, expected);
 }
 
+#[test]
+fn the_names_are_those_of_the_template_in_its_order() {
+    let stack = assertions(Vec::new());
+    let names = |section: &str| stack.json()[section].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names("Parameters"), Parameter::ALL.map(Parameter::name));
+    assert_eq!(names("Outputs"), Output::ALL.map(Output::name));
+}
+
 /// The body of the dashboard, with its own variables replaced.
 fn dashboard(stack: &Assertions) -> Json {
     let sub = &stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"];
@@ -280,6 +295,17 @@ fn alarms_watch_the_metrics_that_the_functions_emit() {
 }
 
 #[test]
+fn what_a_deployment_asks_for_is_in_its_template_and_in_no_file() {
+    let props = SynthProps { memory_mb: 1769, ..SynthProps::default() };
+    let before = std::fs::read(workspace::template()).unwrap();
+    let synthesis = synthesize(&props).unwrap();
+    assert_eq!(synthesis.template.as_value()["Resources"]["NextLoader"]["Properties"]["MemorySize"], 1769);
+    assert_eq!(synthesis.text, synthesis.template.to_json());
+    assert!(!synthesis.written);
+    assert_eq!(std::fs::read(workspace::template()).unwrap(), before);
+}
+
+#[test]
 fn arm64_and_memory_reach_all_functions() {
     let props = LoaderProps { architecture: Architecture::Arm64, memory_mb: 1769, ..LoaderProps::default() };
     let template = loader_template(&props).unwrap();
@@ -287,7 +313,7 @@ fn arm64_and_memory_reach_all_functions() {
         let found = &template.as_value()["Resources"][function.name()]["Properties"];
         assert_eq!((&found["Architectures"], &found["MemorySize"]), (&json!(["arm64"]), &json!(1769)));
     }
-    assert_eq!("arm64".parse(), Ok(Architecture::Arm64));
-    assert_eq!(Architecture::X86_64.to_string().parse(), Ok(Architecture::X86_64));
-    assert!("amd64".parse::<Architecture>().unwrap_err().contains("x86_64"));
+    for architecture in [Architecture::Arm64, Architecture::X86_64] {
+        assert_eq!(Architecture::from_str(&architecture.to_string(), false), Ok(architecture));
+    }
 }

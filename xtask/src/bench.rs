@@ -15,7 +15,7 @@ use clap::Args;
 use loader_core::contract::Function;
 
 use crate::ground::aws::Aws;
-use crate::ground::local_stack::{self, Foreground, interruptible};
+use crate::ground::local_stack::{self, interruptible};
 use crate::ground::output::{Format, Out};
 use crate::ground::shell;
 use crate::ground::stack::Stack;
@@ -56,7 +56,7 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     let request = Request::for_own_local_stack(Some(queue::write(&dir)?), profile);
     let binary = local_stack::build(out)?;
     let prepared = prepared::prepare(out, &request.target)?;
-    let stack = interruptible(Foreground::start(out, &binary, &dir.join("stack"))).await?;
+    let stack = interruptible(local_stack::start(out, &binary, &dir.join("stack"))).await?;
     let outcome = interruptible(measure(out, args, &request, &prepared, &stack)).await;
     let step = out.step("stopping the local stack");
     stack.stop().await?;
@@ -71,9 +71,9 @@ async fn measure(
     args: &BenchArgs,
     request: &Request,
     prepared: &Prepared,
-    stack: &Foreground,
+    stack: &local_client::Stack,
 ) -> Result<Report> {
-    let aws = Aws::of_stack(stack.info.clone()).await?;
+    let aws = Aws::of_stack(stack.info().clone()).await?;
     let deployed = deployment::apply(out, &aws, request, prepared).await?.context("the benchmark deploys")?;
     let loader = Stack::get(&aws, &deployed.stack_name).await?;
     let config = &prepared.queues.first().context("the benchmark has a queue")?.config;
@@ -84,10 +84,10 @@ async fn measure(
     for (function, asset) in Function::ALL.into_iter().zip(&prepared.assets) {
         let step = out.step(format!("starting {} cold", function.name()));
         let bootstrap = unpacked(asset, &folder)?;
-        cold_starts.push(cold::measure(function, &bootstrap, &loader, &stack.info, COLD_STARTS).await?);
+        cold_starts.push(cold::measure(function, &bootstrap, &loader, stack.info(), COLD_STARTS).await?);
         step.done(format!("{} started cold {COLD_STARTS} times", function.name()));
     }
-    let bench = Bench::new(out, &aws, &loader, &stack.info, config)?;
+    let bench = Bench::new(out, &aws, &loader, stack.info(), config)?;
     let latency = bench.one_by_one(args.singles).await?;
     let burst = bench.at_once(args.singles, args.files).await?;
     let expected = i64::from(args.singles + args.files) * files::ROWS_PER_FILE;

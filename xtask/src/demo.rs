@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::json;
+use local_client::{Toxic, ToxicKind};
 
 use crate::ground::aws::Aws;
-use crate::ground::local_stack::{self, Foreground, interruptible};
+use crate::ground::local_stack::{self, interruptible};
 use crate::ground::output::{Format, Out, seconds};
 use crate::ground::shell;
 use crate::ground::stack::Stack;
@@ -51,7 +51,7 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let binary = local_stack::build(out)?;
     let prepared = prepared::prepare(out, &request.target)?;
     let dir = shell::root().join(".local/demo");
-    let stack = interruptible(Foreground::start(out, &binary, &dir)).await?;
+    let stack = interruptible(local_stack::start(out, &binary, &dir)).await?;
     let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started)).await;
     let outcome = match outcome {
         Ok(()) if args.keep => keep(out, &stack, &prepared).await,
@@ -70,10 +70,10 @@ async fn show(
     request: &Request,
     prepared: &Prepared,
     data: &Data,
-    stack: &Foreground,
+    stack: &local_client::Stack,
     started: Instant,
 ) -> Result<()> {
-    let aws = Aws::of_stack(stack.info.clone()).await?;
+    let aws = Aws::of_stack(stack.info().clone()).await?;
     out.title("Deploy");
     let deployed = deployment::apply(out, &aws, request, prepared).await?.context("the demo deploys")?;
     let loader = Stack::get(&aws, &deployed.stack_name).await?;
@@ -82,24 +82,21 @@ async fn show(
     let dropper = Dropper::new(&aws, prepared, data);
     let mut watch = Watch::new(out, Tracker::of_stack(&aws, &loader)?, prepared);
     // The first loads would be over before anybody could drop another file: their end is noticed late until that is done.
-    local_stack::add_toxic(
-        &stack.info,
-        &json!({"service": "redshift-data", "operation": "DescribeStatement", "kind": {"delay_millis": DELAY_MILLIS}}),
-    )
-    .await?;
+    let late = Toxic::new(ToxicKind::DelayMillis(DELAY_MILLIS)).on("redshift-data", "DescribeStatement");
+    stack.gateway().add_toxic(&late).await?;
     dropper.first_wave(out).await?;
-    let loads = watch.until_running(&stack.info).await?;
+    let loads = watch.until_running(stack.info()).await?;
     out.line(out.dim(&format!("   loading {} after the start of the command", seconds(started.elapsed()))));
     dropper.second_wave(out).await?;
     let in_time = watch.still_running(&loads).await?;
-    local_stack::remove_toxics(&stack.info).await?;
+    stack.gateway().clear_toxics().await?;
     out.line(out.dim(if in_time {
         "   they arrived while the loads ran"
     } else {
         "   this machine was slow: a load ended before they arrived"
     }));
     watch.until_idle(data.n_object_versions()).await?;
-    summary::show(out, &aws, &stack.info, prepared, data, &watch).await
+    summary::show(out, &aws, stack.info(), prepared, data, &watch).await
 }
 
 async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) -> Result<()> {
@@ -114,8 +111,8 @@ async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) ->
     Ok(())
 }
 
-async fn keep(out: Out, stack: &Foreground, prepared: &Prepared) -> Result<()> {
-    let info = &stack.info;
+async fn keep(out: Out, stack: &local_client::Stack, prepared: &Prepared) -> Result<()> {
+    let info = stack.info();
     let file = PathBuf::from("tests/data/weather/seattle-2012-h1.parquet");
     out.title("The stack stays up until Ctrl-C");
     out.line(format!("   endpoint     {}", info.endpoint));

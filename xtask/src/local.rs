@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use local_client::StackInfo;
 
-use crate::ground::local_stack::{self, StackInfo};
+use crate::ground::local_stack;
 use crate::ground::output::{Format, Out};
 use crate::ground::shell;
 use crate::loader::queues;

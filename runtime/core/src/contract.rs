@@ -8,9 +8,9 @@ pub const CONFIG_BUCKET: &str = "CONFIG_BUCKET";
 pub const CONFIG_PREFIX: &str = "CONFIG_PREFIX";
 /// Environment variable: name of the tracker table.
 pub const DDB_TRACKER: &str = "DDB_TRACKER";
-/// Environment variable: bucket of pending metadata that does not fit an item.
+/// Environment variable that nothing reads: users have it in their scripts.
 pub const PENDING_BUCKET: &str = "PENDING_BUCKET";
-/// Environment variable: folder of pending metadata that does not fit an item.
+/// Environment variable that nothing reads: users have it in their scripts.
 pub const PENDING_PREFIX: &str = "PENDING_PREFIX";
 /// Environment variable: bucket of the COPY manifests.
 pub const MANIFEST_BUCKET: &str = "MANIFEST_BUCKET";
@@ -41,7 +41,7 @@ pub const TRACKER_SORT_KEY: &str = "status_timestamp";
 
 /// Folder of the queue configuration files in the loader's bucket.
 pub const CONFIG_PREFIX_DEFAULT: &str = "rs-loader-config/";
-/// Folder of pending metadata in the loader's bucket.
+/// Value of [`PENDING_PREFIX`] in the template.
 pub const PENDING_PREFIX_DEFAULT: &str = "pending/";
 /// Folder of the COPY manifests in the loader's bucket.
 pub const MANIFEST_PREFIX_DEFAULT: &str = "manifests/";

@@ -3,14 +3,14 @@
 use crate::l1::{CfnTable, CfnTableProps};
 use crate::l2::role::Role;
 use crate::policy::Statement;
-use crate::scope::{RemovalPolicy, Resource, Scope};
+use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
 /// What a table is like. Keys are strings.
 pub struct TableProps {
-    /// Partition key.
+    /// Name of the partition key.
     pub partition_key: &'static str,
-    /// Sort key.
+    /// Name of the sort key.
     pub sort_key: &'static str,
     /// Attribute with the time of an item's expiry, in epoch seconds.
     pub ttl_attribute: &'static str,
@@ -21,13 +21,13 @@ pub struct TableProps {
 /// A sparse index; its sort key is the table's.
 #[derive(Clone, Copy)]
 pub struct Index {
-    /// Its name.
+    /// Name of the index, part of its ARN.
     pub name: &'static str,
-    /// Its partition key.
+    /// Attribute that only the items of the index have.
     pub partition_key: &'static str,
 }
 
-/// A `DynamoDB` table.
+/// A table of the stack, with at most one index.
 #[derive(Clone)]
 pub struct Table {
     resource: Resource,
@@ -62,21 +62,22 @@ impl Table {
                 SSESpecification: Some(Value::map([("SSEEnabled", true)])),
             },
         );
-        resource.removal_policy(RemovalPolicy::Retain);
+        resource.retain();
         Self { resource, index: props.index }
     }
 
-    /// Lets a role read and write items, one by one or in a transaction (`DynamoDB` developer guide, "IAM and transactions": a
-    /// transaction needs the permissions of its parts). No scan.
+    /// Lets a role read and write items, one by one, in batches or in a transaction. A transaction needs the permissions of its parts and
+    /// none of its own (`DynamoDB` developer guide, "IAM and transactions"); a batch needs its own only (service authorization reference,
+    /// "DynamoDB"). No scan.
     pub fn grant_read_write(&self, role: &Role) {
         let actions = [
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:Query",
             "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
             "dynamodb:ConditionCheckItem",
+            "dynamodb:BatchWriteItem",
         ];
         role.permit(Statement::allow(&actions, [self.resource.arn()]));
     }
@@ -91,7 +92,7 @@ impl Table {
         role.permit(Statement::allow(&["dynamodb:Scan"], [arn]));
     }
 
-    /// Its physical name.
+    /// Physical name, made by `CloudFormation`.
     pub fn name(&self) -> Value {
         self.resource.reference()
     }

@@ -3,15 +3,25 @@
 use loader_core::contract;
 
 use crate::l2::{Alarm, AlarmProps, Metric, MissingData, Queue};
-use crate::l3::loader_stack::LoaderStack;
+use crate::l3::functions::Functions;
+use crate::l3::table_source::TableSource;
 use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
 
-pub(super) fn add(scope: &Scope, stack: &LoaderStack<'_>) {
-    let actions = &stack.alarm_actions;
-    loader_alarms(scope, actions, stack.props);
-    for (name, function) in stack.functions.all() {
+/// What is watched, and who is notified.
+pub(super) struct AlarmsProps<'a> {
+    pub(super) props: &'a LoaderProps,
+    pub(super) actions: &'a Value,
+    pub(super) functions: &'a Functions,
+    pub(super) dead_letters: &'a Queue,
+    pub(super) sources: &'a [TableSource],
+}
+
+pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
+    let actions = with.actions;
+    loader_alarms(scope, actions, with.props);
+    for (name, function) in with.functions.all() {
         let metric = Metric {
             namespace: "AWS/Lambda",
             name: "Errors",
@@ -22,8 +32,8 @@ pub(super) fn add(scope: &Scope, stack: &LoaderStack<'_>) {
         one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, text);
     }
     let text = "invocations or events were given up: runbook, Dead letters".to_owned();
-    one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(&stack.dead_letters), text);
-    for source in &stack.sources {
+    one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(with.dead_letters), text);
+    for source in with.sources {
         let scope = scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty");
         let text = format!("queue {} gave up: runbook, Dead letters", source.name());
         one_is_too_many(&scope, actions, waiting_messages(source.dead_letters()), text);

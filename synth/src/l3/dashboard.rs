@@ -5,8 +5,9 @@ use loader_core::ids::readable;
 use serde_json::json;
 
 use crate::l2::{Dashboard, Repeated, Row, Widget};
-use crate::l3::parameters::PARAMETER_QUEUE_NAME_PREFIX;
-use crate::l3::table_source::{TableSource, dead_letters_name};
+use crate::l3::table_source::TableSource;
+use crate::names::{LogicalId, Parameter, function_name};
+use crate::queue_name::dead_letters_name;
 use crate::scope::Scope;
 use crate::value::Value;
 
@@ -16,13 +17,12 @@ pub(super) fn add(scope: &Scope, sources: &[TableSource]) {
         vec![readable(table), table.clone(), dead_letters_name(source.name())]
     };
     let rows = Repeated { row: table_row(), words: sources.iter().map(words).collect() };
-    Dashboard::new(&scope.child("Dashboard"), Value::sub("${AWS::StackName}"), &loader_row(), &rows);
+    Dashboard::new(&scope.child(LogicalId::Dashboard.name()), Value::sub("${AWS::StackName}"), &loader_row(), &rows);
 }
 
 fn loader_row() -> Row {
-    let errors = contract::Function::ALL.map(|function| {
-        json!(["AWS/Lambda", "Errors", "FunctionName", format!("${{AWS::StackName}}-{}", function.name())])
-    });
+    let errors = contract::Function::ALL
+        .map(|function| json!(["AWS/Lambda", "Errors", "FunctionName", function_name("${AWS::StackName}", function)]));
     let stack = |name: &str| json!([contract::METRIC_NAMESPACE, name, contract::DIMENSION_STACK, "${AWS::StackName}"]);
     let loads = [contract::METRIC_LOADS, contract::METRIC_FAILURES, contract::METRIC_QUARANTINED].map(stack);
     let functions = errors.into_iter().chain([stack(contract::METRIC_SWEEPS)]).collect();
@@ -41,7 +41,7 @@ fn loader_row() -> Row {
 fn table_row() -> Row {
     let [title, table, dead_letters] = [0, 1, 2].map(Repeated::word);
     let counts = [contract::METRIC_OBJECTS, contract::METRIC_FAILURES, contract::METRIC_QUARANTINED];
-    let dead_letters = format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{dead_letters}");
+    let dead_letters = format!("${{{}}}{dead_letters}", Parameter::QueueNamePrefix.name());
     let mut metrics = vec![json!([
         contract::METRIC_NAMESPACE,
         contract::METRIC_OLDEST_WAITING,

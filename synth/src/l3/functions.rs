@@ -3,7 +3,8 @@
 use loader_core::contract::{self, Function as Name};
 
 use crate::l2::{AsyncProps, Bucket, Function, FunctionProps, LogGroup, Queue, Role, Table};
-use crate::l3::parameters::{Parameters, parameter_code_key};
+use crate::l3::parameters::Parameters;
+use crate::names::{LogicalId, Parameter, function_name, log_group_name};
 use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
@@ -37,19 +38,15 @@ impl Functions {
 }
 
 fn function(scope: &Scope, name: Name, with: &FunctionsProps<'_>) -> Function {
-    let scope = scope.child(name.name());
-    let physical_name = format!("${{AWS::StackName}}-{}", name.name());
-    let log_group = LogGroup::new(
-        &scope.child("Logs"),
-        Value::sub(format!("/aws/lambda/{physical_name}")),
-        with.props.log_retention_days,
-    );
+    let scope = scope.child(LogicalId::Function(name).name());
+    let log_group_name = Value::sub(log_group_name("${AWS::StackName}", name));
+    let log_group = LogGroup::new(&scope.child("Logs"), log_group_name, with.props.log_retention_days);
     let function = Function::new(
         &scope,
         FunctionProps {
-            name: Value::sub(physical_name),
+            name: Value::sub(function_name("${AWS::StackName}", name)),
             description: description(name),
-            code: (with.parameters.assets_bucket.clone(), Value::Ref(parameter_code_key(name).to_owned())),
+            code: (with.parameters.assets_bucket.clone(), reference(Parameter::CodeKey(name))),
             architecture: with.props.architecture,
             memory_mb: with.props.memory_mb,
             timeout_seconds: name.timeout_seconds(),
@@ -78,11 +75,16 @@ fn environment(with: &FunctionsProps<'_>) -> Vec<(&'static str, Value)> {
         (contract::CONFIG_BUCKET, bucket.clone()),
         (contract::CONFIG_PREFIX, contract::CONFIG_PREFIX_DEFAULT.into()),
         (contract::DDB_TRACKER, with.tracker.name()),
+        // Nothing reads these two: users have them in their scripts.
         (contract::PENDING_BUCKET, bucket.clone()),
         (contract::PENDING_PREFIX, contract::PENDING_PREFIX_DEFAULT.into()),
         (contract::MANIFEST_BUCKET, bucket),
         (contract::MANIFEST_PREFIX, contract::MANIFEST_PREFIX_DEFAULT.into()),
-        (contract::STATEMENT_NAME_PREFIX, Value::Ref(contract::PARAMETER_STATEMENT_NAME_PREFIX.to_owned())),
+        (contract::STATEMENT_NAME_PREFIX, reference(Parameter::StatementNamePrefix)),
         (contract::STACK_NAME, Value::Ref("AWS::StackName".to_owned())),
     ]
+}
+
+fn reference(parameter: Parameter) -> Value {
+    Value::Ref(parameter.name().to_owned())
 }

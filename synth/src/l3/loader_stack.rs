@@ -7,13 +7,15 @@ use crate::l2::{
     Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, Table, TableProps,
     TlsOnlyPolicy, Trigger,
 };
+use crate::l3::alarms::{self, AlarmsProps};
+use crate::l3::dashboard;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
 use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
-use crate::l3::{alarms, dashboard};
+use crate::names::{LogicalId, Output, Parameter};
 use crate::props::LoaderProps;
 use crate::scope::{Scope, Stack};
-use crate::template::{RESOURCES_MAX, Template};
+use crate::template::Template;
 use crate::value::Value;
 
 /// Days that an overwritten or deleted version of an object in the loader's bucket is kept.
@@ -22,37 +24,24 @@ const OLD_VERSIONS_DAYS: u32 = 30;
 /// The whole stack as a template; or all problems at once, each with the path of its construct.
 pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
     let stack = Stack::new("Loader");
-    LoaderStack::new(stack.scope(), props);
-    let template =
-        stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")?;
-    let resources = template.as_value()["Resources"].as_object().map_or(0, serde_json::Map::len);
-    if resources > RESOURCES_MAX {
-        let mut problems = Problems::default();
-        problems.add(
-            "Loader",
-            format!("`{resources}` resources: a stack holds {RESOURCES_MAX}, so deploy two with fewer queues"),
-        );
-        return Err(problems);
-    }
-    Ok(template)
+    LoaderStack::build(stack.scope(), props);
+    stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")
 }
 
 /// What the loader consists of.
-pub(super) struct LoaderStack<'a> {
-    pub(super) props: &'a LoaderProps,
-    pub(super) alarm_actions: Value,
-    pub(super) tracker: Table,
-    pub(super) bucket: Bucket,
-    pub(super) role: Role,
-    pub(super) dead_letters: Queue,
-    pub(super) functions: Functions,
-    pub(super) sources: Vec<TableSource>,
+struct LoaderStack {
+    tracker: Table,
+    bucket: Bucket,
+    role: Role,
+    dead_letters: Queue,
+    functions: Functions,
+    sources: Vec<TableSource>,
 }
 
-impl<'a> LoaderStack<'a> {
-    fn new(scope: &Scope, props: &'a LoaderProps) -> Self {
+impl LoaderStack {
+    fn build(scope: &Scope, props: &LoaderProps) {
         let parameters = Parameters::new(scope, props);
-        let dead_letters = Queue::new(&scope.child("DeadLetters"), &QueueProps::default());
+        let dead_letters = Queue::new(&scope.child(LogicalId::DeadLetters.name()), &QueueProps::default());
         let tracker = tracker(scope);
         let bucket = bucket(scope, props);
         let role = role(scope, &tracker, &bucket);
@@ -70,26 +59,29 @@ impl<'a> LoaderStack<'a> {
         rules(scope, &functions, &dead_letters);
         let sources = sources(scope, props, &functions, &role);
         role.check_size();
-        let alarm_actions = parameters.alarm_actions;
-        let stack = Self { props, alarm_actions, tracker, bucket, role, dead_letters, functions, sources };
-        alarms::add(scope, &stack);
+        let stack = Self { tracker, bucket, role, dead_letters, functions, sources };
+        stack.add_alarms(scope, props, &parameters.alarm_actions);
         dashboard::add(scope, &stack.sources);
         stack.add_outputs(scope);
-        stack
+    }
+
+    fn add_alarms(&self, scope: &Scope, props: &LoaderProps, actions: &Value) {
+        let Self { functions, dead_letters, sources, .. } = self;
+        alarms::add(scope, &AlarmsProps { props, actions, functions, dead_letters, sources });
     }
 
     fn add_outputs(&self, scope: &Scope) {
-        let text = "Bucket of configuration files, pending metadata and manifests";
-        scope.add_output("LoaderBucketName", text, self.bucket.name());
+        let text = "Bucket of configuration files and manifests";
+        scope.add_output(Output::LoaderBucketName.name(), text, self.bucket.name());
         let text = "DynamoDB table of waiting, running and finished loads";
-        scope.add_output("TrackerTableName", text, self.tracker.name());
-        scope.add_output("LoaderRoleArn", "Role of the functions", self.role.arn());
+        scope.add_output(Output::TrackerTableName.name(), text, self.tracker.name());
+        scope.add_output(Output::LoaderRoleArn.name(), "Role of the functions", self.role.arn());
         for (function, handle) in self.functions.all() {
-            scope.add_output(format!("{}Name", function.name()), "", handle.name());
-            scope.add_output(format!("{}Arn", function.name()), "", handle.arn());
+            scope.add_output(Output::FunctionName(function).name(), "", handle.name());
+            scope.add_output(Output::FunctionArn(function).name(), "", handle.arn());
         }
         let text = "Queue of invocations and events that were given up";
-        scope.add_output("DeadLettersUrl", text, self.dead_letters.url());
+        scope.add_output(Output::DeadLettersUrl.name(), text, self.dead_letters.url());
         for source in &self.sources {
             source.add_outputs(scope);
         }
@@ -98,7 +90,7 @@ impl<'a> LoaderStack<'a> {
 
 fn tracker(scope: &Scope) -> Table {
     Table::new(
-        &scope.child("Tracker"),
+        &scope.child(LogicalId::Tracker.name()),
         &TableProps {
             partition_key: contract::TRACKER_PARTITION_KEY,
             sort_key: contract::TRACKER_SORT_KEY,
@@ -109,27 +101,31 @@ fn tracker(scope: &Scope) -> Table {
 }
 
 fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
-    // Pending metadata never expires: a paused table may wait as long as it likes.
     let expiring = vec![(contract::MANIFEST_PREFIX_DEFAULT, props.manifest_days)];
-    Bucket::new(&scope.child("LoaderBucket"), &BucketProps { expiring, old_versions_days: OLD_VERSIONS_DAYS })
+    Bucket::new(
+        &scope.child(LogicalId::LoaderBucket.name()),
+        &BucketProps { expiring, old_versions_days: OLD_VERSIONS_DAYS },
+    )
 }
 
-/// One role for all three: the Data API tells about a statement only the role that submitted it (Redshift management guide, "Data API").
+/// One role for all three: the Data API shows a statement only to the role that submitted it (Redshift management guide, "Data API").
 fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
-    let role =
-        Role::new(&scope.child("LoaderRole"), "What the three functions of the loader may do", "lambda.amazonaws.com");
+    let role = Role::new(
+        &scope.child(LogicalId::LoaderRole.name()),
+        "What the three functions of the loader may do",
+        "lambda.amazonaws.com",
+    );
     tracker.grant_read_write(&role);
     tracker.grant_scan_index(&role);
     bucket.grant_list(&role);
     bucket.grant_read(&role, contract::CONFIG_PREFIX_DEFAULT);
-    bucket.grant_read_write(&role, contract::PENDING_PREFIX_DEFAULT);
     bucket.grant_read_write(&role, contract::MANIFEST_PREFIX_DEFAULT);
     DataApi::grant_inspect_statements(&role);
     role
 }
 
 fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
-    let prefix = Value::sub(format!("${{{}}}/", contract::PARAMETER_STATEMENT_NAME_PREFIX));
+    let prefix = Value::sub(format!("${{{}}}/", Parameter::StatementNamePrefix.name()));
     let detail = Value::map([
         ("state", Value::list(contract::STATEMENT_STATES_ENDED)),
         ("statementName", Value::list([Value::map([("prefix", prefix)])])),
@@ -140,7 +136,7 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
         ("detail", detail),
     ]);
     Rule::new(
-        &scope.child("StatementEnded"),
+        &scope.child(LogicalId::StatementEnded.name()),
         RuleProps {
             description: "A statement of the loader ended: settle its load and start the next",
             trigger: Trigger::Event(pattern),
@@ -156,7 +152,7 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
     );
     let input = serde_json::json!({ contract::SWEEP_FIELD: true }).to_string();
     Rule::new(
-        &scope.child("Sweep"),
+        &scope.child(LogicalId::Sweep.name()),
         RuleProps {
             description: "Look after every table with work, whatever event got lost",
             trigger: Trigger::Schedule(contract::SWEEP_SCHEDULE),

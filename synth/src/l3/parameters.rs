@@ -1,33 +1,14 @@
 //! The template's parameters: all have a default, so that deploying by hand needs none but the ones that one wants to change.
 
-use loader_core::contract::{self, Function};
+use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
 
-use crate::l3::table_source::{QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
+use crate::limits::STATEMENT_NAME_PREFIX_CHARACTERS_MAX;
+use crate::names::{Parameter, assets_bucket_name, zip_key};
 use crate::props::LoaderProps;
+use crate::queue_name::prefix_characters_max;
 use crate::scope::Scope;
-use crate::template::Parameter;
+use crate::tree::ParameterProps;
 use crate::value::Value;
-
-/// Template parameter: bucket of the functions' zips; empty: `rs-loader-assets-<account>-<region>`.
-pub const PARAMETER_ASSETS_BUCKET: &str = "assetsBucket";
-/// Template parameter: what stands before the name of each queue of the template.
-pub const PARAMETER_QUEUE_NAME_PREFIX: &str = "queueNamePrefix";
-/// Template parameter: topic that alarms are sent to; empty: none.
-pub const PARAMETER_ALARM_TOPIC_ARN: &str = "alarmTopicArn";
-/// Characters of a stack's name at most: a function's name is made of it, and Lambda takes 64 (Lambda, `CreateFunction`).
-pub const STACK_NAME_CHARACTERS_MAX: usize = 64 - "-MicrobatchLoader".len();
-
-/// Characters of the first part of a statement's name at most.
-pub const STATEMENT_NAME_PREFIX_CHARACTERS_MAX: u32 = 128;
-
-/// Template parameter: key of a function's zip in the assets bucket; default `<package>.zip`.
-pub const fn parameter_code_key(function: Function) -> &'static str {
-    match function {
-        Function::MicrobatchLoader => "microbatchLoaderKey",
-        Function::NextLoader => "nextLoaderKey",
-        Function::BulkLoader => "bulkLoaderKey",
-    }
-}
 
 /// The parameters' values, as the resources use them.
 pub(super) struct Parameters {
@@ -47,7 +28,7 @@ impl Parameters {
         let topic = scope.add_parameter(alarm_topic());
         let has_bucket = scope.add_condition_given("HasAssetsBucket", &bucket);
         let has_topic = scope.add_condition_given("HasAlarmTopic", &topic);
-        let default_bucket = Value::sub("rs-loader-assets-${AWS::AccountId}-${AWS::Region}");
+        let default_bucket = Value::sub(assets_bucket_name("${AWS::AccountId}", "${AWS::Region}"));
         Self {
             assets_bucket: Value::when(has_bucket, bucket, default_bucket),
             alarm_actions: Value::when(has_topic, Value::list([topic]), Value::none()),
@@ -55,9 +36,9 @@ impl Parameters {
     }
 }
 
-fn parameter(name: &'static str, default: &str, description: &str) -> Parameter {
-    Parameter {
-        name,
+fn parameter(parameter: Parameter, default: &str, description: &str) -> ParameterProps {
+    ParameterProps {
+        name: parameter.name(),
         description: description.to_owned(),
         default: default.to_owned(),
         allowed_pattern: None,
@@ -66,58 +47,58 @@ fn parameter(name: &'static str, default: &str, description: &str) -> Parameter 
     }
 }
 
-fn statement_name_prefix() -> Parameter {
-    Parameter {
+fn statement_name_prefix() -> ParameterProps {
+    ParameterProps {
         allowed_pattern: Some("[A-Za-z0-9_.$-]+".into()),
         constraint: Some("letters, digits and _ . $ -".into()),
         max_length: Some(STATEMENT_NAME_PREFIX_CHARACTERS_MAX),
         ..parameter(
-            contract::PARAMETER_STATEMENT_NAME_PREFIX,
-            contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT,
+            Parameter::StatementNamePrefix,
+            PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT,
             "First part of the name of every Redshift Data API statement, usually the database's name; the rule StatementEnded listens to it. \
              Two stacks of an account and region need two.",
         )
     }
 }
 
-fn assets_bucket() -> Parameter {
-    Parameter {
+fn assets_bucket() -> ParameterProps {
+    let default = assets_bucket_name("<account>", "<region>");
+    ParameterProps {
         allowed_pattern: Some("|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]".into()),
         constraint: Some("a bucket name, or nothing".into()),
         ..parameter(
-            PARAMETER_ASSETS_BUCKET,
+            Parameter::AssetsBucket,
             "",
-            "Bucket of this region that holds the functions' zips; empty: rs-loader-assets-<account>-<region>.",
+            &format!("Bucket of this region that holds the functions' zips; empty: {default}."),
         )
     }
 }
 
-fn code_key(function: Function) -> Parameter {
+fn code_key(function: Function) -> ParameterProps {
     let description = format!("Key of the zip of {} in the assets bucket.", function.name());
-    parameter(parameter_code_key(function), &format!("{}.zip", function.package()), &description)
+    parameter(Parameter::CodeKey(function), &zip_key(function), &description)
 }
 
 /// The longest queue of the template decides how long the prefix may be.
-fn queue_name_prefix(props: &LoaderProps) -> Parameter {
-    let longest = props.queues.iter().map(|queue| queue.name.len()).max().unwrap_or(0);
-    let room = QUEUE_NAME_CHARACTERS_MAX.saturating_sub(dead_letters_name("").len() + longest);
-    Parameter {
+fn queue_name_prefix(props: &LoaderProps) -> ParameterProps {
+    let longest = props.queues.iter().map(|queue| queue.name.as_str()).max_by_key(|name| name.len()).unwrap_or("");
+    ParameterProps {
         allowed_pattern: Some("[A-Za-z0-9_-]*".into()),
         constraint: Some("letters, digits, - and _".into()),
-        max_length: u32::try_from(room).ok(),
+        max_length: Some(prefix_characters_max(longest)),
         ..parameter(
-            PARAMETER_QUEUE_NAME_PREFIX,
+            Parameter::QueueNamePrefix,
             "",
-            "What stands before the name of each queue, where queues of several stacks would have the same name; the queue's \
+            "Goes before the name of each queue, where queues of several stacks would have the same name; the queue's \
              configuration file is named after the whole name.",
         )
     }
 }
 
-fn alarm_topic() -> Parameter {
-    Parameter {
+fn alarm_topic() -> ParameterProps {
+    ParameterProps {
         allowed_pattern: Some("|arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+".into()),
         constraint: Some("the ARN of an SNS topic, or nothing".into()),
-        ..parameter(PARAMETER_ALARM_TOPIC_ARN, "", "SNS topic that is told when an alarm rings; empty: none.")
+        ..parameter(Parameter::AlarmTopicArn, "", "SNS topic that is notified when an alarm rings; empty: none.")
     }
 }

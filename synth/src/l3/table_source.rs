@@ -4,34 +4,27 @@ use loader_core::ids::DbTable;
 use loader_core::limits;
 
 use crate::l2::{BatchProps, Function, Queue, QueueProps, Role, SourceBucket, TlsOnlyPolicy, Warehouse};
-use crate::l3::parameters::PARAMETER_QUEUE_NAME_PREFIX;
+use crate::names::{Parameter, queue_url_output};
 use crate::props::{LoaderProps, QueueSource};
+use crate::queue_name::{check_queue_name, dead_letters_name};
 use crate::scope::Scope;
 use crate::value::Value;
 
-/// Characters of a queue's name at most (SQS, `CreateQueue`).
-pub const QUEUE_NAME_CHARACTERS_MAX: usize = 80;
-
-/// Name of the dead-letter queue of the queue `name`.
-pub fn dead_letters_name(name: &str) -> String {
-    format!("{name}-dlq")
-}
-
 /// What the sources of all tables share.
 #[derive(Clone, Copy)]
-pub struct TableSourceProps<'a> {
+pub(super) struct TableSourceProps<'a> {
     /// The loader's props.
-    pub props: &'a LoaderProps,
+    pub(super) props: &'a LoaderProps,
     /// The function that the queue feeds.
-    pub function: &'a Function,
+    pub(super) function: &'a Function,
     /// Its role.
-    pub role: &'a Role,
+    pub(super) role: &'a Role,
     /// The policy of the dead-letter queues.
-    pub dead_letters_policy: &'a TlsOnlyPolicy,
+    pub(super) dead_letters_policy: &'a TlsOnlyPolicy,
 }
 
 /// What feeds one table.
-pub struct TableSource {
+pub(super) struct TableSource {
     name: String,
     table: DbTable,
     queue: Queue,
@@ -40,8 +33,8 @@ pub struct TableSource {
 
 impl TableSource {
     /// The queue of `source`, connected to the function, whose role gets what the configuration needs.
-    pub fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
-        let named = |name: &str| Some(Value::sub(format!("${{{PARAMETER_QUEUE_NAME_PREFIX}}}{name}")));
+    pub(super) fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
+        let named = |name: &str| Some(Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name())));
         let dead_letters = Queue::new(
             &scope.child("Dlq"),
             &QueueProps {
@@ -76,28 +69,22 @@ impl TableSource {
     }
 
     /// Name of the queue, without the stack's prefix.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// The table that is loaded.
-    pub fn table(&self) -> &DbTable {
+    pub(super) fn table(&self) -> &DbTable {
         &self.table
     }
 
-    /// The queue.
-    pub fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
     /// Where its messages go that are given up.
-    pub fn dead_letters(&self) -> &Queue {
+    pub(super) fn dead_letters(&self) -> &Queue {
         &self.dead_letters
     }
 
     pub(super) fn add_outputs(&self, scope: &Scope) {
-        let id = self.queue.logical_id();
-        scope.add_output(format!("{id}Url"), "", self.queue.url());
+        scope.add_output(queue_url_output(self.queue.logical_id()), "", self.queue.url());
     }
 }
 
@@ -117,15 +104,10 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, role: &Role) 
 
 /// Notes every name that SQS would refuse, or that two queues would share.
 pub(super) fn check_names(scope: &Scope, queues: &[QueueSource]) {
-    let most = QUEUE_NAME_CHARACTERS_MAX - dead_letters_name("").len();
     for (index, QueueSource { name, .. }) in queues.iter().enumerate() {
         let scope = scope.child_named(name);
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            scope.problem(format!("`{name}` is no queue name: letters, digits, `-` and `_`"));
-        }
-        if name.len() > most {
-            scope
-                .problem(format!("`{name}` has {} characters: at most {most}, so that `-dlq` fits behind", name.len()));
+        if let Err(problem) = check_queue_name(name) {
+            scope.problem(problem);
         }
         if queues[..index].iter().any(|other| other.name == *name) {
             scope.problem(format!("queue `{name}` is there twice: give each table its own"));

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use loader_core::contract::Function;
+use local_client::StackInfo;
 use serde::Serialize;
 use serde_json::{Value, json};
 use synth::LoaderProps;
@@ -14,7 +15,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use crate::bench::statistics::median;
-use crate::ground::local_stack::StackInfo;
 use crate::ground::stack::Stack;
 use crate::loader::settings;
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
 use loader_core::tracker::item::{History, Item};
+use local_client::{DataApiAdmin, GatewayAdmin, StackInfo};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
@@ -15,7 +16,6 @@ use crate::bench::queue::{BUCKET, TABLE};
 use crate::bench::statistics::{median, percentile};
 use crate::ground::aws::{Aws, failed};
 use crate::ground::clock::now_millis;
-use crate::ground::local_stack::{self, StackInfo};
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
 use crate::loader::tracker::{Kind, Order, Tracker};
@@ -104,7 +104,8 @@ impl<'a> Bench<'a> {
     /// Many files at once; `first` were dropped before.
     pub async fn at_once(&self, first: u32, n: u32) -> Result<Burst> {
         let step = self.out.step(format!("dropping {n} files at once"));
-        local_stack::reset_calls(self.stack).await?;
+        let gateway = GatewayAdmin::new(&self.stack.endpoint);
+        gateway.reset_calls().await?;
         let (since, started) = (now_millis(), Instant::now());
         let mut uploads = JoinSet::new();
         for lane in 0..UPLOADS {
@@ -123,13 +124,20 @@ impl<'a> Bench<'a> {
         step.now("waiting until all are loaded");
         self.drained(u64::from(first + n)).await?;
         let drained_seconds = started.elapsed().as_secs_f64();
-        let calls = local_stack::calls(self.stack).await?;
-        let copies = local_stack::copies_since(self.stack, since).await?;
+        let calls = gateway.calls().await?.functions;
+        let copies = self.copies_since(since).await?;
         // What an invocation took is logged when it is over.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let invocations = invocations::since(self.aws, &self.loader.name, since).await?;
         step.done(format!("dropped and loaded {n} files"));
         Ok(Burst { files: n, upload_seconds, drained_seconds, copies, calls, invocations })
+    }
+
+    /// COPY commands that were submitted since this time (epoch milliseconds).
+    async fn copies_since(&self, since: i64) -> Result<usize> {
+        let statements = DataApiAdmin::new(&self.stack.endpoint).statements().await?;
+        let recent = statements.iter().filter(|statement| statement.created_millis >= since);
+        Ok(recent.flat_map(|statement| &statement.parts).filter(|part| part.sql.starts_with("COPY ")).count())
     }
 
     /// Waits until so many files are loaded and nothing waits or runs; the answer: all loads, oldest first.

@@ -1,11 +1,11 @@
 //! The end of the demo: what was dropped, what was loaded, what is in the warehouse, and whether these agree.
 
 use anyhow::{Context, Result};
+use local_client::{GatewayAdmin, StackInfo};
 
 use super::data::Data;
 use super::watch::Watch;
 use crate::ground::aws::Aws;
-use crate::ground::local_stack::{self, StackInfo};
 use crate::ground::output::{Failure, Out};
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::warehouse::Warehouse;
@@ -43,7 +43,7 @@ pub async fn show(
     }
     let n_checks: usize = data.tables.values().map(|table| table.checks.len()).sum();
     out.line(format!("   each table was also compared by sums over its columns: {n_checks} numbers"));
-    let calls = local_stack::calls(stack).await?;
+    let calls = GatewayAdmin::new(&stack.endpoint).calls().await?.functions;
     let calls: Vec<String> =
         calls.iter().map(|(service, calls)| format!("{service} {}", calls.values().sum::<u64>())).collect();
     out.line(format!("   AWS calls of the functions: {}", calls.join(", ")));

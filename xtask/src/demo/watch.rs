@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use loader_core::tracker::item::{History, Item, RunningLoad};
+use local_client::StackInfo;
 
-use crate::ground::local_stack::StackInfo;
 use crate::ground::output::{Failure, Out, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::tracker::{Kind, Order, Tracker};

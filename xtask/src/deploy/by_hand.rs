@@ -2,7 +2,7 @@
 //! same CloudFormation would see no new code.
 
 use loader_core::contract::Function;
-use synth::l3::parameter_code_key;
+use synth::names::Parameter;
 
 use crate::ground::shell;
 use crate::loader::deployment::assets::hashed_key;
@@ -18,7 +18,7 @@ pub fn command(environment: &str, stack_name: &str, statement_prefix: &str, asse
     );
     for asset in assets {
         let function = Function::ALL.into_iter().find(|function| function.package() == asset.package);
-        let key = function.map(|function| format!(" {}={}", parameter_code_key(function), hashed_key(asset)));
+        let key = function.map(|function| format!(" {}={}", Parameter::CodeKey(function).name(), hashed_key(asset)));
         command.extend(key);
     }
     command

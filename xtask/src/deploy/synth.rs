@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
-use synth::template::TEMPLATE_BODY_BYTES_MAX;
+use synth::limits::TEMPLATE_BODY_BYTES_MAX;
 
 use crate::deploy::by_hand;
 use crate::ground::output::{Failure, Format, Out, size};

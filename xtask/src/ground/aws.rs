@@ -9,8 +9,9 @@ use aws_sdk_s3::error::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use clap::Args;
+use local_client::StackInfo;
 
-use crate::ground::local_stack::{self, StackInfo};
+use crate::ground::local_stack;
 use crate::ground::output::Failure;
 use crate::ground::profile;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{StackEvent, StackStatus};
-use synth::l3::STACK_NAME_CHARACTERS_MAX;
+use synth::limits::STACK_NAME_CHARACTERS_MAX;
 
 use crate::ground::aws::{Aws, Cause, Place, code, failed};
 use crate::ground::output::{Failure, Step};

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use synth::template::TEMPLATE_BODY_BYTES_MAX;
+use synth::limits::TEMPLATE_BODY_BYTES_MAX;
 
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};

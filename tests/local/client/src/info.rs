@@ -53,6 +53,22 @@ pub struct Warehouse {
     pub user: String,
 }
 
+impl StackInfo {
+    /// The command that opens a database of the warehouse, named `<cluster or workgroup>.<database>`.
+    pub fn psql(&self, database: &str) -> String {
+        let Warehouse { host, port, user } = &self.warehouse;
+        format!("psql -h {host} -p {port} -U {user} -d {database}")
+    }
+
+    /// The settings that point the aws command line at the stack.
+    pub fn environment(&self) -> String {
+        format!(
+            "AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
+            self.endpoint, self.region, self.access_key_id, self.secret_access_key
+        )
+    }
+}
+
 /// The stack in `dir`, if one is up; a stale `stack.json` is removed.
 pub fn info(dir: &Path) -> Result<Option<StackInfo>> {
     if !is_locked(&dir.join(STACK_LOCK_FILE))? {

@@ -14,7 +14,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::app::App;
 use crate::aws::Aws;
 use crate::pattern;
-use crate::store::{STATEMENT_AGE_MILLIS_MAX, Statement};
+use crate::statement::Statement;
+use crate::store::STATEMENT_AGE_MILLIS_MAX;
 
 const ATTEMPTS_MAX: u32 = 5;
 const FIRST_PAUSE_MILLIS: u64 = 200;

@@ -11,7 +11,7 @@ use crate::errors::SqlError;
 use crate::events;
 use crate::plan::{Plan, plan};
 use crate::session::{Outcome, Session};
-use crate::store::{Mode, Statement, Status};
+use crate::statement::{Mode, Statement, Status};
 
 /// How a statement ended, before it is written down.
 struct End {

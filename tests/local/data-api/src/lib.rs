@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `server` | the wire: AWS JSON 1.1 in, answers and errors out |
 //! | `operations` | one function per operation: check the request, answer it |
+//! | `statement`, `cancellation` | what was submitted and how far it is; cancelled or committed, never both |
 //! | `store` | statements, client tokens and how long each is remembered |
 //! | `execute` | the life of one statement: waiting, running, ending |
 //! | `session`, `warehouse`, `catalog`, `conflicts` | one transaction in PostgreSQL; databases; their system tables; two writers of one table |
@@ -39,6 +40,7 @@
 pub mod admin;
 mod app;
 mod aws;
+mod cancellation;
 mod catalog;
 mod clock;
 mod conflicts;
@@ -54,6 +56,7 @@ mod plan;
 mod rewrite;
 mod server;
 mod session;
+mod statement;
 mod store;
 mod warehouse;
 

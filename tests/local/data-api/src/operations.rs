@@ -11,7 +11,7 @@ use crate::clock::Millis;
 use crate::errors::ServiceError;
 use crate::execute;
 use crate::plan::{Parameter, uses_parameter};
-use crate::store::{Connection, Mode, Part, Statement, Status, Submission};
+use crate::statement::{Connection, Mode, Part, Statement, Status, Submission};
 
 mod list;
 mod metadata;

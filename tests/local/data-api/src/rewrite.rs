@@ -20,53 +20,67 @@ const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "table
 
 fn refuse(lexemes: &[Lexeme], index: usize) -> Result<(), SqlError> {
     let lexeme = &lexemes[index];
-    let next_is = |offset: usize, word: &str| lexemes.get(index + offset).is_some_and(|next| next.is(word));
-    let previous = index.checked_sub(1).map(|before| &lexemes[before]);
-    match &lexeme.token {
-        Token::Arrow
-        | Token::LongArrow
-        | Token::HashArrow
-        | Token::HashLongArrow
-        | Token::AtArrow
-        | Token::ArrowAt
-        | Token::AtQuestion
-        | Token::AtAt
-        | Token::Question
-        | Token::QuestionPipe => {
-            return Err(SqlError::new(format!("operator does not exist: {}", lexeme.near())));
-        }
-        Token::DollarQuotedString(_) | Token::Word(_) => {}
-        _ => return Ok(()),
+    if is_foreign_operator(&lexeme.token) {
+        return Err(SqlError::new(format!("operator does not exist: {}", lexeme.near())));
+    }
+    if !matches!(lexeme.token, Token::DollarQuotedString(_) | Token::Word(_)) {
+        return Ok(());
     }
     let Some(word) = lexeme.word() else { return Ok(()) };
     if SYSTEM_COLUMNS.iter().any(|column| word.eq_ignore_ascii_case(column)) {
         return Err(SqlError::new(format!("column \"{}\" does not exist", word.to_lowercase())));
     }
-    let refused = (lexeme.is("ON") && next_is(1, "CONFLICT"))
-        || lexeme.is("RETURNING")
-        || (lexeme.is("DISTINCT")
-            && previous.is_some_and(|previous| previous.is_any(&["IS", "NOT"]))
-            && next_is(1, "FROM"))
-        || (lexeme.is("FILTER")
-            && lexemes.get(index + 1).is_some_and(|next| next.token == Token::LParen)
-            && next_is(2, "WHERE"))
-        || lexeme.is("LATERAL")
-        || (lexeme.is("OVERRIDING") && (next_is(1, "SYSTEM") || next_is(1, "USER")))
-        || (lexeme.is("VALUES") && previous.is_some_and(|previous| previous.token == Token::LParen))
-        || (lexeme.is("CONCURRENTLY"))
-        || (lexeme.is("FOR") && (next_is(1, "UPDATE") || next_is(1, "SHARE")));
-    if refused {
+    if is_foreign_clause(lexemes, index) {
         return Err(lexeme.syntax_error());
     }
-    if lexeme.is("DISTINCT") && next_is(1, "ON") {
+    if lexeme.is("DISTINCT") && lexemes.get(index + 1).is_some_and(|next| next.is("ON")) {
         return Err(SqlError::new("SELECT DISTINCT ON is not supported"));
     }
-    let is_type = previous.is_some_and(|previous| previous.token == Token::DoubleColon)
-        || (previous.is_some_and(|previous| previous.is("AS")) && inside_cast(lexemes, index));
-    if is_type && FOREIGN_TYPES.iter().any(|name| word.eq_ignore_ascii_case(name)) {
+    if FOREIGN_TYPES.iter().any(|name| word.eq_ignore_ascii_case(name)) && is_type(lexemes, index) {
         return Err(SqlError::new(format!("type \"{}\" does not exist", word.to_lowercase())));
     }
     Ok(())
+}
+
+/// PostgreSQL's operators on JSON and text search.
+fn is_foreign_operator(token: &Token) -> bool {
+    matches!(
+        token,
+        Token::Arrow
+            | Token::LongArrow
+            | Token::HashArrow
+            | Token::HashLongArrow
+            | Token::AtArrow
+            | Token::ArrowAt
+            | Token::AtQuestion
+            | Token::AtAt
+            | Token::Question
+            | Token::QuestionPipe
+    )
+}
+
+/// Whether a clause begins here that Redshift's grammar does not have.
+fn is_foreign_clause(lexemes: &[Lexeme], index: usize) -> bool {
+    let lexeme = &lexemes[index];
+    let next = |offset: usize| lexemes.get(index + offset);
+    let next_is = |offset: usize, words: &[&str]| next(offset).is_some_and(|next| next.is_any(words));
+    let previous = index.checked_sub(1).map(|before| &lexemes[before]);
+    lexeme.is_any(&["RETURNING", "LATERAL", "CONCURRENTLY"])
+        || (lexeme.is("ON") && next_is(1, &["CONFLICT"]))
+        || (lexeme.is("DISTINCT")
+            && previous.is_some_and(|previous| previous.is_any(&["IS", "NOT"]))
+            && next_is(1, &["FROM"]))
+        || (lexeme.is("FILTER") && next(1).is_some_and(|next| next.token == Token::LParen) && next_is(2, &["WHERE"]))
+        || (lexeme.is("OVERRIDING") && next_is(1, &["SYSTEM", "USER"]))
+        || (lexeme.is("VALUES") && previous.is_some_and(|previous| previous.token == Token::LParen))
+        || (lexeme.is("FOR") && next_is(1, &["UPDATE", "SHARE"]))
+}
+
+/// Whether the name at this index is the type of a cast.
+fn is_type(lexemes: &[Lexeme], index: usize) -> bool {
+    let previous = index.checked_sub(1).map(|before| &lexemes[before]);
+    previous.is_some_and(|previous| previous.token == Token::DoubleColon)
+        || (previous.is_some_and(|previous| previous.is("AS")) && inside_cast(lexemes, index))
 }
 
 /// Types of PostgreSQL that Redshift does not have.

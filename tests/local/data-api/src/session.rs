@@ -11,7 +11,7 @@ use crate::copy::{self, Assuming, CopyCommand, CopyFailure, Loading};
 use crate::errors::SqlError;
 use crate::lexeme::quoted;
 use crate::plan::{Plan, TableName, Work};
-use crate::store::{Connection, ResultColumn, ResultSet};
+use crate::statement::{Connection, ResultColumn, ResultSet};
 
 /// What one SQL statement gave.
 #[derive(Debug, Default)]

@@ -1,201 +1,18 @@
 //! Statements and client tokens, and how long each is remembered.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
-use tokio_postgres::CancelToken;
 
 use crate::clock::Millis;
 use crate::errors::ServiceError;
-use crate::plan::Parameter;
+use crate::statement::{Part, Statement, Status, Submission};
 
 /// A client token is remembered for 8 hours.
 const TOKEN_AGE_MILLIS_MAX: Millis = 8 * 3600 * 1000;
 /// A statement and its result are remembered for 24 hours.
 pub const STATEMENT_AGE_MILLIS_MAX: Millis = 24 * 3600 * 1000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Status {
-    Submitted,
-    Picked,
-    Started,
-    Finished,
-    Failed,
-    Aborted,
-}
-
-impl Status {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Submitted => "SUBMITTED",
-            Self::Picked => "PICKED",
-            Self::Started => "STARTED",
-            Self::Finished => "FINISHED",
-            Self::Failed => "FAILED",
-            Self::Aborted => "ABORTED",
-        }
-    }
-
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Finished | Self::Failed | Self::Aborted)
-    }
-}
-
-/// Which database, and as whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Connection {
-    pub cluster: Option<String>,
-    /// As it was given: a name or an ARN.
-    pub workgroup: Option<String>,
-    pub database: String,
-    pub db_user: Option<String>,
-    pub secret_arn: Option<String>,
-}
-
-impl Connection {
-    /// Cluster or workgroup, by name.
-    pub fn warehouse(&self) -> &str {
-        match (&self.cluster, &self.workgroup) {
-            (Some(cluster), _) => cluster,
-            (None, Some(workgroup)) => workgroup.rsplit(['/', ':']).next().unwrap_or(workgroup),
-            (None, None) => "",
-        }
-    }
-
-    /// The name of the PostgreSQL database.
-    pub fn postgres_database(&self) -> String {
-        format!("{}.{}", self.warehouse(), self.database)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Mode {
-    /// One statement (`ExecuteStatement`).
-    Single,
-    /// A batch in one transaction.
-    Transaction,
-    /// A batch with one transaction per SQL statement.
-    AutoCommit,
-}
-
-/// What was submitted. Two requests with the same token must agree in all of it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Submission {
-    pub connection: Connection,
-    pub sqls: Vec<String>,
-    pub parameters: Vec<Parameter>,
-    pub name: Option<String>,
-    pub with_event: bool,
-    pub mode: Mode,
-    /// Who submitted; not part of what a token stands for.
-    #[serde(skip)]
-    pub principal: String,
-}
-
-#[derive(Clone, Debug)]
-pub struct ResultColumn {
-    pub name: String,
-    pub type_name: String,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct ResultSet {
-    pub columns: Vec<ResultColumn>,
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-/// One SQL statement of a submission.
-#[derive(Clone, Debug)]
-pub struct Part {
-    pub query_id: i64,
-    pub status: Status,
-    pub error: Option<String>,
-    /// -1 as long as there is none.
-    pub rows: i64,
-    pub size: i64,
-    pub duration_nanos: i64,
-    pub created: Millis,
-    pub updated: Millis,
-    pub result: Option<Arc<ResultSet>>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Statement {
-    pub id: String,
-    pub submission: Arc<Submission>,
-    pub status: Status,
-    pub error: Option<String>,
-    pub duration_nanos: i64,
-    pub created: Millis,
-    pub updated: Millis,
-    pub parts: Vec<Part>,
-    pub cancellation: Arc<Cancellation>,
-}
-
-impl Statement {
-    pub fn is_batch(&self) -> bool {
-        self.submission.mode != Mode::Single
-    }
-}
-
-const RUNNING: u8 = 0;
-const CANCELLED: u8 = 1;
-const COMMITTING: u8 = 2;
-
-/// Either a statement is cancelled or it reaches its commit, never both.
-#[derive(Default)]
-pub struct Cancellation {
-    state: AtomicU8,
-    wake: Notify,
-    token: Mutex<Option<CancelToken>>,
-}
-
-impl std::fmt::Debug for Cancellation {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Cancellation").field(&self.state).finish()
-    }
-}
-
-impl Cancellation {
-    /// False: too late.
-    pub fn cancel(&self) -> bool {
-        let cancelled = self.state.compare_exchange(RUNNING, CANCELLED, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if cancelled {
-            self.wake.notify_one();
-        }
-        cancelled
-    }
-
-    /// False: the statement was cancelled and must not commit.
-    pub fn may_commit(&self) -> bool {
-        self.state.compare_exchange(RUNNING, COMMITTING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-            || self.state.load(Ordering::SeqCst) == COMMITTING
-    }
-
-    /// After a commit in the middle of a batch the rest may be cancelled again.
-    pub fn resume(&self) {
-        let _ = self.state.compare_exchange(COMMITTING, RUNNING, Ordering::SeqCst, Ordering::SeqCst);
-    }
-
-    pub async fn cancelled(&self) {
-        while self.state.load(Ordering::SeqCst) != CANCELLED {
-            self.wake.notified().await;
-        }
-    }
-
-    pub fn remember(&self, token: CancelToken) {
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
-    }
-
-    pub fn token(&self) -> Option<CancelToken> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 #[derive(Default)]
 struct State {
@@ -346,6 +163,7 @@ fn fingerprint(submission: &Submission) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statement::{Connection, Mode};
 
     fn submission(sql: &str) -> Submission {
         Submission {
@@ -394,23 +212,5 @@ mod tests {
         store.submit(submission("SELECT 1"), None, 0, 1).expect("submitted");
         let refused = store.submit(submission("SELECT 1"), None, 0, 1);
         assert!(matches!(refused, Err(ServiceError::ActiveStatementsExceeded(_))));
-    }
-
-    #[test]
-    fn a_workgroup_may_be_an_arn() {
-        let mut connection = submission("").connection;
-        connection.cluster = None;
-        connection.workgroup = Some("arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/wg".into());
-        assert_eq!(connection.postgres_database(), "wg.dev");
-    }
-
-    #[test]
-    fn cancelled_or_committed_never_both() {
-        let cancellation = Cancellation::default();
-        assert!(cancellation.may_commit());
-        assert!(!cancellation.cancel());
-        cancellation.resume();
-        assert!(cancellation.cancel());
-        assert!(!cancellation.may_commit());
     }
 }

@@ -1,8 +1,8 @@
 //! The two prefixes of a deployment's names: which one counts, and whether the services take the names that come of it.
 
-use synth::l3::{
-    PARAMETER_QUEUE_NAME_PREFIX, QUEUE_NAME_CHARACTERS_MAX, STATEMENT_NAME_PREFIX_CHARACTERS_MAX, dead_letters_name,
-};
+use synth::limits::STATEMENT_NAME_PREFIX_CHARACTERS_MAX;
+use synth::names::Parameter;
+use synth::queue_name::{SQS_QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
 
 use crate::ground::output::Failure;
 use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
@@ -11,7 +11,7 @@ use crate::loader::queues::QueueFile;
 
 /// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.
 pub fn queue_prefix(target: &TargetArgs, deployed: Option<&Stack>) -> String {
-    let deployed = deployed.and_then(|stack| stack.parameters.get(PARAMETER_QUEUE_NAME_PREFIX));
+    let deployed = deployed.and_then(|stack| stack.parameters.get(Parameter::QueueNamePrefix.name()));
     match target.queue_name_prefix.as_ref().or(deployed) {
         Some(prefix) => prefix.clone(),
         None if target.stack_name == STACK_NAME_DEFAULT => String::new(),
@@ -23,7 +23,7 @@ pub fn queue_prefix(target: &TargetArgs, deployed: Option<&Stack>) -> String {
 pub fn check_statement_prefix(prefix: &str) -> Result<(), Failure> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.$-".contains(c);
     let n = prefix.chars().count();
-    if (1..=STATEMENT_NAME_PREFIX_CHARACTERS_MAX as usize).contains(&n) && prefix.chars().all(allowed) {
+    if (1..=STATEMENT_NAME_PREFIX_CHARACTERS_MAX).contains(&n) && prefix.chars().all(allowed) {
         return Ok(());
     }
     let message = format!(
@@ -41,7 +41,7 @@ pub fn check_queue_prefix(prefix: &str, queues: &[QueueFile]) -> Result<(), Fail
         return Err(Failure::usage(message, hint));
     }
     let length = |queue: &QueueFile| prefix.len() + dead_letters_name(&queue.name).len();
-    let long = queues.iter().filter(|queue| length(queue) > QUEUE_NAME_CHARACTERS_MAX);
+    let long = queues.iter().filter(|queue| length(queue) > SQS_QUEUE_NAME_CHARACTERS_MAX);
     let long: Vec<String> = long
         .map(|queue| format!("\n  {}{} has {} characters", prefix, dead_letters_name(&queue.name), length(queue)))
         .collect();
@@ -49,7 +49,7 @@ pub fn check_queue_prefix(prefix: &str, queues: &[QueueFile]) -> Result<(), Fail
         return Ok(());
     }
     let message = format!(
-        "the queue name prefix `{prefix}` is too long: SQS takes names of {QUEUE_NAME_CHARACTERS_MAX} characters{}",
+        "the queue name prefix `{prefix}` is too long: SQS takes names of {SQS_QUEUE_NAME_CHARACTERS_MAX} characters{}",
         long.concat()
     );
     Err(Failure::usage(message, format!("{hint}, or rename the queues' files")))
@@ -86,7 +86,7 @@ mod tests {
             id: "arn".to_owned(),
             status: StackStatus::CreateComplete,
             outputs: BTreeMap::new(),
-            parameters: BTreeMap::from([(PARAMETER_QUEUE_NAME_PREFIX.to_owned(), prefix.to_owned())]),
+            parameters: BTreeMap::from([(Parameter::QueueNamePrefix.name().to_owned(), prefix.to_owned())]),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The template's parameters in a deployment: ours, and every other as it is in the stack.
 
 use anyhow::{Context, Result};
-use aws_sdk_cloudformation::types::Parameter;
-use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
-use synth::l3::{PARAMETER_ASSETS_BUCKET, PARAMETER_QUEUE_NAME_PREFIX, parameter_code_key};
+use aws_sdk_cloudformation::types;
+use loader_core::contract::Function;
+use synth::names::Parameter;
 
 use crate::ground::stack::Stack;
 use crate::loader::deployment::assets::{AssetsBucket, hashed_key};
@@ -23,15 +23,15 @@ pub struct Ours<'a> {
 }
 
 /// Ours, and every other parameter as it is in the stack.
-pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<Parameter>> {
+pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<types::Parameter>> {
     let mut values = vec![
-        (PARAMETER_STATEMENT_NAME_PREFIX, ours.request.statement_name_prefix.clone()),
-        (PARAMETER_ASSETS_BUCKET, ours.bucket.name.clone()),
-        (PARAMETER_QUEUE_NAME_PREFIX, ours.queue_prefix.to_owned()),
+        (Parameter::StatementNamePrefix.name(), ours.request.statement_name_prefix.clone()),
+        (Parameter::AssetsBucket.name(), ours.bucket.name.clone()),
+        (Parameter::QueueNamePrefix.name(), ours.queue_prefix.to_owned()),
     ];
     for function in Function::ALL {
         let asset = ours.prepared.assets.iter().find(|asset| asset.package == function.package());
-        values.push((parameter_code_key(function), hashed_key(asset.context("a function has no zip")?)));
+        values.push((Parameter::CodeKey(function).name(), hashed_key(asset.context("a function has no zip")?)));
     }
     let existing = deployed.map(|stack| &stack.parameters);
     let kept = existing
@@ -40,9 +40,11 @@ pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<Parameter
         .filter(|key| !values.iter().any(|(name, _)| name == *key));
     let declared: serde_json::Value = serde_json::from_str(&ours.prepared.template)?;
     let kept = kept.filter(|key| declared["Parameters"].get(key.as_str()).is_some());
-    let kept =
-        kept.map(|key| Parameter::builder().parameter_key(key).use_previous_value(true).build()).collect::<Vec<_>>();
-    let ours =
-        values.iter().map(|(key, value)| Parameter::builder().parameter_key(*key).parameter_value(value).build());
+    let kept = kept
+        .map(|key| types::Parameter::builder().parameter_key(key).use_previous_value(true).build())
+        .collect::<Vec<_>>();
+    let ours = values
+        .iter()
+        .map(|(key, value)| types::Parameter::builder().parameter_key(*key).parameter_value(value).build());
     Ok(ours.chain(kept).collect())
 }

@@ -1,11 +1,16 @@
-//! The parameters of COPY: which there are, what argument each takes, and which formats accept it.
+//! The parameters of COPY as values.
 //!
-//! The list is Redshift's; what the stand-in cannot execute is refused later, when the data is read.
+//! What the stand-in cannot execute is refused later, when the data is read.
 
-use sqlparser::tokenizer::Token;
+mod parameters;
+mod rules;
+
+use parameters::{FORMATS, Parameters};
 
 use crate::errors::SqlError;
 use crate::lexeme::Lexeme;
+
+const MAXERROR_MAX: usize = 100_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -91,293 +96,30 @@ pub struct CopyOptions {
     pub beyond: Vec<&'static str>,
 }
 
-/// What may follow the name of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Argument {
-    Nothing,
-    Text,
-    OptionalText,
-    Number,
-    /// `ON`, `OFF`, `TRUE`, `FALSE`, `PRESET`, or nothing.
-    Switch,
-    Word,
-    /// `default` or a string.
-    Role,
-}
-
-const PARAMETERS: &[(&str, Argument)] = &[
-    ("IAM_ROLE", Argument::Role),
-    ("CREDENTIALS", Argument::Text),
-    ("ACCESS_KEY_ID", Argument::Text),
-    ("SECRET_ACCESS_KEY", Argument::Text),
-    ("SESSION_TOKEN", Argument::Text),
-    ("REGION", Argument::Text),
-    ("MANIFEST", Argument::Nothing),
-    ("ENCRYPTED", Argument::Nothing),
-    ("MASTER_SYMMETRIC_KEY", Argument::Text),
-    ("READRATIO", Argument::Number),
-    ("CSV", Argument::Nothing),
-    ("QUOTE", Argument::Text),
-    ("DELIMITER", Argument::Text),
-    ("FIXEDWIDTH", Argument::Text),
-    ("SHAPEFILE", Argument::Nothing),
-    ("AVRO", Argument::OptionalText),
-    ("JSON", Argument::OptionalText),
-    ("PARQUET", Argument::Nothing),
-    ("ORC", Argument::Nothing),
-    ("SERIALIZETOJSON", Argument::Nothing),
-    ("BZIP2", Argument::Nothing),
-    ("GZIP", Argument::Nothing),
-    ("LZOP", Argument::Nothing),
-    ("ZSTD", Argument::Nothing),
-    ("ACCEPTANYDATE", Argument::Nothing),
-    ("ACCEPTINVCHARS", Argument::OptionalText),
-    ("BLANKSASNULL", Argument::Nothing),
-    ("DATEFORMAT", Argument::Text),
-    ("EMPTYASNULL", Argument::Nothing),
-    ("ENCODING", Argument::Word),
-    ("ESCAPE", Argument::Nothing),
-    ("EXPLICIT_IDS", Argument::Nothing),
-    ("FILLRECORD", Argument::Nothing),
-    ("IGNOREBLANKLINES", Argument::Nothing),
-    ("IGNOREHEADER", Argument::Number),
-    ("NULL", Argument::Text),
-    ("REMOVEQUOTES", Argument::Nothing),
-    ("ROUNDEC", Argument::Nothing),
-    ("TIMEFORMAT", Argument::Text),
-    ("TRIMBLANKS", Argument::Nothing),
-    ("TRUNCATECOLUMNS", Argument::Nothing),
-    ("COMPROWS", Argument::Number),
-    ("COMPUPDATE", Argument::Switch),
-    ("IGNOREALLERRORS", Argument::Nothing),
-    ("MAXERROR", Argument::Number),
-    ("NOLOAD", Argument::Nothing),
-    ("STATUPDATE", Argument::Switch),
-];
-
-/// All that a columnar format takes.
-const COLUMNAR: &[&str] = &[
-    "IAM_ROLE",
-    "CREDENTIALS",
-    "ACCESS_KEY_ID",
-    "SECRET_ACCESS_KEY",
-    "SESSION_TOKEN",
-    "MANIFEST",
-    "PARQUET",
-    "ORC",
-    "ACCEPTINVCHARS",
-    "FILLRECORD",
-    "STATUPDATE",
-    "EXPLICIT_IDS",
-    "SERIALIZETOJSON",
-];
-
-const NOT_WITH_CSV: &[&str] = &["FIXEDWIDTH", "REMOVEQUOTES", "ESCAPE"];
-const NOT_WITH_FIXED_WIDTH: &[&str] = &["DELIMITER", "IGNOREHEADER"];
-const NOT_WITH_JSON_OR_AVRO: &[&str] = &[
-    "DELIMITER",
-    "ESCAPE",
-    "FILLRECORD",
-    "FIXEDWIDTH",
-    "IGNOREBLANKLINES",
-    "NULL",
-    "READRATIO",
-    "REMOVEQUOTES",
-    "QUOTE",
-];
-
-const FORMATS: &[&str] = &["CSV", "FIXEDWIDTH", "SHAPEFILE", "AVRO", "JSON", "PARQUET", "ORC"];
-
-const MAXERROR_MAX: usize = 100_000;
-
-/// A parameter as it was given.
-#[derive(Debug)]
-struct Given {
-    name: &'static str,
-    text: Option<String>,
-    number: usize,
-}
-
 /// Reads everything after `FROM 'source'`.
 pub fn parse(lexemes: &[Lexeme]) -> Result<CopyOptions, SqlError> {
-    let mut given: Vec<Given> = Vec::new();
-    let mut index = 0;
-    while let Some(lexeme) = lexemes.get(index) {
-        if lexeme.is("FORMAT") {
-            index += 1 + usize::from(lexemes.get(index + 1).is_some_and(|next| next.is("AS")));
-            if !lexemes.get(index).is_some_and(|format| format.is_any(FORMATS)) {
-                return Err(unexpected(lexemes, index));
-            }
-            continue;
-        }
-        if lexeme.is("WITH") {
-            index += 1;
-            continue;
-        }
-        let Some((name, argument)) = PARAMETERS.iter().find(|(name, _)| lexeme.is(name)) else {
-            return Err(lexeme.syntax_error());
-        };
-        if given.iter().any(|earlier| earlier.name == *name) {
-            return Err(SqlError::new("conflicting or redundant options"));
-        }
-        let (parameter, used) = read(name, *argument, lexemes, index)?;
-        given.push(parameter);
-        index += used;
-    }
-    check(&given)?;
-    collect(&given)
+    let parameters = Parameters::read(lexemes)?;
+    rules::check(&parameters)?;
+    collect(&parameters)
 }
 
-fn unexpected(lexemes: &[Lexeme], index: usize) -> SqlError {
-    match lexemes.get(index) {
-        Some(lexeme) => lexeme.syntax_error(),
-        None => SqlError::syntax("", lexemes.last().map_or(1, |last| last.position)),
-    }
-}
-
-/// The parameter at this index, and how many tokens it is.
-fn read(name: &'static str, argument: Argument, lexemes: &[Lexeme], index: usize) -> Result<(Given, usize), SqlError> {
-    let noise = usize::from(lexemes.get(index + 1).is_some_and(|next| next.is("AS")));
-    let next = lexemes.get(index + 1 + noise);
-    let literal = next.and_then(Lexeme::literal);
-    let given = |text| Given { name, text, number: 0 };
-    let used = 2 + noise;
-    match argument {
-        Argument::Nothing => Ok((given(None), 1)),
-        Argument::Text | Argument::OptionalText | Argument::Role | Argument::Word if literal.is_some() => {
-            Ok((given(literal), used))
-        }
-        Argument::OptionalText => Ok((given(None), 1 + noise)),
-        Argument::Role if next.is_some_and(|next| next.is("default")) => Ok((given(Some("default".to_owned())), used)),
-        Argument::Word if next.is_some_and(|next| next.word().is_some()) => {
-            Ok((given(next.and_then(Lexeme::identifier)), used))
-        }
-        Argument::Number => match next.map(|next| &next.token) {
-            Some(Token::Number(digits, _)) => {
-                let number = digits.parse().map_err(|_| unexpected(lexemes, index + 1 + noise))?;
-                Ok((Given { name, text: None, number }, used))
-            }
-            _ => Err(unexpected(lexemes, index + 1 + noise)),
-        },
-        Argument::Switch => {
-            let switch = next.is_some_and(|next| next.is_any(&["ON", "OFF", "TRUE", "FALSE", "PRESET"]));
-            Ok((given(None), if switch { used } else { 1 }))
-        }
-        Argument::Text | Argument::Role | Argument::Word => Err(unexpected(lexemes, index + 1 + noise)),
-    }
-}
-
-/// What may not stand together.
-fn check(given: &[Given]) -> Result<(), SqlError> {
-    let has = |name: &str| given.iter().any(|parameter| parameter.name == name);
-    let formats: Vec<_> = given.iter().map(|parameter| parameter.name).filter(|name| FORMATS.contains(name)).collect();
-    if formats.len() > 1 {
-        return Err(SqlError::new(format!("{} is not compatible with {}", formats[0], formats[1])));
-    }
-    let format = formats.first().copied().unwrap_or("DELIMITER");
-    for name in given.iter().map(|parameter| parameter.name) {
-        let shown = if name == "NULL" { "NULL AS" } else { name };
-        match format {
-            "PARQUET" | "ORC" if !COLUMNAR.contains(&name) => {
-                return Err(SqlError::new(format!("{shown} argument is not supported for {format} based COPY")));
-            }
-            "CSV" if NOT_WITH_CSV.contains(&name) => return Err(incompatible(format, shown)),
-            "FIXEDWIDTH" if NOT_WITH_FIXED_WIDTH.contains(&name) => return Err(incompatible(format, shown)),
-            "JSON" | "AVRO" if NOT_WITH_JSON_OR_AVRO.contains(&name) => return Err(incompatible(format, shown)),
-            _ => {}
-        }
-    }
-    if has("QUOTE") && format != "CSV" {
-        return Err(SqlError::new("QUOTE can only be used with CSV"));
-    }
-    if has("SERIALIZETOJSON") && !matches!(format, "PARQUET" | "ORC") {
-        return Err(incompatible(format, "SERIALIZETOJSON"));
-    }
-    if has("MAXERROR") && has("IGNOREALLERRORS") {
-        return Err(SqlError::new("MAXERROR and IGNOREALLERRORS cannot be specified together"));
-    }
-    let compressions = ["GZIP", "BZIP2", "LZOP", "ZSTD"].into_iter().filter(|name| has(name)).count();
-    if compressions > 1 {
-        return Err(SqlError::new("conflicting or redundant options"));
-    }
-    credentials(given)
-}
-
-fn incompatible(format: &str, option: &str) -> SqlError {
-    SqlError::new(format!("{format} is not compatible with {option}"))
-}
-
-/// Redshift needs to know as whom it reads S3.
-fn credentials(given: &[Given]) -> Result<(), SqlError> {
-    let text =
-        |name: &str| given.iter().find(|parameter| parameter.name == name).and_then(|found| found.text.as_deref());
-    let valid = match (text("IAM_ROLE"), text("CREDENTIALS"), text("ACCESS_KEY_ID"), text("SECRET_ACCESS_KEY")) {
-        (Some(role), None, None, None) => role.split(',').all(is_role),
-        (None, Some(credentials), None, None) => {
-            credentials.starts_with("aws_iam_role=") || credentials.starts_with("aws_access_key_id=")
-        }
-        (None, None, Some(_), Some(_)) => true,
-        _ => false,
-    };
-    if valid {
-        return Ok(());
-    }
-    Err(SqlError::new(
-        "Invalid credentials. Must be of the format: credentials 'aws_iam_role=...' or \
-         'aws_access_key_id=...;aws_secret_access_key=...[;token=...]'",
-    ))
-}
-
-fn is_role(role: &str) -> bool {
-    let role = role.trim();
-    let arn = role.strip_prefix("arn:").and_then(|rest| rest.split_once(":iam::"));
-    let named = arn.and_then(|(_, rest)| rest.split_once(":role/"));
-    matches!(role, "default" | "SESSION")
-        || named.is_some_and(|(account, name)| {
-            account.len() == 12 && account.bytes().all(|digit| digit.is_ascii_digit()) && !name.is_empty()
-        })
-}
-
-fn collect(given: &[Given]) -> Result<CopyOptions, SqlError> {
-    let find = |name: &str| given.iter().find(|parameter| parameter.name == name);
-    let has = |name: &str| find(name).is_some();
-    let text = |name: &str| find(name).and_then(|parameter| parameter.text.clone());
-    let number = |name: &str| find(name).map_or(0, |parameter| parameter.number);
-    let format = format(given);
-    let maximum = number("MAXERROR");
-    if maximum > MAXERROR_MAX {
-        return Err(SqlError::new(format!("MAXERROR must be between 0 and {MAXERROR_MAX}")));
-    }
-    let compression = if has("GZIP") {
-        Compression::Gzip
-    } else if has("BZIP2") {
-        Compression::Bzip2
-    } else if has("ZSTD") {
-        Compression::Zstd
-    } else if has("LZOP") {
-        Compression::Lzop
-    } else {
-        Compression::None
-    };
+fn collect(parameters: &Parameters) -> Result<CopyOptions, SqlError> {
+    let has = |name| parameters.has(name);
+    let text = |name| parameters.text(name).map(str::to_owned);
+    let character = |name| parameters.text(name).and_then(|text| text.chars().next());
+    let format = format(parameters);
     let default_delimiter = if format == Format::Csv { "," } else { "|" };
-    let replacement = text("ACCEPTINVCHARS").and_then(|text| text.chars().next()).unwrap_or('?');
-    let encoding = text("ENCODING").is_none_or(|name| matches!(name.to_lowercase().as_str(), "utf8" | "utf-8"));
-    let mut beyond: Vec<_> =
-        ["ENCRYPTED", "MASTER_SYMMETRIC_KEY", "READRATIO"].into_iter().filter(|name| has(name)).collect();
-    if !encoding {
-        beyond.push("ENCODING");
-    }
     Ok(CopyOptions {
-        compression,
+        compression: compression(parameters),
         manifest: has("MANIFEST"),
-        delimiter: text("DELIMITER").unwrap_or_else(|| default_delimiter.to_owned()),
-        quote: text("QUOTE").and_then(|quote| quote.chars().next()).unwrap_or('"'),
-        null_as: text("NULL").unwrap_or_else(|| "\\N".to_owned()),
-        ignore_header: number("IGNOREHEADER"),
+        delimiter: parameters.text("DELIMITER").unwrap_or(default_delimiter).to_owned(),
+        quote: character("QUOTE").unwrap_or('"'),
+        null_as: parameters.text("NULL").unwrap_or("\\N").to_owned(),
+        ignore_header: parameters.number("IGNOREHEADER"),
         date_format: text("DATEFORMAT"),
         time_format: text("TIMEFORMAT"),
         accept_any_date: has("ACCEPTANYDATE"),
-        accept_invalid: has("ACCEPTINVCHARS").then_some(replacement),
+        accept_invalid: has("ACCEPTINVCHARS").then(|| character("ACCEPTINVCHARS").unwrap_or('?')),
         blanks_as_null: has("BLANKSASNULL"),
         empty_as_null: has("EMPTYASNULL"),
         escape: has("ESCAPE"),
@@ -388,25 +130,25 @@ fn collect(given: &[Given]) -> Result<CopyOptions, SqlError> {
         round: has("ROUNDEC"),
         trim_blanks: has("TRIMBLANKS"),
         truncate_columns: has("TRUNCATECOLUMNS"),
-        error_limit: if has("IGNOREALLERRORS") { usize::MAX } else { maximum.max(1) },
+        error_limit: error_limit(parameters)?,
         no_load: has("NOLOAD"),
         role: text("IAM_ROLE"),
-        beyond,
+        beyond: beyond(parameters),
         format,
     })
 }
 
-fn format(given: &[Given]) -> Format {
-    let Some(parameter) = given.iter().find(|parameter| FORMATS.contains(&parameter.name)) else {
+fn format(parameters: &Parameters) -> Format {
+    let Some(name) = parameters.names().find(|name| FORMATS.contains(name)) else {
         return Format::Delimited;
     };
-    match parameter.name {
+    match name {
         "CSV" => Format::Csv,
         "FIXEDWIDTH" => Format::FixedWidth,
         "AVRO" => Format::Avro,
         "PARQUET" => Format::Parquet,
         "ORC" => Format::Orc,
-        "JSON" => Format::Json(match parameter.text.as_deref() {
+        "JSON" => Format::Json(match parameters.text(name) {
             None | Some("auto") => JsonMapping::Auto,
             Some("auto ignorecase") => JsonMapping::AutoIgnoreCase,
             Some("noshred") => JsonMapping::NoShred,
@@ -414,4 +156,33 @@ fn format(given: &[Given]) -> Format {
         }),
         _ => Format::Shapefile,
     }
+}
+
+fn compression(parameters: &Parameters) -> Compression {
+    let named = [
+        ("GZIP", Compression::Gzip),
+        ("BZIP2", Compression::Bzip2),
+        ("ZSTD", Compression::Zstd),
+        ("LZOP", Compression::Lzop),
+    ];
+    let given = named.into_iter().find(|(name, _)| parameters.has(name));
+    given.map_or(Compression::None, |(_, compression)| compression)
+}
+
+fn error_limit(parameters: &Parameters) -> Result<usize, SqlError> {
+    let maximum = parameters.number("MAXERROR");
+    if maximum > MAXERROR_MAX {
+        return Err(SqlError::new(format!("MAXERROR must be between 0 and {MAXERROR_MAX}")));
+    }
+    Ok(if parameters.has("IGNOREALLERRORS") { usize::MAX } else { maximum.max(1) })
+}
+
+fn beyond(parameters: &Parameters) -> Vec<&'static str> {
+    let unsupported = ["ENCRYPTED", "MASTER_SYMMETRIC_KEY", "READRATIO"];
+    let mut beyond: Vec<_> = unsupported.into_iter().filter(|name| parameters.has(name)).collect();
+    let is_utf8 = |name: &str| matches!(name.to_lowercase().as_str(), "utf8" | "utf-8");
+    if parameters.text("ENCODING").is_some_and(|name| !is_utf8(name)) {
+        beyond.push("ENCODING");
+    }
+    beyond
 }

@@ -2,7 +2,7 @@
 
 use super::command::CopyCommand;
 use crate::errors::{NodeError, SqlError};
-use crate::store::Connection;
+use crate::statement::Connection;
 
 /// Whose account and Region, and as whom.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{constraint, seconds};
 use crate::app::App;
 use crate::errors::ServiceError;
-use crate::store::Statement;
+use crate::statement::Statement;
 
 const LIST_PAGE_MAX: usize = 100;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::find;
 use crate::app::App;
 use crate::errors::ServiceError;
-use crate::store::{ResultSet, Status};
+use crate::statement::{ResultSet, Status};
 
 /// Rows of a page of `GetStatementResult`; the service counts bytes.
 const RESULT_PAGE_ROWS: usize = 1000;

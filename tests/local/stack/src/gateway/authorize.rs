@@ -27,6 +27,10 @@ const CALLER_HEADER: &str = "x-local-stack-caller";
 /// How ministack answers a well-signed call of a service that it does not have.
 const WELL_SIGNED: &str = "Unsupported service: redshift-data";
 
+/// Operations whose permission has no resource.
+const WITHOUT_RESOURCE: [&str; 5] =
+    ["DescribeStatement", "GetStatementResult", "GetStatementResultV2", "CancelStatement", "ListStatements"];
+
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -194,48 +198,50 @@ fn needed(operation: &str, body: &[u8]) -> Vec<(String, String)> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| request[name].as_str();
     let action = format!("redshift-data:{operation}");
-    let cluster = text("ClusterIdentifier");
-    let workgroup = text("WorkgroupName").map(|name| {
-        if name.starts_with("arn:") {
-            name.to_owned()
-        } else {
-            format!("arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/{name}")
-        }
-    });
-    let without_resource =
-        ["DescribeStatement", "GetStatementResult", "GetStatementResultV2", "CancelStatement", "ListStatements"];
-    if without_resource.contains(&operation) {
+    if WITHOUT_RESOURCE.contains(&operation) {
         return vec![(action, "*".to_owned())];
     }
-    let database = text("Database").unwrap_or("*");
+    let secret = text("SecretArn").map(|secret| ("secretsmanager:GetSecretValue".to_owned(), secret.to_owned()));
     let mut needed = Vec::new();
-    match (cluster, workgroup) {
+    match (text("ClusterIdentifier"), text("WorkgroupName")) {
         (Some(cluster), _) => {
             needed.push((action, format!("arn:aws:redshift:{REGION}:{ACCOUNT}:cluster:{cluster}")));
-            let named = |kind: &str, name: &str| format!("arn:aws:redshift:{REGION}:{ACCOUNT}:{kind}:{cluster}/{name}");
-            match (text("SecretArn"), text("DbUser")) {
-                (Some(_), _) => {}
-                (None, Some(user)) => {
-                    needed.push(("redshift:GetClusterCredentials".to_owned(), named("dbuser", user)));
-                    needed.push(("redshift:GetClusterCredentials".to_owned(), named("dbname", database)));
-                }
-                (None, None) => {
-                    needed.push(("redshift:GetClusterCredentialsWithIAM".to_owned(), named("dbname", database)));
-                }
+            if secret.is_none() {
+                needed.extend(cluster_credentials(cluster, text("DbUser"), text("Database").unwrap_or("*")));
             }
         }
         (None, Some(workgroup)) => {
+            let workgroup = workgroup_arn(workgroup);
             needed.push((action, workgroup.clone()));
-            if text("SecretArn").is_none() {
+            if secret.is_none() {
                 needed.push(("redshift-serverless:GetCredentials".to_owned(), workgroup));
             }
         }
         (None, None) => needed.push((action, "*".to_owned())),
     }
-    if let Some(secret) = text("SecretArn") {
-        needed.push(("secretsmanager:GetSecretValue".to_owned(), secret.to_owned()));
-    }
+    needed.extend(secret);
     needed
+}
+
+fn workgroup_arn(name: &str) -> String {
+    if name.starts_with("arn:") {
+        name.to_owned()
+    } else {
+        format!("arn:aws:redshift-serverless:{REGION}:{ACCOUNT}:workgroup/{name}")
+    }
+}
+
+/// What a submit without a secret needs to get credentials of a cluster's database.
+fn cluster_credentials(cluster: &str, user: Option<&str>, database: &str) -> Vec<(String, String)> {
+    let named = |kind: &str, name: &str| format!("arn:aws:redshift:{REGION}:{ACCOUNT}:{kind}:{cluster}/{name}");
+    let name = named("dbname", database);
+    match user {
+        Some(user) => vec![
+            ("redshift:GetClusterCredentials".to_owned(), named("dbuser", user)),
+            ("redshift:GetClusterCredentials".to_owned(), name),
+        ],
+        None => vec![("redshift:GetClusterCredentialsWithIAM".to_owned(), name)],
+    }
 }
 
 /// The text of the first `<name>` element.

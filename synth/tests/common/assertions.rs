@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::Template;
+use synth::Template;
 
 /// A template, under test.
 pub struct Assertions {
@@ -135,7 +135,6 @@ fn references(value: &Json, names: &mut Vec<String>) {
                         let own = |name: &String| parts.get(1).is_some_and(|values| !values[name].is_null());
                         names.extend(variables(text).into_iter().filter(|name| !own(name)));
                     }
-                    ("DependsOn", ids) => names.extend(list(ids).iter().filter_map(Json::as_str).map(str::to_owned)),
                     _ => {}
                 }
                 references(value, names);

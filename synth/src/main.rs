@@ -1,0 +1,91 @@
+//! `synth`: writes the loader's `CloudFormation` template, or compares it with the file that is there.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use synth::{Architecture, SynthError, SynthProps, Synthesis, TemplateFile, synthesize, workspace};
+
+const EXAMPLES: &str = "\
+The template has a role, the tracker table, a bucket, three functions, the rules that call them, alarms and a dashboard, and for each
+queue configuration a queue with its dead-letter queue. Its parameters have defaults; `statementNamePrefix` is the first part of the
+statements' names and of the filter of the rule that listens to them. docs/configuration.md describes a queue's file.
+
+Examples:
+  cargo run -p synth                                            write cfn-out/loader.template.json from queues/
+  cargo run -p synth -- --check                                 fail unless the committed template is up to date
+  cargo run -p synth -- --queues ~/ours --out ours.json         from your own folder to your own file
+  cargo run -p synth -- --arch arm64 --out arm64.json           for functions that run on Graviton
+
+Exit codes: 0 done, 1 failed or, with --check, different, 2 wrong command line.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "synth",
+    bin_name = "cargo run -p synth --",
+    about = "Writes the loader's CloudFormation template from the queue configurations",
+    after_help = EXAMPLES
+)]
+struct Cli {
+    /// Folder of the queue configurations, one <queue name>.json for each [default: queues]
+    #[arg(long, value_name = "DIR")]
+    queues: Option<PathBuf>,
+    /// Processor that the functions run on
+    #[arg(long, value_enum, default_value_t)]
+    arch: Architecture,
+    /// File of the template [default: cfn-out/loader.template.json]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write nothing, and fail where the file is not what the configurations give
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let path = cli.out.unwrap_or_else(workspace::template);
+    let props = SynthProps {
+        queues: cli.queues.unwrap_or_else(workspace::queues),
+        architecture: cli.arch,
+        file: if cli.check { TemplateFile::Check(path.clone()) } else { TemplateFile::Write(path.clone()) },
+        ..SynthProps::default()
+    };
+    match synthesize(&props) {
+        Ok(synthesis) => done(&path, &synthesis),
+        Err(error) => failed(&error),
+    }
+}
+
+fn done(path: &Path, synthesis: &Synthesis) -> ExitCode {
+    // A reader that went away (`| head`) is no failure.
+    let mut out = std::io::stdout();
+    for note in synthesis.template.notes() {
+        let _ = writeln!(out, "note: {note}");
+    }
+    if synthesis.needs_bucket() {
+        let _ = writeln!(out, "note: too large for a request: deploying by hand needs `--s3-bucket BUCKET`");
+    }
+    let outcome = if synthesis.written { "written" } else { "up to date" };
+    let (bytes, resources) = (synthesis.text.len(), synthesis.template.resources());
+    let queues = match synthesis.queues.len() {
+        1 => "1 queue".to_owned(),
+        n => format!("{n} queues"),
+    };
+    let shown = workspace::shown(path);
+    let _ = writeln!(out, "ok {shown}: {outcome}, {bytes} bytes, {resources} resources, {queues}");
+    ExitCode::SUCCESS
+}
+
+fn failed(error: &SynthError) -> ExitCode {
+    let mut err = std::io::stderr();
+    let _ = write!(err, "error: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let _ = write!(err, ": {inner}");
+        cause = inner.source();
+    }
+    let _ = writeln!(err, "\nnext: {}", error.remedy());
+    ExitCode::from(if error.is_usage() { 2 } else { 1 })
+}

@@ -1,0 +1,177 @@
+//! The queue configurations of a folder: one file per queue, read and checked together, all problems of all files at once.
+
+use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use loader_core::config::{LoadConfig, SourceFolder};
+
+use crate::props::QueueSource;
+use crate::queue_name::check_queue_name;
+use crate::workspace::shown;
+
+/// A queue's configuration: `<queue name>.json`.
+#[derive(Clone, Debug)]
+pub struct QueueFile {
+    /// Name of the queue, without the stack's prefix: the stem of the file's name.
+    pub name: String,
+    /// Where the file is.
+    pub path: PathBuf,
+    /// The file's text, as it is uploaded.
+    pub text: String,
+    /// What the text says.
+    pub config: Arc<LoadConfig>,
+}
+
+impl From<&QueueFile> for QueueSource {
+    fn from(file: &QueueFile) -> Self {
+        Self { name: file.name.clone(), config: Arc::clone(&file.config) }
+    }
+}
+
+/// Why the configurations of a folder are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum QueuesError {
+    /// There is no such folder, or it cannot be listed.
+    #[error("cannot read the folder `{}` of the queue configurations", shown(.folder))]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Problems of the files, each with the file and the field.
+    #[error("{} in the queue configurations:{}", count(.0.len()), lines(.0))]
+    Files(Vec<String>),
+}
+
+impl QueuesError {
+    /// What to do next.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Folder { .. } => "name the folder with --queues DIR",
+            Self::Files(_) => "correct the fields named above; docs/configuration.md describes each",
+        }
+    }
+}
+
+fn count(problems: usize) -> String {
+    format!("{problems} {}", if problems == 1 { "problem" } else { "problems" })
+}
+
+/// Each problem on a line of its own, below the message.
+pub(crate) fn lines(problems: &[impl Display]) -> String {
+    problems.iter().fold(String::new(), |text, problem| format!("{text}\n  {problem}"))
+}
+
+/// Reads every configuration of a folder, sorted by the file's name. A folder without configurations is right: the loader has no queue then.
+pub fn read(folder: &Path) -> Result<Vec<QueueFile>, QueuesError> {
+    let paths = paths(folder).map_err(|source| QueuesError::Folder { folder: folder.to_owned(), source })?;
+    let mut problems = Vec::new();
+    let mut queues = Vec::new();
+    for path in paths {
+        match text(&path).and_then(|text| parse(&path, text)) {
+            Ok(queue) => queues.push(queue),
+            Err(found) => problems.extend(found),
+        }
+    }
+    problems.extend(overlaps(&queues));
+    if problems.is_empty() { Ok(queues) } else { Err(QueuesError::Files(problems)) }
+}
+
+fn paths(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn text(path: &Path) -> Result<String, Vec<String>> {
+    let bytes = fs::read(path).map_err(|error| vec![format!("{}: cannot be read: {error}", shown(path))])?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        vec![format!("{}: not UTF-8 from byte {at} on: save it as UTF-8", shown(path))]
+    })
+}
+
+/// Reads the text of one file. Every problem names the file, and the field where it has one.
+pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut problems: Vec<String> = check_queue_name(&name).err().into_iter().collect();
+    match LoadConfig::parse(&text).and_then(|config| config.check_addresses().map(|()| config)) {
+        Ok(config) if problems.is_empty() => return Ok(QueueFile { name, path: path.to_owned(), text, config }),
+        Ok(_) => {}
+        Err(found) => problems.extend(found.0.iter().map(ToString::to_string)),
+    }
+    Err(problems.iter().map(|problem| format!("{}: {problem}", shown(path))).collect())
+}
+
+/// S3 sends a new object to one queue of a bucket only and refuses two folders of which one contains the other (S3 user guide,
+/// "Configuring event notifications using object key name filtering").
+fn overlaps(queues: &[QueueFile]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (index, one) in queues.iter().enumerate() {
+        for other in &queues[..index] {
+            let (Some(a), Some(b)) = (&one.config.source, &other.config.source) else { continue };
+            if overlap(a, b) {
+                problems.push(format!(
+                    "{}: `source`: s3://{}/{} overlaps with s3://{}/{} of {}: S3 sends an object to one queue only, so give them separate folders",
+                    shown(&one.path), a.bucket, a.prefix, b.bucket, b.prefix, shown(&other.path)
+                ));
+            }
+        }
+    }
+    problems
+}
+
+fn overlap(a: &SourceFolder, b: &SourceFolder) -> bool {
+    a.bucket == b.bucket && (a.prefix.starts_with(&b.prefix) || b.prefix.starts_with(&a.prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, source: &str) -> Result<QueueFile, Vec<String>> {
+        let text = format!(
+            r#"{{"copy": {{"role_arn": "default", "table_name": "t"}}, "cluster": {{"identifier": "c", "db_name": "d"}}, "source": "{source}"}}"#
+        );
+        parse(Path::new(name), text)
+    }
+
+    #[test]
+    fn every_problem_names_its_file_and_field() {
+        let problems = parse(Path::new("queues/a b.json"), r#"{"copy": {}, "cluster": {}}"#.into()).unwrap_err();
+        assert!(problems.iter().all(|problem| problem.starts_with("queues/a b.json: ")), "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.contains("`a b` is no queue name")));
+        assert!(problems.iter().any(|problem| problem.contains("`copy.role_arn`")));
+        assert!(problems.iter().any(|problem| problem.contains("`cluster.db_name`")));
+    }
+
+    #[test]
+    fn folders_of_which_one_contains_the_other_overlap() {
+        let files = [file("a.json", "s3://bucket/x/").unwrap(), file("b.json", "s3://bucket/x/y/").unwrap()];
+        assert_eq!(
+            overlaps(&files),
+            [
+                "b.json: `source`: s3://bucket/x/y/ overlaps with s3://bucket/x/ of a.json: S3 sends an object to one queue only, \
+                 so give them separate folders"
+            ]
+        );
+    }
+
+    #[test]
+    fn folders_side_by_side_do_not_overlap() {
+        let files = [file("a.json", "s3://bucket/x/").unwrap(), file("b.json", "s3://bucket/xy/").unwrap()];
+        assert_eq!(overlaps(&files), Vec::<String>::new());
+        let files = [file("a.json", "s3://bucket-one/x/").unwrap(), file("b.json", "s3://bucket-two/x/").unwrap()];
+        assert_eq!(overlaps(&files), Vec::<String>::new());
+    }
+}

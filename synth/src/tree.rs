@@ -1,0 +1,100 @@
+//! What the constructs of a stack leave behind: parameters, conditions, resources, outputs, notes and problems.
+
+use loader_core::problem::{Problem, Problems};
+use serde_json::{Map, Value as Json, json};
+
+use crate::value::Value;
+
+/// What is collected while the tree is built.
+#[derive(Default)]
+pub(crate) struct Tree {
+    pub(crate) parameters: Vec<ParameterProps>,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) outputs: Vec<OutputEntry>,
+    pub(crate) notes: Vec<Problem>,
+    pub(crate) problems: Problems,
+}
+
+/// A parameter of type `String` (Template reference, "Parameters").
+#[derive(Clone, Debug)]
+pub struct ParameterProps {
+    /// Logical name of letters and digits, at most 255.
+    pub name: &'static str,
+    /// For the person who fills it in: what it means and what its default means. At most 4,000 characters.
+    pub description: String,
+    /// Value of a new stack for which none is given.
+    pub default: String,
+    /// Regular expression that a whole value must match; default: anything.
+    pub allowed_pattern: Option<String>,
+    /// What `CloudFormation` says of a value that does not match; default: the expression itself.
+    pub constraint: Option<String>,
+    /// Characters of a value at most; default: 4,096 bytes, `CloudFormation`'s own limit.
+    pub max_length: Option<usize>,
+}
+
+impl ParameterProps {
+    pub(crate) fn to_json(&self) -> Json {
+        let mut fields = Map::new();
+        fields.insert("Type".into(), json!("String"));
+        fields.insert("Description".into(), json!(self.description));
+        fields.insert("Default".into(), json!(self.default));
+        if let Some(pattern) = &self.allowed_pattern {
+            fields.insert("AllowedPattern".into(), json!(pattern));
+        }
+        if let Some(constraint) = &self.constraint {
+            fields.insert("ConstraintDescription".into(), json!(constraint));
+        }
+        if let Some(length) = self.max_length {
+            fields.insert("MaxLength".into(), json!(length));
+        }
+        Json::Object(fields)
+    }
+}
+
+/// A condition: the value is not empty.
+pub(crate) struct Condition {
+    pub(crate) name: &'static str,
+    pub(crate) not_empty: Value,
+}
+
+/// A value that `CloudFormation` returns for the deployed stack.
+pub(crate) struct OutputEntry {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) value: Value,
+}
+
+/// A resource of the template.
+pub(crate) struct Entry {
+    pub(crate) logical_id: String,
+    kind: &'static str,
+    properties: Vec<(String, Value)>,
+    pub(crate) retained: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(logical_id: &str, kind: &'static str, properties: Vec<(String, Value)>) -> Self {
+        let logical_id = logical_id.to_owned();
+        Self { logical_id, kind, properties, retained: false }
+    }
+
+    pub(crate) fn set(&mut self, property: &str, value: Value) {
+        match self.properties.iter_mut().find(|(name, _)| name == property) {
+            Some((_, old)) => *old = value,
+            None => self.properties.push((property.to_owned(), value)),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Json {
+        let mut fields = Map::new();
+        fields.insert("Type".into(), json!(self.kind));
+        if self.retained {
+            // `RetainExceptOnCreate`: a first deployment that fails leaves no empty table and bucket behind.
+            fields.insert("DeletionPolicy".into(), json!("RetainExceptOnCreate"));
+            fields.insert("UpdateReplacePolicy".into(), json!("Retain"));
+        }
+        fields.insert("Properties".into(), Value::Map(self.properties.clone()).to_json());
+        Json::Object(fields)
+    }
+}
