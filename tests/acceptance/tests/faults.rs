@@ -138,8 +138,7 @@ fn events_that_are_doubled_foreign_or_early_change_nothing() {
         let hold = format!("/{}/", table.db_table()?);
         world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-        let submitted =
-            |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
+        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
         table.until("submitted", |items| items.values().any(submitted)).await?;
         let load = table.items().await?.values().find_map(|item| item.load().cloned());
         let Some(Step::Submitted { prepared, statement_id, .. }) = load.map(|load| load.step) else {
@@ -168,8 +167,7 @@ async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
     let name = format!("/{}/", table.db_table()?);
     world.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-    let submitted =
-        |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
+    let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
     table.until("submitted", |items| items.values().any(submitted)).await?;
     let gateway = world.stack.gateway();
     gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;

@@ -79,8 +79,7 @@ fn files_that_arrive_during_a_load_share_the_next_one() {
         let hold = format!("/{}/", table.db_table()?);
         world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
         table.put("0.csv", csv(&["0,2026-01-01 00:00:00,x"])).await?;
-        let submitted =
-            |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
+        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
         table.until("submitted", |items| items.values().any(submitted)).await?;
         let mut expected = rows(&["0,2026-01-01 00:00:00,x"]);
         for number in 1..=5 {
@@ -236,8 +235,7 @@ fn a_folder_that_waits_is_not_answered_with_the_statement_of_another() {
         let hold = format!("/{}/", table.db_table()?);
         world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
         world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
-        let submitted =
-            |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
+        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
         table.until("submitted", |items| items.values().any(submitted)).await?;
         let running = world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
         ensure!(running[0]["state"] == "submitted" && running[0]["statement_id"].is_string(), "{running}");
