@@ -11,9 +11,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use clap::Args;
 use local_client::StackInfo;
 
-use crate::ground::local_stack;
 use crate::ground::output::Failure;
-use crate::ground::profile;
+use crate::ground::{local_stack, profile};
 
 /// Where to: the account of the ambient credentials, or the local stack.
 #[derive(Args, Clone, Debug, Default)]

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use local_client::{Progress, StackInfo, StackOptions};
+use synth::workspace;
 
 use crate::ground::output::{Failure, Out, Step};
 use crate::ground::shell;
 
 /// Folder of the stack that `deploy --local` uses.
 pub fn default_dir() -> PathBuf {
-    shell::root().join(".local/stack")
+    workspace::root().join(".local/stack")
 }
 
 /// The stack that is up already.
@@ -58,7 +59,7 @@ pub async fn start(out: Out, binary: &Path, dir: &Path) -> Result<local_client::
 fn options(binary: &Path, dir: &Path) -> StackOptions {
     StackOptions {
         binary: Some(binary.to_owned()),
-        clone_root: shell::root(),
+        clone_root: workspace::root(),
         dir: dir.to_owned(),
         ..StackOptions::default()
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{StackEvent, StackStatus};
 use synth::limits::STACK_NAME_CHARACTERS_MAX;
+use synth::names::{Output, Parameter};
 
 use crate::ground::aws::{Aws, Cause, Place, code, failed};
 use crate::ground::output::{Failure, Step};
@@ -66,8 +67,14 @@ impl Stack {
     }
 
     /// An output, which must be there.
-    pub fn output(&self, name: &str) -> Result<&str> {
+    pub fn output(&self, output: Output) -> Result<&str> {
+        let name = output.name();
         self.outputs.get(name).map(String::as_str).with_context(|| format!("the stack has no output `{name}`"))
+    }
+
+    /// A parameter; nothing where the template had none of this name.
+    pub fn parameter(&self, parameter: Parameter) -> Option<&str> {
+        self.parameters.get(parameter.name()).map(String::as_str)
     }
 
     /// Partition, Region and account.
@@ -77,7 +84,7 @@ impl Stack {
 
     /// Prefix of the names of its queues.
     pub fn queue_name_prefix(&self) -> &str {
-        self.parameters.get("queueNamePrefix").map_or("", String::as_str)
+        self.parameter(Parameter::QueueNamePrefix).unwrap_or_default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The two prefixes of a deployment's names: which one counts, and whether the services take the names that come of it.
 
+use synth::QueueFile;
 use synth::limits::STATEMENT_NAME_PREFIX_CHARACTERS_MAX;
 use synth::names::Parameter;
 use synth::queue_name::{SQS_QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
@@ -7,13 +8,12 @@ use synth::queue_name::{SQS_QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
 use crate::ground::output::Failure;
 use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
 use crate::loader::deployment::request::TargetArgs;
-use crate::loader::queues::QueueFile;
 
 /// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.
 pub fn queue_prefix(target: &TargetArgs, deployed: Option<&Stack>) -> String {
-    let deployed = deployed.and_then(|stack| stack.parameters.get(Parameter::QueueNamePrefix.name()));
-    match target.queue_name_prefix.as_ref().or(deployed) {
-        Some(prefix) => prefix.clone(),
+    let deployed = deployed.and_then(|stack| stack.parameter(Parameter::QueueNamePrefix));
+    match target.queue_name_prefix.as_deref().or(deployed) {
+        Some(prefix) => prefix.to_owned(),
         None if target.stack_name == STACK_NAME_DEFAULT => String::new(),
         None => format!("{}-", target.stack_name),
     }
@@ -65,7 +65,6 @@ mod tests {
     use super::*;
     use crate::ground::aws::AwsArgs;
     use crate::loader::functions::Profile;
-    use crate::loader::queues;
 
     fn target(stack_name: &str, prefix: Option<&str>) -> TargetArgs {
         TargetArgs {
@@ -123,7 +122,8 @@ mod tests {
     fn every_queue_that_gets_too_long_a_name_is_told() {
         let text =
             r#"{"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"}}"#;
-        let file = |name: &str| queues::parse(Path::new(&format!("queues/{name}.json")), text.to_owned()).unwrap();
+        let file =
+            |name: &str| synth::queues::parse(Path::new(&format!("queues/{name}.json")), text.to_owned()).unwrap();
         let (long, longer) = ("a".repeat(30), "b".repeat(40));
         let queues = [file("short"), file(&long), file(&longer)];
         assert!(check_queue_prefix(&"p".repeat(36), &queues).is_ok());

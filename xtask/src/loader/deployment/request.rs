@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use loader_core::contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT;
+use synth::Architecture;
 
 use crate::ground::aws::AwsArgs;
 use crate::ground::stack::STACK_NAME_DEFAULT;
-use crate::loader::functions::{Arch, Profile, Runs, Wanted};
+use crate::loader::functions::{Profile, Runs, Wanted, this_machine};
 
 /// What is deployed, and where to; the same for `deploy` and `diff`.
 #[derive(Args, Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct TargetArgs {
     pub assets_bucket: Option<String>,
     /// Processor that the functions run on [default: x86_64; with --local this machine's]
     #[arg(long, value_enum)]
-    pub arch: Option<Arch>,
+    pub arch: Option<Architecture>,
     /// Cargo profile of the functions: `dev` builds faster and runs slower
     #[arg(long, value_enum, default_value_t)]
     pub build_profile: Profile,
@@ -40,14 +41,14 @@ pub struct TargetArgs {
 
 impl TargetArgs {
     /// Processor of the functions.
-    pub fn arch(&self) -> Arch {
-        self.arch.unwrap_or(if self.aws.local { Arch::of_this_machine() } else { Arch::X86_64 })
+    pub fn architecture(&self) -> Architecture {
+        self.arch.unwrap_or(if self.aws.local { this_machine() } else { Architecture::X86_64 })
     }
 
     /// What is built for it.
     pub fn wanted(&self) -> Wanted {
         let runs = if self.aws.local { Runs::Here } else { Runs::InLambda };
-        Wanted { arch: self.arch(), profile: self.build_profile, runs }
+        Wanted { arch: self.architecture(), profile: self.build_profile, runs }
     }
 }
 
