@@ -2,6 +2,7 @@
 
 mod cold;
 mod cost;
+mod figures;
 mod files;
 mod invocations;
 mod queue;

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use local_client::StackInfo;
 use synth::workspace;
 
-use crate::ground::local_stack;
 use crate::ground::output::{Format, Out};
+use crate::ground::{local_stack, running};
 use crate::loader::queues;
 use crate::loader::warehouse::local_databases;
 
@@ -46,7 +46,7 @@ pub async fn run(args: &LocalArgs) -> Result<()> {
         LocalCommand::Down => local_stack::down(Out::new(Format::Text)).await?,
         LocalCommand::Status { output } => {
             let out = Out::new(*output);
-            let stack = local_stack::running()?;
+            let stack = running::stack()?;
             describe(out, &stack);
             out.result(&stack)?;
         }

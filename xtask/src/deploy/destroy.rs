@@ -10,7 +10,8 @@ use synth::names::Output;
 use crate::ground::ask::agrees;
 use crate::ground::aws::{Aws, AwsArgs, failed};
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{self, STACK_NAME_DEFAULT, Stack};
+use crate::ground::stack::{self, Stack};
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections;
 
 /// `cargo xtask destroy`

@@ -9,7 +9,7 @@ use synth::{Architecture, SynthProps, Synthesis, TemplateFile, synthesize, works
 
 use crate::deploy::by_hand;
 use crate::ground::output::{Format, Out, size};
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::queues::{folder, refused};
 use crate::loader::{functions, schema};
 

@@ -10,23 +10,8 @@ use local_client::{Progress, StackInfo, StackOptions};
 use synth::workspace;
 
 use crate::ground::output::{Failure, Out, Step};
+use crate::ground::running::default_dir;
 use crate::ground::shell;
-
-/// Folder of the stack that `deploy --local` uses.
-pub fn default_dir() -> PathBuf {
-    workspace::root().join(".local/stack")
-}
-
-/// The stack that is up already.
-pub fn running() -> Result<StackInfo> {
-    local_client::info(&default_dir())?.ok_or_else(|| {
-        Failure::new(
-            "no local stack is up",
-            "start it with `cargo xtask local up`, or with `cargo xtask deploy … --local`",
-        )
-        .into()
-    })
-}
 
 /// The running stack, or a new one that goes on after us.
 pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {

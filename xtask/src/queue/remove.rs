@@ -7,7 +7,7 @@ use synth::workspace;
 
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::{Format, Out};
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections::disconnect;
 use crate::loader::queues;
 

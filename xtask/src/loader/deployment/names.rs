@@ -1,23 +1,10 @@
-//! The two prefixes of a deployment's names: which one counts, and whether the services take the names that come of it.
+//! The two prefixes of a deployment's names: whether the services take the names that come of them.
 
 use synth::QueueFile;
 use synth::limits::STATEMENT_NAME_PREFIX_CHARACTERS_MAX;
-use synth::names::Parameter;
 use synth::queue_name::{SQS_QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
 
 use crate::ground::output::Failure;
-use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
-use crate::loader::deployment::request::TargetArgs;
-
-/// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.
-pub fn queue_prefix(target: &TargetArgs, deployed: Option<&Stack>) -> String {
-    let deployed = deployed.and_then(|stack| stack.parameter(Parameter::QueueNamePrefix));
-    match target.queue_name_prefix.as_deref().or(deployed) {
-        Some(prefix) => prefix.to_owned(),
-        None if target.stack_name == STACK_NAME_DEFAULT => String::new(),
-        None => format!("{}-", target.stack_name),
-    }
-}
 
 /// Whether statements can be named after it.
 pub fn check_statement_prefix(prefix: &str) -> Result<(), Failure> {
@@ -57,55 +44,9 @@ pub fn check_queue_prefix(prefix: &str, queues: &[QueueFile]) -> Result<(), Fail
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::path::Path;
 
-    use aws_sdk_cloudformation::types::StackStatus;
-
     use super::*;
-    use crate::ground::aws::AwsArgs;
-    use crate::loader::functions::Profile;
-
-    fn target(stack_name: &str, prefix: Option<&str>) -> TargetArgs {
-        TargetArgs {
-            queues: None,
-            stack_name: stack_name.to_owned(),
-            queue_name_prefix: prefix.map(str::to_owned),
-            assets_bucket: None,
-            arch: None,
-            build_profile: Profile::Dev,
-            memory: None,
-            aws: AwsArgs::default(),
-        }
-    }
-
-    fn deployed(prefix: &str) -> Stack {
-        Stack {
-            name: "s".to_owned(),
-            id: "arn".to_owned(),
-            status: StackStatus::CreateComplete,
-            outputs: BTreeMap::new(),
-            parameters: BTreeMap::from([(Parameter::QueueNamePrefix.name().to_owned(), prefix.to_owned())]),
-        }
-    }
-
-    #[test]
-    fn a_forgotten_queue_prefix_stays_what_it_is() {
-        assert_eq!(queue_prefix(&target(STACK_NAME_DEFAULT, None), Some(&deployed("prod_"))), "prod_");
-        assert_eq!(queue_prefix(&target("other", None), Some(&deployed(""))), "");
-    }
-
-    #[test]
-    fn a_queue_prefix_that_is_given_counts_also_when_it_is_empty() {
-        assert_eq!(queue_prefix(&target(STACK_NAME_DEFAULT, Some("new-")), Some(&deployed("prod_"))), "new-");
-        assert_eq!(queue_prefix(&target("other", Some("")), Some(&deployed("prod_"))), "");
-    }
-
-    #[test]
-    fn a_new_stack_has_its_name_before_its_queues() {
-        assert_eq!(queue_prefix(&target(STACK_NAME_DEFAULT, None), None), "");
-        assert_eq!(queue_prefix(&target("other", None), None), "other-");
-    }
 
     #[test]
     fn statement_prefixes_are_checked_before_anything_else() {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use synth::{Architecture, QueueFile, SynthProps, TemplateFile, synthesize, workspace};
 
 use crate::ground::output::Out;
-use crate::ground::stack;
+use crate::ground::stack_name;
 use crate::loader::deployment::names;
 use crate::loader::deployment::request::TargetArgs;
 use crate::loader::functions::{self, Asset};
@@ -30,7 +30,7 @@ impl Prepared {
 
 /// Checks the configurations, synthesizes the template, builds the zips. The template of the clone's own queues is written to its file.
 pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
-    stack::check_name(&target.stack_name)?;
+    stack_name::check(&target.stack_name)?;
     let synthesis = synthesize(&props(target)).map_err(|error| refused(&error))?;
     let queues = synthesis.queues;
     target.queue_name_prefix.as_deref().map_or(Ok(()), |prefix| names::check_queue_prefix(prefix, &queues))?;

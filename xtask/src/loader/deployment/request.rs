@@ -7,7 +7,7 @@ use loader_core::contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT;
 use synth::Architecture;
 
 use crate::ground::aws::AwsArgs;
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::functions::{Profile, Runs, Wanted, this_machine};
 
 /// What is deployed, and where to; the same for `deploy` and `diff`.
@@ -50,6 +50,15 @@ impl TargetArgs {
         let runs = if self.aws.local { Runs::Here } else { Runs::InLambda };
         Wanted { arch: self.architecture(), profile: self.build_profile, runs }
     }
+
+    /// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.
+    pub fn queue_prefix(&self, deployed: Option<&str>) -> String {
+        match self.queue_name_prefix.as_deref().or(deployed) {
+            Some(prefix) => prefix.to_owned(),
+            None if self.stack_name == STACK_NAME_DEFAULT => String::new(),
+            None => format!("{}-", self.stack_name),
+        }
+    }
 }
 
 /// One deployment.
@@ -80,5 +89,41 @@ impl Request {
         };
         let statement_name_prefix = PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned();
         Self { statement_name_prefix, target, agreed: true, dry_run: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(stack_name: &str, prefix: Option<&str>) -> TargetArgs {
+        TargetArgs {
+            queues: None,
+            stack_name: stack_name.to_owned(),
+            queue_name_prefix: prefix.map(str::to_owned),
+            assets_bucket: None,
+            arch: None,
+            build_profile: Profile::Dev,
+            memory: None,
+            aws: AwsArgs::default(),
+        }
+    }
+
+    #[test]
+    fn a_forgotten_queue_prefix_stays_what_it_is() {
+        assert_eq!(target(STACK_NAME_DEFAULT, None).queue_prefix(Some("prod_")), "prod_");
+        assert_eq!(target("other", None).queue_prefix(Some("")), "");
+    }
+
+    #[test]
+    fn a_queue_prefix_that_is_given_counts_also_when_it_is_empty() {
+        assert_eq!(target(STACK_NAME_DEFAULT, Some("new-")).queue_prefix(Some("prod_")), "new-");
+        assert_eq!(target("other", Some("")).queue_prefix(Some("prod_")), "");
+    }
+
+    #[test]
+    fn a_new_stack_has_its_name_before_its_queues() {
+        assert_eq!(target(STACK_NAME_DEFAULT, None).queue_prefix(None), "");
+        assert_eq!(target("other", None).queue_prefix(None), "other-");
     }
 }
