@@ -5,10 +5,10 @@
 //! role behind the access key: role sessions are learnt from the `AssumeRole` answers that pass by, function sessions from the
 //! deployed functions. A removed permission is therefore felt at once.
 
-use super::answers;
-use super::classify::{Operation, access_key};
-use super::forward::{Answer, whole};
-use crate::{ACCOUNT, REGION};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
@@ -18,9 +18,11 @@ use local_client::http::Http;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+
+use super::answers;
+use super::classify::{Operation, access_key};
+use super::forward::{Answer, whole};
+use crate::{ACCOUNT, REGION};
 
 /// Header that tells the stand-in who calls: the role's (or user's) ARN.
 const CALLER_HEADER: &str = "x-local-stack-caller";
