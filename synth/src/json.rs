@@ -17,7 +17,7 @@ pub fn pretty(value: &Json) -> String {
     text
 }
 
-/// `taken`: characters that stand on the line already, beside the indentation.
+/// `taken`: characters that the line has already, beside the indentation.
 fn write_value(text: &mut String, value: &Json, depth: usize, taken: usize) {
     let short = one_line(value);
     let fits = 2 * depth + taken + short.chars().count() < LINE_CHARACTERS_MAX;

@@ -6,7 +6,6 @@
 //! deploy it must agree on is in [`names`], [`queue_name`] and [`limits`].
 
 pub mod architecture;
-pub mod assertions;
 mod json;
 pub mod l1;
 pub mod l2;

@@ -11,7 +11,7 @@ enum Effect {
     Deny,
 }
 
-/// One statement.
+/// One statement of a policy, with what it permits or forbids (IAM user guide, "JSON policy elements").
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     effect: Effect,
@@ -22,7 +22,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Permits `actions` on `resources`.
+    /// Permits `actions` on `resources`. Without resources it belongs in a trust policy, which names none.
     pub fn allow(actions: &[&'static str], resources: impl IntoIterator<Item = Value>) -> Self {
         let resources = resources.into_iter().collect();
         Self { effect: Effect::Allow, principal: None, actions: actions.to_vec(), resources, conditions: Vec::new() }
@@ -35,27 +35,27 @@ impl Statement {
         statement
     }
 
-    /// For whom, in a policy of a resource.
+    /// Sets the principal: a policy of a resource says for whom it holds, a policy of a role does not.
     #[must_use]
     pub fn to(mut self, principal: impl Into<Value>) -> Self {
         self.principal = Some(principal.into());
         self
     }
 
-    /// For a service, in a policy of a resource.
+    /// Sets a service as the principal, such as `events.amazonaws.com`.
     #[must_use]
     pub fn to_service(self, service: &str) -> Self {
         self.to(Value::map([("Service", service)]))
     }
 
-    /// Only under a condition.
+    /// Adds a condition: operator (`ArnEquals`), key (`aws:SourceArn`), value. All conditions must hold.
     #[must_use]
     pub fn only_if(mut self, operator: &'static str, key: &'static str, value: impl Into<Value>) -> Self {
         self.conditions.push((operator, key, value.into()));
         self
     }
 
-    /// The service whose permissions these are: what stands before the `:` of the first action.
+    /// The service whose permissions these are: the part of the first action before `:`.
     pub fn service(&self) -> &'static str {
         self.actions.first().and_then(|action| action.split(':').next()).unwrap_or_default()
     }
@@ -95,14 +95,14 @@ impl Statement {
     }
 }
 
-/// Statements that belong together.
+/// A policy document: statements that are kept as few as possible.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyDocument {
     statements: Vec<Statement>,
 }
 
 impl PolicyDocument {
-    /// Adds a statement; what a statement that is there already says is not said again. Statements that differ only in their resources
+    /// Adds a statement, unless one that is there says the same. Statements that differ only in their resources
     /// get one list of resources; statements that differ only in the value of one condition get one list of values, which IAM reads as
     /// alternatives (IAM user guide, "Conditions with multiple context keys or values").
     pub fn add(&mut self, statement: Statement) {
@@ -117,7 +117,7 @@ impl PolicyDocument {
         }
     }
 
-    /// What stands in the template.
+    /// The document as a property's value.
     pub fn to_value(&self) -> Value {
         document(&self.statements)
     }

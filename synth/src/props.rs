@@ -11,7 +11,7 @@ use crate::architecture::Architecture;
 pub struct QueueSource {
     /// Name of the queue: the stem of its configuration file `queues/<name>.json`.
     pub name: String,
-    /// What the file says.
+    /// The checked content of the file.
     pub config: Arc<LoadConfig>,
 }
 

@@ -18,13 +18,13 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// An empty stack; `name` stands first in every path.
+    /// An empty stack; `name` is the first part of every path in problems and notes.
     pub fn new(name: &str) -> Self {
         let tree = Rc::new(RefCell::new(Tree::default()));
         Self { scope: Scope { tree, path: name.to_owned(), logical_id: String::new() } }
     }
 
-    /// Where the stack's own constructs live.
+    /// The root: children of it have ids without a prefix.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -40,7 +40,7 @@ impl Stack {
     }
 }
 
-/// A place in the tree.
+/// A place in the tree, at which a construct adds its resources and its children.
 #[derive(Clone)]
 pub struct Scope {
     tree: Rc<RefCell<Tree>>,
@@ -75,37 +75,37 @@ impl Scope {
         }
     }
 
-    /// Logical id of what lives here.
+    /// Logical id of the resource at this place: the ids on the way from the root, joined.
     pub fn logical_id(&self) -> &str {
         &self.logical_id
     }
 
-    /// Notes a problem of the construct that lives here, and goes on.
+    /// Records a problem of the construct at this place, and goes on: [`Stack::synth`] returns all problems.
     pub fn problem(&self, message: impl Into<String>) {
         self.tree.borrow_mut().problems.add(self.path.clone(), message);
     }
 
-    /// Notes something that is right but that a person should know.
+    /// Records something that is right but that a person should know: see [`Template::notes`].
     pub fn note(&self, message: impl Into<String>) {
         let note = Problem { field: self.path.clone(), message: message.into() };
         self.tree.borrow_mut().notes.push(note);
     }
 
-    /// Adds a resource of `kind`, named after this place.
+    /// Adds a resource of a `CloudFormation` type; its logical id is that of this place, and taken only once.
     pub fn add_resource(&self, kind: &'static str, properties: Vec<(String, Value)>) -> Resource {
         self.check_logical_id();
         self.tree.borrow_mut().entries.push(Entry::new(&self.logical_id, kind, properties));
         Resource { scope: self.clone() }
     }
 
-    /// Adds a template parameter; its value is the answer.
+    /// Adds a parameter to the template and returns a reference to its value.
     pub fn add_parameter(&self, parameter: ParameterProps) -> Value {
         let reference = Value::Ref(parameter.name.to_owned());
         self.tree.borrow_mut().parameters.push(parameter);
         reference
     }
 
-    /// Adds a condition that holds when the parameter is not empty; its name is the answer.
+    /// Adds a condition that holds where the parameter is not empty, and returns its name for [`Value::when`].
     pub fn add_condition_given(&self, name: &'static str, parameter: &Value) -> &'static str {
         self.tree.borrow_mut().conditions.push(Condition { name, not_empty: parameter.clone() });
         name
@@ -131,27 +131,27 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// Where it lives.
+    /// The place in the tree at which the resource was added.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Its logical id.
+    /// Logical id in the template: a changed one replaces the resource.
     pub fn logical_id(&self) -> &str {
         &self.scope.logical_id
     }
 
-    /// `Ref`.
+    /// `Ref`: the name, URL or id that the resource's page lists under "Return values".
     pub fn reference(&self) -> Value {
         Value::Ref(self.logical_id().to_owned())
     }
 
-    /// `Fn::GetAtt`.
+    /// `Fn::GetAtt` of an attribute that the resource's page lists under "Return values".
     pub fn attribute(&self, name: &str) -> Value {
         Value::GetAtt(self.logical_id().to_owned(), name.to_owned())
     }
 
-    /// `Fn::GetAtt` of `Arn`.
+    /// `Fn::GetAtt` of `Arn`, which all resources have that we grant something on.
     pub fn arn(&self) -> Value {
         self.attribute("Arn")
     }

@@ -7,7 +7,7 @@ use crate::json::{dense, pretty};
 use crate::limits::{RESOURCES_MAX, TEMPLATE_BODY_BYTES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
 use crate::tree::Tree;
 
-/// A `CloudFormation` template.
+/// A template that `CloudFormation` takes, with notes for the person who deploys it.
 #[derive(Clone, Debug)]
 pub struct Template {
     json: Json,
@@ -74,7 +74,7 @@ impl Template {
         Ok(())
     }
 
-    /// The template as a JSON value.
+    /// The template as JSON, before it is laid out as text.
     pub fn as_value(&self) -> &Json {
         &self.json
     }

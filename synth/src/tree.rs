@@ -1,4 +1,4 @@
-//! What the constructs of a stack leave behind: parameters, conditions, resources, outputs, and what a person is told.
+//! What the constructs of a stack leave behind: parameters, conditions, resources, outputs, notes and problems.
 
 use loader_core::problem::{Problem, Problems};
 use serde_json::{Map, Value as Json, json};
@@ -16,20 +16,20 @@ pub(crate) struct Tree {
     pub(crate) problems: Problems,
 }
 
-/// A parameter of a template.
+/// A parameter of type `String` (Template reference, "Parameters").
 #[derive(Clone, Debug)]
 pub struct ParameterProps {
-    /// Letters and digits.
+    /// Logical name of letters and digits, at most 255.
     pub name: &'static str,
-    /// What it is, for the person who fills it in.
+    /// For the person who fills it in: what it means and what its default means. At most 4,000 characters.
     pub description: String,
-    /// Value when nothing is given.
+    /// Value of a new stack for which none is given.
     pub default: String,
-    /// Regular expression that a value matches as a whole.
+    /// Regular expression that a whole value must match; default: anything.
     pub allowed_pattern: Option<String>,
-    /// What to say when it does not match.
+    /// What `CloudFormation` says of a value that does not match; default: the expression itself.
     pub constraint: Option<String>,
-    /// Characters of a value at most.
+    /// Characters of a value at most; default: 4,096 bytes, `CloudFormation`'s own limit.
     pub max_length: Option<usize>,
 }
 
@@ -58,14 +58,14 @@ pub(crate) struct Condition {
     pub(crate) not_empty: Value,
 }
 
-/// A value that the stack tells after deployment.
+/// A value that `CloudFormation` returns for the deployed stack.
 pub(crate) struct OutputEntry {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) value: Value,
 }
 
-/// A resource as it stands in the template.
+/// A resource of the template.
 pub(crate) struct Entry {
     pub(crate) logical_id: String,
     kind: &'static str,

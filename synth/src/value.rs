@@ -4,16 +4,16 @@
 
 use serde_json::{Map, Value as Json, json};
 
-/// A property's value.
+/// A value of a property, a condition or an output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// `true` or `false`.
+    /// JSON's `true` or `false`; `CloudFormation` takes the texts too.
     Bool(bool),
-    /// A whole number.
+    /// JSON's number: no property of ours has a fraction.
     Number(i64),
-    /// A literal text.
+    /// A text that is passed on as it is.
     Text(String),
-    /// A list.
+    /// A list in the order of the template.
     List(Vec<Value>),
     /// An object; its fields keep their order.
     Map(Vec<(String, Value)>),
@@ -21,7 +21,7 @@ pub enum Value {
     Ref(String),
     /// `Fn::GetAtt`: an attribute of a resource.
     GetAtt(String, String),
-    /// `Fn::Sub`: a text with `${…}`.
+    /// `Fn::Sub`: a text in which `${name}` is a parameter or resource and `${name.attribute}` an attribute.
     Sub(String),
     /// `Fn::Sub` with values of its own for some of the `${…}`.
     SubWith(String, Vec<(String, Value)>),
@@ -30,33 +30,33 @@ pub enum Value {
 }
 
 impl Value {
-    /// An object from fields in their order.
+    /// An object; its fields keep this order.
     pub fn map<K: Into<String>, V: Into<Self>>(fields: impl IntoIterator<Item = (K, V)>) -> Self {
         Self::Map(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    /// A list.
+    /// A list of anything that is a value.
     pub fn list<V: Into<Self>>(items: impl IntoIterator<Item = V>) -> Self {
         Self::List(items.into_iter().map(Into::into).collect())
     }
 
-    /// `Fn::Sub`, where there is a variable.
+    /// `Fn::Sub` where the text has a variable, else the text: cfn-lint warns of `Fn::Sub` without one.
     pub fn sub(text: impl Into<String>) -> Self {
         let text = text.into();
         if text.contains("${") { Self::Sub(text) } else { text.as_str().into() }
     }
 
-    /// `AWS::NoValue`: the property is as good as absent.
+    /// `AWS::NoValue`: `CloudFormation` removes the property (Template reference, "Pseudo parameters").
     pub fn none() -> Self {
         Self::Ref("AWS::NoValue".into())
     }
 
-    /// `Fn::If`.
+    /// `Fn::If` on a condition of the template: the value where it holds, and the value where it does not.
     pub fn when(condition: &str, then: impl Into<Self>, otherwise: impl Into<Self>) -> Self {
         Self::If(condition.to_owned(), Box::new(then.into()), Box::new(otherwise.into()))
     }
 
-    /// What stands in the template.
+    /// The JSON of the value in the template.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Bool(value) => json!(value),

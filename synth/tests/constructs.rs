@@ -1,8 +1,10 @@
 //! The tree by itself: ids, escape hatches, and constructs that are used wrongly.
 
+mod common;
+
+use common::assertions::Assertions;
 use serde_json::json;
 use synth::Problems;
-use synth::assertions::Assertions;
 use synth::l1::{CfnQueue, CfnQueueProps};
 use synth::l2::{Queue, QueueProps, Role, Table, TableProps, TlsOnlyPolicy};
 use synth::limits::{RESOURCES_MAX, TEMPLATE_OBJECT_BYTES_MAX};

@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::BTreeSet;
 
+use common::assertions::{Assertions, list};
 use common::{assertions, queue_with, ten_queues, two_queues};
 use loader_core::contract::Function;
 use serde_json::{Value as Json, json};
-use synth::assertions::{Assertions, list};
 
 /// The actions for which the service knows no resources (service authorization reference, "Redshift Data API").
 const WITHOUT_RESOURCES: [&str; 3] =

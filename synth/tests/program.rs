@@ -80,6 +80,15 @@ fn all_problems_of_all_files_are_told_at_once() {
 }
 
 #[test]
+fn two_folders_of_which_one_contains_the_other_are_refused() {
+    let inner = WEATHER.replace("/daily/", "/daily/north/");
+    let folder = folder(&[("a.json", WEATHER.as_bytes()), ("b.json", inner.as_bytes())]);
+    let (code, _, err) = run(folder.path(), &["--queues", ".", "--out", "out.txt"]);
+    assert_eq!(code, 1);
+    assert!(err.starts_with("error: 1 problem in the queue configurations:\n  ./b.json: `source`: "), "{err}");
+}
+
+#[test]
 fn what_no_file_has_alone_is_a_problem_of_the_template() {
     let folder = folder(&[("a.json", WEATHER.as_bytes()), ("a-dlq.json", &without_source())]);
     let (code, _, err) = run(folder.path(), &["--queues", ".", "--out", "out.txt"]);

@@ -3,14 +3,14 @@
 mod common;
 
 use clap::ValueEnum;
+use common::assertions::Assertions;
 use common::{assertions, queue_with, template, ten_queues, two_queues};
 use loader_core::contract::{self, Function};
 use loader_core::limits;
 use serde_json::{Value as Json, json};
-use synth::assertions::Assertions;
 use synth::limits::TEMPLATE_BODY_BYTES_MAX;
 use synth::names::{Output, Parameter};
-use synth::{Architecture, LoaderProps, loader_template};
+use synth::{Architecture, LoaderProps, SynthProps, loader_template, synthesize, workspace};
 
 #[test]
 fn every_parameter_has_a_default_and_a_description() {
@@ -292,6 +292,17 @@ fn alarms_watch_the_metrics_that_the_functions_emit() {
         let actions = json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "alarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
         assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
     }
+}
+
+#[test]
+fn what_a_deployment_asks_for_is_in_its_template_and_in_no_file() {
+    let props = SynthProps { memory_mb: 1769, ..SynthProps::default() };
+    let before = std::fs::read(workspace::template()).unwrap();
+    let synthesis = synthesize(&props).unwrap();
+    assert_eq!(synthesis.template.as_value()["Resources"]["NextLoader"]["Properties"]["MemorySize"], 1769);
+    assert_eq!(synthesis.text, synthesis.template.to_json());
+    assert!(!synthesis.written);
+    assert_eq!(std::fs::read(workspace::template()).unwrap(), before);
 }
 
 #[test]

@@ -80,7 +80,7 @@ async fn show(
     create_tables(out, &aws, prepared, data).await?;
     out.title("Load");
     let dropper = Dropper::new(&aws, prepared, data);
-    let mut watch = Watch::new(out, Tracker::new(&aws, loader.output("TrackerTableName")?), prepared);
+    let mut watch = Watch::new(out, Tracker::of_stack(&aws, &loader)?, prepared);
     // The first loads would be over before anybody could drop another file: their end is noticed late until that is done.
     let late = Toxic::new(ToxicKind::DelayMillis(DELAY_MILLIS)).on("redshift-data", "DescribeStatement");
     stack.gateway().add_toxic(&late).await?;

@@ -6,6 +6,7 @@ pub mod functions;
 pub mod logs;
 pub mod queues;
 pub mod schema;
+pub mod settings;
 pub mod template;
 pub mod tracker;
 pub mod warehouse;

@@ -32,7 +32,9 @@ enum QueueCommand {
     #[command(after_help = "Examples:
   cargo xtask queue add sales --table shop.sales --source s3://my-bucket/sales/ --cluster analytics --database dev
   cargo xtask queue add orders --table shop.orders --source s3://my-bucket/orders/ --workgroup wg --database dev \\
-      --options \"CSV GZIP IGNOREHEADER 1\" --merge-key id --merge-timestamp updated_at")]
+      --options \"CSV GZIP IGNOREHEADER 1\" --merge-key id --merge-timestamp updated_at
+  cargo xtask queue add clicks --table web.clicks --source s3://firehose-bucket/clicks/ --workgroup wg --database dev \\
+      --options \"JSON 'auto' GZIP\" --write-once")]
     Add(Box<AddArgs>),
     /// List the queues
     List {

@@ -33,16 +33,25 @@ impl Aws {
         let own_endpoint =
             ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
         let s3 = aws_sdk_s3::config::Builder::from(&shared).force_path_style(own_endpoint).build();
-        let aws = Self {
-            dynamodb: aws_sdk_dynamodb::Client::new(&shared),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            redshift_data: aws_sdk_redshiftdata::Client::new(&shared),
-            configs: configs::Cache::default(),
+        let aws = Self::with_clients(
             settings,
-        };
+            aws_sdk_dynamodb::Client::new(&shared),
+            aws_sdk_s3::Client::from_conf(s3),
+            aws_sdk_redshiftdata::Client::new(&shared),
+        );
         // TLS takes most of a first call; while the environment starts it costs nobody's file a second.
         let _ = tokio::time::timeout(Duration::from_secs(WARM_UP_SECONDS), aws.warm_up()).await;
         aws
+    }
+
+    /// Uses clients that a program has already: of a profile, of the local stack.
+    pub fn with_clients(
+        settings: Settings,
+        dynamodb: aws_sdk_dynamodb::Client,
+        s3: aws_sdk_s3::Client,
+        redshift_data: aws_sdk_redshiftdata::Client,
+    ) -> Self {
+        Self { dynamodb, s3, redshift_data, configs: configs::Cache::default(), settings }
     }
 
     /// One harmless call per service; the answers do not matter.

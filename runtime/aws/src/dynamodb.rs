@@ -303,7 +303,8 @@ fn broken(operation: &'static str, error: &dyn std::error::Error) -> Conflict {
     Conflict::Port(errors::unexpected(operation, error.to_string()))
 }
 
-fn decode(operation: &'static str, item: Attributes) -> Answer<Item> {
+/// The item that these attributes are.
+pub(crate) fn decode(operation: &'static str, item: Attributes) -> Answer<Item> {
     let item = serde_dynamo::from_item(item).map_err(|error| errors::unexpected(operation, error.to_string()))?;
     wire::decode(item).map_err(|error| errors::unexpected(operation, error.to_string()))
 }

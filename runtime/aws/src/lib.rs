@@ -5,9 +5,11 @@ mod clients;
 mod configs;
 mod dynamodb;
 mod errors;
+pub mod items;
 mod log;
 mod redshift_data;
 mod s3;
+pub mod statement;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -2,35 +2,18 @@
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_redshiftdata::operation::describe_statement::{DescribeStatementError, DescribeStatementOutput};
-use aws_sdk_redshiftdata::types::{Field, StatusString, SubStatementData};
-use loader_core::config::{LoadConfig, Login};
-use loader_core::ids::RedshiftTarget;
+use aws_sdk_redshiftdata::types::{StatusString, SubStatementData};
+use loader_core::config::LoadConfig;
 use loader_core::outcome::{FailureClass, classify};
 use loader_core::sql::literal;
 use loader_core::tracker::settle::StatementStatus;
-use loader_reconcile::ports::{Answer, PortError, Surroundings, Warehouse};
+use loader_reconcile::ports::{Answer, PortError, Warehouse};
 
+use crate::statement::{self, Ended, Polling, addressed, error_text};
 use crate::{Aws, errors};
 
-/// How long a short query may take, and how often it is asked for.
-const QUERY_MILLIS_MAX: i64 = 30_000;
-const QUERY_POLL_MILLIS: u64 = 200;
-
-/// The parts of a request that say which warehouse, which database and who (Data API, "Authorizing access").
-macro_rules! addressed {
-    ($request:expr, $config:expr) => {{
-        let request = $request.database(&$config.target.database);
-        let request = match &$config.target.warehouse {
-            RedshiftTarget::Cluster(identifier) => request.cluster_identifier(identifier),
-            RedshiftTarget::Workgroup(name) => request.workgroup_name(name),
-        };
-        match &$config.login {
-            Login::DbUser(user) => request.db_user(user),
-            Login::Secret(arn) => request.secret_arn(arn),
-            Login::Identity => request,
-        }
-    }};
-}
+/// How a short query is waited for.
+const QUERY: Polling = Polling { first_millis: 200, longest_millis: 200, limit_millis: 30_000 };
 
 impl Warehouse for Aws {
     async fn submit(&self, config: &LoadConfig, name: &str, token: &str, sql: &[String]) -> Answer<String> {
@@ -94,45 +77,19 @@ impl Warehouse for Aws {
     }
 
     async fn query(&self, config: &LoadConfig, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
-        const OPERATION: &str = "redshift-data:ExecuteStatement";
-        let request = addressed!(self.redshift_data.execute_statement(), config).sql(sql);
-        let answer = request.send().await.map_err(|error| errors::sort(OPERATION, &error))?;
-        let id = answer.id.ok_or_else(|| errors::lost(OPERATION, "an answer without a statement id"))?;
-        let deadline = self.now() + QUERY_MILLIS_MAX;
-        loop {
-            let answer = self.redshift_data.describe_statement().id(&id).send().await;
-            let answer = answer.map_err(|error| errors::sort("redshift-data:DescribeStatement", &error))?;
-            match answer.status() {
-                Some(StatusString::Finished) => return self.rows(&id).await,
-                Some(StatusString::Failed | StatusString::Aborted) => {
-                    let message = error_text(&answer);
-                    let class = classify(&message);
-                    return Err(PortError { operation: OPERATION, unknown: false, class, message });
-                }
-                _ if self.now() >= deadline => {
-                    return Err(errors::lost(OPERATION, format!("`{sql}` did not end within {QUERY_MILLIS_MAX} ms")));
-                }
-                _ => self.sleep(QUERY_POLL_MILLIS).await,
-            }
+        match statement::run(&self.redshift_data, config, sql, QUERY).await? {
+            Ended::Finished(rows) => Ok(rows),
+            Ended::Failed(message) => Err(PortError {
+                operation: "redshift-data:ExecuteStatement",
+                unknown: false,
+                class: classify(&message),
+                message,
+            }),
         }
     }
 }
 
 impl Aws {
-    async fn rows(&self, id: &str) -> Answer<Vec<Vec<Option<String>>>> {
-        let mut rows = Vec::new();
-        let mut next = None;
-        loop {
-            let page = self.redshift_data.get_statement_result().id(id).set_next_token(next).send().await;
-            let page = page.map_err(|error| errors::sort("redshift-data:GetStatementResult", &error))?;
-            rows.extend(page.records().iter().map(|row| row.iter().map(text).collect()));
-            next = page.next_token().map(ToOwned::to_owned);
-            if next.is_none() {
-                return Ok(rows);
-            }
-        }
-    }
-
     /// What the warehouse's error table says about a failed COPY: which files, lines and columns. Best effort: without it
     /// the load is halved.
     async fn load_errors(&self, config: &LoadConfig, answer: &DescribeStatementOutput, error: &str) -> Option<String> {
@@ -153,31 +110,9 @@ impl Aws {
     }
 }
 
-fn error_text(answer: &DescribeStatementOutput) -> String {
-    let own = answer.error().map(ToOwned::to_owned);
-    let subs = answer.sub_statements().iter().filter_map(SubStatementData::error).map(ToOwned::to_owned);
-    let mut texts: Vec<String> = Vec::new();
-    for text in own.into_iter().chain(subs) {
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    if texts.is_empty() { "the service gave no error text".to_owned() } else { texts.join("; ") }
-}
-
 /// Rows of the COPY statement, where the service counts them.
 fn copied_rows(answer: &DescribeStatementOutput) -> Option<i64> {
     let is_copy = |sub: &&SubStatementData| sub.query_string().is_some_and(|sql| sql.trim_start().starts_with("COPY "));
     let copy = answer.sub_statements().iter().find(is_copy)?;
     Some(copy.result_rows()).filter(|rows| *rows >= 0)
-}
-
-fn text(field: &Field) -> Option<String> {
-    match field {
-        Field::StringValue(text) => Some(text.clone()),
-        Field::LongValue(number) => Some(number.to_string()),
-        Field::DoubleValue(number) => Some(number.to_string()),
-        Field::BooleanValue(value) => Some(value.to_string()),
-        _ => None,
-    }
 }

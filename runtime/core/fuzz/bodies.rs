@@ -6,6 +6,7 @@ use std::sync::Arc;
 use loader_core::config::LoadConfig;
 use loader_core::ids::StatementName;
 use loader_core::limits::{SQL_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
+use loader_core::sql::columns::TargetColumns;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::statement_event::Trigger;
 use loader_core::tracker::enqueue;
@@ -79,13 +80,9 @@ fn can_be_recorded(objects: &[WaitingObject], config: &Arc<LoadConfig>) {
 }
 
 fn makes_sql(config: &LoadConfig) {
-    let load = LoadSql {
-        config,
-        columns: &config.columns,
-        manifest: "s3://m/a.json",
-        load_id: "l",
-        statement_name: "p/t/l/1",
-    };
+    let columns = TargetColumns::Named(config.columns.clone());
+    let load =
+        LoadSql { config, columns: &columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "p/t/l/1" };
     if let Ok(statements) = merge::statements(&load) {
         assert!(statements.iter().map(String::len).sum::<usize>() <= SQL_BYTES_MAX);
     }

@@ -101,8 +101,16 @@ const COLUMNAR: &str = "Redshift database guide, COPY from columnar data formats
 const S3_ERRORS: &str = "Redshift database guide, S3ServiceException errors";
 const SQL_ERRORS: &str = "PostgreSQL-style error texts of Redshift";
 
+/// What [`crate::sql::columns::TargetColumns::guard`] fails with when columns were added or removed, or changed places or types.
+const OTHER_COUNT: &[&str] = &["each union query must have the same number of columns"];
+const OTHER_TYPES: &[&str] = &["union types", "cannot be matched"];
+/// And where a column that is named is gone; what a configuration names may never have been there.
+const NO_COLUMN: &[&str] = &["column", "does not exist"];
+
 /// First match wins, so the particular stands before the general.
 const TABLE: &[Row] = &[
+    row(OTHER_COUNT, FailureClass::RetryNow, SQL_ERRORS),
+    row(OTHER_TYPES, FailureClass::RetryNow, SQL_ERRORS),
     row(&["serializable isolation violation"], FailureClass::RetryNow, ISOLATION),
     row(&["could not serialize access"], FailureClass::RetryNow, ISOLATION),
     row(&["1018", "relation does not exist"], FailureClass::RetryNow, ISOLATION),
@@ -221,6 +229,13 @@ pub fn is_missing(text: &str) -> bool {
     ["nosuchkey", "specified key does not exist", "status 404"].iter().any(|part| text.contains(part))
 }
 
+/// Whether the text says that the target does not have the columns that the SQL was made of. Kept ones are out of date then:
+/// ask for them again, whatever the class.
+pub fn is_changed_table(text: &str) -> bool {
+    let text = without_names(&text.to_lowercase());
+    [OTHER_COUNT, OTHER_TYPES, NO_COLUMN].iter().any(|parts| parts.iter().all(|part| text.contains(part)))
+}
+
 /// The class of an error text of the warehouse.
 pub fn classify(text: &str) -> FailureClass {
     let text = without_names(&text.to_lowercase());
@@ -321,6 +336,27 @@ mod tests {
         ];
         for (text, class) in cases {
             assert_eq!(classify(text), class, "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_that_changed_are_asked_for_again() {
+        let cases = [
+            (
+                "Query #1 failed with ERROR: each UNION query must have the same number of columns",
+                FailureClass::RetryNow,
+            ),
+            ("ERROR: each UNION query must have the same number of columns\n  Position: 48", FailureClass::RetryNow),
+            ("ERROR: UNION types bigint and character varying cannot be matched", FailureClass::RetryNow),
+            ("ERROR: column \"number of columns\" does not exist in sales", FailureClass::OperatorsTurn),
+            ("ERROR: column t.amount does not exist", FailureClass::OperatorsTurn),
+            ("ERROR: column \"amount\" of relation \"sales\" does not exist", FailureClass::OperatorsTurn),
+        ];
+        for (text, class) in cases {
+            assert_eq!((classify(text), is_changed_table(text)), (class, true), "{text}");
+        }
+        for text in ["ERROR: relation \"column\" does not exist", "Spectrum Scan Error: number of columns differ"] {
+            assert!(!is_changed_table(text), "{text}");
         }
     }
 

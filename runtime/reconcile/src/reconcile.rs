@@ -12,7 +12,7 @@ use loader_core::ids::DbTable;
 use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;
 use loader_core::settings::Timing;
-use loader_core::sql::ident::Ident;
+use loader_core::sql::columns::{TargetColumns, columns_query};
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::tracker::decide::{Action, Change, Context, Idle, View, current_config, decide};
 use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad, Prepared, RunningLoad, SortKey, WaitingObject};
@@ -256,10 +256,9 @@ impl<W: World> Round<'_, W> {
         };
         let accepted = accepted.iter().filter_map(|key| key.0.strip_prefix("FILE#")).map(ToOwned::to_owned).collect();
         let columns = if merge::needs_columns(config) {
-            let rows = self.world.query(config, &merge::columns_query(&config.target.table)).await?;
-            merge::columns_of(&rows)?
+            TargetColumns::from_rows(&self.world.query(config, &columns_query(&config.target.table)).await?)
         } else {
-            config.columns.clone()
+            TargetColumns::Named(config.columns.clone())
         };
         // The SQL is made once here, so that a target that does not fit is an operator's turn and not a failed submit.
         merge::statements(&sql_of(config, &columns, "", "", ""))?;
@@ -344,7 +343,7 @@ impl<W: World> Round<'_, W> {
 
 fn sql_of<'a>(
     config: &'a LoadConfig,
-    columns: &'a [Ident],
+    columns: &'a TargetColumns,
     manifest: &'a str,
     load_id: &'a str,
     statement_name: &'a str,

@@ -7,50 +7,50 @@ use crate::value::Value;
 /// A metric, and how its values of a period become one.
 #[derive(Clone)]
 pub struct Metric {
-    /// Namespace.
+    /// `AWS/SQS`, `AWS/Lambda`, …, or that of our own metrics.
     pub namespace: &'static str,
-    /// Name.
+    /// Name within the namespace.
     pub name: &'static str,
     /// Dimensions: all that the metric is published with.
     pub dimensions: Vec<(&'static str, Value)>,
-    /// `Sum`, `Maximum`, ….
+    /// How the values of a period become one: `Sum`, `Maximum`, ….
     pub statistic: &'static str,
 }
 
-/// What a period without data means.
+/// What a period without data means (`CloudWatch` user guide, "Configuring how alarms treat missing data").
 #[derive(Clone, Copy)]
 pub enum MissingData {
-    /// All is well.
+    /// Nothing happened, and that is well: the alarm does not ring.
     NotBreaching,
-    /// Something is wrong.
+    /// What should publish the metric does not run: the alarm rings.
     Breaching,
 }
 
-/// What an alarm is like.
+/// What an alarm compares, and whom it notifies.
 pub struct AlarmProps<'a> {
     /// What is wrong when it rings, and where to read on.
     pub description: String,
-    /// What it watches.
+    /// The metric, in the alarm's account and Region.
     pub metric: Metric,
-    /// `GreaterThanOrEqualToThreshold`, ….
+    /// When a value is wrong: `GreaterThanThreshold`, `LessThanThreshold`, … (`CloudWatch`, `PutMetricAlarm`).
     pub comparison: &'static str,
-    /// What the metric is compared with.
+    /// Bound in the metric's own unit.
     pub threshold: i64,
     /// Length of a period in seconds; a multiple of 60.
     pub period_seconds: u32,
-    /// Periods in a row that must be wrong.
+    /// Periods in a row, at least 1, in which the value must be wrong.
     pub periods: u32,
-    /// What a period without data means.
+    /// How a period without data counts.
     pub missing: MissingData,
-    /// Who is told; a value that is absent when nobody is.
+    /// Topics that are notified; [`Value::none`] where none is.
     pub actions: &'a Value,
 }
 
-/// A `CloudWatch` alarm.
+/// An alarm of the stack. Nothing refers to one, so there is no handle.
 pub struct Alarm;
 
 impl Alarm {
-    /// An alarm.
+    /// Adds the alarm; a period of no multiple of 60 s, or no period at all, is a problem of the scope.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(scope: &Scope, props: AlarmProps<'_>) {
         if props.period_seconds == 0 || !props.period_seconds.is_multiple_of(60) || props.periods == 0 {

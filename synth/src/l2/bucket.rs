@@ -6,7 +6,7 @@ use crate::policy::{PolicyDocument, Statement};
 use crate::scope::{Resource, Scope};
 use crate::value::{Value, iam_literal, sub_literal};
 
-/// What a bucket is like.
+/// How long a bucket keeps what.
 pub struct BucketProps {
     /// Folders whose objects are deleted after so many days.
     pub expiring: Vec<(&'static str, u32)>,
@@ -14,7 +14,7 @@ pub struct BucketProps {
     pub old_versions_days: u32,
 }
 
-/// An S3 bucket.
+/// A bucket of the stack. Buckets that files come from are [`crate::l2::SourceBucket`].
 #[derive(Clone)]
 pub struct Bucket {
     resource: Resource,
@@ -61,7 +61,7 @@ impl Bucket {
         role.permit(Statement::allow(&["s3:GetObject", "s3:PutObject"], [self.objects(prefix)]));
     }
 
-    /// Lets a role list the bucket. Without it S3 answers a missing object with 403, as if it were forbidden (S3 API, `GetObject`), and a
+    /// Lets a role list the bucket. Without it S3 returns 403 for a missing object, as if it were forbidden (S3 API, `GetObject`), and a
     /// condition on the prefix would never hold for `GetObject`.
     pub fn grant_list(&self, role: &Role) {
         role.permit(Statement::allow(&["s3:ListBucket"], [self.resource.arn()]));
@@ -71,7 +71,7 @@ impl Bucket {
         Value::sub(format!("${{{}.Arn}}/{}*", self.resource.logical_id(), sub_literal(&iam_literal(prefix))))
     }
 
-    /// Its physical name.
+    /// Physical name, made by `CloudFormation`.
     pub fn name(&self) -> Value {
         self.resource.reference()
     }

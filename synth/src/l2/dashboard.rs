@@ -11,44 +11,44 @@ use crate::value::{Value, sub_literal};
 
 /// Columns of a dashboard (`CloudWatch`, "Dashboard body structure and syntax").
 const COLUMNS: usize = 24;
-/// Height of a row.
+/// Height of a widget in grid units, 1 to 1,000 (`CloudWatch`, "Dashboard body structure and syntax").
 const HEIGHT: usize = 5;
 /// Shorter texts are not worth a variable.
 const SHARED_CHARACTERS_MIN: usize = 20;
 
-/// One row.
+/// Widgets beside each other, all as high and as wide as the others.
 pub struct Row {
     /// Beside each other: a number that divides 24.
     pub widgets: Vec<Widget>,
 }
 
-/// Some metrics in one picture.
+/// A graph of some metrics.
 pub struct Widget {
-    /// Heading.
+    /// Heading of the graph.
     pub title: String,
     /// `Sum`, `Maximum`, …, where a metric says nothing else.
     pub statistic: &'static str,
-    /// As `CloudWatch` writes them: `[namespace, name, dimension, value, …]`, where `.` repeats what stands in the same place of the metric
+    /// As `CloudWatch` writes them: `[namespace, name, dimension, value, …]`, where `.` repeats the same position of the metric
     /// before.
     pub metrics: Vec<Json>,
 }
 
-/// Rows that differ in some words only.
+/// A row for each list of words: rows that differ in these words only.
 pub struct Repeated {
-    /// The row, with [`Self::word`] where the words stand.
+    /// The row, with [`Self::word`] in place of each word.
     pub row: Row,
-    /// The words of each row.
+    /// A list per row, with a word for each number.
     pub words: Vec<Vec<String>>,
 }
 
 impl Repeated {
-    /// What stands in the row for the word of this number.
+    /// The placeholder in the row for the word of this number.
     pub fn word(number: u8) -> String {
         format!("\u{1}{number}\u{1}")
     }
 }
 
-/// A `CloudWatch` dashboard.
+/// A dashboard of the stack. Nothing refers to one, so there is no handle.
 pub struct Dashboard;
 
 impl Dashboard {
@@ -88,7 +88,7 @@ enum Piece {
     Word(usize),
 }
 
-/// Takes a row apart; what is long enough becomes a variable: its name stands in the row, its text in `shared`.
+/// Splits a row at its words. A text that is long enough becomes a variable: the piece contains its name, `shared` its text.
 fn pieces(row: &str, shared: &mut Vec<(String, Value)>) -> Vec<Piece> {
     // JSON writes the control character before and after the number like this.
     let parts = row.split("\\u0001").enumerate();

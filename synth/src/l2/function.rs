@@ -1,4 +1,4 @@
-//! A Lambda function that is a native executable, with its logs, its role and what becomes of invocations that fail.
+//! A Lambda function that is a native executable, with its logs, its role, and a queue for invocations that fail.
 
 use crate::architecture::Architecture;
 use crate::l1::{
@@ -20,31 +20,31 @@ pub const MAXIMUM_CONCURRENCY: std::ops::RangeInclusive<u32> = 2..=1000;
 /// Age in seconds up to which an asynchronous invocation is tried (Lambda, `PutFunctionEventInvokeConfig`).
 pub const EVENT_AGE_SECONDS: std::ops::RangeInclusive<u32> = 60..=21_600;
 
-/// What a function is like.
+/// Code, size and surroundings of a function.
 pub struct FunctionProps<'a> {
-    /// Physical name.
+    /// Physical name, at most 64 characters (Lambda, `CreateFunction`).
     pub name: Value,
-    /// What it does, in one line.
+    /// What the function does, in one line of at most 256 characters (Lambda, `CreateFunction`).
     pub description: &'a str,
     /// Bucket and key of the zip with its `bootstrap`.
     pub code: (Value, Value),
-    /// The processor it is built for.
+    /// Processor that the zip's executable is built for.
     pub architecture: Architecture,
     /// Memory in MB, 128 to 10,240; processor time comes with it, one whole processor at 1,769.
     pub memory_mb: u32,
-    /// Longest invocation in seconds.
+    /// Seconds after which Lambda ends an invocation, 1 to 900 (Lambda, quotas).
     pub timeout_seconds: u32,
-    /// Environment variables.
+    /// Environment variables; names and values have 4 KB together (Lambda, quotas).
     pub environment: Vec<(&'static str, Value)>,
-    /// The role it runs under.
+    /// Execution role; the function adds what it needs to write its logs.
     pub role: &'a Role,
-    /// Where its logs go.
+    /// Group that the function's logs go to, as JSON.
     pub log_group: &'a LogGroup,
 }
 
 /// How asynchronous invocations are repeated.
 pub struct AsyncProps<'a> {
-    /// Repetitions after a failure, 0 to 2.
+    /// Repetitions of an invocation that fails, 0 to 2 (Lambda, `PutFunctionEventInvokeConfig`).
     pub retries: u32,
     /// Age in seconds after which an invocation is given up, 60 to 21,600.
     pub age_seconds_max: u32,
@@ -52,7 +52,7 @@ pub struct AsyncProps<'a> {
     pub on_failure: &'a Queue,
 }
 
-/// A Lambda function.
+/// A function of the stack: other constructs feed it, invoke it, or read its name.
 #[derive(Clone)]
 pub struct Function {
     resource: Resource,
@@ -143,18 +143,18 @@ impl Function {
         );
     }
 
-    /// Its ARN.
+    /// ARN without a version: always the newest code.
     pub fn arn(&self) -> Value {
         self.resource.arn()
     }
 
-    /// Its physical name.
+    /// Physical name, which Lambda's API takes as well as the ARN.
     pub fn name(&self) -> Value {
         self.resource.reference()
     }
 }
 
-/// How messages become invocations.
+/// How many messages one invocation gets, and how long it waits for them (Lambda, `CreateEventSourceMapping`).
 #[derive(Clone, Copy, Debug)]
 pub struct BatchProps {
     /// Messages of one invocation at most, 1 to 10,000.

@@ -10,7 +10,7 @@ use crate::value::Value;
 pub const RETENTION_DAYS: [u32; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
-/// A `CloudWatch` Logs group.
+/// A group whose logs expire.
 #[derive(Clone)]
 pub struct LogGroup {
     resource: Resource,
@@ -36,7 +36,7 @@ impl LogGroup {
         role.permit(Statement::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], [self.resource.arn()]));
     }
 
-    /// Its name.
+    /// Name of the group, as a function's logging configuration takes it.
     pub fn name(&self) -> Value {
         self.resource.reference()
     }

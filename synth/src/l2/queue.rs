@@ -14,12 +14,12 @@ use crate::value::Value;
 pub const RETENTION_SECONDS_MAX: u32 = 14 * 24 * 3600;
 /// Longest visibility timeout in seconds: 12 hours (SQS, quotas).
 pub const VISIBILITY_TIMEOUT_SECONDS_MAX: u32 = 12 * 3600;
-/// Least receives before a message is put aside, so that throttling alone puts none aside (Lambda developer guide, "Using Lambda with Amazon SQS").
+/// Fewest receives before a message goes to the dead-letter queue: with fewer, throttling alone would send messages there (Lambda developer guide, "Using Lambda with Amazon SQS").
 pub const MAX_RECEIVE_COUNT_MIN: u32 = 5;
-/// Most receives before a message is put aside (SQS, `SetQueueAttributes`).
+/// Most receives before a message goes to the dead-letter queue (SQS, `SetQueueAttributes`).
 pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
 
-/// What a queue is like.
+/// Name, timeout and dead letters of a queue.
 #[derive(Default)]
 pub struct QueueProps<'a> {
     /// Physical name; default: `CloudFormation` makes one.
@@ -73,7 +73,7 @@ impl Queue {
         role.permit(Statement::allow(&actions, [self.arn()]));
     }
 
-    /// Lets a role send messages.
+    /// Lets a role send messages, as the on-failure destination of a function's invocations needs it (Lambda developer guide, "Destinations").
     pub fn grant_send_messages(&self, role: &Role) {
         role.permit(Statement::allow(&["sqs:SendMessage"], [self.arn()]));
     }
@@ -107,22 +107,22 @@ impl Queue {
         resource.set("PolicyDocument", document.borrow().to_value());
     }
 
-    /// Its ARN.
+    /// ARN, for mappings, redrive policies and destinations.
     pub fn arn(&self) -> Value {
         self.resource.arn()
     }
 
-    /// Its physical name.
+    /// Physical name, with the stack's prefix: the dimension of its metrics.
     pub fn name(&self) -> Value {
         self.resource.attribute("QueueName")
     }
 
-    /// Its URL.
+    /// URL, by which SQS's API identifies a queue.
     pub fn url(&self) -> Value {
         self.resource.reference()
     }
 
-    /// Logical id.
+    /// Logical id, from which the name of the queue's output is made.
     pub fn logical_id(&self) -> &str {
         self.resource.logical_id()
     }
@@ -172,7 +172,7 @@ fn check(scope: &Scope, props: &QueueProps<'_>) {
     let counts = MAX_RECEIVE_COUNT_MIN..=MAX_RECEIVE_COUNT_MAX;
     if let Some((_, count)) = props.dead_letters.filter(|(_, count)| !counts.contains(count)) {
         scope.problem(format!(
-            "max receive count `{count}`: give {MAX_RECEIVE_COUNT_MIN} to {MAX_RECEIVE_COUNT_MAX}, fewer puts messages aside that were only throttled"
+            "max receive count `{count}`: give {MAX_RECEIVE_COUNT_MIN} to {MAX_RECEIVE_COUNT_MAX}; fewer sends messages to the dead-letter queue that were only throttled"
         ));
     }
 }

@@ -53,7 +53,7 @@ impl Role {
         }
     }
 
-    /// Its ARN.
+    /// ARN of the role: what a key's or a bucket's policy names to let the functions in.
     pub fn arn(&self) -> Value {
         self.resource.arn()
     }

@@ -11,27 +11,27 @@ pub const RETRIES_MAX: u32 = 185;
 /// Age of an event in seconds up to which a delivery is repeated (`EventBridge` API, `RetryPolicy`).
 pub const AGE_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
 
-/// When a rule fires.
+/// What a rule waits for.
 pub enum Trigger {
-    /// On events that match the pattern.
+    /// Events of the account's default bus that match this pattern (`EventBridge` user guide, "Event patterns").
     Event(Value),
-    /// Regularly: `rate(…)` or `cron(…)`.
+    /// Time: `rate(…)` or `cron(…)`, a minute at least (`EventBridge` user guide, "Schedule expressions").
     Schedule(&'static str),
 }
 
-/// What a rule is like.
+/// Trigger and target of a rule.
 pub struct RuleProps<'a> {
-    /// What it is for, in one line.
+    /// What the rule is for, in one line of at most 512 characters (`EventBridge` API, `PutRule`).
     pub description: &'a str,
-    /// When it fires.
+    /// When the rule invokes its target.
     pub trigger: Trigger,
-    /// What it invokes.
+    /// The one target.
     pub target: RuleTarget<'a>,
 }
 
-/// What a rule invokes.
+/// A function, and what happens to events that it does not take.
 pub struct RuleTarget<'a> {
-    /// The function.
+    /// Function that the rule may invoke from then on.
     pub function: &'a Function,
     /// Constant JSON text that the function gets; default: the event.
     pub input: Option<String>,
@@ -39,11 +39,11 @@ pub struct RuleTarget<'a> {
     pub retries: u32,
     /// Age in seconds after which a delivery is given up, 60 to 86,400.
     pub age_seconds_max: u32,
-    /// Where an event goes that is given up.
+    /// Queue of the events that are given up; it lets the rule send.
     pub dead_letters: &'a Queue,
 }
 
-/// An `EventBridge` rule.
+/// A rule on the account's default bus. Nothing refers to one, so there is no handle.
 #[derive(Clone)]
 pub struct Rule;
 

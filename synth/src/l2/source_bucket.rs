@@ -4,19 +4,19 @@ use crate::l2::role::Role;
 use crate::policy::Statement;
 use crate::value::{Value, iam_literal, sub_literal};
 
-/// An existing bucket, by its name.
+/// A bucket that exists without the stack, identified by its name.
 #[derive(Clone, Debug)]
 pub struct SourceBucket {
     name: String,
 }
 
 impl SourceBucket {
-    /// The bucket of that name.
+    /// The bucket of this name; whether it exists is seen when its notification is set.
     pub fn from_name(name: &str) -> Self {
         Self { name: name.to_owned() }
     }
 
-    /// Its ARN.
+    /// ARN, which holds neither account nor Region.
     pub fn arn(&self) -> Value {
         Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}", self.name))
     }

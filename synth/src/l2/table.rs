@@ -8,9 +8,9 @@ use crate::value::Value;
 
 /// What a table is like. Keys are strings.
 pub struct TableProps {
-    /// Partition key.
+    /// Name of the partition key.
     pub partition_key: &'static str,
-    /// Sort key.
+    /// Name of the sort key.
     pub sort_key: &'static str,
     /// Attribute with the time of an item's expiry, in epoch seconds.
     pub ttl_attribute: &'static str,
@@ -21,13 +21,13 @@ pub struct TableProps {
 /// A sparse index; its sort key is the table's.
 #[derive(Clone, Copy)]
 pub struct Index {
-    /// Its name.
+    /// Name of the index, part of its ARN.
     pub name: &'static str,
-    /// Its partition key.
+    /// Attribute that only the items of the index have.
     pub partition_key: &'static str,
 }
 
-/// A `DynamoDB` table.
+/// A table of the stack, with at most one index.
 #[derive(Clone)]
 pub struct Table {
     resource: Resource,
@@ -92,7 +92,7 @@ impl Table {
         role.permit(Statement::allow(&["dynamodb:Scan"], [arn]));
     }
 
-    /// Its physical name.
+    /// Physical name, made by `CloudFormation`.
     pub fn name(&self) -> Value {
         self.resource.reference()
     }

@@ -11,7 +11,7 @@ use crate::policy::Statement;
 use crate::scope::Scope;
 use crate::value::{Value, iam_literal, sub_literal};
 
-/// A warehouse.
+/// What a role may send SQL to. The warehouse itself is not part of the stack.
 pub struct Warehouse {
     target: RedshiftTarget,
 }

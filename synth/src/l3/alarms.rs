@@ -9,7 +9,7 @@ use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
 
-/// What is watched, and who is told.
+/// What is watched, and who is notified.
 pub(super) struct AlarmsProps<'a> {
     pub(super) props: &'a LoaderProps,
     pub(super) actions: &'a Value,

@@ -108,7 +108,7 @@ fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
     )
 }
 
-/// One role for all three: the Data API tells about a statement only the role that submitted it (Redshift management guide, "Data API").
+/// One role for all three: the Data API shows a statement only to the role that submitted it (Redshift management guide, "Data API").
 fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
     let role = Role::new(
         &scope.child(LogicalId::LoaderRole.name()),

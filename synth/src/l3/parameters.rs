@@ -89,7 +89,7 @@ fn queue_name_prefix(props: &LoaderProps) -> ParameterProps {
         ..parameter(
             Parameter::QueueNamePrefix,
             "",
-            "What stands before the name of each queue, where queues of several stacks would have the same name; the queue's \
+            "Goes before the name of each queue, where queues of several stacks would have the same name; the queue's \
              configuration file is named after the whole name.",
         )
     }
@@ -99,6 +99,6 @@ fn alarm_topic() -> ParameterProps {
     ParameterProps {
         allowed_pattern: Some("|arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+".into()),
         constraint: Some("the ARN of an SNS topic, or nothing".into()),
-        ..parameter(Parameter::AlarmTopicArn, "", "SNS topic that is told when an alarm rings; empty: none.")
+        ..parameter(Parameter::AlarmTopicArn, "", "SNS topic that is notified when an alarm rings; empty: none.")
     }
 }

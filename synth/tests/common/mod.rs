@@ -1,10 +1,13 @@
 //! Queues to synthesize from.
 #![allow(dead_code)]
 
+pub mod assertions;
+
 use loader_core::config::LoadConfig;
 use serde_json::{Value as Json, json};
-use synth::assertions::Assertions;
 use synth::{LoaderProps, Problems, QueueSource, Template, loader_template};
+
+use self::assertions::Assertions;
 
 /// A queue from the text of its configuration.
 pub fn queue(name: &str, text: &str) -> QueueSource {

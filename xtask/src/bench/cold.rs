@@ -5,9 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use loader_core::contract::{
-    CONFIG_BUCKET, DDB_TRACKER, Function, MANIFEST_BUCKET, PENDING_BUCKET, STATEMENT_NAME_PREFIX,
-};
+use loader_core::contract::Function;
 use local_client::StackInfo;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,6 +16,7 @@ use tokio::process::Command;
 
 use crate::bench::statistics::median;
 use crate::ground::stack::Stack;
+use crate::loader::settings;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
@@ -60,7 +59,6 @@ async fn start(
     stack: &StackInfo,
 ) -> Result<(Duration, Duration)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let bucket = loader.output("LoaderBucketName")?;
     let environment = [
         ("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", function.name().to_owned()),
@@ -72,14 +70,15 @@ async fn start(
         ("AWS_ACCESS_KEY_ID", stack.access_key_id.clone()),
         ("AWS_SECRET_ACCESS_KEY", stack.secret_access_key.clone()),
         ("AWS_ENDPOINT_URL", stack.endpoint.clone()),
-        (CONFIG_BUCKET, bucket.to_owned()),
-        (PENDING_BUCKET, bucket.to_owned()),
-        (MANIFEST_BUCKET, bucket.to_owned()),
-        (DDB_TRACKER, loader.output("TrackerTableName")?.to_owned()),
-        (STATEMENT_NAME_PREFIX, "dev".to_owned()),
     ];
     let mut command = Command::new(bootstrap);
-    command.env_clear().envs(environment).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env_clear()
+        .envs(environment)
+        .envs(settings::environment(loader)?)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let started = Instant::now();
     let mut child = command.kill_on_drop(true).spawn().context("cannot start the function")?;
     let times = serve(&listener, &payload(function), started).await?;

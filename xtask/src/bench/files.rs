@@ -18,7 +18,7 @@ use crate::ground::aws::{Aws, failed};
 use crate::ground::clock::now_millis;
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
-use crate::loader::tracker::{Order, Tracker};
+use crate::loader::tracker::{Kind, Order, Tracker};
 
 /// Rows of every file.
 pub const ROWS_PER_FILE: i64 = 10;
@@ -69,7 +69,7 @@ pub struct Bench<'a> {
 impl<'a> Bench<'a> {
     /// Of a deployed loader.
     pub fn new(out: Out, aws: &'a Aws, loader: &'a Stack, stack: &'a StackInfo, config: &LoadConfig) -> Result<Self> {
-        let tracker = Tracker::new(aws, loader.output("TrackerTableName")?);
+        let tracker = Tracker::of_stack(aws, loader)?;
         Ok(Self { out, aws, loader, stack, tracker, table: config.db_table().0 })
     }
 
@@ -144,7 +144,7 @@ impl<'a> Bench<'a> {
     async fn drained(&self, n_files: u64) -> Result<Vec<History>> {
         let started = Instant::now();
         loop {
-            let loaded = self.tracker.items(&self.table, "LOADED#", Order::OldestFirst, ITEMS_MAX).await?;
+            let loaded = self.tracker.items(&self.table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await?;
             let loads: Vec<History> = loaded
                 .into_iter()
                 .filter_map(|item| if let Item::Loaded(load) = item { Some(load) } else { None })

@@ -9,7 +9,7 @@ use local_client::StackInfo;
 
 use crate::ground::output::{Failure, Out, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
-use crate::loader::tracker::{Order, Tracker};
+use crate::loader::tracker::{Kind, Order, Tracker};
 
 const POLL: Duration = Duration::from_millis(100);
 const RUNNING_SECONDS_MAX: u64 = 60;
@@ -98,14 +98,14 @@ impl Watch {
         let mut n_busy = 0;
         self.running.clear();
         for (table, db_table) in self.tables.clone() {
-            for item in self.tracker.items(&db_table, "RUNNING", Order::OldestFirst, 1).await? {
+            for item in self.tracker.items(&db_table, Kind::Running, Order::OldestFirst, 1).await? {
                 n_busy += 1;
                 if let Item::Running(running) = item {
                     self.tell_running(&table, &running);
                 }
             }
-            n_busy += self.tracker.items(&db_table, "PENDING#", Order::OldestFirst, ITEMS_MAX).await?.len();
-            for item in self.tracker.items(&db_table, "LOADED#", Order::OldestFirst, ITEMS_MAX).await? {
+            n_busy += self.tracker.items(&db_table, Kind::Pending, Order::OldestFirst, ITEMS_MAX).await?.len();
+            for item in self.tracker.items(&db_table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await? {
                 if let Item::Loaded(load) = item {
                     self.tell_loaded(&table, load);
                 }
@@ -144,7 +144,7 @@ impl Watch {
 
     async fn look_at_quarantine(&mut self, table: &str, db_table: &str) -> Result<()> {
         let mut n_objects = 0;
-        for item in self.tracker.items(db_table, "FAILED#", Order::OldestFirst, ITEMS_MAX).await? {
+        for item in self.tracker.items(db_table, Kind::Failed, Order::OldestFirst, ITEMS_MAX).await? {
             let Item::Failed(failed) = item else { continue };
             n_objects += failed.objects.len();
             if self.n_quarantined < n_objects {

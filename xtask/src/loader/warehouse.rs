@@ -1,28 +1,18 @@
-//! SQL in the warehouse, through the Redshift Data API: the same calls for the local stack and for AWS.
+//! SQL in the warehouse, through the Redshift Data API as the functions use it: the same calls for the local stack and for AWS.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use aws_sdk_redshiftdata::Client;
-use aws_sdk_redshiftdata::types::{Field, StatusString};
-use loader_core::config::{LoadConfig, Login};
+use loader_aws::statement::{self, Ended, Polling, Rows};
+use loader_core::config::LoadConfig;
 use loader_core::ids::RedshiftTarget;
 
-use crate::ground::aws::{Aws, failed};
+use crate::ground::aws::Aws;
 use crate::loader::queues::QueueFile;
 
-const POLL_MILLIS_FIRST: u64 = 20;
-const POLL_MILLIS_MAX: u64 = 1_000;
-const STATEMENT_SECONDS_MAX: u64 = 300;
-
-/// How a statement ended.
-#[derive(Debug)]
-enum End {
-    Rows,
-    NoRows,
-    Failed(String),
-}
+/// A person waits: asked for often at first, and given up late.
+const POLLING: Polling = Polling { first_millis: 20, longest_millis: 1_000, limit_millis: 300_000 };
 
 /// A database, signed in to as a load configuration says.
 #[derive(Clone, Debug)]
@@ -37,86 +27,32 @@ impl<'a> Warehouse<'a> {
         Self { client: aws.redshift_data(), config }
     }
 
-    /// Runs one statement to its end; the answer is its rows as text, `None` for NULL.
-    pub async fn run(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let id = self.submit(sql).await?;
-        match self.wait(&id).await? {
-            End::Rows => self.rows(&id).await,
-            End::NoRows => Ok(Vec::new()),
-            End::Failed(words) => bail!("the warehouse says: {words}"),
+    /// Runs one statement to its end and returns its rows.
+    pub async fn run(&self, sql: &str) -> Result<Rows> {
+        match self.end_of(sql).await? {
+            Ended::Finished(rows) => Ok(rows),
+            Ended::Failed(words) => bail!("the warehouse says: {words}"),
         }
     }
 
-    /// Runs one statement that may fail; the answer is what the warehouse says then.
+    /// Runs one statement that may fail, and returns what the warehouse says then.
     pub async fn complaint(&self, sql: &str) -> Result<Option<String>> {
-        let id = self.submit(sql).await?;
-        Ok(match self.wait(&id).await? {
-            End::Rows | End::NoRows => None,
-            End::Failed(words) => Some(words),
-        })
+        match self.end_of(sql).await? {
+            Ended::Finished(_) => Ok(None),
+            Ended::Failed(words) => Ok(Some(words)),
+        }
     }
 
-    /// Runs a statement that answers one number.
+    /// Runs a statement whose result is one number.
     pub async fn number(&self, sql: &str) -> Result<i64> {
         let rows = self.run(sql).await?;
-        let cell = rows.first().and_then(|row| row.first()).context("the statement answers no row")?;
-        cell.as_deref().unwrap_or("0").parse().with_context(|| format!("`{sql}` does not answer a number"))
+        let cell = rows.first().and_then(|row| row.first()).context("the statement has no row")?;
+        cell.as_deref().unwrap_or("0").parse().with_context(|| format!("the result of `{sql}` is not a number"))
     }
 
-    async fn submit(&self, sql: &str) -> Result<String> {
-        let target = &self.config.target;
-        let mut request = self.client.execute_statement().database(&target.database).sql(sql);
-        request = match &target.warehouse {
-            RedshiftTarget::Cluster(identifier) => request.cluster_identifier(identifier),
-            RedshiftTarget::Workgroup(workgroup) => request.workgroup_name(workgroup),
-        };
-        request = match &self.config.login {
-            Login::DbUser(user) => request.db_user(user),
-            Login::Secret(arn) => request.secret_arn(arn),
-            Login::Identity => request,
-        };
-        let answer = request.send().await.map_err(failed("reach the warehouse"))?;
-        Ok(answer.id().context("the statement has no id")?.to_owned())
-    }
-
-    async fn wait(&self, id: &str) -> Result<End> {
-        let mut pause = POLL_MILLIS_FIRST;
-        let mut waited = 0;
-        while waited < STATEMENT_SECONDS_MAX * 1_000 {
-            let described =
-                self.client.describe_statement().id(id).send().await.map_err(failed("ask for a statement"))?;
-            match described.status() {
-                Some(StatusString::Finished) if described.has_result_set() == Some(true) => return Ok(End::Rows),
-                Some(StatusString::Finished) => return Ok(End::NoRows),
-                Some(StatusString::Failed | StatusString::Aborted) => {
-                    return Ok(End::Failed(described.error().unwrap_or("no reason given").to_owned()));
-                }
-                _ => tokio::time::sleep(Duration::from_millis(pause)).await,
-            }
-            waited += pause;
-            pause = (pause * 2).min(POLL_MILLIS_MAX);
-        }
-        bail!("the statement did not end within {STATEMENT_SECONDS_MAX} s")
-    }
-
-    async fn rows(&self, id: &str) -> Result<Vec<Vec<Option<String>>>> {
-        let mut pages = self.client.get_statement_result().id(id).into_paginator().send();
-        let mut rows = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(failed("fetch a statement's rows"))?;
-            rows.extend(page.records().iter().map(|row| row.iter().map(text).collect()));
-        }
-        Ok(rows)
-    }
-}
-
-fn text(field: &Field) -> Option<String> {
-    match field {
-        Field::BooleanValue(value) => Some(value.to_string()),
-        Field::DoubleValue(value) => Some(value.to_string()),
-        Field::LongValue(value) => Some(value.to_string()),
-        Field::StringValue(value) => Some(value.clone()),
-        _ => None,
+    async fn end_of(&self, sql: &str) -> Result<Ended> {
+        let ended = statement::run(&self.client, self.config, sql, POLLING).await;
+        ended.map_err(|error| anyhow!("cannot reach the warehouse: {}", error.message))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
 use crate::ground::stack::STACK_NAME_DEFAULT;
-use crate::loader::tracker::Order;
+use crate::loader::tracker::{Kind, Order};
 use crate::operate::tables::{Tables, step};
 
 /// Who wrote, in the tracker's words.
@@ -36,7 +36,7 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     let out = Out::new(args.output);
     let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
     let table = tables.named(&args.table).await?;
-    let running = tables.tracker.items(&table, "RUNNING", Order::OldestFirst, 1).await?.pop();
+    let running = tables.tracker.items(&table, Kind::Running, Order::OldestFirst, 1).await?.pop();
     let running = match running {
         Some(Item::Running(running)) if waits(&running) => running,
         Some(Item::Running(running)) => return Err(does_not_wait(&table, &step(&running.step)).into()),

@@ -13,7 +13,7 @@ use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
 use crate::ground::stack::STACK_NAME_DEFAULT;
-use crate::loader::tracker::{Order, Tracker};
+use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::operate::tables::{ITEMS_MAX, Tables};
 
 /// `cargo xtask retry`
@@ -65,7 +65,7 @@ impl Quarantine {
         let tables = Tables::of_stack(args, stack_name).await?;
         let table = tables.named(name).await?;
         let tracker = tables.tracker;
-        let items = tracker.items(&table, "FAILED#", Order::OldestFirst, ITEMS_MAX).await?;
+        let items = tracker.items(&table, Kind::Failed, Order::OldestFirst, ITEMS_MAX).await?;
         let quarantined = |item| if let Item::Failed(quarantined) = item { Some(quarantined) } else { None };
         let found: Vec<Quarantined> = items.into_iter().filter_map(quarantined).collect();
         if found.is_empty() {

@@ -9,7 +9,7 @@ use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out, seconds};
 use crate::ground::stack::STACK_NAME_DEFAULT;
-use crate::loader::tracker::{Order, Tracker};
+use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::operate::tables::{ITEMS_MAX, Tables, step};
 
 /// `cargo xtask status`
@@ -63,10 +63,10 @@ async fn read(tracker: &Tracker, table: String) -> Result<TableStatus> {
         last: None,
     };
     let table = status.table.clone();
-    let mut items = tracker.items(&table, "RUNNING", Order::OldestFirst, 1).await?;
-    items.extend(tracker.items(&table, "PENDING#", Order::OldestFirst, ITEMS_MAX).await?);
-    items.extend(tracker.items(&table, "FAILED#", Order::OldestFirst, ITEMS_MAX).await?);
-    items.extend(tracker.items(&table, "LOADED#", Order::NewestFirst, 1).await?);
+    let mut items = tracker.items(&table, Kind::Running, Order::OldestFirst, 1).await?;
+    items.extend(tracker.items(&table, Kind::Pending, Order::OldestFirst, ITEMS_MAX).await?);
+    items.extend(tracker.items(&table, Kind::Failed, Order::OldestFirst, ITEMS_MAX).await?);
+    items.extend(tracker.items(&table, Kind::Loaded, Order::NewestFirst, 1).await?);
     for item in items {
         match item {
             Item::Running(running) => status.running = Some(running),

@@ -27,7 +27,7 @@ impl Tables {
     pub async fn of_stack(args: &AwsArgs, stack_name: &str) -> Result<Self> {
         let aws = Aws::new(args).await?;
         let stack = Stack::get(&aws, stack_name).await?;
-        let tracker = Tracker::new(&aws, stack.output("TrackerTableName")?);
+        let tracker = Tracker::of_stack(&aws, &stack)?;
         Ok(Self { aws, stack, tracker })
     }
 

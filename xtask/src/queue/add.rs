@@ -51,6 +51,9 @@ pub struct AddArgs {
     /// Merge: column that says which row is newer
     #[arg(long, requires = "merge_key", value_name = "COLUMN")]
     merge_timestamp: Option<String>,
+    /// Keys are never overwritten (Firehose, Spark, most exports): files load with fewer calls
+    #[arg(long)]
+    write_once: bool,
 }
 
 /// Runs the command.
@@ -102,6 +105,9 @@ fn document(args: &AddArgs) -> Value {
         document["options"] =
             json!({"merge_duplicate_pks": true, "merge_pk": args.merge_key, "merge_timestamp": args.merge_timestamp});
     }
+    if args.write_once {
+        document["load"] = json!({"write_once": true});
+    }
     document
 }
 
@@ -131,10 +137,12 @@ mod tests {
             "add sales --table shop.sales --source s3://my-bucket/sales/ --cluster analytics --database dev",
             "add orders --table shop.orders --source s3://my-bucket/orders/ --workgroup wg --database dev \
              --options CSV_GZIP_IGNOREHEADER_1 --merge-key id --merge-timestamp updated~at --columns id,updated~at",
+            "add clicks --table web.clicks --source s3://my-bucket/clicks/ --workgroup wg --database dev --write-once",
         ] {
             let document = written(words);
             assert!(schema.is_valid(&document), "{document:#}");
-            LoadConfig::from_value(&document).unwrap();
+            let config = LoadConfig::from_value(&document).unwrap();
+            assert_eq!(config.write_once, words.contains("--write-once"));
         }
     }
 }

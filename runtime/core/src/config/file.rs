@@ -102,6 +102,9 @@ pub(super) struct LoadPart {
     /// Nothing is started while this is true.
     #[serde(default)]
     pub paused: bool,
+    /// true: keys are never overwritten (Firehose, Spark, most exports), so objects are not looked at before they are loaded.
+    #[serde(default)]
+    pub write_once: bool,
 }
 
 #[derive(Deserialize)]
@@ -138,7 +141,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("copy", &["options", "role_arn", "table_name", "columns"]),
     ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
     ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "ledger_table"]),
-    ("load", &["files_max", "bytes_max", "age_seconds", "paused"]),
+    ("load", &["files_max", "bytes_max", "age_seconds", "paused", "write_once"]),
     ("source", &[]),
     ("$schema", &[]),
 ];

@@ -4,6 +4,7 @@
 //! together, and writes only the winners that are new. Because the winner is the greatest row of a total order (timestamp,
 //! then every column), the target does not depend on how files were grouped into loads, nor on their order.
 
+use super::columns::{Identity, TargetColumn, TargetColumns};
 use super::copy::copy_command;
 use super::ident::{Ident, TableName};
 use super::literal;
@@ -53,8 +54,8 @@ pub enum SqlError {
 pub struct LoadSql<'a> {
     /// How the table is loaded.
     pub config: &'a LoadConfig,
-    /// Columns of the target that merging names: all of them, unless the configuration lists some.
-    pub columns: &'a [Ident],
+    /// Columns of the target, which merging names; see [`needs_columns`].
+    pub columns: &'a TargetColumns,
     /// URL of the manifest.
     pub manifest: &'a str,
     /// The load, for the ledger in the warehouse.
@@ -95,49 +96,39 @@ pub fn needs_columns(config: &LoadConfig) -> bool {
     config.columns.is_empty() && config.mode != LoadMode::Append
 }
 
-/// Asks for the columns of the target, in their order. Identity columns are told by their default.
-pub fn columns_query(table: &TableName) -> String {
-    format!(
-        "SELECT column_name, column_default, data_type FROM information_schema.columns WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position",
-        literal(&table.schema),
-        literal(&table.table)
-    )
-}
-
-/// The columns in the rows that answer [`columns_query`]: without those that the warehouse itself numbers.
-pub fn columns_of(rows: &[Vec<Option<String>>]) -> Result<Vec<Ident>, SqlError> {
-    let mut columns = Vec::new();
-    for row in rows {
-        let cell = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
-        let (column, kind) = (Ident::exact(cell(0)), cell(2).to_lowercase());
-        if UNORDERED.contains(&kind.as_str()) {
-            return Err(SqlError::Unordered { column, kind });
-        }
-        if !cell(1).starts_with("\"identity\"(") {
-            columns.push(column);
-        }
-    }
-    Ok(columns)
-}
-
 /// Asks the ledger in the warehouse for a load.
 pub fn ledger_query(ledger: &TableName, load_id: &str) -> String {
     format!("SELECT count(*) FROM {ledger} WHERE load_id = {}", literal(load_id))
 }
 
+/// The columns that are loaded, in the order of the files: those of the configuration, else all but what the warehouse itself numbers.
+fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
+    let table = &load.config.target.table;
+    let columns: Vec<TargetColumn> = match load.columns {
+        TargetColumns::Named(names) => names.iter().map(TargetColumn::named).collect(),
+        TargetColumns::Asked(all) => all.iter().filter(|it| it.identity != Identity::Always).cloned().collect(),
+    };
+    if columns.is_empty() {
+        return Err(SqlError::NoColumns(table.clone()));
+    }
+    match columns.iter().find(|column| UNORDERED.contains(&column.kind.as_str())) {
+        Some(TargetColumn { name, kind, .. }) => Err(SqlError::Unordered { column: name.clone(), kind: kind.clone() }),
+        None => Ok(columns),
+    }
+}
+
 fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident]) -> Result<Vec<String>, SqlError> {
     let target = &load.config.target.table;
-    if load.columns.is_empty() {
-        return Err(SqlError::NoColumns(target.clone()));
-    }
-    if let Some(column) = keys.iter().chain([timestamp]).find(|column| !load.columns.contains(column)) {
+    let loaded = loaded(load)?;
+    let names: Vec<&Ident> = loaded.iter().map(|column| &column.name).collect();
+    if let Some(column) = keys.iter().chain([timestamp]).find(|column| !names.contains(column)) {
         return Err(SqlError::MissingColumn { table: target.clone(), column: column.clone() });
     }
-    let columns = list(load.columns.iter());
-    let of = |alias: &str| load.columns.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(", ");
+    let columns = list(names.iter().copied());
+    let of = |alias: &str| names.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(", ");
     // The order is total: what is left equal is equal in every column, and then the row that is there already wins.
     let order: Vec<String> = std::iter::once(timestamp)
-        .chain(load.columns.iter().filter(|column| *column != timestamp && !identity.contains(column)))
+        .chain(names.iter().copied().filter(|column| *column != timestamp && !identity.contains(column)))
         .map(|column| format!("{column} DESC NULLS LAST"))
         .chain([format!("{STAGED} ASC")])
         .collect();
@@ -145,8 +136,9 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident])
     let order = order.join(", ");
     let unknown =
         |alias: &str| identity.iter().map(|c| format!("{alias}.{c} IS NULL")).collect::<Vec<_>>().join(" OR ");
+    let guard = load.columns.guard(target).filter(|_| load.config.columns.is_empty());
     let lost = format!("DELETE FROM {target} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
-    Ok(vec![
+    let merge = [
         format!("CREATE TEMP TABLE {STAGE} AS SELECT {columns} FROM {target} WHERE 1 = 0"),
         copy_command(STAGE, &[], load.config, load.manifest),
         format!(
@@ -163,7 +155,8 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident])
         format!("{lost} AND {}", equal(&target.to_string(), "r", identity)),
         format!("{lost} AND ({}) AND {}", unknown("r"), same(&target.to_string(), "r", identity)),
         format!("INSERT INTO {target} ({columns}) SELECT {columns} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1"),
-    ])
+    ];
+    Ok(guard.into_iter().chain(merge).collect())
 }
 
 fn list<'a>(columns: impl Iterator<Item = &'a Ident>) -> String {
@@ -184,25 +177,38 @@ fn same(left: &str, right: &str, columns: &[&Ident]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn sql(change: impl FnOnce(&mut serde_json::Value)) -> String {
+    /// The statements where only names are known.
+    fn sql(change: impl FnOnce(&mut Value)) -> String {
+        let columns = TargetColumns::Named(["id", "at", "amount"].into_iter().map(Ident::exact).collect());
+        sql_of(&columns, change)
+    }
+
+    /// The statements for columns of the catalog: each its name, its default, its type, and whether it may be NULL.
+    fn asked(columns: &[[&str; 4]], change: impl FnOnce(&mut Value)) -> String {
+        let row = |cells: &[&str; 4]| cells.iter().map(|cell| Some((*cell).to_owned())).collect();
+        sql_of(&TargetColumns::from_rows(&columns.iter().map(row).collect::<Vec<_>>()), change)
+    }
+
+    fn sql_of(columns: &TargetColumns, change: impl FnOnce(&mut Value)) -> String {
         let mut value = json!({
             "copy": {"role_arn": "default", "table_name": "shop.sales"},
             "cluster": {"identifier": "c", "db_name": "dev"}
         });
         change(&mut value);
         let config = LoadConfig::from_value(&value).unwrap();
-        let columns: Vec<Ident> = ["id", "at", "amount"].into_iter().map(Ident::exact).collect();
-        let load = LoadSql {
-            config: &config,
-            columns: &columns,
-            manifest: "s3://m/x.json",
-            load_id: "l",
-            statement_name: "n",
-        };
+        let load = LoadSql { config: &config, columns, manifest: "s3://m/x.json", load_id: "l", statement_name: "n" };
         statements(&load).map_or_else(|error| error.to_string(), |all| all.join(";\n"))
     }
+
+    fn replace(value: &mut Value) {
+        value["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+    }
+
+    const ID: [&str; 4] = ["id", "", "bigint", "YES"];
+    const AT: [&str; 4] = ["at", "", "timestamp without time zone", "YES"];
+    const NUMBER: [&str; 4] = ["n", "\"identity\"(100, 2, '0,1'::text)", "bigint", "NO"];
 
     #[test]
     fn append_is_one_copy() {
@@ -239,6 +245,37 @@ mod tests {
         assert_eq!(
             shown,
             r#"table "shop"."sales" has no column "key", by which rows are merged: correct `options`, or add the column"#
+        );
+    }
+
+    #[test]
+    fn a_merge_by_columns_that_were_asked_for_begins_with_their_guard() {
+        let first = |sql: &str| sql.lines().next().unwrap_or_default().to_owned();
+        assert_eq!(
+            first(&asked(&[ID, AT, NUMBER], replace)),
+            r#"SELECT * FROM "shop"."sales" WHERE 1 = 0 UNION ALL SELECT "id", "at", "n" FROM "shop"."sales" WHERE 1 = 0;"#
+        );
+        let appended = first(&asked(&[ID, AT, NUMBER], |_| {}));
+        assert!(appended.starts_with("COPY "), "{appended}");
+    }
+
+    #[test]
+    fn what_the_warehouse_numbers_is_not_loaded() {
+        let sql = asked(&[ID, AT, NUMBER], replace);
+        let insert = sql.lines().last().unwrap_or_default();
+        assert!(insert.starts_with(r#"INSERT INTO "shop"."sales" ("id", "at") SELECT"#), "{insert}");
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_merged_is_an_error() {
+        let shape = ["shape", "", "GEOMETRY", "YES"];
+        assert_eq!(
+            asked(&[ID, AT, shape], replace),
+            r#"column "shape" is a geometry, by which rows cannot be ordered, so this table cannot be merged: append to it"#
+        );
+        assert_eq!(
+            asked(&[], replace),
+            r#"table "shop"."sales" does not exist, or the database user sees none of its columns: create it, or grant SELECT, INSERT and DELETE on it"#
         );
     }
 }

@@ -1,5 +1,6 @@
 //! The SQL of a load. Identifiers are quoted in one place (`ident`), literals escaped in one place (`literal`).
 
+pub mod columns;
 pub mod copy;
 pub mod ident;
 pub mod merge;

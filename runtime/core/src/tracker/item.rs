@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::LoadConfig;
 use crate::ids::{DbTable, LoadId, ObjectVersion, StatementName};
 use crate::outcome::FailureClass;
-use crate::sql::ident::Ident;
+use crate::sql::columns::TargetColumns;
 
 /// Milliseconds since 1970-01-01 UTC.
 pub type Millis = i64;
@@ -172,7 +172,7 @@ pub struct Prepared {
     /// Bytes listed.
     pub size_bytes: u64,
     /// Columns of the target that the SQL names; empty when it names none.
-    pub columns: Vec<Ident>,
+    pub columns: TargetColumns,
     /// Statement name; the client token is derived from it.
     pub statement_name: String,
     /// Since when a submit is possible.

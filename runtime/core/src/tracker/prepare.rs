@@ -13,7 +13,7 @@ use crate::ids::{LoadId, ObjectVersion, Version};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::manifest::Manifest;
 use crate::outcome::FailureClass;
-use crate::sql::ident::Ident;
+use crate::sql::columns::TargetColumns;
 
 /// What is under a key now.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ pub struct Seen {
     /// Ledger ids of newer versions that were accepted already, for this table.
     pub accepted: BTreeSet<String>,
     /// Columns that the SQL names.
-    pub columns: Vec<Ident>,
+    pub columns: TargetColumns,
 }
 
 /// What to do about a claimed load once its objects were looked at.

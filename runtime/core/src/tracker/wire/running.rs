@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{SourceWire, object};
 use crate::ids::LoadId;
 use crate::outcome::FailureClass;
-use crate::sql::ident::Ident;
+use crate::sql::columns::TargetColumns;
 use crate::tracker::item::{Prepared, RunningLoad, SortKey, Step};
 
 #[derive(Serialize, Deserialize)]
@@ -14,7 +14,7 @@ struct PreparedWire {
     manifest: String,
     n_objects: u64,
     size_bytes: u64,
-    columns: Vec<String>,
+    columns: Value,
     statement_name: String,
     prepared_millis: i64,
     not_before_millis: i64,
@@ -96,7 +96,7 @@ pub(super) fn encode(running: &RunningLoad) -> Map<String, Value> {
 
 impl RunningWire {
     pub(super) fn into_item(self) -> Result<RunningLoad, String> {
-        let prepared = self.prepared.map(Prepared::from);
+        let prepared = self.prepared.map(PreparedWire::into_item).transpose()?;
         let step = match (self.step.as_str(), prepared, self.statement_id) {
             ("claimed", _, _) => Step::Claimed,
             ("waiting", _, _) => Step::Waiting {
@@ -133,7 +133,7 @@ impl From<&Prepared> for PreparedWire {
             manifest: prepared.manifest.clone(),
             n_objects: prepared.n_objects,
             size_bytes: prepared.size_bytes,
-            columns: prepared.columns.iter().map(|column| column.as_str().to_owned()).collect(),
+            columns: prepared.columns.to_json(),
             statement_name: prepared.statement_name.clone(),
             prepared_millis: prepared.prepared_millis,
             not_before_millis: prepared.not_before_millis,
@@ -143,18 +143,20 @@ impl From<&Prepared> for PreparedWire {
     }
 }
 
-impl From<PreparedWire> for Prepared {
-    fn from(wire: PreparedWire) -> Self {
-        Self {
-            manifest: wire.manifest,
-            n_objects: wire.n_objects,
-            size_bytes: wire.size_bytes,
-            columns: wire.columns.into_iter().map(Ident::exact).collect(),
-            statement_name: wire.statement_name,
-            prepared_millis: wire.prepared_millis,
-            not_before_millis: wire.not_before_millis,
-            refusals: wire.refusals,
-            uncertain: wire.uncertain,
-        }
+impl PreparedWire {
+    fn into_item(self) -> Result<Prepared, String> {
+        let columns = TargetColumns::from_json(&self.columns);
+        Ok(Prepared {
+            manifest: self.manifest,
+            n_objects: self.n_objects,
+            size_bytes: self.size_bytes,
+            columns: columns
+                .ok_or_else(|| format!("columns `{}` are neither names nor the catalog's", self.columns))?,
+            statement_name: self.statement_name,
+            prepared_millis: self.prepared_millis,
+            not_before_millis: self.not_before_millis,
+            refusals: self.refusals,
+            uncertain: self.uncertain,
+        })
     }
 }

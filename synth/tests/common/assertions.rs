@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::template::Template;
+use synth::Template;
 
 /// A template, under test.
 pub struct Assertions {

@@ -1,0 +1,139 @@
+//! What a configuration means, and which problems are reported.
+
+use super::*;
+use serde_json::json;
+
+fn example() -> Value {
+    json!({
+        "copy": {"options": "CSV", "role_arn": "arn:aws:iam::123456789012:role/copy", "table_name": "shop.sales"},
+        "cluster": {"identifier": "analytics", "db_name": "dev"}
+    })
+}
+
+fn problems(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let mut value = example();
+    change(&mut value);
+    match LoadConfig::from_value(&value) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn without_options_rows_are_appended() {
+    let config = LoadConfig::from_value(&example()).unwrap();
+    assert_eq!(config.mode, LoadMode::Append);
+    assert_eq!(config.login, Login::DbUser(DB_USER_DEFAULT.into()));
+    assert_eq!(config.db_table().0, "cluster:analytics:dev:shop.sales");
+}
+
+#[test]
+fn keys_may_be_overwritten_unless_the_configuration_says_otherwise() {
+    let with = |load: Value| {
+        let mut value = example();
+        value["load"] = load;
+        LoadConfig::from_value(&value).unwrap().write_once
+    };
+    assert!(!LoadConfig::from_value(&example()).unwrap().write_once);
+    assert!(!with(json!({"paused": true})));
+    assert!(with(json!({"write_once": true})));
+}
+
+#[test]
+fn the_document_reads_back_as_itself() {
+    let config = LoadConfig::from_value(&example()).unwrap();
+    assert_eq!(LoadConfig::parse(&config.document).unwrap(), config);
+}
+
+#[test]
+fn merge_modes() {
+    let mode = |options: Value| {
+        let mut value = example();
+        value["options"] = options;
+        LoadConfig::from_value(&value).unwrap().mode.clone()
+    };
+    let keys = |names: &[&str]| names.iter().map(|name| Ident::parse(name).unwrap()).collect::<Vec<_>>();
+    let timestamp = Ident::parse("at").unwrap();
+    let many = json!({"merge_duplicate_pks": true, "merge_pk": ["a", "b"], "merge_timestamp": "at"});
+    assert_eq!(mode(many), LoadMode::Replace { keys: keys(&["a", "b"]), timestamp: timestamp.clone() });
+    let commas = json!({"merge_duplicate_pks": false, "merge_pk": "a, b", "merge_timestamp": "at"});
+    assert_eq!(mode(commas), LoadMode::Versions { keys: keys(&["a", "b"]), timestamp });
+    assert_eq!(mode(json!({"merge_duplicate_pks": false})), LoadMode::Append);
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let found = problems(|value| {
+        value["copy"] = json!({"options": "PARQUET GZIP", "role_arn": "me", "table_name": "a b", "role": 1});
+        value["cluster"] = json!({"identifier": "x", "workgroup": "y", "db_name": ""});
+        value["options"] = json!({"merge_duplicate_pks": true, "merge_pks": "id"});
+    });
+    let fields: Vec<&str> = found.iter().map(|text| text.split('`').nth(1).unwrap()).collect();
+    let expected = [
+        "copy.role",
+        "options.merge_pks",
+        "copy.table_name",
+        "copy.options",
+        "copy.role_arn",
+        "cluster",
+        "cluster.db_name",
+        "options.merge_pk",
+    ];
+    assert_eq!(fields, expected, "{found:#?}");
+}
+
+#[test]
+fn a_workgroup_signs_in_as_itself_or_with_a_secret() {
+    let mut value = example();
+    value["cluster"] = json!({"workgroup": "wg", "db_name": "dev"});
+    assert_eq!(LoadConfig::from_value(&value).unwrap().login, Login::Identity);
+    assert_eq!(problems(|v| v["cluster"] = json!({"workgroup": "wg", "db_name": "dev", "db_user": "u"})).len(), 1);
+}
+
+/// What the functions accept and a template cannot be made from.
+fn unaddressed(change: impl FnOnce(&mut Value)) -> Vec<String> {
+    let mut value = example();
+    change(&mut value);
+    let problems = LoadConfig::from_value(&value).unwrap().check_addresses().err().unwrap_or_default();
+    problems.0.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_secret_is_named_completely_in_a_template() {
+    let with = |arn: &str| unaddressed(|v| v["cluster"]["secret_arn"] = arn.into());
+    assert!(with("arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader/a-AbCdEf").is_empty());
+    for arn in [
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:loader",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*-AbCdEf",
+        "arn:aws:secretsmanager:eu-central-1:12:secret:loader-AbCdEf",
+    ] {
+        let found = with(arn);
+        assert_eq!(found.len(), 1, "{arn}: {found:#?}");
+        assert!(found[0].starts_with("`cluster.secret_arn`: ") && found[0].contains("complete"), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_warehouse_has_a_name_that_widens_no_arn() {
+    let with = |cluster: Value| unaddressed(|v| v["cluster"] = cluster);
+    let arn = |id: &str| format!("arn:aws:redshift-serverless:eu-central-1:123456789012:{id}");
+    let right = ["wg".to_owned(), arn("workgroup/8a7b"), "w".repeat(64)];
+    for workgroup in right {
+        assert_eq!(with(json!({"workgroup": workgroup, "db_name": "d"})), Vec::<String>::new());
+    }
+    for workgroup in ["a*".to_owned(), "A".to_owned(), arn("workgroup/*"), arn("namespace/x"), "w".repeat(65)] {
+        let found = with(json!({"workgroup": workgroup, "db_name": "d"}));
+        assert!(found.len() == 1 && found[0].starts_with("`cluster.workgroup`: "), "{found:#?}");
+    }
+    for identifier in ["*", "A B", "-a", &"c".repeat(64)] {
+        let found = with(json!({"identifier": identifier, "db_name": "d"}));
+        assert!(found.len() == 1 && found[0].starts_with("`cluster.identifier`: "), "{found:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_object_is_an_error_and_never_a_panic() {
+    for text in ["", "[]", "null", "{}", "{\"copy\": 1, \"cluster\": {}}", "\u{0}"] {
+        assert!(LoadConfig::parse(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,29 @@
+//! What the functions of a stack are told by their environment, made of the stack's outputs and parameters.
+
+use anyhow::{Context, Result};
+use loader_core::contract::{
+    CONFIG_BUCKET, DDB_TRACKER, MANIFEST_BUCKET, PARAMETER_STATEMENT_NAME_PREFIX, PENDING_BUCKET, STATEMENT_NAME_PREFIX,
+};
+use loader_core::settings::Settings;
+
+use crate::ground::stack::Stack;
+
+/// Environment variables as the template sets them; those that have a default are left out.
+pub fn environment(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
+    let bucket = stack.output("LoaderBucketName")?;
+    let prefix = stack.parameters.get(PARAMETER_STATEMENT_NAME_PREFIX).cloned().unwrap_or_default();
+    Ok(vec![
+        (CONFIG_BUCKET, bucket.to_owned()),
+        (PENDING_BUCKET, bucket.to_owned()),
+        (MANIFEST_BUCKET, bucket.to_owned()),
+        (DDB_TRACKER, stack.output("TrackerTableName")?.to_owned()),
+        (STATEMENT_NAME_PREFIX, prefix),
+    ])
+}
+
+/// The same, as the functions read it.
+pub fn of_stack(stack: &Stack) -> Result<Settings> {
+    let environment = environment(stack)?;
+    let variable = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    Settings::read(variable).with_context(|| format!("the outputs of the stack `{}` are no settings", stack.name))
+}
