@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use loader_core::tracker::item::{History, Item, RunningLoad};
 use local_client::StackInfo;
+use synth::workspace;
 
 use crate::ground::output::{Failure, Out, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
@@ -87,7 +88,7 @@ impl Watch {
     }
 
     fn stuck(&self, stack: &StackInfo) -> anyhow::Error {
-        let hint = format!("read the functions' logs in {}", crate::ground::shell::shown(&stack.log_dir));
+        let hint = format!("read the functions' logs in {}", workspace::shown(&stack.log_dir));
         let idle: Vec<&str> =
             self.tables.keys().filter(|table| !self.running.contains_key(*table)).map(String::as_str).collect();
         Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()

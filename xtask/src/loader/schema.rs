@@ -1,16 +1,24 @@
 //! The JSON Schema of a queue's file, so that an editor completes and checks it: made of the types that read the file.
 
 use std::path::PathBuf;
-
-use crate::ground::shell;
+use synth::workspace;
 
 /// Where the schema is committed.
-pub fn path() -> PathBuf {
-    shell::root().join("queues/schema/queue.schema.json")
+fn path() -> PathBuf {
+    workspace::queues().join("schema/queue.schema.json")
+}
+
+/// Writes it.
+pub fn write() -> std::io::Result<()> {
+    let path = path();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text())
 }
 
 /// The committed text.
-pub fn text() -> String {
+fn text() -> String {
     format!("{:#}\n", loader_core::config::schema())
 }
 
@@ -67,7 +75,7 @@ mod tests {
     #[test]
     fn every_queue_of_the_clone_is_valid() {
         let schema = jsonschema::validator_for(&schema()).unwrap();
-        let queues = crate::loader::queues::read(&crate::loader::queues::folder(None)).unwrap();
+        let queues = synth::queues::read(&workspace::queues()).unwrap();
         assert!(!queues.is_empty());
         for queue in queues {
             let document: Value = serde_json::from_str(&queue.text).unwrap();
