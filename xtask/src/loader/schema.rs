@@ -32,7 +32,7 @@ mod tests {
             "$schema": "schema/queue.schema.json", "source": "s3://bucket/sales/",
             "copy": {"options": "CSV", "role_arn": "arn:aws:iam::123456789012:role/copy", "table_name": "shop.sales"},
             "cluster": {"identifier": "analytics", "db_name": "dev"},
-            "options": {"merge_pk": ["id"], "merge_timestamp": "at"},
+            "options": {"merge_duplicate_pks": true, "merge_pk": ["id"], "merge_timestamp": "at"},
             "load": {"files_max": 10, "age_seconds": 60}
         })
     }
@@ -123,6 +123,8 @@ mod tests {
             ("options.merge_pk", Some(json!([]))),
             ("options.merge_pk", Some(json!(["id", "id"]))),
             ("options.merge_duplicate_pks", Some(json!("yes"))),
+            ("options.merge_window_days", Some(json!(0))),
+            ("options.merge_window_days", Some(json!(36_501))),
             ("load.files_max", Some(json!(0))),
             ("load.bytes_max", Some(json!(-1))),
             ("load.age_seconds", Some(long)),
@@ -150,6 +152,7 @@ mod tests {
             ("copy.columns", Some(json!(["id", "at"]))),
             ("copy.role_arn", Some(json!("default"))),
             ("options.merge_pk", Some(json!("id, day"))),
+            ("options.merge_window_days", Some(json!(7))),
         ];
         for (field, value) in right {
             check(field, value, true);

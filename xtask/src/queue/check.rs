@@ -104,7 +104,7 @@ async fn table_obstacles(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Resu
     let missing = |column: &&Ident| !columns.contains(&column.as_str());
     let merge: Vec<&Ident> = match &config.mode {
         LoadMode::Append => Vec::new(),
-        LoadMode::Replace { keys, timestamp } | LoadMode::Versions { keys, timestamp } => {
+        LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
             keys.iter().chain([timestamp]).collect()
         }
     };
