@@ -22,7 +22,6 @@ pub struct BuildArgs {
     output: Format,
 }
 
-/// Runs the command.
 pub fn run(args: &BuildArgs) -> Result<()> {
     let out = Out::new(args.output);
     let assets = functions::build(out, Wanted { arch: args.arch, profile: args.profile, runs: Runs::InLambda })?;

@@ -40,7 +40,6 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Runs the command.
 pub fn run(args: &CompletionsArgs, mut cli: clap::Command) {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut cli, "xtask", &mut script);

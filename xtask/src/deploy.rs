@@ -37,7 +37,6 @@ pub struct DeployArgs {
     auth: bool,
 }
 
-/// Runs the command.
 pub async fn run(args: &DeployArgs) -> Result<()> {
     let out = Out::new(args.output);
     names::check_statement_prefix(&args.statement_name_prefix)?;

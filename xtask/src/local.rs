@@ -35,7 +35,6 @@ enum LocalCommand {
     },
 }
 
-/// Runs the command.
 pub async fn run(args: &LocalArgs) -> Result<()> {
     match &args.command {
         LocalCommand::Up { auth } => {

@@ -1,4 +1,7 @@
-//! `cargo xtask`: builds, deploys, watches and tests the loader. A room per purpose; shell scripts only start this program.
+//! `cargo xtask`: builds, deploys, watches and tests the loader; shell scripts only start this program.
+//!
+//! A room for each purpose, named as its commands are. Imports go down only: rooms use [`loader`], which is what several rooms do with a
+//! loader, and [`ground`], which knows no loader. Rooms do not use each other.
 
 mod bench;
 mod build;

@@ -49,7 +49,6 @@ enum QueueCommand {
     Check(CheckArgs),
 }
 
-/// Runs the command.
 pub async fn run(args: &QueueArgs) -> Result<()> {
     let folder = queues::folder(args.queues.as_ref());
     match &args.command {

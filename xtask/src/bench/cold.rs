@@ -82,7 +82,7 @@ fn payload(function: Function) -> Value {
     }
 }
 
-/// Lambda's runtime interface for one event; the answer: when it was asked for, and when it was answered.
+/// Lambda's runtime interface for one event. Returns when the event was asked for, and when the response came.
 async fn serve(listener: &TcpListener, payload: &Value, started: Instant) -> Result<(Duration, Duration)> {
     let mut init = None;
     loop {

@@ -37,12 +37,11 @@ pub struct Burst {
 /// Cold starts of one function, medians in milliseconds.
 #[derive(Debug, Serialize)]
 pub struct ColdStart {
-    /// The function.
     pub function: &'static str,
     /// How often it was started.
     pub runs: usize,
     /// From the start of the process until it asks for an event.
     pub init_millis: f64,
-    /// From the start of the process until its first answer.
+    /// From the start of the process until its first response.
     pub first_answer_millis: f64,
 }

@@ -111,7 +111,7 @@ impl<'a> Bench<'a> {
         Ok(recent.flat_map(|statement| &statement.parts).filter(|part| part.sql.starts_with("COPY ")).count())
     }
 
-    /// Waits until so many files are loaded and nothing waits or runs; the answer: all loads, oldest first.
+    /// Waits until so many files are loaded and nothing waits or runs. Returns all loads, oldest first.
     async fn drained(&self, n_files: u64) -> Result<Vec<History>> {
         let started = Instant::now();
         loop {

@@ -10,7 +10,6 @@ use crate::loader::logs;
 /// How often the functions ran, and how long.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Invocations {
-    /// Invocations.
     pub count: u64,
     /// Seconds of all of them together.
     pub seconds: f64,

@@ -26,7 +26,6 @@ pub struct DataFile {
     pub table: String,
     /// Path under tests/data.
     pub file: String,
-    /// Rows in it.
     pub rows: u64,
     sha256: String,
 }
@@ -34,9 +33,8 @@ pub struct DataFile {
 /// What a table must hold.
 #[derive(Debug, Deserialize)]
 pub struct Expected {
-    /// Rows.
     pub rows: i64,
-    /// Statements over `{table}`, each with the number it must answer.
+    /// Statements over `{table}`, each with the number it must return.
     pub checks: BTreeMap<String, i64>,
 }
 
@@ -72,7 +70,6 @@ impl Data {
 }
 
 impl DataFile {
-    /// Its content.
     pub fn bytes(&self) -> Result<Vec<u8>> {
         let path = folder().join(&self.file);
         std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))

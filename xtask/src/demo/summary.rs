@@ -18,7 +18,7 @@ struct Line {
     loads: usize,
     expected: i64,
     found: i64,
-    /// Other numbers that must agree, as SQL with what it answered.
+    /// Other numbers that do not agree: the SQL with what it returned.
     wrong: Vec<String>,
 }
 

@@ -49,7 +49,7 @@ impl Watch {
         }
     }
 
-    /// Waits until every table runs a load at the same time; the answer: which load of which table.
+    /// Waits until every table runs a load at the same time. Returns the load of each table.
     pub async fn until_running(&mut self, stack: &StackInfo) -> Result<BTreeMap<String, String>> {
         let started = Instant::now();
         loop {
@@ -95,7 +95,7 @@ impl Watch {
         Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()
     }
 
-    /// Reads every table once and tells what is new; the answer: running and waiting loads.
+    /// Reads every table once and shows what is new. Returns the number of running and waiting loads.
     async fn look(&mut self) -> Result<usize> {
         let mut n_busy = 0;
         self.running.clear();

@@ -30,7 +30,6 @@ pub struct DestroyArgs {
     aws: AwsArgs,
 }
 
-/// Runs the command.
 pub async fn run(args: &DestroyArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let aws = Aws::new(&args.aws).await?;
@@ -71,7 +70,7 @@ fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<()> {
     Err(Failure::refused(format!("the stack `{}` was not deleted", args.stack_name), "add --yes to agree").into())
 }
 
-/// S3 answers 200 also where it deleted nothing, with an error per object.
+/// S3 returns 200 even where it deleted nothing, with an error per object.
 fn check(bucket: &str, deleted: &DeleteObjectsOutput) -> Result<(), Failure> {
     let Some(error) = deleted.errors().first() else { return Ok(()) };
     let text = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();

@@ -24,7 +24,6 @@ pub struct DiffArgs {
     output: Format,
 }
 
-/// Runs the command.
 pub async fn run(args: &DiffArgs) -> Result<()> {
     let out = Out::new(args.output);
     args.statement_name_prefix.as_deref().map_or(Ok(()), names::check_statement_prefix)?;

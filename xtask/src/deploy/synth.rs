@@ -27,7 +27,6 @@ pub struct SynthArgs {
     arch: Architecture,
 }
 
-/// Runs the command.
 pub fn run(args: &SynthArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let step = out.step("synthesizing");

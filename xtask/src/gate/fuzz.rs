@@ -20,7 +20,6 @@ pub struct FuzzArgs {
     seconds: u32,
 }
 
-/// Runs the command.
 pub fn run(args: &FuzzArgs) -> Result<()> {
     if !shell::is_installed("cargo-fuzz") {
         let hint = "install it: cargo install cargo-fuzz && rustup toolchain install nightly";

@@ -12,7 +12,7 @@ use crate::ground::shell;
 
 const PYTHON_NAMES: [&str; 6] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
 
-/// Lints the template; the answer is the linter's words, empty when it has nothing to say.
+/// Lints the template and returns what the linter says: empty when all is well.
 pub fn lint(template: &Path, step: &Step) -> Result<String> {
     let linter = prepare(step)?;
     let mut command = Command::new(linter);

@@ -17,7 +17,6 @@ pub struct SimulateArgs {
     options: Vec<OsString>,
 }
 
-/// Runs the command.
 pub fn run(args: &SimulateArgs) -> Result<()> {
     let mut command = shell::cargo(&["run", "--quiet", "--package", "proof", "--bin", "simulate", "--"]);
     let status = command.args(&args.options).status().context("cannot start cargo")?;

@@ -33,7 +33,6 @@ struct Tally {
     failed: u64,
 }
 
-/// Runs the command.
 pub fn run(args: &TestArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use crate::ground::output::Out;
 
-/// Whether a person says yes. Where nobody can be asked, the answer is no.
+/// Whether a person says yes; false where nobody can be asked.
 pub fn agrees(out: Out, question: &str) -> bool {
     if out.is_json() || !std::io::stdin().is_terminal() {
         return false;

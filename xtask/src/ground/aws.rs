@@ -62,7 +62,6 @@ impl Aws {
         Ok(Self { config, region, local: None })
     }
 
-    /// The local stack.
     pub async fn of_stack(stack: StackInfo) -> Result<Self> {
         let credentials = Credentials::new(&stack.access_key_id, &stack.secret_access_key, None, None, "local stack");
         let config = aws_config::defaults(BehaviorVersion::latest())
@@ -74,22 +73,18 @@ impl Aws {
         Ok(Self { config, region: stack.region.clone(), local: Some(stack) })
     }
 
-    /// CloudFormation.
     pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
         aws_sdk_cloudformation::Client::new(&self.config)
     }
 
-    /// CloudWatch Logs.
     pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
         aws_sdk_cloudwatchlogs::Client::new(&self.config)
     }
 
-    /// DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
-    /// The Redshift Data API.
     pub fn redshift_data(&self) -> aws_sdk_redshiftdata::Client {
         aws_sdk_redshiftdata::Client::new(&self.config)
     }
@@ -124,7 +119,6 @@ impl Aws {
 pub struct Place {
     /// `aws`, `aws-cn`, …
     pub partition: String,
-    /// Region.
     pub region: String,
     /// Account number.
     pub account: String,
@@ -147,7 +141,7 @@ impl Place {
     }
 }
 
-/// What a service answered, short: its code and words, or the chain of what went wrong on the way.
+/// What a service said, short: its code and words, or the chain of what went wrong on the way.
 pub struct Cause<'a, E>(pub &'a E);
 
 impl<E: ProvideErrorMetadata + std::error::Error> fmt::Display for Cause<'_, E> {
@@ -170,7 +164,7 @@ pub fn failed<E: ProvideErrorMetadata + std::error::Error>(
     move |error| anyhow!("cannot {wanted}: {}", Cause(&error))
 }
 
-/// The same for a question about a bucket that is a HEAD: the answer has no words, only a status and perhaps the bucket's Region.
+/// The same for a HEAD: its response has no words, only a status and perhaps the Region of the bucket.
 pub fn failed_head<E>(wanted: impl fmt::Display, error: &SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -79,27 +79,22 @@ impl Out {
         Step { out: self, text, bar, started: Instant::now() }
     }
 
-    /// Bold on a terminal.
     pub fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    /// Dimmed on a terminal.
     pub fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    /// Green on a terminal.
     pub fn good(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// Red on a terminal.
     pub fn bad(self, text: &str) -> String {
         self.paint("31", text)
     }
 
-    /// Yellow on a terminal.
     pub fn attention(self, text: &str) -> String {
         self.paint("33", text)
     }
@@ -197,7 +192,6 @@ pub struct Failure {
     pub message: String,
     /// What to do next, on a line of its own.
     pub hint: Option<String>,
-    /// The exit code.
     pub exit: Exit,
 }
 
@@ -226,7 +220,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Prints an error once, with the whole chain of causes, then its hint; the answer is the exit code.
+/// Prints an error once, with the whole chain of causes, then its hint; returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let out = Out { json: true, ..Out::new(Format::Json) };
     out.line(format!("{} {error:#}", out.bad("error:")));

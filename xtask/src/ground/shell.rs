@@ -28,7 +28,7 @@ pub fn rustup_cargo(toolchain: &str) -> Command {
     command
 }
 
-/// Builds with cargo and answers the executables by name. The step's line shows the crate at hand.
+/// Builds with cargo and returns the executables by name. The step's line shows the crate at hand.
 pub fn cargo_build(arguments: &[&str], step: &Step) -> Result<Vec<(String, PathBuf)>> {
     let mut command = cargo(arguments);
     command.args(["--message-format", "json-render-diagnostics"]);
@@ -41,7 +41,7 @@ pub fn cargo_build(arguments: &[&str], step: &Step) -> Result<Vec<(String, PathB
     Ok(lines.iter().filter_map(artifact).collect())
 }
 
-/// Runs a program to its end and answers its standard output; standard error is the progress, and the error if it fails.
+/// Runs a program to its end and returns its standard output; standard error is the progress, and the error if it fails.
 pub fn run_with_progress(mut command: Command, name: &str, step: &Step) -> Result<Vec<String>> {
     let mut child = command
         .stdin(Stdio::null())
@@ -71,7 +71,7 @@ pub fn run_with_progress(mut command: Command, name: &str, step: &Step) -> Resul
     Err(Failure { message: format!("{name} ended with {status}"), ..Failure::new("", "see the lines above") }.into())
 }
 
-/// Runs a program to its end; the answer is its output (both streams) and whether it ended well.
+/// Runs a program to its end. Returns whether it ended well, and both its streams.
 pub fn run_quietly(mut command: Command) -> Result<(bool, String)> {
     let program = command.get_program().display().to_string();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{program}`"))?;

@@ -17,15 +17,10 @@ const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 /// A stack as CloudFormation describes it.
 #[derive(Clone, Debug)]
 pub struct Stack {
-    /// Its name.
     pub name: String,
-    /// Its ARN.
     pub id: String,
-    /// Its status.
     pub status: StackStatus,
-    /// Outputs by name.
     pub outputs: BTreeMap<String, String>,
-    /// Parameters by name.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -87,7 +82,6 @@ impl Stack {
 /// How an operation on a stack ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The last status.
     pub status: String,
     /// Why it failed: the first failure, not the many that follow from it.
     pub first_cause: Option<String>,

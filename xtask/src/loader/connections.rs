@@ -30,7 +30,7 @@ pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<
     Connections::new(&there(aws, configs.as_ref(), &wanted).await?, &wanted)
 }
 
-/// Connects the queues of a stack, and disconnects those that it has no longer; the answer is what changed.
+/// Connects the queues of a stack, and disconnects those that it no longer has. Returns what changed.
 pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -> Result<Connections> {
     let step = out.step("connecting the queues");
     let configs = Configs::of_stack(aws, stack)?;
@@ -84,7 +84,7 @@ async fn perform(configs: &Configs, wanted: &Wanted, write: &Write, step: &Step)
     Ok(())
 }
 
-/// Takes the notifications of all queues of a stack away, for example before the queues go.
+/// Removes the notifications of all queues of a stack, for example before the queues go.
 pub async fn disconnect(aws: &Aws, out: Out, stack: &Stack) -> Result<()> {
     let step = out.step("disconnecting the source buckets");
     let Ok(configs) = Configs::of_stack(aws, stack) else { return Ok(()) };

@@ -35,14 +35,11 @@ use crate::loader::deployment::request::Request;
 /// What a deployment did.
 #[derive(Debug, Serialize)]
 pub struct Deployed {
-    /// Name of the stack.
     pub stack_name: String,
-    /// Its ARN.
     pub stack_id: String,
     /// What changed.
     #[serde(flatten)]
     pub difference: Difference,
-    /// Its outputs.
     pub outputs: BTreeMap<String, String>,
 }
 

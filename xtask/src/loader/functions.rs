@@ -56,9 +56,7 @@ pub enum Runs {
 /// What to build.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// Processor.
     pub arch: Architecture,
-    /// Cargo profile.
     pub profile: Profile,
     /// Where it will run.
     pub runs: Runs,
@@ -70,11 +68,9 @@ pub struct Asset {
     /// The function; its package's name in JSON.
     #[serde(rename = "package", serialize_with = "package")]
     pub function: Function,
-    /// Where it is.
     pub path: PathBuf,
     /// SHA-256 of the zip.
     pub sha256: String,
-    /// Size of the zip.
     pub bytes: u64,
 }
 

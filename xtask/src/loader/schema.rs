@@ -8,7 +8,6 @@ fn path() -> PathBuf {
     workspace::queues().join("schema/queue.schema.json")
 }
 
-/// Writes it.
 pub fn write() -> std::io::Result<()> {
     let path = path();
     if let Some(folder) = path.parent() {

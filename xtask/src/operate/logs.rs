@@ -52,7 +52,6 @@ struct Line {
     message: String,
 }
 
-/// Runs the command.
 pub async fn run(args: &LogsArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let aws = Aws::new(&args.aws).await?;

@@ -32,7 +32,6 @@ pub struct ResumeArgs {
     output: Format,
 }
 
-/// Runs the command.
 pub async fn run(args: &ResumeArgs) -> Result<()> {
     let out = Out::new(args.output);
     let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;

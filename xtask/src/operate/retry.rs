@@ -75,7 +75,6 @@ impl Quarantine {
     }
 }
 
-/// Runs `retry`.
 pub async fn run(args: &RetryArgs) -> Result<()> {
     let out = Out::new(args.output);
     let Quarantine { tracker, table, found } = Quarantine::read(&args.aws, &args.stack_name, &args.table).await?;
@@ -104,7 +103,6 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
     out.result(&json!({"table": table, "back": n_back, "taken_already": n_taken, "outcome_unknown": n_left}))
 }
 
-/// Runs `dismiss`.
 pub async fn dismiss(args: &DismissArgs) -> Result<()> {
     let out = Out::new(args.output);
     let Quarantine { tracker, table, found } = Quarantine::read(&args.aws, &args.stack_name, &args.table).await?;

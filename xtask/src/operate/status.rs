@@ -37,7 +37,6 @@ struct TableStatus {
     last: Option<History>,
 }
 
-/// Runs `status`.
 pub async fn run(args: &StatusArgs) -> Result<()> {
     let out = Out::new(args.output);
     let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;

@@ -56,7 +56,6 @@ pub struct AddArgs {
     write_once: bool,
 }
 
-/// Runs the command.
 pub fn run(folder: &Path, args: &AddArgs) -> Result<()> {
     let path = folder.join(format!("{}.json", args.name));
     if path.exists() {

@@ -37,7 +37,6 @@ struct Obstacle {
     remedy: String,
 }
 
-/// Runs the command.
 pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     let out = Out::new(args.output);
     let aws = Aws::new(&args.aws).await?;

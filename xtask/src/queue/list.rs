@@ -7,7 +7,6 @@ use synth::QueueFile;
 
 use crate::ground::output::Out;
 
-/// Runs the command.
 pub fn run(out: Out, queues: &[QueueFile]) -> Result<()> {
     let mut rows = Vec::new();
     for queue in queues {

@@ -23,7 +23,6 @@ pub struct RemoveArgs {
     aws: AwsArgs,
 }
 
-/// Runs the command.
 pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let queue = queues::find(queues, &args.name)?;

@@ -20,7 +20,6 @@ const MARK_VALUE: &str = "cargo-xtask";
 
 /// The configuration files in the loader's bucket.
 pub struct Configs {
-    /// S3.
     pub client: Client,
     /// The loader's bucket.
     pub bucket: String,

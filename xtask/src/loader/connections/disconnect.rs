@@ -21,7 +21,7 @@ struct Sought<'a> {
     queue_arn: Option<String>,
 }
 
-/// Takes the notification of one queue away and says what it did. The answer: whether the queue was deployed.
+/// Removes the notification of one queue and says what it did. Returns whether the queue was deployed.
 ///
 /// A queue that hears of its folder through something else is an error; then nothing is changed.
 pub async fn disconnect_queue(aws: &Aws, out: Out, stack_name: &str, queue: &QueueFile) -> Result<bool> {

@@ -20,9 +20,7 @@ const CREATIONS: [&str; 4] = [
 pub struct Listener {
     /// Id of the configuration: the stack and the queue, so that it is found again.
     pub id: String,
-    /// The queue.
     pub queue_arn: String,
-    /// The folder.
     pub prefix: String,
 }
 
@@ -31,7 +29,6 @@ pub struct Listener {
 pub struct Clash {
     /// What is wrong with it.
     pub message: String,
-    /// What to do.
     pub hint: &'static str,
 }
 

@@ -10,7 +10,6 @@ use crate::loader::connections::plan::Wanted;
 
 /// What the names of a stack's queues are made of.
 pub struct Names<'a> {
-    /// The stack's name.
     pub stack: &'a str,
     /// Before the name of each queue.
     pub queue_prefix: &'a str,

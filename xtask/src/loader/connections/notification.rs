@@ -28,7 +28,7 @@ pub async fn set(client: &Client, bucket: &str, owner: &str, listeners: &[Listen
     }
 }
 
-/// Takes the stack's away, in one bucket, but for those to keep. The answer: whether there were any.
+/// Removes the stack's notifications from one bucket, except those to keep. Returns whether there were any.
 pub async fn clear(client: &Client, bucket: &str, owner: &str, keep: &[Listener], step: &Step) -> Result<bool> {
     let current = read(client, bucket).await?;
     let Some(document) = document::cleared(&current, owner, keep) else { return Ok(false) };

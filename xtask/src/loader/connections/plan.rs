@@ -32,12 +32,10 @@ pub struct Wanted {
     pub listeners: BTreeMap<String, Vec<Listener>>,
 }
 
-/// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Take the notifications of queues away that this bucket is no source of any more.
     Clear(String),
-    /// Write a configuration file.
     Put(String),
     /// Set the notifications of a bucket.
     Notify(String),
@@ -117,16 +115,13 @@ pub enum Action {
 /// A configuration file in the loader's bucket that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigurationChange {
-    /// How.
     pub action: Action,
-    /// Its key.
     pub key: String,
 }
 
 /// A notification of a source bucket that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotificationChange {
-    /// How.
     pub action: Action,
     /// Its id in the bucket's document.
     pub id: String,

@@ -20,7 +20,6 @@ const HASH: &str = "sha256";
 #[derive(Clone, Debug)]
 pub struct AssetsBucket {
     client: Client,
-    /// Its name.
     pub name: String,
 }
 
@@ -81,7 +80,7 @@ impl AssetsBucket {
         Ok(())
     }
 
-    /// Uploads a template; answers the URL that CloudFormation reads.
+    /// Uploads a template and returns the URL that CloudFormation reads.
     pub async fn upload_template(&self, aws: &Aws, template: String) -> Result<String> {
         let key = format!("template-{}.json", &sha256(template.as_bytes())[..HASH_DIGITS]);
         let hash = sha256(template.as_bytes());

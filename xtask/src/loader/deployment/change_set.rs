@@ -27,9 +27,7 @@ const PERMISSION_TYPES: [&str; 4] =
 pub struct Change {
     /// `Add`, `Modify` or `Remove`.
     pub action: String,
-    /// Logical id.
     pub id: String,
-    /// Resource type.
     pub kind: String,
     /// Whether what is there is thrown away: `True`, `False`, `Conditional`.
     pub replacement: Option<String>,
@@ -103,13 +101,11 @@ impl Change {
 /// A change set that can be executed.
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
-    /// Its ARN.
     pub id: String,
     /// ARN of its stack.
     pub stack_id: String,
     /// Whether the stack is new.
     pub creates: bool,
-    /// What would change.
     pub changes: Vec<Change>,
 }
 

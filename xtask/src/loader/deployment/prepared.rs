@@ -13,11 +13,8 @@ use crate::loader::queues::{folder, refused};
 /// What is ready to be deployed: everything that needs no AWS.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The queue configurations.
     pub queues: Vec<QueueFile>,
-    /// The template.
     pub template: String,
-    /// The functions' zips.
     pub assets: Vec<Asset>,
 }
 
