@@ -36,11 +36,11 @@ impl<W: World> Round<'_, W> {
         let sql = match sql {
             Ok(sql) => sql,
             Err(error) => {
-                // The table does not fit the configuration: when it is mended, its columns are other ones.
+                // The table does not fit the configuration: when it is mended, its columns are other ones. The SQL of this attempt is
+                // always the same, so nobody can have submitted it.
                 let slot = Slot { columns: None, ..slot.clone() };
-                let class = FailureClass::OperatorsTurn;
-                let outcome = SubmitOutcome::Refused { class, reason: error.to_string(), first_call };
-                let change = settle::after_submit(Held { slot: &slot, load }, prepared, outcome, &self.context());
+                let held = Held { slot: &slot, load };
+                let change = settle::wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context());
                 return self.apply(view, Some(load), change).await;
             }
         };
