@@ -2,6 +2,7 @@
 
 mod cold;
 mod cost;
+mod figures;
 mod files;
 mod invocations;
 mod queue;
@@ -13,15 +14,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use loader_core::contract::Function;
+use synth::workspace;
 
 use crate::ground::aws::Aws;
 use crate::ground::local_stack::{self, interruptible};
 use crate::ground::output::{Format, Out};
-use crate::ground::shell;
 use crate::ground::stack::Stack;
 use crate::loader::deployment;
 use crate::loader::deployment::prepared::{self, Prepared};
 use crate::loader::deployment::request::Request;
+use crate::loader::functions::archive::BOOTSTRAP;
 use crate::loader::functions::{Asset, Profile};
 use crate::loader::warehouse::Warehouse;
 use files::Bench;
@@ -52,7 +54,7 @@ pub struct BenchArgs {
 pub async fn run(args: &BenchArgs) -> Result<()> {
     let out = Out::new(args.output);
     let profile = args.build_profile.unwrap_or_else(built_profile);
-    let dir = shell::root().join(".local/bench");
+    let dir = workspace::root().join(".local/bench");
     let request = Request::for_own_local_stack(Some(queue::write(&dir)?), profile);
     let binary = local_stack::build(out)?;
     let prepared = prepared::prepare(out, &request.target)?;
@@ -79,7 +81,7 @@ async fn measure(
     let config = &prepared.queues.first().context("the benchmark has a queue")?.config;
     let warehouse = Warehouse::new(&aws, config);
     warehouse.run(&format!("CREATE TABLE {TABLE} (id BIGINT, at TIMESTAMP, value VARCHAR(64))")).await?;
-    let folder = shell::root().join(".local/bench");
+    let folder = workspace::root().join(".local/bench");
     let mut cold_starts = Vec::new();
     for (function, asset) in Function::ALL.into_iter().zip(&prepared.assets) {
         let step = out.step(format!("starting {} cold", function.name()));
@@ -93,13 +95,13 @@ async fn measure(
     let expected = i64::from(args.singles + args.files) * files::ROWS_PER_FILE;
     let found = warehouse.number(&format!("SELECT COUNT(*) FROM {TABLE}")).await?;
     anyhow::ensure!(found == expected, "{expected} rows expected, {found} found: these figures are worth nothing");
-    let zips = prepared.assets.iter().map(|asset| (asset.package, asset.bytes)).collect();
+    let zips = prepared.assets.iter().map(|asset| (asset.function.package(), asset.bytes)).collect();
     Ok(Report { profile: "", zips, cold_starts, latency, cost: cost::of(&burst), burst })
 }
 
 /// What is built already: a benchmark should not begin with a build of minutes.
 fn built_profile() -> Profile {
-    let release = shell::root().join("target/release");
+    let release = workspace::root().join("target/release");
     let built = Function::ALL.iter().all(|function| release.join(function.package()).is_file());
     if built { Profile::Release } else { Profile::Dev }
 }
@@ -115,9 +117,9 @@ fn profile_name(profile: Profile) -> &'static str {
 fn unpacked(asset: &Asset, folder: &Path) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let mut zip = zip::ZipArchive::new(std::fs::File::open(&asset.path)?)?;
-    let path = folder.join(format!("{}-bootstrap", asset.package));
+    let path = folder.join(format!("{}-{BOOTSTRAP}", asset.function.package()));
     let mut file = std::fs::File::create(&path)?;
-    std::io::copy(&mut zip.by_name("bootstrap")?, &mut file)?;
+    std::io::copy(&mut zip.by_name(BOOTSTRAP)?, &mut file)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
     Ok(path)
 }

@@ -2,17 +2,18 @@
 
 use anyhow::Result;
 use clap::Args;
+use synth::Architecture;
+use synth::workspace;
 
 use crate::ground::output::{Format, Out, size};
-use crate::ground::shell;
-use crate::loader::functions::{self, Arch, Profile, Runs, Wanted};
+use crate::loader::functions::{self, Profile, Runs, Wanted};
 
 /// `cargo xtask build`
 #[derive(Args, Debug)]
 pub struct BuildArgs {
     /// Processor that the functions run on
     #[arg(long, value_enum, default_value_t)]
-    arch: Arch,
+    arch: Architecture,
     /// `release`: small and quick to start, for AWS. `dev`: quick to build, for tests (zips in cfn-out/assets/dev)
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
@@ -26,7 +27,12 @@ pub fn run(args: &BuildArgs) -> Result<()> {
     let out = Out::new(args.output);
     let assets = functions::build(out, Wanted { arch: args.arch, profile: args.profile, runs: Runs::InLambda })?;
     for asset in &assets {
-        out.line(format!("   {}  {}  sha256 {}", shell::shown(&asset.path), size(asset.bytes), &asset.sha256[..16]));
+        out.line(format!(
+            "   {}  {}  sha256 {}",
+            workspace::shown(&asset.path),
+            size(asset.bytes),
+            &asset.sha256[..16]
+        ));
     }
     out.result(&assets)
 }

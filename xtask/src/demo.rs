@@ -11,11 +11,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 use local_client::{Toxic, ToxicKind};
+use synth::workspace;
 
 use crate::ground::aws::Aws;
 use crate::ground::local_stack::{self, interruptible};
 use crate::ground::output::{Format, Out, seconds};
-use crate::ground::shell;
 use crate::ground::stack::Stack;
 use crate::loader::deployment;
 use crate::loader::deployment::prepared::{self, Prepared};
@@ -50,7 +50,7 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let data = Data::read()?;
     let binary = local_stack::build(out)?;
     let prepared = prepared::prepare(out, &request.target)?;
-    let dir = shell::root().join(".local/demo");
+    let dir = workspace::root().join(".local/demo");
     let stack = interruptible(local_stack::start(out, &binary, &dir)).await?;
     let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started)).await;
     let outcome = match outcome {
@@ -124,7 +124,7 @@ async fn keep(out: Out, stack: &local_client::Stack, prepared: &Prepared) -> Res
         info.environment(),
         file.display()
     ));
-    out.line(format!("   logs         {}", shell::shown(&info.log_dir)));
+    out.line(format!("   logs         {}", workspace::shown(&info.log_dir)));
     match interruptible::<()>(std::future::pending()).await {
         Ok(()) | Err(_) => Ok(()),
     }

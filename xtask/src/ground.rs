@@ -8,5 +8,7 @@ pub mod hash;
 pub mod local_stack;
 pub mod output;
 mod profile;
+pub mod running;
 pub mod shell;
 pub mod stack;
+pub mod stack_name;

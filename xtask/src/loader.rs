@@ -7,6 +7,5 @@ pub mod logs;
 pub mod queues;
 pub mod schema;
 pub mod settings;
-pub mod template;
 pub mod tracker;
 pub mod warehouse;

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use local_client::StackInfo;
+use synth::workspace;
 
-use crate::ground::local_stack;
 use crate::ground::output::{Format, Out};
-use crate::ground::shell;
+use crate::ground::{local_stack, running};
 use crate::loader::queues;
 use crate::loader::warehouse::local_databases;
 
@@ -46,7 +46,7 @@ pub async fn run(args: &LocalArgs) -> Result<()> {
         LocalCommand::Down => local_stack::down(Out::new(Format::Text)).await?,
         LocalCommand::Status { output } => {
             let out = Out::new(*output);
-            let stack = local_stack::running()?;
+            let stack = running::stack()?;
             describe(out, &stack);
             out.result(&stack)?;
         }
@@ -64,5 +64,5 @@ fn describe(out: Out, stack: &StackInfo) {
         out.line(format!("   warehouse  {}", stack.psql(&database)));
     }
     out.line(format!("   aws        {} aws s3 ls", stack.environment()));
-    out.line(format!("   logs       {}", shell::shown(&stack.log_dir)));
+    out.line(format!("   logs       {}", workspace::shown(&stack.log_dir)));
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use loader_core::config::LoadConfig;
+use loader_core::config::{LoadConfig, LoadMode};
 use loader_core::ids::StatementName;
 use loader_core::limits::{SQL_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
 use loader_core::sql::columns::TargetColumns;
+use loader_core::sql::ident::Ident;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::statement_event::Trigger;
 use loader_core::tracker::enqueue;
@@ -80,10 +81,26 @@ fn can_be_recorded(objects: &[WaitingObject], config: &Arc<LoadConfig>) {
 }
 
 fn makes_sql(config: &LoadConfig) {
-    let columns = TargetColumns::Named(config.columns.clone());
-    let load =
-        LoadSql { config, columns: &columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "p/t/l/1" };
-    if let Ok(statements) = merge::statements(&load) {
-        assert!(statements.iter().map(String::len).sum::<usize>() <= SQL_BYTES_MAX);
+    for columns in [TargetColumns::Named(config.columns.clone()), from_catalog(config)] {
+        let load =
+            LoadSql { config, columns: &columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "p/t/l/1" };
+        if let Ok(statements) = merge::statements(&load) {
+            assert!(statements.iter().map(String::len).sum::<usize>() <= SQL_BYTES_MAX);
+        }
     }
+}
+
+/// A target that has what the configuration names.
+fn from_catalog(config: &LoadConfig) -> TargetColumns {
+    let merged = match &config.mode {
+        LoadMode::Append => Vec::new(),
+        LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
+            keys.iter().chain([timestamp]).collect()
+        }
+    };
+    let names: BTreeSet<_> = config.columns.iter().chain(merged).collect();
+    let row = |name: &Ident| {
+        [name.as_str(), "", "timestamp without time zone", "NO"].map(|cell| Some(cell.to_owned())).to_vec()
+    };
+    TargetColumns::from_rows(&names.into_iter().map(row).collect::<Vec<_>>())
 }

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 #[cfg(feature = "schema")]
 pub use self::file::schema;
-use self::file::{AGE_SECONDS_MAX, ClusterPart, File, LoadPart, OneOrMany, OptionsPart, refuse_unknown_fields};
+use self::file::{
+    AGE_SECONDS_MAX, ClusterPart, File, LoadPart, OneOrMany, OptionsPart, WINDOW_DAYS_MAX, refuse_unknown_fields,
+};
 use crate::ids::{DbTable, RedshiftTarget, TargetTable};
 use crate::problem::{Problem, Problems};
 use crate::sql::ident::{Ident, TableName};
@@ -85,6 +87,8 @@ pub enum LoadMode {
         keys: Vec<Ident>,
         /// Column that says which is newer.
         timestamp: Ident,
+        /// How much older than the oldest row of a load the rows are at most that it takes the place of, in days; `None`: any age.
+        window_days: Option<u32>,
     },
     /// One row per merge key and timestamp: every version once.
     Versions {
@@ -293,9 +297,10 @@ fn mode(wishes: Option<&OptionsPart>, columns: &[Ident], problems: &mut Problems
     if keys.len() != names.len() || (timestamp.is_none() && given(wishes.merge_timestamp.as_ref()).is_some()) {
         return None;
     }
+    let window_days = window_days(wishes, problems);
     let mode = match (keys.is_empty(), timestamp) {
         (true, None) if !wishes.merge_duplicate_pks => return Some(LoadMode::Append),
-        (false, Some(timestamp)) if wishes.merge_duplicate_pks => LoadMode::Replace { keys, timestamp },
+        (false, Some(timestamp)) if wishes.merge_duplicate_pks => LoadMode::Replace { keys, timestamp, window_days },
         (false, Some(timestamp)) => LoadMode::Versions { keys, timestamp },
         (true, _) => {
             problems.add(
@@ -313,8 +318,22 @@ fn mode(wishes: Option<&OptionsPart>, columns: &[Ident], problems: &mut Problems
     Some(mode)
 }
 
+/// Only rows that are replaced are looked for: without merging there are none, and versions of the same time need no window.
+fn window_days(wishes: &OptionsPart, problems: &mut Problems) -> Option<u32> {
+    let field = "options.merge_window_days";
+    let days = wishes.merge_window_days?;
+    if !wishes.merge_duplicate_pks {
+        problems
+            .add(field, "no row is replaced without `merge_duplicate_pks`: set that to `true`, or remove this field");
+    }
+    if !(1..=WINDOW_DAYS_MAX).contains(&days) {
+        problems.add(field, format!("`{days}` is not a number of days from 1 to {WINDOW_DAYS_MAX}"));
+    }
+    Some(days)
+}
+
 fn check_merge_columns(mode: &LoadMode, columns: &[Ident], problems: &mut Problems) {
-    let (LoadMode::Replace { keys, timestamp } | LoadMode::Versions { keys, timestamp }) = mode else { return };
+    let (LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp }) = mode else { return };
     for (index, key) in keys.iter().enumerate() {
         if keys[..index].contains(key) || key == timestamp {
             problems.add("options.merge_pk", format!("`{}` is named twice: name each merge column once", key.as_str()));

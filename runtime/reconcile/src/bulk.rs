@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use loader_core::bulk_request::BulkPath;
-use loader_core::ids::{DbTable, WaitingObject};
+use loader_core::ids::{DbTable, ObjectVersion, WaitingObject};
 use loader_core::tracker::item::{ConfigSource, PendingLoad};
 use loader_core::tracker::slot::Step;
+use loader_core::tracker::view::TableState;
 use serde::Serialize;
 
 use crate::ports::{PortError, PortResult, World};
@@ -28,7 +29,7 @@ pub struct PathAnswer {
     pub state: &'static str,
     /// Objects below the path.
     pub objects: usize,
-    /// Objects that the ledger did not know; they are recorded now.
+    /// Objects that were neither loaded nor waiting; they are recorded now.
     pub new_objects: usize,
     /// Why the path, or some of its objects, could not be recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,12 +104,26 @@ async fn record_path<W: World>(world: &W, path: &BulkPath) -> (PathAnswer, Place
     (answer, objects.iter().map(place).collect())
 }
 
-/// The objects that the ledger does not know. Leaving out the others keeps them from filling the backlog; that nothing is loaded twice
-/// does not depend on it.
+/// The objects that neither the ledger nor a waiting load has. Leaving out the others keeps them from filling the backlog; that nothing
+/// is loaded twice does not depend on it.
 async fn unknown<W: World>(world: &W, objects: &[WaitingObject], table: &DbTable) -> PortResult<Vec<WaitingObject>> {
     let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
     let ledger = world.ledger(table, &ids, world.now()).await?;
-    Ok(objects.iter().filter(|waiting| !ledger.contains_key(&waiting.object.id())).cloned().collect())
+    let state = whole_state(world, table).await?;
+    let waits: BTreeSet<&ObjectVersion> =
+        state.backlog.iter().flat_map(|pending| &pending.objects).map(|waiting| &waiting.object).collect();
+    let is_new =
+        |waiting: &&WaitingObject| !ledger.contains_key(&waiting.object.id()) && !waits.contains(&waiting.object);
+    Ok(objects.iter().filter(is_new).cloned().collect())
+}
+
+/// The slot and as many of the loads that wait as are ever read.
+async fn whole_state<W: World>(world: &W, table: &DbTable) -> PortResult<TableState> {
+    let mut state = world.state(table).await?;
+    if !state.complete {
+        (state.backlog, state.complete) = world.backlog(table, BACKLOG_READ_MAX).await?;
+    }
+    Ok(state)
 }
 
 /// Looks for the path's objects in the slot, then in the backlog. By key: a newer version may load in an older one's place.
@@ -121,7 +136,7 @@ async fn locate<W: World>(
     let holds = |pendings: &[PendingLoad]| {
         pendings.iter().flat_map(|pending| &pending.objects).any(|waiting| places.contains(&place(waiting)))
     };
-    let mut state = world.state(table).await?;
+    let state = whole_state(world, table).await?;
     if let Some(load) = state.slot.load
         && holds(&world.pendings(table, &load.pending_keys).await?)
     {
@@ -130,9 +145,6 @@ async fn locate<W: World>(
             answer.state = "submitted";
         }
         return Ok(());
-    }
-    if !state.complete {
-        (state.backlog, state.complete) = world.backlog(table, BACKLOG_READ_MAX).await?;
     }
     if state.complete && !holds(&state.backlog) {
         answer.state = "loaded";

@@ -12,7 +12,7 @@ use crate::report::Event;
 
 /// Waits of an event for a table that another invocation is working on: soon at first, because that one has only to record the
 /// statement's id; about five seconds in all.
-const HELD_MILLIS: [u64; 8] = [25, 50, 100, 200, 400, 800, 1600, 1800];
+const HELD_MILLIS: [u64; 7] = [50, 100, 200, 400, 800, 1600, 1850];
 /// Tables reconciled at the same time by a sweep.
 const TABLES_AT_ONCE: usize = 8;
 

@@ -7,31 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use loader_core::contract::Function;
 use local_client::StackInfo;
-use serde::Serialize;
 use serde_json::{Value, json};
 use synth::LoaderProps;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
+use crate::bench::figures::ColdStart;
 use crate::bench::statistics::median;
 use crate::ground::stack::Stack;
 use crate::loader::settings;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-
-/// Cold starts of one function, medians in milliseconds.
-#[derive(Debug, Serialize)]
-pub struct ColdStart {
-    /// The function.
-    pub function: &'static str,
-    /// How often it was started.
-    pub runs: usize,
-    /// From the start of the process until it asks for an event.
-    pub init_millis: f64,
-    /// From the start of the process until its first answer.
-    pub first_answer_millis: f64,
-}
 
 /// Starts a function some times, one after the other.
 pub async fn measure(

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use synth::LoaderProps;
 
-use crate::bench::files::Burst;
+use crate::bench::figures::Burst;
 
 const MILLION: f64 = 1e6;
 const LAMBDA_GB_SECOND: f64 = 0.000_016_666_7;

@@ -1,6 +1,5 @@
 //! Dropping the benchmark's files and following them to committed rows.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -8,10 +7,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
 use loader_core::tracker::item::{History, Item};
 use local_client::{DataApiAdmin, GatewayAdmin, StackInfo};
-use serde::Serialize;
 use tokio::task::JoinSet;
 
-use crate::bench::invocations::{self, Invocations};
+use crate::bench::figures::{Burst, Latency};
+use crate::bench::invocations;
 use crate::bench::queue::{BUCKET, TABLE};
 use crate::bench::statistics::{median, percentile};
 use crate::ground::aws::{Aws, failed};
@@ -27,34 +26,6 @@ const UPLOADS: u32 = 16;
 const POLL: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_mins(10);
 const ITEMS_MAX: usize = 100_000;
-
-/// From an object's upload to its rows, one file at a time.
-#[derive(Debug, Serialize)]
-pub struct Latency {
-    /// How many files.
-    pub files: usize,
-    /// Half of them were quicker.
-    pub median_millis: f64,
-    /// 95 of 100 were quicker.
-    pub p95_millis: f64,
-}
-
-/// Many files at once.
-#[derive(Debug, Serialize)]
-pub struct Burst {
-    /// How many files.
-    pub files: u32,
-    /// How long the uploads took.
-    pub upload_seconds: f64,
-    /// From the first upload until nothing waits or runs.
-    pub drained_seconds: f64,
-    /// COPY commands that were submitted.
-    pub copies: usize,
-    /// Calls of the functions, by service and operation.
-    pub calls: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Invocations of the functions, and how long they ran.
-    pub invocations: Invocations,
-}
 
 /// What the measurements need.
 pub struct Bench<'a> {

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::bench::cold::ColdStart;
 use crate::bench::cost::Cost;
-use crate::bench::files::{Burst, Latency};
+use crate::bench::figures::{Burst, ColdStart, Latency};
 use crate::ground::output::{Out, size};
 
 /// Everything that was measured.

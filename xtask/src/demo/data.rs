@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use synth::workspace;
 
 use crate::ground::hash::sha256;
 use crate::ground::output::Failure;
-use crate::ground::shell;
 
 /// Everything that is dropped, and what must be in the warehouse afterwards.
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Expected {
 
 /// Where the files are.
 pub fn folder() -> PathBuf {
-    shell::root().join("tests/data")
+    workspace::root().join("tests/data")
 }
 
 impl Data {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use local_client::{GatewayAdmin, StackInfo};
+use synth::workspace;
 
 use super::data::Data;
 use super::watch::Watch;
@@ -52,7 +53,7 @@ pub async fn show(
         out.line(out.good("   rows expected = rows found"));
         return Ok(());
     }
-    let hint = format!("read the functions' logs in {}", crate::ground::shell::shown(&stack.log_dir));
+    let hint = format!("read the functions' logs in {}", workspace::shown(&stack.log_dir));
     let quarantine = format!("{} files are in quarantine", watch.n_quarantined);
     let message = if wrong.is_empty() { quarantine } else { wrong.join("; ") };
     Err(Failure::new(message, hint).into())

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use loader_core::tracker::item::{History, Item};
 use loader_core::tracker::slot::RunningLoad;
 use local_client::StackInfo;
+use synth::workspace;
 
 use crate::ground::output::{Failure, Out, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
@@ -88,7 +89,7 @@ impl Watch {
     }
 
     fn stuck(&self, stack: &StackInfo) -> anyhow::Error {
-        let hint = format!("read the functions' logs in {}", crate::ground::shell::shown(&stack.log_dir));
+        let hint = format!("read the functions' logs in {}", workspace::shown(&stack.log_dir));
         let idle: Vec<&str> =
             self.tables.keys().filter(|table| !self.running.contains_key(*table)).map(String::as_str).collect();
         Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()

@@ -1,37 +1,35 @@
 //! The command that deploys by hand: the template in cfn-out, and the zips under the hash of their content. Under a name that stays the
 //! same CloudFormation would see no new code.
 
-use loader_core::contract::Function;
 use synth::names::Parameter;
+use synth::workspace;
 
-use crate::ground::shell;
 use crate::loader::deployment::assets::hashed_key;
 use crate::loader::functions::Asset;
-use crate::loader::template;
 
 /// What is to be typed; the other parameters stay as they are in the stack. `environment` leads the command to the local stack.
 pub fn command(environment: &str, stack_name: &str, statement_prefix: &str, assets: &[Asset]) -> String {
-    let template = shell::shown(&template::path());
+    let template = workspace::shown(&workspace::template());
     let mut command = format!(
         "{environment}aws cloudformation deploy --template-file {template} --stack-name {stack_name} \
-         --capabilities CAPABILITY_IAM --parameter-overrides statementNamePrefix='{statement_prefix}'"
+         --capabilities CAPABILITY_IAM --parameter-overrides {}='{statement_prefix}'",
+        Parameter::StatementNamePrefix.name()
     );
-    for asset in assets {
-        let function = Function::ALL.into_iter().find(|function| function.package() == asset.package);
-        let key = function.map(|function| format!(" {}={}", Parameter::CodeKey(function).name(), hashed_key(asset)));
-        command.extend(key);
-    }
+    let keys = assets.iter().map(|zip| format!(" {}={}", Parameter::CodeKey(zip.function).name(), hashed_key(zip)));
+    command.extend(keys);
     command
 }
 
 #[cfg(test)]
 mod tests {
+    use loader_core::contract::Function;
+
     use super::*;
 
     #[test]
     fn the_three_zips_are_named_by_their_hash() {
         let asset = |function: Function| Asset {
-            package: function.package(),
+            function,
             path: "x".into(),
             sha256: "0123456789abcdef0123".to_owned(),
             bytes: 1,

@@ -5,11 +5,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use clap::Args;
+use synth::names::Output;
 
 use crate::ground::ask::agrees;
 use crate::ground::aws::{Aws, AwsArgs, failed};
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{self, STACK_NAME_DEFAULT, Stack};
+use crate::ground::stack::{self, Stack};
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections;
 
 /// `cargo xtask destroy`
@@ -33,8 +35,8 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let aws = Aws::new(&args.aws).await?;
     let stack = Stack::get(&aws, &args.stack_name).await?;
-    let bucket = stack.outputs.get("LoaderBucketName").cloned();
-    let table = stack.outputs.get("TrackerTableName").cloned();
+    let bucket = stack.output(Output::LoaderBucketName).ok().map(str::to_owned);
+    let table = stack.output(Output::TrackerTableName).ok().map(str::to_owned);
     confirm(out, args, &aws)?;
     connections::disconnect(&aws, out, &stack).await?;
     let step = out.step(format!("deleting the stack {}", stack.name));

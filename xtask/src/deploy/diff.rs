@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use loader_core::contract::{PARAMETER_STATEMENT_NAME_PREFIX, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
+use loader_core::contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT;
+use synth::names::Parameter;
 
 use crate::ground::aws::Aws;
 use crate::ground::output::{Format, Out};
@@ -30,10 +31,10 @@ pub async fn run(args: &DiffArgs) -> Result<()> {
     let prepared = prepared::prepare(out, &args.target)?;
     let aws = Aws::new(&args.target.aws).await?;
     let deployed = Stack::find(&aws, &args.target.stack_name).await?;
-    let deployed = deployed.and_then(|stack| stack.parameters.get(PARAMETER_STATEMENT_NAME_PREFIX).cloned());
-    let prefix = args.statement_name_prefix.clone().or(deployed);
+    let deployed = deployed.as_ref().and_then(|stack| stack.parameter(Parameter::StatementNamePrefix));
+    let prefix = args.statement_name_prefix.as_deref().or(deployed);
     let request = Request {
-        statement_name_prefix: prefix.unwrap_or_else(|| PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned()),
+        statement_name_prefix: prefix.unwrap_or(PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT).to_owned(),
         target: args.target.clone(),
         agreed: false,
         dry_run: true,

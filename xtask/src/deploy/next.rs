@@ -3,7 +3,7 @@
 use crate::deploy::by_hand;
 use crate::ground::aws::Aws;
 use crate::ground::output::Out;
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::deployment::Deployed;
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::deployment::request::Request;

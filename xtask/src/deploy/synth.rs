@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
-use synth::limits::TEMPLATE_BODY_BYTES_MAX;
+use synth::{Architecture, SynthProps, Synthesis, TemplateFile, synthesize, workspace};
 
 use crate::deploy::by_hand;
-use crate::ground::output::{Failure, Format, Out, size};
-use crate::ground::shell;
-use crate::ground::stack::STACK_NAME_DEFAULT;
-use crate::loader::functions::{self, Arch};
-use crate::loader::{queues, schema, template};
+use crate::ground::output::{Format, Out, size};
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::loader::queues::{folder, refused};
+use crate::loader::{functions, schema};
 
 /// `cargo xtask synth`
 #[derive(Args, Debug)]
@@ -25,39 +24,40 @@ pub struct SynthArgs {
     queues: Option<PathBuf>,
     /// Processor that the functions run on
     #[arg(long, value_enum, default_value_t)]
-    arch: Arch,
+    arch: Architecture,
 }
 
 /// Runs the command.
 pub fn run(args: &SynthArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let step = out.step("synthesizing");
-    let queues = queues::read(&queues::folder(args.queues.as_ref()))?;
-    let text = template::synthesize_aloud(out, &queues, args.arch, None)?;
-    let path = template::path();
-    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let path = workspace::template();
+    let props = SynthProps {
+        queues: folder(args.queues.as_ref()),
+        architecture: args.arch,
+        file: if args.check { TemplateFile::Check(path.clone()) } else { TemplateFile::Write(path.clone()) },
+        ..SynthProps::default()
+    };
+    let synthesis = synthesize(&props).map_err(|error| refused(&error))?;
     if !args.check {
-        std::fs::create_dir_all(schema::path().parent().context("the path has a folder")?)?;
-        std::fs::write(schema::path(), schema::text()).context("cannot write the schema of the queue files")?;
+        schema::write().context("cannot write the schema of the queue files")?;
     }
-    let what = format!("{}: {} queues, {}", shell::shown(&path), queues.len(), size(text.len() as u64));
-    if text.len() > TEMPLATE_BODY_BYTES_MAX {
-        let bucket = "--s3-bucket BUCKET";
-        out.line(format!("{} too large for a request: deploying by hand needs `{bucket}`", out.attention("note:")));
-    }
-    if before == text {
-        step.done(format!("{what}, up to date"));
-    } else if args.check {
-        let message = format!("{} is not what the queue configurations and the synthesizer give", shell::shown(&path));
-        return Err(Failure::new(message, "cargo xtask synth, and commit the file").into());
-    } else {
-        template::write(&text)?;
-        step.done(what);
-    }
+    show_notes(out, &synthesis);
+    let (n_queues, bytes) = (synthesis.queues.len(), synthesis.text.len() as u64);
+    let before = if synthesis.written { "" } else { ", up to date" };
+    step.done(format!("{}: {n_queues} queues, {}{before}", workspace::shown(&path), size(bytes)));
     let assets = functions::built();
     if !args.check && args.queues.is_none() && assets.len() == Function::ALL.len() {
         let command = by_hand::command("", STACK_NAME_DEFAULT, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT, &assets);
         out.line(format!("   once a deployment has uploaded these zips, by hand: {command}"));
     }
     Ok(())
+}
+
+fn show_notes(out: Out, synthesis: &Synthesis) {
+    let large = "too large for a request: deploying by hand needs `--s3-bucket BUCKET`".to_owned();
+    let notes = synthesis.template.notes().iter().map(ToString::to_string);
+    for note in notes.chain(synthesis.needs_bucket().then_some(large)) {
+        out.line(format!("{} {note}", out.attention("note:")));
+    }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
+use synth::workspace;
 
 use crate::ground::output::Failure;
 use crate::ground::shell;
@@ -28,7 +29,7 @@ pub fn run(args: &FuzzArgs) -> Result<()> {
     let target = args.target.as_str();
     // New inputs are written to the first folder, so the seeds come second.
     let (corpus, seeds) = (format!("{FOLDER}/corpus/{target}"), format!("{FOLDER}/seeds/{target}"));
-    std::fs::create_dir_all(shell::root().join(&corpus)).context(corpus.clone())?;
+    std::fs::create_dir_all(workspace::root().join(&corpus)).context(corpus.clone())?;
     let mut command = shell::rustup_cargo("nightly");
     command.args(["fuzz", "run", "--fuzz-dir", FOLDER, "--sanitizer", "none", target, &corpus, &seeds]);
     command.args(["--", &format!("-max_total_time={}", args.seconds)]);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use synth::workspace;
 
 use crate::ground::hash::sha256;
 use crate::ground::output::{Failure, Step};
@@ -15,16 +16,16 @@ const PYTHON_NAMES: [&str; 6] = ["python3", "python3.14", "python3.13", "python3
 pub fn lint(template: &Path, step: &Step) -> Result<String> {
     let linter = prepare(step)?;
     let mut command = Command::new(linter);
-    command.arg("--template").arg(template).current_dir(shell::root());
+    command.arg("--template").arg(template).current_dir(workspace::root());
     let (passed, words) = shell::run_quietly(command)?;
     Ok(if passed { String::new() } else { words })
 }
 
 /// The linter's program; the venv is made where it is missing or was made from other requirements.
 fn prepare(step: &Step) -> Result<PathBuf> {
-    let requirements = shell::root().join("tests/local/stack/requirements-lint.txt");
+    let requirements = workspace::root().join("tests/local/stack/requirements-lint.txt");
     let wanted = sha256(&std::fs::read(&requirements).context("cannot read the linter's requirements")?);
-    let venv = shell::root().join(".local/cfn-lint");
+    let venv = workspace::root().join(".local/cfn-lint");
     let (linter, stamp) = (venv.join("bin/cfn-lint"), venv.join("stamp"));
     if linter.exists() && std::fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted) {
         return Ok(linter);

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use synth::workspace;
+use synth::{SynthError, SynthProps, TemplateFile, synthesize};
 
 use crate::gate::{lint, tidy};
 use crate::ground::output::{Failure, Format, Out, seconds};
 use crate::ground::{local_stack, shell};
-use crate::loader::functions::{self, Arch, Profile, Runs, Wanted};
-use crate::loader::{queues, template};
+use crate::loader::functions::{self, Profile, Runs, Wanted};
+use crate::loader::queues;
 
 /// Tests print a line that begins so where a person should see what was proven: states explored, seeds run, …
 const PROOF: &str = "proof:";
@@ -41,7 +43,7 @@ pub fn run(args: &TestArgs) -> Result<()> {
     }
     // What the end-to-end tests start: the stack's program, and the functions as zips.
     let prepared = local_stack::build(out).and_then(|_| {
-        let wanted = Wanted { arch: Arch::of_this_machine(), profile: Profile::Dev, runs: Runs::Here };
+        let wanted = Wanted { arch: functions::this_machine(), profile: Profile::Dev, runs: Runs::Here };
         functions::build(out, wanted)
     });
     tally.note(out, "what the end-to-end tests need", prepared.map(|_| String::new()));
@@ -86,8 +88,8 @@ fn checks(out: Out, tally: &mut Tally) {
         let command = shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
         shell::run_with_progress(command, "cargo clippy", step).map(|_| String::new())
     });
-    tally.check(out, "template: what is committed is what is synthesized", |_| template_is_current());
-    tally.check(out, "template: cfn-lint", |step| lint::lint(&template::path(), step));
+    tally.check(out, "template: what is committed is what is synthesized", |_| Ok(template_is_current()));
+    tally.check(out, "template: cfn-lint", |step| lint::lint(&workspace::template(), step));
 }
 
 /// Runs a program; its words are the complaint.
@@ -96,12 +98,15 @@ fn words_of(command: Command) -> Result<String> {
     Ok(if passed { String::new() } else { words })
 }
 
-fn template_is_current() -> Result<String> {
-    let queues = queues::read(&queues::folder(None))?;
-    let current = template::synthesize(&queues, Arch::X86_64)?;
-    let committed = std::fs::read_to_string(template::path()).unwrap_or_default();
-    let stale = "cfn-out/loader.template.json is stale: run `cargo xtask synth` and commit the file";
-    Ok(if current == committed { String::new() } else { stale.to_owned() })
+fn template_is_current() -> String {
+    let props = SynthProps { file: TemplateFile::Check(workspace::template()), ..SynthProps::default() };
+    match synthesize(&props) {
+        Ok(_) => String::new(),
+        Err(SynthError::Differs { .. } | SynthError::Missing { .. }) => {
+            "cfn-out/loader.template.json is stale: run `cargo xtask synth` and commit the file".to_owned()
+        }
+        Err(error) => queues::refused(&error).message,
+    }
 }
 
 /// `cargo test`, one line per test program, the output of what fails.

@@ -1,10 +1,9 @@
 //! Rules about the source that no other tool checks; each complaint says how to fix it.
 
 use std::path::{Path, PathBuf};
+use synth::workspace;
 
 use anyhow::Result;
-
-use crate::ground::shell;
 
 /// A longer file says more than one thing.
 const LINES_MAX: usize = 600;
@@ -17,13 +16,14 @@ const LEFT_BEHIND: [&str; 3] = [concat!("to", "do!("), concat!("unimplement", "e
 pub fn check() -> Result<Vec<String>> {
     let mut files = Vec::new();
     for folder in FOLDERS {
-        collect(&shell::root().join(folder), &mut files)?;
+        collect(&workspace::root().join(folder), &mut files)?;
     }
     files.sort();
     let mut complaints = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file)?;
-        complaints.extend(complaints_about(&text).into_iter().map(|what| format!("{}: {what}", shell::shown(&file))));
+        complaints
+            .extend(complaints_about(&text).into_iter().map(|what| format!("{}: {what}", workspace::shown(&file))));
     }
     Ok(complaints)
 }

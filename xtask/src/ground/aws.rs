@@ -11,9 +11,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use clap::Args;
 use local_client::StackInfo;
 
-use crate::ground::local_stack;
 use crate::ground::output::Failure;
-use crate::ground::profile;
+use crate::ground::{profile, running};
 
 /// Where to: the account of the ambient credentials, or the local stack.
 #[derive(Args, Clone, Debug, Default)]
@@ -42,7 +41,7 @@ pub struct Aws {
 impl Aws {
     /// An account, or the local stack that runs already.
     pub async fn new(args: &AwsArgs) -> Result<Self> {
-        if args.local { Self::of_stack(local_stack::running()?).await } else { Self::of_account(args).await }
+        if args.local { Self::of_stack(running::stack()?).await } else { Self::of_account(args).await }
     }
 
     /// The account of the profile, or else of the ambient credentials.

@@ -7,25 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use local_client::{Progress, StackInfo, StackOptions};
+use synth::workspace;
 
 use crate::ground::output::{Failure, Out, Step};
+use crate::ground::running::default_dir;
 use crate::ground::shell;
-
-/// Folder of the stack that `deploy --local` uses.
-pub fn default_dir() -> PathBuf {
-    shell::root().join(".local/stack")
-}
-
-/// The stack that is up already.
-pub fn running() -> Result<StackInfo> {
-    local_client::info(&default_dir())?.ok_or_else(|| {
-        Failure::new(
-            "no local stack is up",
-            "start it with `cargo xtask local up`, or with `cargo xtask deploy … --local`",
-        )
-        .into()
-    })
-}
 
 /// The running stack, or a new one that goes on after us.
 pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
@@ -58,7 +44,7 @@ pub async fn start(out: Out, binary: &Path, dir: &Path) -> Result<local_client::
 fn options(binary: &Path, dir: &Path) -> StackOptions {
     StackOptions {
         binary: Some(binary.to_owned()),
-        clone_root: shell::root(),
+        clone_root: workspace::root(),
         dir: dir.to_owned(),
         ..StackOptions::default()
     }

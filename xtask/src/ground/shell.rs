@@ -3,37 +3,27 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use synth::workspace;
 
 use crate::ground::output::{Failure, Step};
 
 const LAST_LINES: usize = 60;
 
-/// The clone.
-pub fn root() -> PathBuf {
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&manifest).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
-}
-
-/// A path as a person in the clone writes it.
-pub fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
-}
-
 /// Cargo, in the clone.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    command.args(arguments).current_dir(root());
+    command.args(arguments).current_dir(workspace::root());
     command
 }
 
 /// The cargo of another toolchain, in the clone. What this toolchain tells its children does not concern that one.
 pub fn rustup_cargo(toolchain: &str) -> Command {
     let mut command = Command::new("rustup");
-    command.args(["run", toolchain, "cargo"]).current_dir(root());
+    command.args(["run", toolchain, "cargo"]).current_dir(workspace::root());
     command.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO").env_remove("RUSTC");
     command
 }

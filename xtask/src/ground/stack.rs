@@ -6,13 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{StackEvent, StackStatus};
-use synth::limits::STACK_NAME_CHARACTERS_MAX;
+use synth::names::{Output, Parameter};
 
 use crate::ground::aws::{Aws, Cause, Place, code, failed};
 use crate::ground::output::{Failure, Step};
-
-/// Stack name unless another is given; then queue names have no prefix.
-pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
 
 const POLL_SECONDS_MAX: u64 = 3600;
 const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
@@ -66,8 +63,14 @@ impl Stack {
     }
 
     /// An output, which must be there.
-    pub fn output(&self, name: &str) -> Result<&str> {
+    pub fn output(&self, output: Output) -> Result<&str> {
+        let name = output.name();
         self.outputs.get(name).map(String::as_str).with_context(|| format!("the stack has no output `{name}`"))
+    }
+
+    /// A parameter; nothing where the template had none of this name.
+    pub fn parameter(&self, parameter: Parameter) -> Option<&str> {
+        self.parameters.get(parameter.name()).map(String::as_str)
     }
 
     /// Partition, Region and account.
@@ -77,7 +80,7 @@ impl Stack {
 
     /// Prefix of the names of its queues.
     pub fn queue_name_prefix(&self) -> &str {
-        self.parameters.get("queueNamePrefix").map_or("", String::as_str)
+        self.parameter(Parameter::QueueNamePrefix).unwrap_or_default()
     }
 }
 
@@ -201,20 +204,6 @@ pub async fn delete(aws: &Aws, stack: &Stack, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// Whether a stack can have this name: it is shorter than CloudFormation allows, because the functions' names begin with it.
-pub fn check_name(name: &str) -> Result<(), Failure> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if starts && name.chars().all(allowed) && name.len() <= STACK_NAME_CHARACTERS_MAX {
-        return Ok(());
-    }
-    let n = name.chars().count();
-    let message = format!(
-        "`{name}` ({n} characters) is no stack name here: a letter, then letters, digits and `-`, {STACK_NAME_CHARACTERS_MAX} characters at most"
-    );
-    Err(Failure::usage(message, "choose another with --stack-name NAME"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,17 +223,5 @@ mod tests {
         ];
         let first = events.iter().find_map(cause);
         assert_eq!(first.as_deref(), Some("Table (AWS::DynamoDB::Table): a table of this name exists"));
-    }
-
-    #[test]
-    fn stack_names_leave_room_for_the_functions() {
-        let longest = "s".repeat(STACK_NAME_CHARACTERS_MAX);
-        for name in ["redshift-loader", "A1", &longest] {
-            assert!(check_name(name).is_ok(), "{name}");
-        }
-        for name in ["", "1a", "-a", "a_b", "größe", &format!("{longest}s")] {
-            let failure = check_name(name).unwrap_err();
-            assert!(failure.message.starts_with(&format!("`{name}` (")) && failure.message.contains("47 characters"));
-        }
     }
 }

@@ -13,6 +13,7 @@ pub mod sources;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use synth::QueueFile;
 
 use crate::ground::aws::Aws;
 use crate::ground::output::{Out, Step};
@@ -20,7 +21,6 @@ use crate::ground::stack::Stack;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::names::Names;
 use crate::loader::connections::plan::{Connections, There, Wanted, Write};
-use crate::loader::queues::QueueFile;
 
 /// What connecting the queues would change. Reads only; a notification that stands in the way is an error.
 pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<Connections> {

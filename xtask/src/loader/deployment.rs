@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use synth::limits::TEMPLATE_BODY_BYTES_MAX;
+use synth::names::Parameter;
 
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
@@ -53,7 +54,8 @@ pub async fn apply(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) 
     let existing = Stack::find(aws, name).await?;
     let leftover = obstacle::find(aws, existing.as_ref()).await?;
     let deployed = existing.filter(|_| leftover.is_none());
-    let queue_prefix = names::queue_prefix(&request.target, deployed.as_ref());
+    let queue_prefix =
+        request.target.queue_prefix(deployed.as_ref().and_then(|stack| stack.parameter(Parameter::QueueNamePrefix)));
     names::check_queue_prefix(&queue_prefix, &prepared.queues)?;
     sources::check(aws, out, &prepared.queues, request.dry_run).await?;
     let names = Names { stack: name, queue_prefix: &queue_prefix, place: &place };

@@ -2,7 +2,7 @@
 //!
 //! One cargo call for all; a zip is written again only when its executable changed.
 
-mod archive;
+pub mod archive;
 mod elf;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use loader_core::contract::Function;
 use serde::{Deserialize, Serialize};
+use synth::Architecture;
+use synth::names::zip_key;
+use synth::workspace;
 
 use crate::ground::hash::sha256;
 use crate::ground::output::{Failure, Out, Step, size};
@@ -19,28 +22,15 @@ use crate::ground::shell;
 use crate::loader::functions::archive::bootstrap_zip;
 use crate::loader::functions::elf::{GLIBC_MAX, newest_glibc};
 
-/// Processor of the functions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Arch {
-    /// Intel and AMD
-    #[default]
-    #[value(name = "x86_64")]
-    X86_64,
-    /// Graviton
-    Arm64,
+/// The processor of this machine: what the local stack can run.
+pub fn this_machine() -> Architecture {
+    if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
 }
 
-impl Arch {
-    /// The processor of this machine: what the local stack can run.
-    pub fn of_this_machine() -> Self {
-        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 }
-    }
-
-    fn target(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64-unknown-linux-gnu",
-            Self::Arm64 => "aarch64-unknown-linux-gnu",
-        }
+fn rust_target(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "x86_64-unknown-linux-gnu",
+        Architecture::Arm64 => "aarch64-unknown-linux-gnu",
     }
 }
 
@@ -67,7 +57,7 @@ pub enum Runs {
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Processor.
-    pub arch: Arch,
+    pub arch: Architecture,
     /// Cargo profile.
     pub profile: Profile,
     /// Where it will run.
@@ -77,14 +67,20 @@ pub struct Wanted {
 /// A function's zip.
 #[derive(Clone, Debug, Serialize)]
 pub struct Asset {
-    /// Package name, e.g. `next-loader`.
-    pub package: &'static str,
+    /// The function; its package's name in JSON.
+    #[serde(rename = "package", serialize_with = "package")]
+    pub function: Function,
     /// Where it is.
     pub path: PathBuf,
     /// SHA-256 of the zip.
     pub sha256: String,
     /// Size of the zip.
     pub bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn package<S: serde::Serializer>(function: &Function, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(function.package())
 }
 
 /// What the zip was made from; written beside it.
@@ -100,7 +96,7 @@ struct Stamp {
 
 /// Builds, checks and zips the three functions.
 pub fn build(out: Out, wanted: Wanted) -> Result<Vec<Asset>> {
-    let mut linker = if wanted.arch == Arch::of_this_machine() { Linker::Host } else { Linker::Zig };
+    let mut linker = if wanted.arch == this_machine() { Linker::Host } else { Linker::Zig };
     let folder = assets_folder(wanted.profile);
     std::fs::create_dir_all(&folder)?;
     loop {
@@ -145,7 +141,7 @@ fn build_with(linker: Linker, wanted: Wanted, folder: &Path, step: &Step) -> Res
         let package = function.package();
         let executable = executables.iter().find(|(name, _)| name == package).map(|(_, path)| path);
         let executable = executable.with_context(|| format!("cargo built no executable `{package}`"))?;
-        zip_function(package, executable, folder)
+        zip_function(function, executable, folder)
     };
     Function::ALL.into_iter().map(zip).collect()
 }
@@ -154,23 +150,22 @@ fn summary(zips: &[Zip], folder: &Path) -> String {
     let n_new = zips.iter().filter(|zip| zip.written).count();
     let total = size(zips.iter().map(|zip| zip.asset.bytes).sum());
     let changes = if n_new == 0 { "nothing changed".to_owned() } else { format!("{n_new} new of {} zips", zips.len()) };
-    format!("functions built: {changes}, {total} in {}", shell::shown(folder))
+    format!("functions built: {changes}, {total} in {}", workspace::shown(folder))
 }
 
 /// The zips that were built last for AWS, whatever of them is there.
 pub fn built() -> Vec<Asset> {
     let folder = assets_folder(Profile::Release);
     let asset = |function: Function| {
-        let package = function.package();
-        let stamp = read_stamp(&folder.join(format!("{package}.zip.json")))?;
-        let path = folder.join(format!("{package}.zip"));
-        Some(Asset { package, path, sha256: stamp.zip_sha256, bytes: stamp.zip_bytes })
+        let path = folder.join(zip_key(function));
+        let stamp = read_stamp(&stamp_path(&path))?;
+        Some(Asset { function, path, sha256: stamp.zip_sha256, bytes: stamp.zip_bytes })
     };
     Function::ALL.into_iter().filter_map(asset).collect()
 }
 
 fn assets_folder(profile: Profile) -> PathBuf {
-    let folder = shell::root().join("cfn-out/assets");
+    let folder = workspace::root().join("cfn-out/assets");
     match profile {
         Profile::Release => folder,
         Profile::Dev => folder.join("dev"),
@@ -178,7 +173,7 @@ fn assets_folder(profile: Profile) -> PathBuf {
 }
 
 fn cargo_words(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
-    let target = wanted.arch.target();
+    let target = rust_target(wanted.arch);
     let mut words = match linker {
         Linker::Host => vec!["build".to_owned()],
         Linker::Zig => {
@@ -197,7 +192,7 @@ fn cargo_words(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
 
 fn check_cross_tools(target: &str) -> Result<()> {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(shell::root());
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(workspace::root());
     let (known, folder) = shell::run_quietly(rustc)?;
     if !known || !Path::new(folder.trim()).is_dir() {
         let message = format!("Rust's standard library for `{target}` is not installed");
@@ -210,9 +205,9 @@ fn check_cross_tools(target: &str) -> Result<()> {
     Ok(())
 }
 
-fn zip_function(package: &'static str, executable: &Path, folder: &Path) -> Result<Zip> {
-    let path = folder.join(format!("{package}.zip"));
-    let stamp_path = folder.join(format!("{package}.zip.json"));
+fn zip_function(function: Function, executable: &Path, folder: &Path) -> Result<Zip> {
+    let path = folder.join(zip_key(function));
+    let stamp_path = stamp_path(&path);
     let metadata = std::fs::metadata(executable)?;
     let modified_nanos = metadata.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_nanos();
     let same_file =
@@ -231,8 +226,13 @@ fn zip_function(package: &'static str, executable: &Path, folder: &Path) -> Resu
             (stamp, zip.is_some())
         }
     };
-    let asset = Asset { package, path, sha256: stamp.zip_sha256, bytes: stamp.zip_bytes };
+    let asset = Asset { function, path, sha256: stamp.zip_sha256, bytes: stamp.zip_bytes };
     Ok(Zip { asset, glibc: stamp.glibc, written })
+}
+
+/// The stamp lies beside its zip.
+fn stamp_path(zip: &Path) -> PathBuf {
+    zip.with_added_extension("json")
 }
 
 fn read_stamp(path: &Path) -> Option<Stamp> {
@@ -264,9 +264,11 @@ impl Zip {
         let (major, minor) = GLIBC_MAX;
         let message = format!(
             "`{}` needs GLIBC_{}.{}, and the provided.al2023 runtime has {major}.{minor}: this machine's C library is too new to build for it",
-            self.asset.package, needed.0, needed.1
+            self.asset.function.package(),
+            needed.0,
+            needed.1
         );
-        let target = wanted.arch.target();
+        let target = rust_target(wanted.arch);
         let hint = format!(
             "python3 -m pip install cargo-zigbuild ziglang, then the same command again: it builds with `cargo zigbuild --target {target}.{major}.{minor}`"
         );

@@ -1,16 +1,24 @@
 //! The JSON Schema of a queue's file, so that an editor completes and checks it: made of the types that read the file.
 
 use std::path::PathBuf;
-
-use crate::ground::shell;
+use synth::workspace;
 
 /// Where the schema is committed.
-pub fn path() -> PathBuf {
-    shell::root().join("queues/schema/queue.schema.json")
+fn path() -> PathBuf {
+    workspace::queues().join("schema/queue.schema.json")
+}
+
+/// Writes it.
+pub fn write() -> std::io::Result<()> {
+    let path = path();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text())
 }
 
 /// The committed text.
-pub fn text() -> String {
+fn text() -> String {
     format!("{:#}\n", loader_core::config::schema())
 }
 
@@ -25,7 +33,7 @@ mod tests {
             "$schema": "schema/queue.schema.json", "source": "s3://bucket/sales/",
             "copy": {"options": "CSV", "role_arn": "arn:aws:iam::123456789012:role/copy", "table_name": "shop.sales"},
             "cluster": {"identifier": "analytics", "db_name": "dev"},
-            "options": {"merge_pk": ["id"], "merge_timestamp": "at"},
+            "options": {"merge_duplicate_pks": true, "merge_pk": ["id"], "merge_timestamp": "at"},
             "load": {"files_max": 10, "age_seconds": 60}
         })
     }
@@ -67,7 +75,7 @@ mod tests {
     #[test]
     fn every_queue_of_the_clone_is_valid() {
         let schema = jsonschema::validator_for(&schema()).unwrap();
-        let queues = crate::loader::queues::read(&crate::loader::queues::folder(None)).unwrap();
+        let queues = synth::queues::read(&workspace::queues()).unwrap();
         assert!(!queues.is_empty());
         for queue in queues {
             let document: Value = serde_json::from_str(&queue.text).unwrap();
@@ -116,6 +124,8 @@ mod tests {
             ("options.merge_pk", Some(json!([]))),
             ("options.merge_pk", Some(json!(["id", "id"]))),
             ("options.merge_duplicate_pks", Some(json!("yes"))),
+            ("options.merge_window_days", Some(json!(0))),
+            ("options.merge_window_days", Some(json!(36_501))),
             ("load.files_max", Some(json!(0))),
             ("load.bytes_max", Some(json!(-1))),
             ("load.age_seconds", Some(long)),
@@ -143,6 +153,7 @@ mod tests {
             ("copy.columns", Some(json!(["id", "at"]))),
             ("copy.role_arn", Some(json!("default"))),
             ("options.merge_pk", Some(json!("id, day"))),
+            ("options.merge_window_days", Some(json!(7))),
         ];
         for (field, value) in right {
             check(field, value, true);

@@ -1,22 +1,21 @@
 //! What the functions of a stack are told by their environment, made of the stack's outputs and parameters.
 
 use anyhow::{Context, Result};
-use loader_core::contract::{
-    CONFIG_BUCKET, DDB_TRACKER, MANIFEST_BUCKET, PARAMETER_STATEMENT_NAME_PREFIX, PENDING_BUCKET, STATEMENT_NAME_PREFIX,
-};
+use loader_core::contract::{CONFIG_BUCKET, DDB_TRACKER, MANIFEST_BUCKET, PENDING_BUCKET, STATEMENT_NAME_PREFIX};
 use loader_core::settings::Settings;
+use synth::names::{Output, Parameter};
 
 use crate::ground::stack::Stack;
 
 /// Environment variables as the template sets them; those that have a default are left out.
 pub fn environment(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
-    let bucket = stack.output("LoaderBucketName")?;
-    let prefix = stack.parameters.get(PARAMETER_STATEMENT_NAME_PREFIX).cloned().unwrap_or_default();
+    let bucket = stack.output(Output::LoaderBucketName)?;
+    let prefix = stack.parameter(Parameter::StatementNamePrefix).unwrap_or_default().to_owned();
     Ok(vec![
         (CONFIG_BUCKET, bucket.to_owned()),
         (PENDING_BUCKET, bucket.to_owned()),
         (MANIFEST_BUCKET, bucket.to_owned()),
-        (DDB_TRACKER, stack.output("TrackerTableName")?.to_owned()),
+        (DDB_TRACKER, stack.output(Output::TrackerTableName)?.to_owned()),
         (STATEMENT_NAME_PREFIX, prefix),
     ])
 }

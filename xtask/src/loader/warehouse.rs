@@ -7,9 +7,9 @@ use aws_sdk_redshiftdata::Client;
 use loader_aws::statement::{self, Ended, Polling, Rows};
 use loader_core::config::LoadConfig;
 use loader_core::ids::RedshiftTarget;
+use synth::QueueFile;
 
 use crate::ground::aws::Aws;
-use crate::loader::queues::QueueFile;
 
 /// A person waits: asked for often at first, and given up late.
 const POLLING: Polling = Polling { first_millis: 20, longest_millis: 1_000, limit_millis: 300_000 };
@@ -75,14 +75,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::loader::queues;
 
     #[test]
     fn each_database_of_each_warehouse_is_named_once() {
         let queue = |warehouse: &str| {
             let cluster = format!(r#"{{{warehouse}, "db_name": "dev"}}"#);
             let text = format!(r#"{{"copy": {{"role_arn": "default", "table_name": "t"}}, "cluster": {cluster}}}"#);
-            queues::parse(Path::new("queues/a.json"), text).unwrap()
+            synth::queues::parse(Path::new("queues/a.json"), text).unwrap()
         };
         let arn = "arn:aws:redshift-serverless:eu-central-1:123456789012:workgroup/8a7b";
         let queues = [

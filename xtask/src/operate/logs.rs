@@ -17,7 +17,8 @@ use time::macros::format_description;
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out};
-use crate::ground::stack::{STACK_NAME_DEFAULT, Stack};
+use crate::ground::stack::Stack;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::logs;
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);

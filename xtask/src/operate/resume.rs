@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::tracker::{Kind, Order};
 use crate::operate::tables::{Tables, step};
 

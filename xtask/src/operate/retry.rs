@@ -11,7 +11,7 @@ use crate::ground::ask::agrees;
 use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::operate::tables::{ITEMS_MAX, Tables};
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out, seconds};
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::operate::tables::{ITEMS_MAX, Tables, step};
 

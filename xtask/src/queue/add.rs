@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Map, Value, json};
+use synth::workspace;
 
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::shell;
 use crate::loader::queues;
 
 /// `cargo xtask queue add`
@@ -60,22 +60,22 @@ pub struct AddArgs {
 pub fn run(folder: &Path, args: &AddArgs) -> Result<()> {
     let path = folder.join(format!("{}.json", args.name));
     if path.exists() {
-        let message = format!("`{}` exists already", shell::shown(&path));
+        let message = format!("`{}` exists already", workspace::shown(&path));
         return Err(Failure::usage(message, "change that file, or choose another name").into());
     }
     let text = format!("{:#}\n", document(args));
     let problems =
         |found: Vec<String>| Failure::usage(found.join("\n  "), "correct the command line: --help shows examples");
-    queues::parse(&path, text.clone()).map_err(problems)?;
+    synth::queues::parse(&path, text.clone()).map_err(problems)?;
     std::fs::create_dir_all(folder)?;
     std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
     // The files together may have problems that no single one has.
     if let Err(error) = queues::read(folder) {
         std::fs::remove_file(&path)?;
-        return Err(error);
+        return Err(error.into());
     }
     let out = Out::new(Format::Text);
-    out.line(format!("{} wrote {}", out.good("ok"), shell::shown(&path)));
+    out.line(format!("{} wrote {}", out.good("ok"), workspace::shown(&path)));
     out.line("   next: cargo xtask deploy --statement-name-prefix <database>, which creates and connects the queue");
     Ok(())
 }

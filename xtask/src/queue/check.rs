@@ -11,10 +11,11 @@ use loader_core::sql::columns::columns_query;
 use loader_core::sql::copy::{rehearsal, rehearsal_found_nothing};
 use loader_core::sql::ident::Ident;
 use serde_json::json;
+use synth::QueueFile;
 
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::{Failure, Format, Out};
-use crate::loader::queues::{self, QueueFile};
+use crate::loader::queues;
 use crate::loader::warehouse::Warehouse;
 
 /// `cargo xtask queue check`
@@ -42,7 +43,7 @@ pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let chosen: Vec<&QueueFile> = match args.names.as_slice() {
         [] => queues.iter().collect(),
-        names => names.iter().map(|name| queues::find(queues, name)).collect::<Result<_>>()?,
+        names => names.iter().map(|name| queues::find(queues, name)).collect::<Result<_, _>>()?,
     };
     let mut n_wrong = 0;
     let mut found = Vec::new();
@@ -104,7 +105,7 @@ async fn table_obstacles(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Resu
     let missing = |column: &&Ident| !columns.contains(&column.as_str());
     let merge: Vec<&Ident> = match &config.mode {
         LoadMode::Append => Vec::new(),
-        LoadMode::Replace { keys, timestamp } | LoadMode::Versions { keys, timestamp } => {
+        LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
             keys.iter().chain([timestamp]).collect()
         }
     };

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use loader_core::config::{LoadConfig, LoadMode};
 use serde_json::json;
+use synth::QueueFile;
 
 use crate::ground::output::Out;
-use crate::loader::queues::QueueFile;
 
 /// Runs the command.
 pub fn run(out: Out, queues: &[QueueFile]) -> Result<()> {

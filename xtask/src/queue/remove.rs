@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 use clap::Args;
+use synth::QueueFile;
+use synth::workspace;
 
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::{Format, Out};
-use crate::ground::shell;
-use crate::ground::stack::STACK_NAME_DEFAULT;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections::disconnect;
-use crate::loader::queues::{self, QueueFile};
+use crate::loader::queues;
 
 /// `cargo xtask queue remove`
 #[derive(Args, Debug)]
@@ -29,7 +30,7 @@ pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let was_deployed = disconnect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
     std::fs::remove_file(&queue.path)?;
-    out.line(format!("{} removed {}", out.good("ok"), shell::shown(&queue.path)));
+    out.line(format!("{} removed {}", out.good("ok"), workspace::shown(&queue.path)));
     if was_deployed {
         out.line("   next: when the queue is empty, cargo xtask deploy removes it; the tracker keeps what was loaded");
     }

@@ -11,6 +11,8 @@ use crate::problem::Problems;
 
 /// Longest wait for other files, in seconds: a day.
 pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
+/// Longest look back of a merge, in days: a century, which can be taken from every timestamp of this era.
+pub(super) const WINDOW_DAYS_MAX: u32 = 36_500;
 
 /// How the files of one queue are loaded into one table.
 #[derive(Deserialize)]
@@ -82,6 +84,9 @@ pub(super) struct OptionsPart {
     pub merge_pk: Option<OneOrMany>,
     /// Column that says which row is newer.
     pub merge_timestamp: Option<String>,
+    /// How much older than the oldest row of a load a row can be that is replaced, in days; any age when absent.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = WINDOW_DAYS_MAX)))]
+    pub merge_window_days: Option<u32>,
     /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
     pub ledger_table: Option<String>,
 }
@@ -140,7 +145,7 @@ pub fn schema() -> Value {
 const FIELDS: &[(&str, &[&str])] = &[
     ("copy", &["options", "role_arn", "table_name", "columns"]),
     ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
-    ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "ledger_table"]),
+    ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "merge_window_days", "ledger_table"]),
     ("load", &["files_max", "bytes_max", "age_seconds", "paused", "write_once"]),
     ("source", &[]),
     ("$schema", &[]),

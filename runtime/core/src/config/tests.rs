@@ -55,10 +55,28 @@ fn merge_modes() {
     let keys = |names: &[&str]| names.iter().map(|name| Ident::parse(name).unwrap()).collect::<Vec<_>>();
     let timestamp = Ident::parse("at").unwrap();
     let many = json!({"merge_duplicate_pks": true, "merge_pk": ["a", "b"], "merge_timestamp": "at"});
-    assert_eq!(mode(many), LoadMode::Replace { keys: keys(&["a", "b"]), timestamp: timestamp.clone() });
+    assert_eq!(
+        mode(many),
+        LoadMode::Replace { keys: keys(&["a", "b"]), timestamp: timestamp.clone(), window_days: None }
+    );
     let commas = json!({"merge_duplicate_pks": false, "merge_pk": "a, b", "merge_timestamp": "at"});
     assert_eq!(mode(commas), LoadMode::Versions { keys: keys(&["a", "b"]), timestamp });
     assert_eq!(mode(json!({"merge_duplicate_pks": false})), LoadMode::Append);
+}
+
+#[test]
+fn a_window_is_for_rows_that_are_replaced() {
+    let with = |options: Value| problems(|value| value["options"] = options);
+    let merge = |replace: bool, days: i64| json!({"merge_duplicate_pks": replace, "merge_pk": "a", "merge_timestamp": "at", "merge_window_days": days});
+    assert_eq!(with(merge(true, 1)), Vec::<String>::new());
+    assert_eq!(with(merge(true, 36_500)), Vec::<String>::new());
+    for days in [0, 36_501] {
+        let range = format!("`options.merge_window_days`: `{days}` is not a number of days from 1 to 36500");
+        assert_eq!(with(merge(true, days)), [range]);
+    }
+    let useless = "`options.merge_window_days`: no row is replaced without `merge_duplicate_pks`: set that to `true`, or remove this field";
+    assert_eq!(with(merge(false, 7)), [useless]);
+    assert_eq!(with(json!({"merge_window_days": 7})), [useless]);
 }
 
 #[test]

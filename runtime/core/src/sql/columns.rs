@@ -83,6 +83,11 @@ impl TargetColumns {
         Some(format!("SELECT * FROM {table} WHERE 1 = 0 UNION ALL SELECT {known} FROM {table} WHERE 1 = 0"))
     }
 
+    /// Whether these are all columns of the target, and the files give each its value.
+    pub(super) fn are_all_loaded(&self) -> bool {
+        matches!(self, Self::Asked(columns) if columns.iter().all(|column| column.identity == Identity::No))
+    }
+
     /// The form that is kept: a list of names, or `{"asked": [[name, type, mark, …], …]}`.
     pub fn to_json(&self) -> Value {
         match self {

@@ -11,10 +11,9 @@ use super::literal;
 use crate::config::{LoadConfig, LoadMode};
 use crate::limits::{BATCH_STATEMENTS_MAX, SQL_BYTES_MAX};
 
-const STAGE: &str = "rs_loader_stage";
-const RANKED: &str = "rs_loader_ranked";
-const RANK: &str = "rs_loader_rank";
-const STAGED: &str = "rs_loader_staged";
+use self::steps::{Merge, STAGE, moment};
+
+mod steps;
 
 /// Why there is no SQL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +37,16 @@ pub enum SqlError {
     )]
     Unordered {
         /// The column.
+        column: Ident,
+        /// Its type.
+        kind: String,
+    },
+    /// `options.merge_window_days` is a condition on the timestamp, which days must be taken from.
+    #[error(
+        "column {column} is a {kind}, from which `options.merge_window_days` cannot be taken: merge by a DATE, TIMESTAMP or TIMESTAMPTZ column, or remove the option"
+    )]
+    NoWindow {
+        /// The timestamp column.
         column: Ident,
         /// Its type.
         kind: String,
@@ -73,9 +82,8 @@ pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
         LoadMode::Append => {
             vec![copy_command(&load.config.target.table.to_string(), &load.config.columns, load.config, load.manifest)]
         }
-        LoadMode::Replace { keys, timestamp } => merge(load, keys, timestamp, &keys.iter().collect::<Vec<_>>())?,
-        LoadMode::Versions { keys, timestamp } => {
-            merge(load, keys, timestamp, &keys.iter().chain([timestamp]).collect::<Vec<_>>())?
+        LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
+            merge(load, keys, timestamp)?
         }
     };
     if let Some(ledger) = &load.config.ledger_table {
@@ -91,9 +99,13 @@ pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
     if bytes > SQL_BYTES_MAX { Err(SqlError::TooLong(bytes)) } else { Ok(statements) }
 }
 
-/// Whether the columns of the target must be known for the SQL.
+/// Whether the catalog must be asked for the target's columns. Where it need not, `copy.columns` are [`TargetColumns::Named`].
 pub fn needs_columns(config: &LoadConfig) -> bool {
-    config.columns.is_empty() && config.mode != LoadMode::Append
+    match config.mode {
+        LoadMode::Append => false,
+        LoadMode::Replace { window_days: Some(_), .. } => true,
+        LoadMode::Replace { window_days: None, .. } | LoadMode::Versions { .. } => config.columns.is_empty(),
+    }
 }
 
 /// Asks the ledger in the warehouse for a load.
@@ -101,15 +113,47 @@ pub fn ledger_query(ledger: &TableName, load_id: &str) -> String {
     format!("SELECT count(*) FROM {ledger} WHERE load_id = {}", literal(load_id))
 }
 
+fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String>, SqlError> {
+    let table = &load.config.target.table;
+    let columns = loaded(load)?;
+    let find = |name: &Ident| {
+        let missing = || SqlError::MissingColumn { table: table.clone(), column: name.clone() };
+        columns.iter().find(|column| column.name == *name).ok_or_else(missing)
+    };
+    let mut identifying = keys.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    let timestamp = find(timestamp)?;
+    let replaced_days_max = match &load.config.mode {
+        LoadMode::Replace { window_days, .. } => *window_days,
+        LoadMode::Versions { .. } | LoadMode::Append => {
+            identifying.push(timestamp);
+            // A row takes the place of one of the same time.
+            (!timestamp.nullable).then_some(0)
+        }
+    };
+    check_window(load.config, timestamp)?;
+    let is_whole = load.config.columns.is_empty() && load.columns.are_all_loaded();
+    let merge = Merge { table, columns: &columns, identifying, timestamp, replaced_days_max, is_whole };
+    // Columns that are configured are loaded whatever else the target has.
+    let guard = load.columns.guard(table).filter(|_| load.config.columns.is_empty());
+    let copied = [merge.stage(), copy_command(STAGE, &[], load.config, load.manifest), merge.ranked()];
+    Ok(guard.into_iter().chain(copied).chain(merge.deletes()).chain([merge.insert()]).collect())
+}
+
 /// The columns that are loaded, in the order of the files: those of the configuration, else all but what the warehouse itself numbers.
 fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
-    let table = &load.config.target.table;
+    let configured = &load.config.columns;
     let columns: Vec<TargetColumn> = match load.columns {
         TargetColumns::Named(names) => names.iter().map(TargetColumn::named).collect(),
-        TargetColumns::Asked(all) => all.iter().filter(|it| it.identity != Identity::Always).cloned().collect(),
+        TargetColumns::Asked(all) if configured.is_empty() => {
+            all.iter().filter(|column| column.identity != Identity::Always).cloned().collect()
+        }
+        TargetColumns::Asked(all) => {
+            let known = |name: &Ident| all.iter().find(|column| column.name == *name).cloned();
+            configured.iter().map(|name| known(name).unwrap_or_else(|| TargetColumn::named(name))).collect()
+        }
     };
     if columns.is_empty() {
-        return Err(SqlError::NoColumns(table.clone()));
+        return Err(SqlError::NoColumns(load.config.target.table.clone()));
     }
     match columns.iter().find(|column| UNORDERED.contains(&column.kind.as_str())) {
         Some(TargetColumn { name, kind, .. }) => Err(SqlError::Unordered { column: name.clone(), kind: kind.clone() }),
@@ -117,61 +161,16 @@ fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
     }
 }
 
-fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident, identity: &[&Ident]) -> Result<Vec<String>, SqlError> {
-    let target = &load.config.target.table;
-    let loaded = loaded(load)?;
-    let names: Vec<&Ident> = loaded.iter().map(|column| &column.name).collect();
-    if let Some(column) = keys.iter().chain([timestamp]).find(|column| !names.contains(column)) {
-        return Err(SqlError::MissingColumn { table: target.clone(), column: column.clone() });
+fn check_window(config: &LoadConfig, timestamp: &TargetColumn) -> Result<(), SqlError> {
+    let TargetColumn { name, kind, .. } = timestamp;
+    let is_wanted = matches!(config.mode, LoadMode::Replace { window_days: Some(_), .. });
+    if !is_wanted || moment(timestamp).is_some() {
+        Ok(())
+    } else if kind.is_empty() {
+        Err(SqlError::MissingColumn { table: config.target.table.clone(), column: name.clone() })
+    } else {
+        Err(SqlError::NoWindow { column: name.clone(), kind: kind.clone() })
     }
-    let columns = list(names.iter().copied());
-    let of = |alias: &str| names.iter().map(|c| format!("{alias}.{c}")).collect::<Vec<_>>().join(", ");
-    // The order is total: what is left equal is equal in every column, and then the row that is there already wins.
-    let order: Vec<String> = std::iter::once(timestamp)
-        .chain(names.iter().copied().filter(|column| *column != timestamp && !identity.contains(column)))
-        .map(|column| format!("{column} DESC NULLS LAST"))
-        .chain([format!("{STAGED} ASC")])
-        .collect();
-    let identified = list(identity.iter().copied());
-    let order = order.join(", ");
-    let unknown =
-        |alias: &str| identity.iter().map(|c| format!("{alias}.{c} IS NULL")).collect::<Vec<_>>().join(" OR ");
-    let guard = load.columns.guard(target).filter(|_| load.config.columns.is_empty());
-    let lost = format!("DELETE FROM {target} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
-    let merge = [
-        format!("CREATE TEMP TABLE {STAGE} AS SELECT {columns} FROM {target} WHERE 1 = 0"),
-        copy_command(STAGE, &[], load.config, load.manifest),
-        format!(
-            "CREATE TEMP TABLE {RANKED} AS SELECT {columns}, {STAGED}, \
-             ROW_NUMBER() OVER (PARTITION BY {identified} ORDER BY {order}) AS {RANK} FROM (\
-             SELECT {}, 1 AS {STAGED} FROM {STAGE} s \
-             UNION ALL SELECT {t}, 0 AS {STAGED} FROM {target} t WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {}) \
-             UNION ALL SELECT {t}, 0 AS {STAGED} FROM {target} t WHERE {}) u",
-            of("s"),
-            equal("t", "s", identity),
-            unknown("t"),
-            t = of("t"),
-        ),
-        format!("{lost} AND {}", equal(&target.to_string(), "r", identity)),
-        format!("{lost} AND ({}) AND {}", unknown("r"), same(&target.to_string(), "r", identity)),
-        format!("INSERT INTO {target} ({columns}) SELECT {columns} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1"),
-    ];
-    Ok(guard.into_iter().chain(merge).collect())
-}
-
-fn list<'a>(columns: impl Iterator<Item = &'a Ident>) -> String {
-    columns.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Plain equality, which the warehouse can join by hash; rows without a key value are dealt with apart.
-fn equal(left: &str, right: &str, columns: &[&Ident]) -> String {
-    columns.iter().map(|c| format!("{left}.{c} = {right}.{c}")).collect::<Vec<_>>().join(" AND ")
-}
-
-/// Equality in which NULL equals NULL: a row without a key value is one row, not none and not many.
-fn same(left: &str, right: &str, columns: &[&Ident]) -> String {
-    let null_safe = |c: &&Ident| format!("({left}.{c} = {right}.{c} OR ({left}.{c} IS NULL AND {right}.{c} IS NULL))");
-    columns.iter().map(null_safe).collect::<Vec<_>>().join(" AND ")
 }
 
 #[cfg(test)]
@@ -277,5 +276,88 @@ mod tests {
             asked(&[], replace),
             r#"table "shop"."sales" does not exist, or the database user sees none of its columns: create it, or grant SELECT, INSERT and DELETE on it"#
         );
+    }
+
+    const KEY: [&str; 4] = ["id", "", "bigint", "NO"];
+    const WHEN: [&str; 4] = ["at", "", "timestamp without time zone", "NO"];
+
+    fn window(value: &mut Value) {
+        replace(value);
+        value["options"]["merge_window_days"] = json!(7);
+    }
+
+    #[test]
+    fn what_cannot_be_null_needs_no_branch_of_its_own() {
+        insta::assert_snapshot!(asked(&[KEY, WHEN], replace));
+    }
+
+    #[test]
+    fn a_key_that_can_be_null_keeps_its_branch() {
+        insta::assert_snapshot!(asked(&[KEY, AT, ["day", "", "date", "YES"]], |value| {
+            value["options"] =
+                json!({"merge_duplicate_pks": false, "merge_pk": ["id", "day"], "merge_timestamp": "at"});
+        }));
+    }
+
+    #[test]
+    fn the_stage_is_like_the_target_where_the_files_have_all_its_columns() {
+        let stage = |columns: &[[&str; 4]], change: fn(&mut Value)| {
+            let sql = asked(columns, change);
+            sql.lines().find(|line| line.starts_with("CREATE TEMP TABLE rs_loader_stage")).map(ToOwned::to_owned)
+        };
+        let like = Some(r#"CREATE TEMP TABLE rs_loader_stage (LIKE "shop"."sales");"#);
+        assert_eq!(stage(&[KEY, AT], replace).as_deref(), like);
+        let by_default = ["m", "default_identity(100, 2, '0,1'::text)", "bigint", "NO"];
+        let listed = |value: &mut Value| {
+            window(value);
+            value["copy"]["columns"] = json!(["id", "at"]);
+        };
+        let selected = Some(
+            r#"CREATE TEMP TABLE rs_loader_stage AS SELECT "id", "at" FROM "shop"."sales" WHERE 1 = 0;"#.to_owned(),
+        );
+        assert_eq!(stage(&[KEY, AT, NUMBER], replace), selected);
+        assert_eq!(stage(&[KEY, AT], listed), selected);
+        assert!(stage(&[KEY, AT, by_default], replace).unwrap().contains(r#"SELECT "id", "at", "m" FROM"#));
+    }
+
+    #[test]
+    fn a_window_bounds_what_is_replaced() {
+        insta::assert_snapshot!(asked(&[ID, AT], window));
+    }
+
+    /// The condition on the target's rows in the first DELETE.
+    fn since(columns: &[[&str; 4]]) -> String {
+        let sql = asked(columns, window);
+        let delete = sql.lines().find(|line| line.starts_with("DELETE")).unwrap_or(&sql);
+        delete.split_once(r#"r."id" AND "#).map_or(delete, |(_, since)| since).trim_end_matches(';').to_owned()
+    }
+
+    #[test]
+    fn a_window_is_taken_from_the_timestamp_as_its_type_wants() {
+        let of = |kind: &'static str| since(&[KEY, ["at", "", kind, "NO"]]);
+        let days = r#""shop"."sales"."at" >= (SELECT MIN(COALESCE("at", CAST('0001-01-01' AS DATE))) - 7 FROM rs_loader_stage)"#;
+        assert_eq!(of("date"), days);
+        let interval = |kind: &str| {
+            format!(
+                r#""shop"."sales"."at" >= (SELECT MIN(COALESCE("at", CAST('0001-01-01' AS {kind}))) - INTERVAL '7 days' FROM rs_loader_stage)"#
+            )
+        };
+        assert_eq!(of("timestamp without time zone"), interval("TIMESTAMP"));
+        assert_eq!(of("timestamp with time zone"), interval("TIMESTAMPTZ"));
+        assert_eq!(
+            of("bigint"),
+            r#"column "at" is a bigint, from which `options.merge_window_days` cannot be taken: merge by a DATE, TIMESTAMP or TIMESTAMPTZ column, or remove the option"#
+        );
+        assert!(asked(&[KEY, ["at", "", "bigint", "NO"]], replace).contains("INSERT"));
+    }
+
+    #[test]
+    fn columns_that_are_configured_are_loaded_whatever_the_target_has_beside_them() {
+        let sql = asked(&[NUMBER, ["shape", "", "geometry", "YES"], AT, KEY], |value| {
+            window(value);
+            value["copy"]["columns"] = json!(["id", "at"]);
+        });
+        assert!(sql.starts_with("CREATE TEMP TABLE"), "no guard: {sql}");
+        assert!(sql.ends_with(r#"INSERT INTO "shop"."sales" ("id", "at") SELECT "id", "at" FROM rs_loader_ranked WHERE rs_loader_rank = 1 AND rs_loader_staged = 1"#), "{sql}");
     }
 }

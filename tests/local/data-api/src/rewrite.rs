@@ -180,6 +180,12 @@ mod tests {
         refused("SELECT a::jsonb", "type \"jsonb\" does not exist");
         refused("SELECT CAST(a AS jsonb)", "type \"jsonb\" does not exist");
         refused("SELECT a ->> 'b' FROM t", "operator does not exist: ->>");
+        refused("SELECT count(a) FILTER (WHERE a > 1) FROM t", "syntax error at or near \"FILTER\"\n  Position: 17");
+        refused(
+            "INSERT INTO t OVERRIDING USER VALUE SELECT 1",
+            "syntax error at or near \"OVERRIDING\"\n  Position: 15",
+        );
+        refused("SELECT a FROM t FOR UPDATE", "syntax error at or near \"FOR\"\n  Position: 17");
         refused("SELECT * FROM (VALUES (1)) v", "syntax error at or near \"VALUES\"\n  Position: 16");
     }
 

@@ -3,10 +3,11 @@
 //! The supervisor starts every program through this mode of its own binary: a new process group, another user if asked,
 //! the parent-death signal, then `exec`. All of it is safe code because nothing runs between `fork` and `exec`.
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Signal, getppid};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Signal, getppid};
 
 /// What to become.
 #[derive(Debug, Clone, clap::Args)]

@@ -12,12 +12,11 @@ mod forward;
 mod local;
 pub mod toxic;
 
-use authorize::Authorizer;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
-use caller::{Caller, Connection};
-use calls::Record;
-use classify::Operation;
-use forward::{Answer, Body, Forwarder};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -27,10 +26,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use local_client::ToxicKind;
 use local_client::calls::Port;
 use rustix::process::Signal;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
+
+use authorize::Authorizer;
+use caller::{Caller, Connection};
+use calls::Record;
+use classify::Operation;
+use forward::{Answer, Body, Forwarder};
 use toxic::Toxics;
 
 /// The two ports, bound before anything else so that everything can be told about them.

@@ -4,16 +4,18 @@
 //! input. When that ends without `done`, the supervisor was killed: the guard kills the process groups (ministack's group
 //! also holds the function processes it started) and removes the private folders.
 
-use crate::process;
-use anyhow::{Context, Result};
-use local_client::info::GUARD_LOCK_FILE;
-use rustix::process::Signal;
 use std::fs::File;
 use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
+
+use anyhow::{Context, Result};
+use local_client::info::GUARD_LOCK_FILE;
+use rustix::process::Signal;
+
+use crate::process;
 
 /// The supervisor's end of the guard.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! The command line of the local stack, and the small modes its own processes run in.
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use local_stack::supervisor::{self, Up};
 use local_stack::{exec_child, guard};
-use std::path::PathBuf;
-use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(name = "local-stack", about = "AWS, a warehouse and the Redshift Data API on this machine")]

@@ -3,12 +3,14 @@
 //! It listens on a port of its own that nobody is told about. It believes that the gateway's users port is its address
 //! (queue URLs carry it), and its function processes inherit the gateway's functions port as the AWS endpoint.
 
-use crate::exec_child::DeathSignal;
-use crate::process::{Program, Running};
-use anyhow::{Context, Result};
-use local_client::http::Http;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use local_client::http::Http;
+
+use crate::exec_child::DeathSignal;
+use crate::process::{Program, Running};
 
 /// The application that is served, and the file that it is in.
 const APPLICATION: (&str, &str) = ("ministack_app:app", "ministack_app.py");

@@ -3,16 +3,18 @@
 //! Nothing in it survives, so nothing is synced to disk. PostgreSQL refuses root: then it runs as an unprivileged user, with
 //! its data (and its binaries, where that user cannot reach them) in a private temporary folder.
 
-use crate::exec_child::DeathSignal;
-use crate::process::{self, Program, Running};
-use anyhow::{Context, Result};
-use rustix::process::Signal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
 use tempfile::TempDir;
+
+use crate::exec_child::DeathSignal;
+use crate::process::{self, Program, Running};
 
 /// The superuser of the warehouse.
 pub const USER: &str = "loader";

@@ -3,15 +3,17 @@
 //! Every program runs in its own process group with its output in a log file. What belongs to a group is killed with it:
 //! ministack's function processes are in ministack's group.
 
-use crate::exec_child::DeathSignal;
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal};
+
+use crate::exec_child::DeathSignal;
 
 /// How long a program may take to come up.
 const READY_SECONDS_MAX: u64 = 60;

@@ -3,16 +3,6 @@
 //! It runs in the foreground (until its standard input ends or a signal comes) or as a daemon (until a signal comes). Programs
 //! are started from its main thread only, because the kernel's parent-death signal belongs to a thread.
 
-use crate::gateway::{self, Listeners, Upstreams};
-use crate::guard::Guard;
-use crate::postgres::{self, Postgres};
-use crate::process::{self, Running};
-use crate::{ministack, tools};
-use anyhow::{Context, Result, bail};
-use local_client::info::{STACK_FILE, STACK_LOCK_FILE, is_locked};
-use local_client::{Progress, StackInfo, Warehouse};
-use local_data_api::Standin;
-use rustix::process::Signal;
 use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,7 +10,19 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use local_client::info::{STACK_FILE, STACK_LOCK_FILE, is_locked};
+use local_client::{Progress, StackInfo, Warehouse};
+use local_data_api::Standin;
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::gateway::{self, Listeners, Upstreams};
+use crate::guard::Guard;
+use crate::postgres::{self, Postgres};
+use crate::process::{self, Running};
+use crate::{ministack, tools};
 
 const PROGRESS_FILE: &str = "progress.jsonl";
 const WATCH_MILLIS: u64 = 200;

@@ -8,11 +8,13 @@ mod python;
 
 pub use postgres::find_postgres;
 
-use anyhow::{Context, Result};
-use local_client::Progress;
-use python::Python;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use local_client::Progress;
+
+use python::Python;
 
 /// Folder in the clone that holds everything prepared here.
 pub const FOLDER: &str = ".local";

@@ -7,6 +7,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
+use synth::names::Output;
 
 use crate::ground::aws::{Aws, code, failed};
 use crate::ground::buckets::is_missing;
@@ -16,8 +17,6 @@ use crate::loader::connections::plan::key;
 /// Mark of the configuration files that a deployment wrote: only those does it remove again.
 const MARK: &str = "deployed-by";
 const MARK_VALUE: &str = "cargo-xtask";
-/// The stack's output that names the bucket.
-const LOADER_BUCKET: &str = "LoaderBucketName";
 
 /// The configuration files in the loader's bucket.
 pub struct Configs {
@@ -30,7 +29,7 @@ pub struct Configs {
 impl Configs {
     /// Of a stack, which must have its bucket already.
     pub fn of_stack(aws: &Aws, stack: &Stack) -> Result<Self> {
-        Ok(Self { client: aws.s3(), bucket: stack.output(LOADER_BUCKET)?.to_owned() })
+        Ok(Self { client: aws.s3(), bucket: stack.output(Output::LoaderBucketName)?.to_owned() })
     }
 
     /// Tables of all files, deployed or written by hand.

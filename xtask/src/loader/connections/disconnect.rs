@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use aws_sdk_s3::types::{NotificationConfiguration, QueueConfiguration};
 use loader_core::config::SourceFolder;
+use synth::QueueFile;
 
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack::Stack;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::{document, filter, notification, plan};
-use crate::loader::queues::QueueFile;
 
 /// A queue of a stack, as far as a notification names it.
 struct Sought<'a> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use synth::QueueFile;
+
 use crate::ground::aws::Place;
 use crate::loader::connections::document::{self, Listener};
 use crate::loader::connections::plan::Wanted;
-use crate::loader::queues::QueueFile;
 
 /// What the names of a stack's queues are made of.
 pub struct Names<'a> {

@@ -2,12 +2,11 @@
 
 use anyhow::{Result, bail};
 use loader_core::config::SourceFolder;
+use synth::{QueueFile, workspace};
 
 use crate::ground::aws::{Aws, code, failed_head};
 use crate::ground::buckets::{create_bucket, is_missing};
 use crate::ground::output::{Failure, Out};
-use crate::ground::shell;
-use crate::loader::queues::QueueFile;
 
 /// Whether every source bucket is there; checked before anything is changed. The local stack gets what it lacks, unless nothing
 /// may be changed.
@@ -31,13 +30,13 @@ pub async fn check(aws: &Aws, out: Out, queues: &[QueueFile], dry_run: bool) -> 
             }
             Err(error) if is_missing(code(&error)) => {
                 let message =
-                    format!("{}: `source`: there is no bucket `{}`", shell::shown(&queue.path), source.bucket);
+                    format!("{}: `source`: there is no bucket `{}`", workspace::shown(&queue.path), source.bucket);
                 let hint =
                     format!("create it (`aws s3 mb s3://{}`), or correct `source`, or remove the file", source.bucket);
                 return Err(Failure::new(message, hint).into());
             }
             Err(error) => {
-                let wanted = format!("use the source bucket `{}` of {}", source.bucket, shell::shown(&queue.path));
+                let wanted = format!("use the source bucket `{}` of {}", source.bucket, workspace::shown(&queue.path));
                 return Err(failed_head(wanted, &error));
             }
         }
@@ -49,7 +48,7 @@ fn check_region(aws: &Aws, queue: &QueueFile, source: &SourceFolder, region: Opt
     match region {
         Some(region) if region != aws.region && aws.local.is_none() => bail!(
             "{}: `source`: the bucket `{}` is in {region} and the deployment in {}: S3 notifies queues of its own Region only",
-            shell::shown(&queue.path),
+            workspace::shown(&queue.path),
             source.bucket,
             aws.region
         ),

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
+use synth::names::{assets_bucket_name, zip_key};
 
 use crate::ground::aws::{Aws, code, failed, failed_head};
 use crate::ground::buckets::{create_bucket, is_missing};
@@ -26,7 +27,7 @@ pub struct AssetsBucket {
 impl AssetsBucket {
     /// The bucket of an account and Region unless a name is given; the template's default is the same.
     pub fn new(aws: &Aws, account: &str, given: Option<&String>) -> Self {
-        let name = given.cloned().unwrap_or_else(|| format!("rs-loader-assets-{account}-{}", aws.region));
+        let name = given.cloned().unwrap_or_else(|| assets_bucket_name(account, &aws.region));
         Self { client: aws.s3(), name }
     }
 
@@ -56,7 +57,7 @@ impl AssetsBucket {
         let step = out.step(format!("uploading to s3://{}", self.name));
         let (mut n_new, mut bytes) = (0, 0);
         for asset in assets {
-            let (key, plain) = (hashed_key(asset), format!("{}.zip", asset.package));
+            let (key, plain) = (hashed_key(asset), zip_key(asset.function));
             let is_new = self.hash(&key).await?.is_none();
             let is_refreshed = self.hash(&plain).await?.as_ref() != Some(&asset.sha256);
             if !is_new && !is_refreshed {
@@ -111,5 +112,5 @@ impl AssetsBucket {
 
 /// Key of a zip: its content's hash is in it, because CloudFormation sees a change of code by its key only.
 pub fn hashed_key(asset: &Asset) -> String {
-    format!("{}-{}.zip", asset.package, &asset.sha256[..HASH_DIGITS])
+    format!("{}-{}.zip", asset.function.package(), &asset.sha256[..HASH_DIGITS])
 }

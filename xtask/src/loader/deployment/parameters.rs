@@ -1,8 +1,7 @@
 //! The template's parameters in a deployment: ours, and every other as it is in the stack.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use aws_sdk_cloudformation::types;
-use loader_core::contract::Function;
 use synth::names::Parameter;
 
 use crate::ground::stack::Stack;
@@ -29,10 +28,7 @@ pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<types::Pa
         (Parameter::AssetsBucket.name(), ours.bucket.name.clone()),
         (Parameter::QueueNamePrefix.name(), ours.queue_prefix.to_owned()),
     ];
-    for function in Function::ALL {
-        let asset = ours.prepared.assets.iter().find(|asset| asset.package == function.package());
-        values.push((Parameter::CodeKey(function).name(), hashed_key(asset.context("a function has no zip")?)));
-    }
+    values.extend(ours.prepared.assets.iter().map(|zip| (Parameter::CodeKey(zip.function).name(), hashed_key(zip))));
     let existing = deployed.map(|stack| &stack.parameters);
     let kept = existing
         .into_iter()

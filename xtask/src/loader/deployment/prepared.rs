@@ -1,14 +1,14 @@
 //! What a deployment needs and no AWS: valid configurations, the template, the functions' zips.
 
 use anyhow::Result;
+use synth::{Architecture, QueueFile, SynthProps, TemplateFile, synthesize, workspace};
 
 use crate::ground::output::Out;
-use crate::ground::{shell, stack};
+use crate::ground::stack_name;
 use crate::loader::deployment::names;
 use crate::loader::deployment::request::TargetArgs;
-use crate::loader::functions::{self, Arch, Asset};
-use crate::loader::queues::{self, QueueFile};
-use crate::loader::template;
+use crate::loader::functions::{self, Asset};
+use crate::loader::queues::{folder, refused};
 
 /// What is ready to be deployed: everything that needs no AWS.
 #[derive(Debug)]
@@ -24,22 +24,32 @@ pub struct Prepared {
 impl Prepared {
     /// Whether the template in cfn-out is this one.
     pub fn is_in_cfn_out(&self) -> bool {
-        std::fs::read_to_string(template::path()).is_ok_and(|text| text == self.template)
+        std::fs::read_to_string(workspace::template()).is_ok_and(|text| text == self.template)
     }
 }
 
-/// Checks the configurations, synthesizes the template, builds the zips.
+/// Checks the configurations, synthesizes the template, builds the zips. The template of the clone's own queues is written to its file.
 pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
-    stack::check_name(&target.stack_name)?;
-    let queues = queues::read(&queues::folder(target.queues.as_ref()))?;
+    stack_name::check(&target.stack_name)?;
+    let synthesis = synthesize(&props(target)).map_err(|error| refused(&error))?;
+    let queues = synthesis.queues;
     target.queue_name_prefix.as_deref().map_or(Ok(()), |prefix| names::check_queue_prefix(prefix, &queues))?;
     out.line(format!("{} {} queue configurations are valid", out.good("ok"), queues.len()));
-    let template = template::synthesize_aloud(out, &queues, target.arch(), target.memory)?;
-    let is_the_shipped_one = target.queues.is_none() && target.memory.is_none() && target.arch() == Arch::X86_64;
-    if is_the_shipped_one && std::fs::read_to_string(template::path()).unwrap_or_default() != template {
-        template::write(&template)?;
-        out.line(format!("{} wrote {}", out.good("ok"), shell::shown(&template::path())));
+    for note in synthesis.template.notes() {
+        out.line(format!("{} {note}", out.attention("note:")));
+    }
+    if synthesis.written {
+        out.line(format!("{} wrote {}", out.good("ok"), workspace::shown(&workspace::template())));
     }
     let assets = functions::build(out, target.wanted())?;
-    Ok(Prepared { queues, template, assets })
+    Ok(Prepared { queues, template: synthesis.text, assets })
+}
+
+fn props(target: &TargetArgs) -> SynthProps {
+    let architecture = target.architecture();
+    let is_the_committed_one =
+        target.queues.is_none() && target.memory.is_none() && architecture == Architecture::default();
+    let file = if is_the_committed_one { TemplateFile::Write(workspace::template()) } else { TemplateFile::None };
+    let memory_mb = target.memory.unwrap_or(SynthProps::default().memory_mb);
+    SynthProps { queues: folder(target.queues.as_ref()), architecture, memory_mb, file }
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use loader_core::contract::PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT;
+use synth::Architecture;
 
 use crate::ground::aws::AwsArgs;
-use crate::ground::stack::STACK_NAME_DEFAULT;
-use crate::loader::functions::{Arch, Profile, Runs, Wanted};
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::loader::functions::{Profile, Runs, Wanted, this_machine};
 
 /// What is deployed, and where to; the same for `deploy` and `diff`.
 #[derive(Args, Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct TargetArgs {
     pub assets_bucket: Option<String>,
     /// Processor that the functions run on [default: x86_64; with --local this machine's]
     #[arg(long, value_enum)]
-    pub arch: Option<Arch>,
+    pub arch: Option<Architecture>,
     /// Cargo profile of the functions: `dev` builds faster and runs slower
     #[arg(long, value_enum, default_value_t)]
     pub build_profile: Profile,
@@ -40,14 +41,23 @@ pub struct TargetArgs {
 
 impl TargetArgs {
     /// Processor of the functions.
-    pub fn arch(&self) -> Arch {
-        self.arch.unwrap_or(if self.aws.local { Arch::of_this_machine() } else { Arch::X86_64 })
+    pub fn architecture(&self) -> Architecture {
+        self.arch.unwrap_or(if self.aws.local { this_machine() } else { Architecture::X86_64 })
     }
 
     /// What is built for it.
     pub fn wanted(&self) -> Wanted {
         let runs = if self.aws.local { Runs::Here } else { Runs::InLambda };
-        Wanted { arch: self.arch(), profile: self.build_profile, runs }
+        Wanted { arch: self.architecture(), profile: self.build_profile, runs }
+    }
+
+    /// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.
+    pub fn queue_prefix(&self, deployed: Option<&str>) -> String {
+        match self.queue_name_prefix.as_deref().or(deployed) {
+            Some(prefix) => prefix.to_owned(),
+            None if self.stack_name == STACK_NAME_DEFAULT => String::new(),
+            None => format!("{}-", self.stack_name),
+        }
     }
 }
 
@@ -79,5 +89,41 @@ impl Request {
         };
         let statement_name_prefix = PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned();
         Self { statement_name_prefix, target, agreed: true, dry_run: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(stack_name: &str, prefix: Option<&str>) -> TargetArgs {
+        TargetArgs {
+            queues: None,
+            stack_name: stack_name.to_owned(),
+            queue_name_prefix: prefix.map(str::to_owned),
+            assets_bucket: None,
+            arch: None,
+            build_profile: Profile::Dev,
+            memory: None,
+            aws: AwsArgs::default(),
+        }
+    }
+
+    #[test]
+    fn a_forgotten_queue_prefix_stays_what_it_is() {
+        assert_eq!(target(STACK_NAME_DEFAULT, None).queue_prefix(Some("prod_")), "prod_");
+        assert_eq!(target("other", None).queue_prefix(Some("")), "");
+    }
+
+    #[test]
+    fn a_queue_prefix_that_is_given_counts_also_when_it_is_empty() {
+        assert_eq!(target(STACK_NAME_DEFAULT, Some("new-")).queue_prefix(Some("prod_")), "new-");
+        assert_eq!(target("other", Some("")).queue_prefix(Some("prod_")), "");
+    }
+
+    #[test]
+    fn a_new_stack_has_its_name_before_its_queues() {
+        assert_eq!(target(STACK_NAME_DEFAULT, None).queue_prefix(None), "");
+        assert_eq!(target("other", None).queue_prefix(None), "other-");
     }
 }

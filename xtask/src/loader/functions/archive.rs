@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// Name of the executable inside the zip, Lambda's word.
-const BOOTSTRAP: &str = "bootstrap";
+pub const BOOTSTRAP: &str = "bootstrap";
 const MODE: u32 = 0o755;
 /// Deflate at its usual level; a fixed number, so that a new default changes no bytes.
 const LEVEL: i64 = 6;

@@ -146,6 +146,19 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_bad_rows_has_a_limit() {
+        assert_eq!(refused("MAXERROR 100001"), "ERROR: MAXERROR must be between 0 and 100000");
+        let limits = ["", "MAXERROR 0", "MAXERROR 2", "IGNOREALLERRORS"].map(|options| accepted(options).error_limit);
+        assert_eq!(limits, [1, 1, 2, usize::MAX]);
+    }
+
+    #[test]
+    fn what_the_stand_in_cannot_carry_out_is_remembered() {
+        assert_eq!(accepted("CSV ENCODING 'UTF-8' ZSTD").beyond, Vec::<&str>::new());
+        assert_eq!(accepted("ENCODING UTF16 READRATIO 5").beyond, ["READRATIO", "ENCODING"]);
+    }
+
+    #[test]
     fn a_role_must_be_given_and_well_formed() {
         assert!(copy("CSV").expect_err("refused").text.starts_with("ERROR: Invalid credentials."));
         assert!(copy("IAM_ROLE 'copy' CSV").expect_err("refused").text.starts_with("ERROR: Invalid credentials."));

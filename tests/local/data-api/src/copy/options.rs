@@ -5,10 +5,9 @@
 mod parameters;
 mod rules;
 
-use parameters::{FORMATS, Parameters};
-
 use crate::errors::SqlError;
 use crate::lexeme::Lexeme;
+use parameters::{FORMATS, Parameters};
 
 const MAXERROR_MAX: usize = 100_000;
 

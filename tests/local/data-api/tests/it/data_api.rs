@@ -24,6 +24,24 @@ async fn a_batch_is_one_transaction() {
 }
 
 #[tokio::test]
+async fn a_query_in_a_batch_can_stop_what_follows() {
+    let service = Service::start("batch-guard").await;
+    service.succeed(&["CREATE TABLE t (id BIGINT IDENTITY(1,1), a INT)"]).await;
+    let guard = "SELECT * FROM t WHERE 1 = 0 UNION ALL SELECT id, a FROM t WHERE 1 = 0";
+    service.succeed(&[guard, "INSERT INTO t (a) VALUES (1)"]).await;
+    service.succeed(&["ALTER TABLE t ADD COLUMN b INT"]).await;
+    let error = service.fail(&[guard, "INSERT INTO t (a) VALUES (2)"]).await;
+    assert_eq!(error, "Query #1 failed with ERROR: each UNION query must have the same number of columns");
+    service.succeed(&["ALTER TABLE t DROP COLUMN a"]).await;
+    let error = service.fail(&[guard, "INSERT INTO t (b) VALUES (3)"]).await;
+    assert_eq!(error, "Query #1 failed with ERROR: column \"a\" does not exist in t");
+    let other = "SELECT * FROM t WHERE 1 = 0 UNION ALL SELECT b, 'x'::varchar FROM t WHERE 1 = 0";
+    let error = service.fail(&[other]).await;
+    assert_eq!(error, "Query #1 failed with ERROR: UNION types integer and character varying cannot be matched");
+    assert_eq!(service.rows("SELECT count(*) FROM t").await, "1");
+}
+
+#[tokio::test]
 async fn sub_statements_tell_how_each_went() {
     let service = Service::start("batch-parts").await;
     let end = service.run(&["SELECT 1", "SELECT * FROM missing", "SELECT 2"]).await;

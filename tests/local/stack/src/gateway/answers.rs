@@ -1,11 +1,12 @@
 //! Errors in the services' own shapes, for the toxics and for refused calls.
 
-use super::classify::Operation;
-use super::forward::{Answer, whole};
-use super::json;
 use hyper::Response;
 use hyper::header::HeaderValue;
 use serde_json::json;
+
+use super::classify::Operation;
+use super::forward::{Answer, whole};
+use super::json;
 
 /// An error of the operation's service.
 pub fn error(operation: &Operation, status: u16, code: &str, message: &str) -> Answer {

@@ -5,10 +5,10 @@
 //! role behind the access key: role sessions are learnt from the `AssumeRole` answers that pass by, function sessions from the
 //! deployed functions. A removed permission is therefore felt at once.
 
-use super::answers;
-use super::classify::{Operation, access_key};
-use super::forward::{Answer, whole};
-use crate::{ACCOUNT, REGION};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
@@ -18,9 +18,11 @@ use local_client::http::Http;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+
+use super::answers;
+use super::classify::{Operation, access_key};
+use super::forward::{Answer, whole};
+use crate::{ACCOUNT, REGION};
 
 /// Header that tells the stand-in who calls: the role's (or user's) ARN.
 const CALLER_HEADER: &str = "x-local-stack-caller";
@@ -248,4 +250,54 @@ fn cluster_credentials(cluster: &str, user: Option<&str>, database: &str) -> Vec
 fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once('<').map(|(value, _)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(operation: &str, request: &Value, expected: &[&str]) {
+        let needed = needed(operation, request.to_string().as_bytes());
+        let shown: Vec<String> = needed
+            .into_iter()
+            .map(|(action, resource)| {
+                format!("{action} {}", resource.rsplit_once(ACCOUNT).map_or(&*resource, |(_, name)| name))
+            })
+            .collect();
+        assert_eq!(shown, expected, "{operation} {request}");
+    }
+
+    #[test]
+    fn a_submit_needs_itself_and_credentials_of_the_database() {
+        let submit = "redshift-data:ExecuteStatement :cluster:c";
+        let user = "redshift:GetClusterCredentials :dbuser:c/u";
+        let name = "redshift:GetClusterCredentials :dbname:c/dev";
+        let request = json!({"ClusterIdentifier": "c", "Database": "dev", "DbUser": "u"});
+        check("ExecuteStatement", &request, &[submit, user, name]);
+        let request = json!({"ClusterIdentifier": "c", "Database": "dev"});
+        check("ExecuteStatement", &request, &[submit, "redshift:GetClusterCredentialsWithIAM :dbname:c/dev"]);
+        let request = json!({"ClusterIdentifier": "c", "Database": "dev", "SecretArn": "s"});
+        check("ExecuteStatement", &request, &[submit, "secretsmanager:GetSecretValue s"]);
+    }
+
+    #[test]
+    fn a_workgroup_may_be_a_name_or_an_arn() {
+        let submit = "redshift-data:BatchExecuteStatement :workgroup/wg";
+        let credentials = "redshift-serverless:GetCredentials :workgroup/wg";
+        for workgroup in ["wg".to_owned(), workgroup_arn("wg")] {
+            let request = json!({"WorkgroupName": workgroup, "Database": "dev"});
+            check("BatchExecuteStatement", &request, &[submit, credentials]);
+        }
+    }
+
+    #[test]
+    fn a_question_about_a_statement_has_no_resource() {
+        check(
+            "DescribeStatement",
+            &json!({"Id": "1", "ClusterIdentifier": "c"}),
+            &["redshift-data:DescribeStatement *"],
+        );
+    }
 }

@@ -1,8 +1,9 @@
 //! Which process is at the other end of a loopback connection, and which function it runs. Linux only; elsewhere unknown.
 
-use local_client::calls::Port;
 use std::net::SocketAddr;
 use std::path::Path;
+
+use local_client::calls::Port;
 use tokio::sync::OnceCell;
 
 /// A calling process.

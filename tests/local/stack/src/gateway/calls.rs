@@ -1,9 +1,11 @@
 //! What passed the gateway: counts per port, service and operation, and a bounded log of the newest calls.
 
+use std::collections::VecDeque;
+
+use local_client::calls::{Calls, LogEntry, Port};
+
 use super::caller::Caller;
 use super::classify::Operation;
-use local_client::calls::{Calls, LogEntry, Port};
-use std::collections::VecDeque;
 
 /// Calls remembered; older ones are forgotten, their counts are not.
 pub const LOG_ENTRIES_MAX: usize = 20_000;

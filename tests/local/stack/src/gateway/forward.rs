@@ -1,6 +1,8 @@
 //! Passing a request on to ministack or the stand-in without changing what was signed.
 
-use super::{Upstreams, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -11,8 +13,8 @@ use hyper::http::uri::{Authority, PathAndQuery, Scheme};
 use hyper::{HeaderMap, Request, Response, Uri, Version};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::net::SocketAddr;
-use std::time::Duration;
+
+use super::{Upstreams, json};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A body in memory or on its way.

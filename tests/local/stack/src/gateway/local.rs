@@ -9,14 +9,16 @@
 //! | `POST /_local/toxics` | adds one (a JSON [`Toxic`]); answers its id |
 //! | `DELETE /_local/toxics[/ID]` | removes all or one |
 
-use super::Shared;
-use super::forward::Answer;
-use super::json;
+use std::sync::{Mutex, PoisonError};
+
 use hyper::Method;
 use hyper::http::request::Parts;
 use local_client::Toxic;
 use serde_json::json;
-use std::sync::{Mutex, PoisonError};
+
+use super::Shared;
+use super::forward::Answer;
+use super::json;
 
 /// Performs one administrative request.
 pub fn administer(shared: &Mutex<Shared>, parts: &Parts, body: Option<&bytes::Bytes>) -> Answer {

@@ -1,8 +1,9 @@
 //! Toxics: which calls are disturbed, and how. Deterministic: the same calls in the same order meet the same fate.
 
-use super::classify::Operation;
 use local_client::calls::Port;
 use local_client::{PortFilter, Toxic, ToxicKind, ToxicState};
+
+use super::classify::Operation;
 
 /// All toxics, in the order they were added.
 #[derive(Debug, Default)]

@@ -1,12 +1,14 @@
 //! Finding PostgreSQL, or unpacking it from a wheel.
 
-use super::python::{pip, run};
-use super::{Tell, empty, is_current, set_current, stamp};
-use anyhow::{Context, Result, bail};
-use local_client::Progress;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use local_client::Progress;
+
+use super::python::{pip, run};
+use super::{Tell, empty, is_current, set_current, stamp};
 
 /// Oldest PostgreSQL that the stand-in works with.
 const MAJOR_VERSION_MIN: u32 = 14;

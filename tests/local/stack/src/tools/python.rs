@@ -1,10 +1,12 @@
 //! Finding a Python, and making a venv from a requirements file with hashes.
 
-use super::{Tell, empty, is_current, set_current, stamp};
-use anyhow::{Context, Result, bail};
-use local_client::Progress;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use local_client::Progress;
+
+use super::{Tell, empty, is_current, set_current, stamp};
 
 /// Oldest Python that ministack runs on.
 const VERSION_MIN: (u32, u32) = (3, 10);

@@ -1,6 +1,5 @@
 //! Enforcement: signatures, policies, and the Data API under the same rules.
 
-use crate::support::{create_function, dynamodb, invoke, private_folder, redshift_data, start};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
@@ -9,6 +8,8 @@ use hyper_util::rt::TokioExecutor;
 use local_client::StackInfo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+
+use crate::support::{create_function, dynamodb, invoke, private_folder, redshift_data, start};
 
 /// Calls IAM as the root user, whose signature is not checked.
 async fn iam(info: &StackInfo, parameters: &[(&str, &str)]) {

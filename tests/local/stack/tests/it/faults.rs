@@ -1,11 +1,13 @@
 //! Every kind of toxic.
 
-use crate::services::create_table;
-use crate::support::{Shared, create_function, dynamodb, invoke, s3, shared};
+use std::time::Instant;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use local_client::{PortFilter, Toxic, ToxicKind};
 use serde_json::{Value, json};
-use std::time::Instant;
+
+use crate::services::create_table;
+use crate::support::{Shared, create_function, dynamodb, invoke, s3, shared};
 
 /// Adds 1 to a counter from the functions' port; the new value.
 async fn add(stack: &Shared, table: &str, id: &str) -> Result<String, String> {

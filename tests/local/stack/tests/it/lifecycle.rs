@@ -1,8 +1,9 @@
 //! Starting and stopping, and being killed.
 
-use crate::support::{clone_root, create_function, invoke, left_after_a_while, private_folder, processes_of, start};
 use local_client::StackOptions;
 use serde_json::json;
+
+use crate::support::{clone_root, create_function, invoke, left_after_a_while, private_folder, processes_of, start};
 
 fn kill(pid: u32) {
     let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();

@@ -1,11 +1,13 @@
 //! What passes the gateway undisturbed.
 
-use crate::support::{dynamodb, redshift_data, s3, shared, sqs};
+use std::time::Instant;
+
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
 use local_client::StackInfo;
-use std::time::Instant;
+
+use crate::support::{dynamodb, redshift_data, s3, shared, sqs};
 
 /// A table with one text key named `id`.
 pub async fn create_table(info: &StackInfo, name: &str) {

@@ -1,12 +1,13 @@
 //! What the tests share: one stack without enforcement, clients, and a small function.
 
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use local_client::{GatewayAdmin, Stack, StackInfo, StackOptions};
 use serde_json::Value;
-use std::io::{Cursor, Write};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 

@@ -1,0 +1,242 @@
+//! The SQL of a merge in a real database, without S3 and without the functions: whatever the order and the grouping of the
+//! files, the target has the rows that a few lines of Rust find.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use acceptance::table::merge;
+use anyhow::{Context, Result, ensure};
+use loader_core::config::LoadConfig;
+use loader_core::sql::columns::{TargetColumns, columns_query};
+use loader_core::sql::merge::{LoadSql, needs_columns, statements};
+use serde_json::Value;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+#[path = "../../local/data-api/tests/it/support/postgres.rs"]
+mod postgres;
+
+/// Key, day of March, value; `None` is NULL.
+type Row = (Option<u32>, Option<u32>, Option<u32>);
+
+const FILES: [&[Row]; 4] = [
+    &[(Some(1), Some(3), Some(1)), (Some(2), Some(9), Some(1)), (Some(3), Some(1), None)],
+    &[(Some(1), Some(8), Some(1)), (Some(3), Some(1), Some(2)), (Some(2), Some(9), Some(1))],
+    &[(Some(1), Some(1), Some(3)), (Some(2), Some(2), Some(9))],
+    &[(Some(1), Some(8), Some(2)), (Some(2), Some(9), None), (Some(3), Some(4), Some(1))],
+];
+/// What some of the files have beside that where NULL is allowed.
+const WITHOUT: [&[Row]; 4] = [
+    &[(None, Some(3), Some(1)), (Some(1), None, Some(9))],
+    &[(None, Some(8), Some(1))],
+    &[(None, None, Some(5)), (Some(4), None, Some(1))],
+    &[(None, Some(3), Some(2)), (Some(4), None, Some(2))],
+];
+
+/// A table and how it is merged.
+struct Case {
+    /// Type of the timestamp, and what is said of NULL.
+    at: &'static str,
+    null: &'static str,
+    replace: bool,
+    window_days: Option<u32>,
+    /// Whether the columns are configured, so that the catalog need not be asked.
+    configured: bool,
+}
+
+impl Case {
+    fn config(&self) -> Value {
+        let mut config = merge("public.merged", self.replace);
+        if let Some(days) = self.window_days {
+            config["options"]["merge_window_days"] = days.into();
+        }
+        if self.configured {
+            config["copy"]["columns"] = serde_json::json!(["id", "at", "val"]);
+        }
+        config
+    }
+
+    fn files(&self) -> Vec<Vec<Row>> {
+        let without = |index: usize| if self.null.is_empty() { WITHOUT[index] } else { &[] };
+        FILES.iter().enumerate().map(|(index, rows)| [*rows, without(index)].concat()).collect()
+    }
+
+    /// The row that remains of those that are equal in their key, and where versions are kept in their timestamp.
+    fn expected(&self) -> Vec<Row> {
+        let mut found = BTreeMap::new();
+        for row @ (id, at, val) in self.files().concat() {
+            let best = found.entry((id, at.filter(|_| !self.replace))).or_insert(row);
+            if (at, val) > (best.1, best.2) {
+                *best = row;
+            }
+        }
+        let mut rows: Vec<Row> = found.into_values().collect();
+        rows.sort_unstable();
+        rows
+    }
+}
+
+const TIMESTAMP: &str = "TIMESTAMP";
+const CASES: [Case; 8] = [
+    Case { at: TIMESTAMP, null: "", replace: true, window_days: None, configured: true },
+    Case { at: TIMESTAMP, null: "", replace: false, window_days: None, configured: true },
+    Case { at: TIMESTAMP, null: "", replace: true, window_days: None, configured: false },
+    Case { at: TIMESTAMP, null: "NOT NULL", replace: true, window_days: None, configured: false },
+    Case { at: TIMESTAMP, null: "NOT NULL", replace: false, window_days: None, configured: false },
+    Case { at: TIMESTAMP, null: "", replace: true, window_days: Some(7), configured: false },
+    Case { at: "DATE", null: "NOT NULL", replace: true, window_days: Some(7), configured: true },
+    Case { at: "TIMESTAMPTZ", null: "NOT NULL", replace: true, window_days: Some(7), configured: false },
+];
+
+#[test]
+fn merged_rows_do_not_depend_on_order_and_grouping() {
+    run("merge_grouping", async |client| {
+        for case in &CASES {
+            for order in orders() {
+                for grouping in 0..8_u32 {
+                    let config = case.config();
+                    create(client, case).await?;
+                    let mut load = Vec::new();
+                    for (position, file) in order.iter().enumerate() {
+                        load.extend_from_slice(&case.files()[*file]);
+                        if position == 3 || grouping >> position & 1 == 1 {
+                            merged(client, &config, &std::mem::take(&mut load)).await?;
+                        }
+                    }
+                    let (rows, expected) = (target(client).await?, case.expected());
+                    ensure!(rows == expected, "{config:#}\n{order:?} by {grouping:b}: {rows:?}, expected {expected:?}");
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_before_the_window_is_not_seen_and_a_late_version_is() {
+    run("merge_window", async |client| {
+        let case = &CASES[5];
+        create(client, case).await?;
+        let (old, new, late) = ((Some(1), Some(1), None), (Some(1), Some(20), None), (Some(1), Some(2), None));
+        for row in [old, new, late] {
+            merged(client, &case.config(), &[row]).await?;
+        }
+        let rows = target(client).await?;
+        ensure!(rows == [old, new], "{rows:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn columns_that_are_out_of_date_stop_the_merge() {
+    run("merge_guard", async |client| {
+        let case = &CASES[3];
+        for (change, words) in [
+            ("ADD COLUMN more BIGINT", "each UNION query must have the same number of columns"),
+            ("DROP COLUMN val", "column \"val\" does not exist"),
+        ] {
+            create(client, case).await?;
+            let kept = columns(client).await?;
+            client.batch_execute(&format!("ALTER TABLE merged {change}")).await?;
+            let error = merged_by(client, &case.config(), &kept, FILES[0]).await.expect_err(change);
+            let error = error.as_db_error().context("an error of the database")?.message();
+            ensure!(error == words, "{error}");
+            client.batch_execute("ROLLBACK").await?;
+            ensure!(loader_core::outcome::is_changed_table(error), "{error}");
+        }
+        Ok(())
+    });
+}
+
+/// Runs a test in a database of its own, which has its name.
+fn run(name: &str, test: impl AsyncFnOnce(&Client) -> Result<()>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let outcome = runtime.block_on(async {
+        connect("postgres").await?.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        test(&connect(name).await?).await
+    });
+    outcome.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+async fn connect(database: &str) -> Result<Client> {
+    let mut config = tokio_postgres::Config::new();
+    config.host(&postgres::shared().socket).port(postgres::PORT).user("postgres").dbname(database);
+    let mut tries = 0;
+    let (client, connection) = loop {
+        match config.connect(NoTls).await {
+            Ok(connected) => break connected,
+            // Its socket is there before it is ready.
+            Err(_) if tries < 200 => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Every order of the four files.
+fn orders() -> Vec<[usize; 4]> {
+    let all = (0..256_usize).map(|number| [number >> 6 & 3, number >> 4 & 3, number >> 2 & 3, number & 3]);
+    all.filter(|order| (0..4).all(|file| order.contains(&file))).collect()
+}
+
+async fn create(client: &Client, case: &Case) -> Result<()> {
+    let Case { at, null, .. } = case;
+    let table = format!("CREATE TABLE merged (id BIGINT {null}, at {at} {null}, val BIGINT)");
+    Ok(client.batch_execute(&format!("DROP TABLE IF EXISTS merged; {table}")).await?)
+}
+
+async fn columns(client: &Client) -> Result<TargetColumns> {
+    let config = merge("public.merged", true);
+    let table = LoadConfig::from_value(&config).map_err(anyhow::Error::msg)?.target.table.clone();
+    let rows = cells(client, &columns_query(&table)).await?;
+    Ok(TargetColumns::from_rows(&rows))
+}
+
+/// Merges a load by the columns of now.
+async fn merged(client: &Client, config: &Value, rows: &[Row]) -> Result<()> {
+    let parsed = LoadConfig::from_value(config).map_err(anyhow::Error::msg)?;
+    let columns =
+        if needs_columns(&parsed) { columns(client).await? } else { TargetColumns::Named(parsed.columns.clone()) };
+    Ok(merged_by(client, config, &columns, rows).await?)
+}
+
+/// The statements of a load in one transaction, an INSERT in the place of the COPY.
+async fn merged_by(
+    client: &Client,
+    config: &Value,
+    columns: &TargetColumns,
+    rows: &[Row],
+) -> Result<(), tokio_postgres::Error> {
+    let config = LoadConfig::from_value(config).expect("a good configuration");
+    let load = LoadSql { config: &config, columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "n" };
+    let number = |value: Option<u32>| value.map_or("NULL".to_owned(), |value| value.to_string());
+    let day = |at: Option<u32>| at.map_or("NULL".to_owned(), |day| format!("'2026-03-{day:02}'"));
+    let values: Vec<String> =
+        rows.iter().map(|(id, at, val)| format!("({}, {}, {})", number(*id), day(*at), number(*val))).collect();
+    let mut sql = vec!["BEGIN".to_owned()];
+    for statement in statements(&load).expect("SQL") {
+        let is_copy = statement.starts_with("COPY ");
+        sql.push(if is_copy { format!("INSERT INTO rs_loader_stage VALUES {}", values.join(", ")) } else { statement });
+    }
+    sql.extend(["DROP TABLE rs_loader_stage, rs_loader_ranked".to_owned(), "COMMIT".to_owned()]);
+    client.batch_execute(&sql.join(";\n")).await
+}
+
+async fn target(client: &Client) -> Result<Vec<Row>> {
+    let rows = cells(client, "SELECT id, EXTRACT(DAY FROM at)::INT, val FROM merged").await?;
+    let number = |cell: &Option<String>| cell.as_ref().map(|text| text.parse::<u32>()).transpose();
+    let row = |cells: &Vec<Option<String>>| Ok((number(&cells[0])?, number(&cells[1])?, number(&cells[2])?));
+    let mut rows = rows.iter().map(row).collect::<Result<Vec<Row>>>()?;
+    rows.sort_unstable();
+    Ok(rows)
+}
+
+async fn cells(client: &Client, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let messages = client.simple_query(sql).await?;
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|at| row.get(at).map(ToOwned::to_owned)).collect()),
+        _ => None,
+    };
+    Ok(messages.iter().filter_map(row).collect())
+}

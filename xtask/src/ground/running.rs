@@ -1,0 +1,25 @@
+//! The local stack that is up, whoever started it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use local_client::StackInfo;
+use synth::workspace;
+
+use crate::ground::output::Failure;
+
+/// Folder of the stack that `deploy --local` uses.
+pub fn default_dir() -> PathBuf {
+    workspace::root().join(".local/stack")
+}
+
+/// The stack that is up already.
+pub fn stack() -> Result<StackInfo> {
+    local_client::info(&default_dir())?.ok_or_else(|| {
+        Failure::new(
+            "no local stack is up",
+            "start it with `cargo xtask local up`, or with `cargo xtask deploy … --local`",
+        )
+        .into()
+    })
+}
