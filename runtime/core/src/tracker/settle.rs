@@ -175,6 +175,7 @@ pub fn unreadable(
     reason: String,
     context: &Context,
 ) -> Change {
+    let pendings = &split::distinct(pendings);
     let n_objects = pendings.iter().map(|pending| pending.objects.len()).sum::<usize>();
     if refused.len() < n_objects {
         split::apart(held, pendings, refused, &reason, context)

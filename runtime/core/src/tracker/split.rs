@@ -14,6 +14,7 @@ use crate::ids::{LoadId, WaitingObject};
 
 /// Divides in the middle. At least two objects.
 pub fn halves(held: Held, pendings: &[PendingLoad], reason: &str, context: &Context) -> Change {
+    let pendings = &distinct(pendings);
     let n_objects: usize = pendings.iter().map(|pending| pending.objects.len()).sum();
     let mut position = 0;
     divide(held, pendings, reason, context, |_| {
@@ -30,7 +31,20 @@ pub fn apart(
     reason: &str,
     context: &Context,
 ) -> Change {
-    divide(held, pendings, reason, context, |waiting| named.contains(&waiting.object.id()))
+    divide(held, &distinct(pendings), reason, context, |waiting| named.contains(&waiting.object.id()))
+}
+
+/// The same waiting loads with each object in one of them only: before a load is prepared, an object may be in it twice. Of two, the one
+/// that was in the ledger before stays, because what the ledger says of it keeps the other from being loaded.
+pub fn distinct(pendings: &[PendingLoad]) -> Vec<PendingLoad> {
+    let mut seen = BTreeSet::new();
+    let mut distinct = pendings.to_vec();
+    for entered in [true, false] {
+        for pending in distinct.iter_mut().filter(|pending| pending.entered == entered) {
+            pending.objects.retain(|waiting| seen.insert(waiting.object.clone()));
+        }
+    }
+    distinct
 }
 
 fn divide(
@@ -60,7 +74,8 @@ fn divide(
     Change::new(held.load.table(), actions, note)
 }
 
-/// The same objects in as few waiting loads as hold them, under new keys. Objects that were in the ledger before stay apart from others.
+/// The same objects, each [once](distinct), in as few waiting loads as hold them, under new keys. Objects that were in the ledger before
+/// stay apart from others.
 pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<PendingLoad> {
     let mut joined = Vec::new();
     for entered in [false, true] {
@@ -75,9 +90,7 @@ pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<Pe
             objects: Vec::new(),
             ..(*newest).clone()
         };
-        let mut seen = BTreeSet::new();
         let objects = alike.iter().flat_map(|pending| pending.objects.iter().cloned());
-        let objects = objects.filter(|waiting| seen.insert(waiting.object.clone()));
         let groups = pack::groups(objects, &load.source.recorded.document, None);
         joined.extend(groups.into_iter().map(|objects| again(&model, objects, load, now)));
     }
