@@ -238,7 +238,9 @@ impl<W: World> Round<'_, W> {
             }
             Idle::NotBefore(millis) => {
                 let wait = millis - self.world.now();
-                if wait > WAIT_HERE_MILLIS || self.world.now() + wait >= self.invocation.deadline {
+                // Who wrote the load last waits for its next attempt; a second one would only race for it.
+                let others = view.state.slot.load.as_ref().is_some_and(|load| load.holder != self.invocation.holder);
+                if others || wait > WAIT_HERE_MILLIS || self.world.now() + wait >= self.invocation.deadline {
                     return Ok(Next::Stop(idle));
                 }
                 self.world.sleep(u64::try_from(wait.max(1)).unwrap_or(1)).await;

@@ -164,12 +164,12 @@ async fn named(world: &World, table: &Table, words: &str, since: i64) -> Result<
         if logged.iter().any(|line| line.contains(words)) {
             return Ok("log");
         }
-        let answer = world.invoke(Function::NextLoader, &json!({"sweep": true})).await;
-        if answer.as_ref().is_err_and(|error| error.to_string().contains(words)) {
-            return Ok("answer");
-        }
         if started.elapsed() > Duration::from_secs(NAMED_SECONDS_MAX) {
-            bail!("nobody names {words}\nanswer: {answer:?}\nitems: {items:?}\nlog: {}", logged.join("\n"));
+            bail!("nobody names {words}\nitems: {items:?}\nlog: {}", logged.join("\n"));
+        }
+        let answer = world.invoke(Function::NextLoader, &json!({"sweep": true})).await;
+        if answer.is_err_and(|error| error.to_string().contains(words)) {
+            return Ok("answer");
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
