@@ -146,7 +146,7 @@ impl<W: World> Round<'_, W> {
         match decide(self.table, view, &self.context()) {
             Action::Idle(idle) => self.idle(view, idle).await,
             Action::Write(change) => self.apply(view, slot.load.as_ref(), change).await,
-            Action::Look { load, pendings } => self.look(view, load, pendings).await,
+            Action::Look { load, pendings } => self.look(view, *load, pendings).await,
             Action::Submit(load, prepared) => self.submit(view, load, prepared).await,
             Action::Find(load, prepared) => {
                 let found = self.world.find(&load.source.recorded, &prepared.statement_name).await?;

@@ -59,7 +59,7 @@ pub enum Action<'a> {
     /// Look at the objects of this load (ledger, S3, the target's columns), then ask `prepare`.
     Look {
         /// The load at the attempt that is to be prepared. The slot may still be free.
-        load: RunningLoad,
+        load: Box<RunningLoad>,
         /// Its pending loads, where they are known already.
         pendings: Option<Vec<PendingLoad>>,
     },
@@ -105,7 +105,7 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
 
 fn look<'a>(load: RunningLoad, view: &View) -> Action<'a> {
     let pendings = view.pendings(&load.pending_keys);
-    Action::Look { load, pendings }
+    Action::Look { load: Box::new(load), pendings }
 }
 
 /// A small load is looked at before it takes the slot, so that it takes it prepared, with one write. A large one takes the slot
@@ -114,13 +114,13 @@ fn start<'a>(table: &DbTable, view: &View, context: &Context) -> Action<'a> {
     match choose(table, view, context) {
         Err(idle) => Action::Idle(idle),
         Ok(chosen) if chosen.n_objects() > UNCLAIMED_OBJECTS_MAX || chosen.pendings.iter().any(|p| p.entered) => {
-            Action::Write(claim(&view.state.slot, chosen))
+            Action::Write(claim(&view.state.slot, &chosen))
         }
-        Ok(Chosen { load, pendings }) => Action::Look { load, pendings: Some(pendings) },
+        Ok(Chosen { load, pendings }) => Action::Look { load: Box::new(load), pendings: Some(pendings) },
     }
 }
 
-fn claim(slot: &Slot, chosen: Chosen) -> Change {
+fn claim(slot: &Slot, chosen: &Chosen) -> Change {
     let held = Held { slot, load: &chosen.load };
     let note = Note::Claimed { n_objects: chosen.n_objects() };
     let mut actions = vec![put_slot(held, Some(chosen.load.clone()))];

@@ -127,8 +127,7 @@ pub fn not_committed(held: Held, context: &Context) -> Change {
 
 /// Nobody can know whether the rows were committed: quarantine, never a guess.
 pub fn outcome_unknown(held: Held, pendings: &[PendingLoad], context: &Context) -> Change {
-    let error =
-        "the Data API has forgotten the statement, so nobody can know whether the rows were committed".to_owned();
+    let error = "the Data API has forgotten the statement, so nobody can know whether the rows were committed";
     quarantine(held, pendings, FailureClass::OutcomeUnknown, error, context)
 }
 
@@ -207,7 +206,7 @@ fn failed(held: Held, pendings: &[PendingLoad], error: String, context: &Context
         FailureClass::Unexplained if alone && pendings.iter().all(|pending| pending.set_aside < SET_ASIDE_MAX) => {
             set_aside(held, pendings, error, context, |times| times + 1)
         }
-        class if alone => quarantine(held, pendings, class, error, context),
+        class if alone => quarantine(held, pendings, class, &error, context),
         FailureClass::Refresh
         | FailureClass::BadInput
         | FailureClass::Unexplained
@@ -259,12 +258,12 @@ fn set_aside(
     Change::new(held.load.table(), actions, Note::SetAside { reason: error })
 }
 
-fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: String, context: &Context) -> Change {
+fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: &str, context: &Context) -> Change {
     let objects: Vec<WaitingObject> = pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect();
-    let note = Note::Quarantined { n_objects: objects.len(), class, reason: error.clone() };
+    let note = Note::Quarantined { n_objects: objects.len(), class, reason: error.to_owned() };
     let entries = change::entries(pendings, &LedgerMark::Quarantined, context);
     let mut actions = split::leave_slot(held, pendings);
-    let items = quarantined(objects, held.load, class, &error, context);
+    let items = quarantined(objects, held.load, class, error, context);
     actions.extend(items.into_iter().map(|item| WriteAction::put(Item::Failed(item), Condition::Always)));
     Change::with_entries(held.load.table(), actions, entries, note)
 }

@@ -14,6 +14,8 @@ use crate::outcome::FailureClass;
 
 mod objects;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 use objects::{ObjectWire, Objects};
 pub use slot::{SLOT_LOAD_ID, SLOT_VERSION};
@@ -217,7 +219,8 @@ impl FileWire {
 /// has expired, because TTL deletes late.
 pub fn decode_mark(attributes: &Map<String, Value>, now: Millis) -> Result<Option<(String, LedgerMark)>, String> {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str);
-    let expired = attributes.get(TTL_ATTRIBUTE).and_then(Value::as_i64).is_some_and(|seconds| seconds * 1000 < now);
+    let expired =
+        attributes.get(TTL_ATTRIBUTE).and_then(Value::as_i64).is_some_and(|seconds| seconds.saturating_mul(1000) < now);
     let id = text(TRACKER_SORT_KEY).and_then(|key| key.strip_prefix("FILE#")).ok_or("not a ledger entry")?;
     let wire = MarkWire { mark: text("mark").map(Into::into), load_id: text("load_id").map(Into::into) };
     Ok((!expired).then_some((id.to_owned(), wire.into_item()?)))

@@ -123,9 +123,8 @@ pub fn apply(items: &mut Items, transaction: &Transaction) -> Written {
 fn holds(item: Option<&Item>, condition: &Condition) -> bool {
     match condition {
         Condition::Always => true,
-        Condition::Absent => item.is_none(),
+        Condition::Absent | Condition::Slot { version: 0, .. } => item.is_none(),
         Condition::Present => item.is_some(),
-        Condition::Slot { version: 0, .. } => item.is_none(),
         Condition::Slot { version, load_id } => match item {
             Some(Item::Slot(slot)) => {
                 slot.version == *version && slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()

@@ -15,7 +15,7 @@ use loader_core::tracker::view::{TableState, View};
 use loader_core::tracker::write::{Written, apply};
 use serde_json::json;
 
-use crate::table::{HOUR, Table, keys, many, refs, set};
+use crate::table::{HOUR, Table, found, keys, many, object, refs, set};
 
 fn action_for(table: &Table, holder: &str) -> String {
     let context = Context { holder, ..table.context() };
@@ -33,7 +33,7 @@ fn idle(table: &Table) -> Option<Idle> {
 fn a_small_load_takes_the_slot_prepared_with_one_write() {
     let mut table = Table::new();
     table.record(&refs(&many(UNCLAIMED_OBJECTS_MAX)));
-    let (load, _) = table.to_look_at();
+    let (load, _) = table.begin();
     assert!(table.slot().load.is_none(), "it was claimed before it was looked at");
     assert!(matches!(table.prepare_all(), Note::Prepared { attempt: 1, n_objects: 32, n_deleted: 0, n_known: 0 }));
     assert_eq!(table.load().load_id, load.load_id);
@@ -47,7 +47,7 @@ fn a_large_load_and_one_of_entered_objects_take_the_slot_before_they_are_looked_
     let mut entered = Table::new();
     entered.record_entered(&["a"], &LedgerMark::Accepted);
     for mut table in [large, entered] {
-        table.to_look_at();
+        table.begin();
         assert_eq!(table.load().step, Step::Claimed);
         table.prepare_all();
         assert_eq!((table.slot().version, table.slot().number), (2, 1), "two writes, one load");
@@ -71,7 +71,7 @@ fn an_entered_load_is_claimed_only_while_it_is_there() {
 fn of_two_that_prepare_the_same_load_one_has_only_read() {
     let mut table = Table::new();
     table.record(&["a"]);
-    let states = vec![crate::table::found("1")];
+    let states = vec![found("1")];
     let (first, _) = table.plan(states.clone());
     let (second, _) = table.plan(states);
     table.done(&first);
@@ -84,7 +84,7 @@ fn of_two_that_prepare_the_same_load_one_has_only_read() {
 fn what_was_planned_before_another_load_came_and_went_is_refused() {
     let mut table = Table::new();
     table.record(&["a"]);
-    let (stale, _) = table.plan(vec![crate::table::found("1")]);
+    let (stale, _) = table.plan(vec![found("1")]);
     table.run();
     table.finish();
     assert!(table.slot().load.is_none(), "the slot is as free as it was");
@@ -97,7 +97,7 @@ fn the_free_slot_keeps_its_version_and_the_load_number_counts_loads() {
     for number in 1..=3_u64 {
         table.record(&["a", "b"]);
         for key in ["a", "b"] {
-            table.items.remove(&SortKey::file(&crate::table::object(key, "1").object));
+            table.items.remove(&SortKey::file(&object(key, "1").object));
         }
         table.run();
         assert_eq!(table.slot().number, number);
@@ -122,9 +122,9 @@ fn the_free_slot_keeps_its_version_and_the_load_number_counts_loads() {
 fn the_same_objects_in_a_later_load_have_another_load_id() {
     let mut table = Table::new();
     table.record(&["a"]);
-    let (first, _) = table.to_look_at();
+    let (first, _) = table.begin();
     table.items.insert(SortKey::slot(), Item::Slot(Slot { version: 7, ..Slot::default() }));
-    let (second, _) = table.to_look_at();
+    let (second, _) = table.begin();
     assert_eq!(first.pending_keys, second.pending_keys);
     assert_ne!(first.load_id, second.load_id);
 }
@@ -144,7 +144,7 @@ fn a_holder_that_was_overtaken_can_change_nothing() {
 fn another_invocation_leaves_a_fresh_load_alone_and_takes_over_an_old_one() {
     let mut table = Table::new();
     table.record(&refs(&many(UNCLAIMED_OBJECTS_MAX + 1)));
-    table.to_look_at();
+    table.begin();
     assert_eq!(action_for(&table, "other"), "Idle(Held)");
     assert!(action_for(&table, "me").starts_with("Look"));
     table.now += table.timing.patience_millis;
@@ -194,13 +194,13 @@ fn files_wait_for_others_until_they_are_ripe_or_enough() {
     table.record(&["a"]);
     assert_eq!(idle(&table), Some(Idle::NotBefore(1_060_000)));
     table.record(&["b", "c"]);
-    assert_eq!(keys(&table.to_look_at().1), ["a", "b", "c"], "enough");
+    assert_eq!(keys(&table.begin().1), ["a", "b", "c"], "enough");
     table.record(&["d"]);
-    assert_eq!(keys(&table.to_look_at().1), ["a", "b", "c"], "no more than enough");
+    assert_eq!(keys(&table.begin().1), ["a", "b", "c"], "no more than enough");
     table.items.retain(|_, item| !matches!(item, Item::Pending(_)));
     table.record(&["e"]);
     table.now += 60_000;
-    assert_eq!(keys(&table.to_look_at().1), ["e"], "ripe");
+    assert_eq!(keys(&table.begin().1), ["e"], "ripe");
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Table {
     fn drain_states(&mut self, etag: &str) -> Vec<String> {
         let mut loaded = Vec::new();
         while !self.backlog().is_empty() {
-            let n_objects = keys(&self.to_look_at().1).len();
+            let n_objects = keys(&self.begin().1).len();
             self.prepare(vec![found(etag); n_objects]);
             if self.slot().load.is_some() {
                 self.submit();

@@ -1,12 +1,15 @@
 //! Everything fits: an item, a transaction, the pending loads of one load.
 
+use std::sync::Arc;
+
 use loader_core::config::LoadConfig;
-use loader_core::ids::{ObjectVersion, Version, WaitingObject};
+use loader_core::ids::{LoadId, ObjectVersion, Version, WaitingObject};
 use loader_core::limits::{
     ITEM_BYTES_MAX, LOAD_METADATA_BYTES_MAX, LOAD_PENDINGS_MAX, TRANSACTION_ACTIONS_MAX, TRANSACTION_BYTES_MAX,
 };
 use loader_core::tracker::change::Change;
-use loader_core::tracker::item::{ConfigSource, Item, LedgerEntry};
+use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark};
+use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::{self, StatementStatus};
 use loader_core::tracker::slot::Held;
 use loader_core::tracker::write::{Transaction, WriteAction};
@@ -14,7 +17,7 @@ use loader_core::tracker::{enqueue, pack, wire};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::table::{HOUR, Table, keys};
+use crate::table::{HOUR, Table, found, keys, object};
 
 /// Bytes as DynamoDB counts them: names and UTF-8 values; 21 for a number at most; 3 and 1 for each element of a list or a map.
 fn bytes(value: &Value) -> usize {
@@ -112,7 +115,7 @@ fn thousands_of_objects_fit_one_item() {
 fn full_table() -> Table {
     let mut table = Table::with(json!({"load": {"files_max": 1_000_000, "bytes_max": 1_000_000_000}}));
     for number in 0..LOAD_PENDINGS_MAX {
-        let object = |part: usize| WaitingObject {
+        let part = |part: usize| WaitingObject {
             object: ObjectVersion {
                 bucket: "b".into(),
                 key: format!("{number:02}-{part:02}-{}", "\u{1}".repeat(995)),
@@ -120,7 +123,7 @@ fn full_table() -> Table {
             },
             size_bytes: 1,
         };
-        table.record_objects((0..3).map(object).collect());
+        table.record_objects((0..3).map(part).collect());
     }
     table
 }
@@ -163,11 +166,10 @@ fn a_load_of_as_many_pending_loads_as_may_be_can_be_settled_divided_and_quaranti
 
 #[test]
 fn the_objects_of_a_load_that_are_gone_fit_one_transaction_or_are_divided() {
-    use loader_core::tracker::prepare::ObjectState;
     let mut table = full_table();
-    let n_objects = keys(&table.to_look_at().1).len();
+    let n_objects = keys(&table.begin().1).len();
     // Of each pending load one object is left, and looking ends within the last one.
-    let states = (0..n_objects - 1).map(|at| if at % 3 == 1 { crate::table::found("1") } else { ObjectState::Missing });
+    let states = (0..n_objects - 1).map(|at| if at % 3 == 1 { found("1") } else { ObjectState::Missing });
     let (change, manifest) = table.plan(states.collect());
     check(&table, &change);
     assert!(manifest.is_some());
@@ -181,7 +183,7 @@ fn an_entry_of_the_ledger_is_one_write_unit() {
     let table = Table::new();
     let key = "k".repeat(600);
     let object = ObjectVersion { bucket: "b".repeat(63), key, version: Version::ETag("e".repeat(35)) };
-    let mark = loader_core::tracker::item::LedgerMark::Loaded(loader_core::ids::LoadId("0".repeat(32)));
+    let mark = LedgerMark::Loaded(LoadId("0".repeat(32)));
     let entry = LedgerEntry { object, mark, entered_millis: 1, expires_at: 1 };
     assert!(item_bytes(&table, &Item::File(entry)) <= 1024);
 }
@@ -189,15 +191,16 @@ fn an_entry_of_the_ledger_is_one_write_unit() {
 #[test]
 fn a_large_configuration_leaves_less_room_for_objects() {
     let mut table = Table::new();
-    let comment = "x".repeat(200_000);
-    let document = json!({"copy": {"role_arn": "default", "table_name": "t", "options": {"null_as": comment}},
-        "cluster": {"identifier": "c", "db_name": "d"}});
-    let Ok(config) = LoadConfig::from_value(&document) else { return };
-    table.config = config;
-    let source: ConfigSource = table.source();
     let objects: Vec<WaitingObject> =
-        (0..500).map(|number| crate::table::object(&format!("{number}{}", "k".repeat(900)), "1")).collect();
-    for pending in enqueue::pendings(objects, &source, 1) {
-        assert!(item_bytes(&table, &Item::Pending(pending)) <= ITEM_BYTES_MAX);
-    }
+        (0..500).map(|number| object(&format!("{number}{}", "k".repeat(500)), "1")).collect();
+    let n_items = |table: &Table| {
+        let pendings = enqueue::pendings(objects.clone(), &table.source(), 1);
+        for pending in &pendings {
+            assert!(item_bytes(table, &Item::Pending(pending.clone())) <= ITEM_BYTES_MAX);
+        }
+        pendings.len()
+    };
+    assert_eq!(n_items(&table), 1);
+    table.config = Arc::new(LoadConfig { document: "x".repeat(300_000), ..(*table.config).clone() });
+    assert!(n_items(&table) > 2);
 }

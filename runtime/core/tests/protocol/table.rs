@@ -166,11 +166,11 @@ impl Table {
     }
 
     /// The load that is to be prepared, with its pending loads; one that takes the slot first has taken it.
-    pub fn to_look_at(&mut self) -> (RunningLoad, Vec<PendingLoad>) {
+    pub fn begin(&mut self) -> (RunningLoad, Vec<PendingLoad>) {
         loop {
             let view = self.view();
             let change = match decide(&self.name(), &view, &self.context()) {
-                Action::Look { load, pendings } => return (load, pendings.expect("the whole backlog is known")),
+                Action::Look { load, pendings } => return (*load, pendings.expect("the whole backlog is known")),
                 Action::Write(change) => change,
                 action => panic!("nothing to look at: {action:?}"),
             };
@@ -180,7 +180,7 @@ impl Table {
 
     /// From what an invocation sees to the change; the manifest's text beside it.
     pub fn plan(&mut self, states: Vec<ObjectState>) -> (Change, Option<String>) {
-        let (load, pendings) = self.to_look_at();
+        let (load, pendings) = self.begin();
         let seen = self.see(&pendings, states);
         let plan = prepare::plan(&self.slot(), &load, &pendings, &seen, "s3://m/", &self.context());
         (plan.change, plan.manifest.map(|manifest| manifest.content))
@@ -195,7 +195,7 @@ impl Table {
 
     /// Prepares a load whose objects are as they were recorded.
     pub fn prepare_all(&mut self) -> Note {
-        let (_, pendings) = self.to_look_at();
+        let (_, pendings) = self.begin();
         let states = pendings.iter().flat_map(|pending| &pending.objects).map(as_recorded).collect();
         self.prepare(states)
     }
@@ -257,7 +257,9 @@ impl Table {
                 self.fail(&error);
             } else {
                 self.finish();
-                own.into_iter().for_each(|key| *loaded.entry(key).or_default() += 1);
+                for key in own {
+                    *loaded.entry(key).or_default() += 1;
+                }
             }
         }
         (loaded, statements)

@@ -153,7 +153,7 @@ impl From<&RunningLoad> for LoadWire {
             class: None,
             reason: None,
         };
-        wire.step = match &load.step {
+        let step = match &load.step {
             Step::Claimed => "claimed",
             Step::Waiting { not_before_millis, class, reason } => {
                 wire.not_before_millis = Some(*not_before_millis);
@@ -167,9 +167,8 @@ impl From<&RunningLoad> for LoadWire {
                 "submitted"
             }
             Step::GivenUp { .. } => "given_up",
-        }
-        .to_owned();
-        wire
+        };
+        Self { step: step.to_owned(), ..wire }
     }
 }
 
