@@ -2,55 +2,61 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, TransactWriteItem,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, PutRequest, TransactWriteItem,
+    WriteRequest,
 };
-use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE, WORK_INDEX};
+use futures::{StreamExt, TryStreamExt, stream};
+use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, WORK_ATTRIBUTE, WORK_INDEX};
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::{Item, Millis, PendingLoad, RunningLoad, SortKey};
-use loader_core::tracker::wire;
+use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
+use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::view::TableState;
 use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
-use loader_reconcile::ports::{Answer, PortError, Surroundings, Tracker};
+use loader_core::tracker::{pack, wire};
+use loader_reconcile::ports::{PortError, PortResult, Surroundings, Tracker};
 
 use crate::{Aws, errors};
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// Keys of one `BatchGetItem` (`API_BatchGetItem`).
-const BATCH_GET_KEYS_MAX: usize = 100;
+/// Items that one look at a table reads: the slot, and the loads that wait as long as they are few.
+const STATE_ITEMS_MAX: i32 = 10;
+/// Batches of ledger entries that are read or written at the same time.
+const BATCHES_AT_ONCE: usize = 8;
 /// Tries of a call that the SDK does not repeat by itself: conflicts of transactions, unprocessed keys.
 const TRIES_MAX: u32 = 8;
 
 impl Tracker for Aws {
-    async fn running(&self, table: &DbTable) -> Answer<Option<RunningLoad>> {
-        const OPERATION: &str = "dynamodb:GetItem";
-        let get = self.dynamodb.get_item().table_name(&self.settings.tracker_table).consistent_read(true);
-        let answer = get
-            .set_key(Some(item_key(table, &SortKey::running())))
+    /// One query, newest first: the slot sorts after every waiting load, so it is read before them.
+    async fn state(&self, table: &DbTable) -> PortResult<TableState> {
+        const OPERATION: &str = "dynamodb:Query";
+        let page = self
+            .query(table, "#table = :table AND #key BETWEEN :pending AND :slot")
+            .expression_attribute_values(":slot", AttributeValue::S(SortKey::slot().0))
+            .scan_index_forward(false)
+            .limit(STATE_ITEMS_MAX)
             .send()
             .await
             .map_err(|error| errors::sort(OPERATION, &error))?;
-        match answer.item.map(|item| decode(OPERATION, item)).transpose()? {
-            Some(Item::Running(running)) => Ok(Some(running)),
-            _ => Ok(None),
+        let mut state = TableState { complete: page.last_evaluated_key.is_none(), ..TableState::default() };
+        for item in page.items.unwrap_or_default() {
+            match decode(OPERATION, item)? {
+                Item::Slot(slot) => state.slot = slot,
+                Item::Pending(pending) => state.backlog.insert(0, pending),
+                Item::File(_) | Item::Failed(_) | Item::Loaded(_) => {}
+            }
         }
+        Ok(state)
     }
 
-    async fn backlog(&self, table: &DbTable, limit: usize) -> Answer<Vec<PendingLoad>> {
+    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
         const OPERATION: &str = "dynamodb:Query";
-        let mut found = Vec::new();
-        let mut start = None;
+        let (mut found, mut bytes, mut start) = (Vec::new(), 0, None);
         loop {
             let page = self
-                .dynamodb
-                .query()
-                .table_name(&self.settings.tracker_table)
-                .consistent_read(true)
-                .key_condition_expression("#table = :table AND begins_with(#key, :pending)")
-                .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
-                .expression_attribute_names("#key", TRACKER_SORT_KEY)
-                .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
-                .expression_attribute_values(":pending", AttributeValue::S("PENDING#".into()))
+                .query(table, "#table = :table AND begins_with(#key, :pending)")
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start)
                 .send()
@@ -58,19 +64,20 @@ impl Tracker for Aws {
                 .map_err(|error| errors::sort(OPERATION, &error))?;
             for item in page.items.unwrap_or_default() {
                 if let Item::Pending(pending) = decode(OPERATION, item)? {
+                    bytes += pack::item_bytes(&pending);
                     found.push(pending);
                 }
             }
             start = page.last_evaluated_key;
-            if start.is_none() || found.len() >= limit {
-                return Ok(found);
+            if start.is_none() || found.len() >= limit || bytes > 2 * LOAD_METADATA_BYTES_MAX {
+                return Ok((found, start.is_none()));
             }
         }
     }
 
-    async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> Answer<Vec<PendingLoad>> {
+    async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {
         let mut found = BTreeMap::new();
-        for item in self.batch_get(table, keys, None).await? {
+        for item in self.batch_get(table, keys, &[]).await? {
             if let Item::Pending(pending) = decode("dynamodb:BatchGetItem", item)? {
                 found.insert(pending.key.clone(), pending);
             }
@@ -78,19 +85,32 @@ impl Tracker for Aws {
         Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
     }
 
-    async fn existing(&self, table: &DbTable, keys: &BTreeSet<SortKey>, now: Millis) -> Answer<BTreeSet<SortKey>> {
-        let alive = |item: &Attributes| {
-            let expires =
-                item.get(TTL_ATTRIBUTE).and_then(|value| value.as_n().ok()).and_then(|n| n.parse::<i64>().ok());
-            expires.is_none_or(|seconds| seconds * 1000 >= now)
-        };
-        let keys: Vec<SortKey> = keys.iter().cloned().collect();
-        let items = self.batch_get(table, &keys, Some("#key, #ttl")).await?;
-        let key = |item: &Attributes| item.get(TRACKER_SORT_KEY).and_then(|key| key.as_s().ok()).cloned();
-        Ok(items.iter().filter(|item| alive(item)).filter_map(key).map(SortKey).collect())
+    async fn ledger(
+        &self,
+        table: &DbTable,
+        object_ids: &BTreeSet<String>,
+        now: Millis,
+    ) -> PortResult<BTreeMap<String, LedgerMark>> {
+        let keys: Vec<SortKey> = object_ids.iter().map(|id| SortKey::file_of(id)).collect();
+        let mut marks = BTreeMap::new();
+        for item in self.batch_get(table, &keys, &wire::LEDGER_ATTRIBUTES).await? {
+            let attributes = serde_dynamo::from_item(item).map_err(|error| error.to_string());
+            let mark = attributes.and_then(|attributes| wire::decode_mark(&attributes, now));
+            marks.extend(mark.map_err(|why| errors::unexpected("dynamodb:BatchGetItem", why))?);
+        }
+        Ok(marks)
     }
 
-    async fn write(&self, transaction: &Transaction) -> Answer<Written> {
+    async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {
+        let chunks: Vec<Vec<LedgerEntry>> = entries.chunks(BATCH_WRITE_ITEMS_MAX).map(<[_]>::to_vec).collect();
+        stream::iter(chunks)
+            .map(|chunk| self.batch_write(table, chunk))
+            .buffer_unordered(BATCHES_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn write(&self, transaction: &Transaction) -> PortResult<Written> {
         for attempt in 1..=TRIES_MAX {
             let answer = match transaction.actions.as_slice() {
                 [WriteAction::Put(item, condition)] => self.put(&transaction.table, item, condition).await,
@@ -110,7 +130,7 @@ impl Tracker for Aws {
         })
     }
 
-    async fn tables_with_work(&self) -> Answer<BTreeSet<DbTable>> {
+    async fn tables_with_work(&self) -> PortResult<BTreeSet<DbTable>> {
         let mut tables = BTreeSet::new();
         let mut start = None;
         loop {
@@ -227,38 +247,85 @@ impl Aws {
         .build())
     }
 
-    /// Reads items by key, in any order; asks again for keys that were not processed.
-    async fn batch_get(&self, table: &DbTable, keys: &[SortKey], projection: Option<&str>) -> Answer<Vec<Attributes>> {
+    /// A consistent query of one table's items, with `:table` and `:pending`.
+    fn query(&self, table: &DbTable, condition: &str) -> QueryFluentBuilder {
+        self.dynamodb
+            .query()
+            .table_name(&self.settings.tracker_table)
+            .consistent_read(true)
+            .key_condition_expression(condition)
+            .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
+            .expression_attribute_names("#key", TRACKER_SORT_KEY)
+            .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
+            .expression_attribute_values(":pending", AttributeValue::S(SortKey::PENDING.into()))
+    }
+
+    /// Writes ledger entries; again those that were not processed.
+    async fn batch_write(&self, table: &DbTable, entries: Vec<LedgerEntry>) -> PortResult<()> {
+        const OPERATION: &str = "dynamodb:BatchWriteItem";
+        let put = |entry: LedgerEntry| {
+            let item = encode(table, &Item::File(entry)).map_err(|error| error.to_string())?;
+            let put = PutRequest::builder().set_item(Some(item)).build().map_err(|error| error.to_string())?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        };
+        let requests: Result<Vec<WriteRequest>, String> = entries.into_iter().map(put).collect();
+        let requests = requests.map_err(|why| errors::unexpected(OPERATION, why))?;
+        let mut rest = HashMap::from([(self.settings.tracker_table.clone(), requests)]);
+        for attempt in 1..=TRIES_MAX {
+            let answer = self.dynamodb.batch_write_item().set_request_items(Some(rest)).send().await;
+            rest = answer.map_err(|error| errors::sort(OPERATION, &error))?.unprocessed_items.unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(());
+            }
+            self.sleep(conflict_wait_millis(attempt, self.now())).await;
+        }
+        Err(errors::lost(OPERATION, format!("items unprocessed {TRIES_MAX} times")))
+    }
+
+    /// Reads items by key, or only some attributes of them, in any order.
+    async fn batch_get(&self, table: &DbTable, keys: &[SortKey], attributes: &[&str]) -> PortResult<Vec<Attributes>> {
+        let chunks: Vec<Vec<SortKey>> = keys.chunks(BATCH_GET_KEYS_MAX).map(<[_]>::to_vec).collect();
+        let pages: Vec<Vec<Attributes>> = stream::iter(chunks)
+            .map(|chunk| self.batch_get_page(table, chunk, attributes))
+            .buffer_unordered(BATCHES_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(pages.into_iter().flatten().collect())
+    }
+
+    /// Asks again for keys that were not processed.
+    async fn batch_get_page(
+        &self,
+        table: &DbTable,
+        keys: Vec<SortKey>,
+        attributes: &[&str],
+    ) -> PortResult<Vec<Attributes>> {
         const OPERATION: &str = "dynamodb:BatchGetItem";
         let name = &self.settings.tracker_table;
+        let names: Vec<String> = (0..attributes.len()).map(|index| format!("#a{index}")).collect();
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys.iter().map(|key| item_key(table, key)).collect()))
+            .consistent_read(true)
+            .set_projection_expression((!names.is_empty()).then(|| names.join(", ")))
+            .set_expression_attribute_names(
+                (!names.is_empty())
+                    .then(|| names.iter().cloned().zip(attributes.iter().map(|name| (*name).to_owned())).collect()),
+            )
+            .build()
+            .map_err(|error| errors::unexpected(OPERATION, error.to_string()))?;
+        let mut rest = HashMap::from([(name.clone(), wanted)]);
         let mut items = Vec::new();
-        for chunk in keys.chunks(BATCH_GET_KEYS_MAX) {
-            let mut wanted = KeysAndAttributes::builder()
-                .set_keys(Some(chunk.iter().map(|key| item_key(table, key)).collect()))
-                .consistent_read(true);
-            if let Some(projection) = projection {
-                wanted = wanted
-                    .projection_expression(projection)
-                    .expression_attribute_names("#key", TRACKER_SORT_KEY)
-                    .expression_attribute_names("#ttl", TTL_ATTRIBUTE);
+        for attempt in 1..=TRIES_MAX {
+            let answer = self.dynamodb.batch_get_item().set_request_items(Some(rest)).send().await;
+            let answer = answer.map_err(|error| errors::sort(OPERATION, &error))?;
+            items.extend(answer.responses.and_then(|mut tables| tables.remove(name)).unwrap_or_default());
+            rest = answer.unprocessed_keys.unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(items);
             }
-            let wanted = wanted.build().map_err(|error| errors::unexpected(OPERATION, error.to_string()))?;
-            let mut rest = Some(HashMap::from([(name.clone(), wanted)]));
-            for attempt in 1.. {
-                let Some(request) = rest.take().filter(|request| !request.is_empty()) else { break };
-                if attempt > TRIES_MAX {
-                    return Err(errors::lost(OPERATION, format!("keys unprocessed {TRIES_MAX} times")));
-                }
-                if attempt > 1 {
-                    self.sleep(conflict_wait_millis(attempt, self.now())).await;
-                }
-                let answer = self.dynamodb.batch_get_item().set_request_items(Some(request)).send().await;
-                let answer = answer.map_err(|error| errors::sort(OPERATION, &error))?;
-                items.extend(answer.responses.and_then(|mut tables| tables.remove(name)).unwrap_or_default());
-                rest = answer.unprocessed_keys;
-            }
+            self.sleep(conflict_wait_millis(attempt, self.now())).await;
         }
-        Ok(items)
+        Err(errors::lost(OPERATION, format!("keys unprocessed {TRIES_MAX} times")))
     }
 }
 
@@ -304,7 +371,7 @@ fn broken(operation: &'static str, error: &dyn std::error::Error) -> Conflict {
 }
 
 /// The item that these attributes are.
-pub(crate) fn decode(operation: &'static str, item: Attributes) -> Answer<Item> {
+pub(crate) fn decode(operation: &'static str, item: Attributes) -> PortResult<Item> {
     let item = serde_dynamo::from_item(item).map_err(|error| errors::unexpected(operation, error.to_string()))?;
     wire::decode(item).map_err(|error| errors::unexpected(operation, error.to_string()))
 }
@@ -328,15 +395,16 @@ fn expression(condition: &Condition) -> Expression {
         Condition::Always => Expression::default(),
         Condition::Absent => make("attribute_not_exists(#table)", &[table], vec![]),
         Condition::Present => make("attribute_exists(#table)", &[table], vec![]),
-        Condition::AbsentOrExpired(now) => make(
-            "attribute_not_exists(#table) OR #expires < :now",
-            &[table, ("#expires", TTL_ATTRIBUTE)],
-            vec![(":now", AttributeValue::N((now / 1000).to_string()))],
+        Condition::Slot { version: 0, .. } => make("attribute_not_exists(#table)", &[table], vec![]),
+        Condition::Slot { version, load_id: None } => make(
+            "#version = :version AND attribute_not_exists(#load)",
+            &[("#version", wire::SLOT_VERSION), ("#load", wire::SLOT_LOAD_ID)],
+            vec![(":version", AttributeValue::N(version.to_string()))],
         ),
-        Condition::Slot { load_id, version } => make(
-            "#load = :load AND #version = :version",
-            &[("#load", "load_id"), ("#version", "version")],
-            vec![(":load", AttributeValue::S(load_id.0.clone())), (":version", AttributeValue::N(version.to_string()))],
+        Condition::Slot { version, load_id: Some(load_id) } => make(
+            "#version = :version AND #load = :load",
+            &[("#version", wire::SLOT_VERSION), ("#load", wire::SLOT_LOAD_ID)],
+            vec![(":version", AttributeValue::N(version.to_string())), (":load", AttributeValue::S(load_id.0.clone()))],
         ),
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::Item;
-use loader_reconcile::ports::Answer;
+use loader_reconcile::ports::PortResult;
 
 use crate::dynamodb::decode;
 use crate::{Aws, errors};
@@ -12,8 +12,8 @@ use crate::{Aws, errors};
 /// A kind of items that lie side by side in a table's part of the tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The running load, at most one.
-    Running,
+    /// The slot, at most one.
+    Slot,
     /// Pending loads, by the time since which they wait.
     Pending,
     /// Quarantined objects, by the time of their last failure.
@@ -26,7 +26,7 @@ impl Kind {
     /// What the sort keys of these items begin with.
     fn begins(self) -> &'static str {
         match self {
-            Self::Running => "RUNNING",
+            Self::Slot => "RUNNING",
             Self::Pending => "PENDING#",
             Self::Failed => "FAILED#",
             Self::Loaded => "LOADED#",
@@ -45,7 +45,7 @@ pub enum Order {
 
 impl Aws {
     /// Items of a kind, strongly consistent; at most `limit`. An item that this version cannot read is an error.
-    pub async fn items(&self, table: &DbTable, kind: Kind, order: Order, limit: usize) -> Answer<Vec<Item>> {
+    pub async fn items(&self, table: &DbTable, kind: Kind, order: Order, limit: usize) -> PortResult<Vec<Item>> {
         const OPERATION: &str = "dynamodb:Query";
         let mut found = Vec::new();
         let mut start = None;
@@ -88,7 +88,7 @@ mod tests {
     fn the_keys_of_a_kind_begin_so() {
         let id = LoadId("0123".to_owned());
         for (kind, key) in [
-            (Kind::Running, SortKey::running()),
+            (Kind::Slot, SortKey::slot()),
             (Kind::Pending, SortKey::pending(1, &id)),
             (Kind::Failed, SortKey::failed(1, &id)),
             (Kind::Loaded, SortKey::loaded(1, &id)),

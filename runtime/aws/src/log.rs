@@ -6,7 +6,7 @@ use loader_core::contract::{
     DIMENSION_STACK, DIMENSION_TABLE, METRIC_FAILURES, METRIC_LOADS, METRIC_NAMESPACE, METRIC_OBJECTS,
     METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_SWEEPS,
 };
-use loader_core::tracker::decide::Note;
+use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
 use loader_reconcile::report::Event;
 use serde_json::{Map, Value, json};
@@ -53,7 +53,9 @@ fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value
         Event::Moved { note: Note::Quarantined { n_objects, .. }, .. } => {
             vec![(METRIC_FAILURES, "Count", json!(1)), (METRIC_QUARANTINED, "Count", json!(n_objects))]
         }
-        Event::Moved { note: Note::Prepared { n_deleted, .. } | Note::Emptied { n_deleted }, .. } if *n_deleted > 0 => {
+        Event::Moved { note: Note::Prepared { n_deleted, .. } | Note::Emptied { n_deleted, .. }, .. }
+            if *n_deleted > 0 =>
+        {
             vec![(METRIC_QUARANTINED, "Count", json!(n_deleted))]
         }
         Event::Swept { oldest, .. } => {
@@ -72,9 +74,7 @@ fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value
 
 fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
     let (name, level, value) = match event {
-        Event::Recorded { table, n_new, n_known } => {
-            ("recorded", "INFO", json!({"table": table, "new_objects": n_new, "known_objects": n_known}))
-        }
+        Event::Recorded { table, n_objects } => ("recorded", "INFO", json!({"table": table, "objects": n_objects})),
         Event::Skipped { what, why } => ("skipped", "INFO", json!({"what": what, "why": why})),
         Event::Refused { message_id, why } => ("refused", "ERROR", json!({"message_id": message_id, "why": why})),
         Event::Stopped { table, why } => ("stopped", "WARN", json!({"table": table, "why": why})),
@@ -101,11 +101,15 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
 fn moved(note: &Note) -> (&'static str, &'static str, Value) {
     match note {
         Note::Claimed { n_objects } => ("claimed", "INFO", json!({"objects": n_objects})),
-        Note::Again { attempt } => ("attempt", "INFO", json!({"attempt": attempt})),
-        Note::Prepared { n_objects, n_deleted } => {
-            ("prepared", "INFO", json!({"objects": n_objects, "deleted_objects": n_deleted}))
+        Note::Prepared { attempt, n_objects, n_deleted, n_known } => (
+            "prepared",
+            "INFO",
+            json!({"attempt": attempt, "objects": n_objects, "deleted_objects": n_deleted, "known_objects": n_known}),
+        ),
+        Note::Emptied { n_deleted, n_known } => {
+            ("emptied", "INFO", json!({"deleted_objects": n_deleted, "known_objects": n_known}))
         }
-        Note::Emptied { n_deleted } => ("emptied", "INFO", json!({"deleted_objects": n_deleted})),
+        Note::GivenUp => ("given_up", "ERROR", json!({})),
         Note::Submitted { statement_id } => ("submitted", "INFO", json!({"statement_id": statement_id})),
         Note::TakenOver { from } => ("taken_over", "INFO", json!({"from": from})),
         Note::NotSubmitted { reason } => ("not_submitted", "WARN", json!({"reason": reason})),
@@ -115,10 +119,16 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
         Note::Quarantined { n_objects, class, reason } => {
             ("quarantined", "ERROR", json!({"objects": n_objects, "class": class.name(), "reason": reason}))
         }
-        Note::Finished { n_objects, rows, queue_wait_millis, load_millis } => (
+        Note::Finished { n_objects, rows, queue_wait_millis, load_millis, n_next } => (
             "finished",
             "INFO",
-            json!({"objects": n_objects, "rows": rows, "queue_wait_millis": queue_wait_millis, "load_millis": load_millis}),
+            json!({
+                "objects": n_objects,
+                "rows": rows,
+                "queue_wait_millis": queue_wait_millis,
+                "load_millis": load_millis,
+                "next_load_objects": n_next,
+            }),
         ),
     }
 }
@@ -129,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_finished_load_is_one_line_with_its_metrics() {
-        let note = Note::Finished { n_objects: 3, rows: Some(7), queue_wait_millis: 1, load_millis: 2 };
+        let note = Note::Finished { n_objects: 3, rows: Some(7), queue_wait_millis: 1, load_millis: 2, n_next: 0 };
         let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: Some("s".into()), note };
         let line = Value::Object(line(&event, "stack", 5));
         assert_eq!(

@@ -4,22 +4,27 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_redshiftdata::operation::describe_statement::{DescribeStatementError, DescribeStatementOutput};
 use aws_sdk_redshiftdata::types::{StatusString, SubStatementData};
 use loader_core::config::LoadConfig;
+use loader_core::ids::StatementName;
 use loader_core::outcome::{FailureClass, classify};
 use loader_core::sql::literal;
 use loader_core::tracker::settle::StatementStatus;
-use loader_reconcile::ports::{Answer, PortError, Warehouse};
+use loader_reconcile::ports::{DataApi, PortError, PortResult};
 
 use crate::statement::{self, Ended, Polling, addressed, error_text};
 use crate::{Aws, errors};
 
 /// How a short query is waited for.
-const QUERY: Polling = Polling { first_millis: 200, longest_millis: 200, limit_millis: 30_000 };
+const QUERY: Polling = Polling { first_millis: 50, longest_millis: 800, limit_millis: 30_000 };
 
-impl Warehouse for Aws {
-    async fn submit(&self, config: &LoadConfig, name: &str, token: &str, sql: &[String]) -> Answer<String> {
+impl DataApi for Aws {
+    async fn submit(&self, config: &LoadConfig, name: &StatementName, sql: &[String]) -> PortResult<String> {
         const OPERATION: &str = "redshift-data:BatchExecuteStatement";
         let request = addressed!(self.redshift_data.batch_execute_statement(), config);
-        let request = request.statement_name(name).client_token(token).with_event(true).set_sqls(Some(sql.to_vec()));
+        let request = request
+            .statement_name(name.to_string())
+            .client_token(name.client_token())
+            .with_event(true)
+            .set_sqls(Some(sql.to_vec()));
         // Repeated by the tracker only: where the SDK repeats, a refusal of its last try would hide that an earlier one was lost.
         let once = aws_sdk_redshiftdata::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer =
@@ -27,7 +32,7 @@ impl Warehouse for Aws {
         answer.id.ok_or_else(|| errors::lost(OPERATION, "an answer without a statement id"))
     }
 
-    async fn status(&self, config: &LoadConfig, statement_id: &str) -> Answer<StatementStatus> {
+    async fn status(&self, config: &LoadConfig, statement_id: &str) -> PortResult<StatementStatus> {
         const OPERATION: &str = "redshift-data:DescribeStatement";
         let answer = match self.redshift_data.describe_statement().id(statement_id).send().await {
             Ok(answer) => answer,
@@ -52,21 +57,21 @@ impl Warehouse for Aws {
         })
     }
 
-    async fn find(&self, _config: &LoadConfig, name: &str) -> Answer<Option<String>> {
+    async fn find(&self, _config: &LoadConfig, name: &StatementName) -> PortResult<Option<String>> {
         const OPERATION: &str = "redshift-data:ListStatements";
-        let mut next = None;
+        let (name, mut next) = (name.to_string(), None);
         loop {
             let page = self
                 .redshift_data
                 .list_statements()
-                .statement_name(name)
+                .statement_name(&name)
                 .status(StatusString::All)
                 .set_next_token(next)
                 .send()
                 .await
                 .map_err(|error| errors::sort(OPERATION, &error))?;
             // The filter is a prefix: attempt 1 would find attempt 10.
-            if let Some(found) = page.statements().iter().find(|statement| statement.statement_name() == Some(name)) {
+            if let Some(found) = page.statements().iter().find(|statement| statement.statement_name() == Some(&name)) {
                 return Ok(Some(found.id().to_owned()));
             }
             next = page.next_token().map(ToOwned::to_owned);
@@ -76,7 +81,7 @@ impl Warehouse for Aws {
         }
     }
 
-    async fn query(&self, config: &LoadConfig, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
+    async fn query(&self, config: &LoadConfig, sql: &str) -> PortResult<Vec<Vec<Option<String>>>> {
         match statement::run(&self.redshift_data, config, sql, QUERY).await? {
             Ended::Finished(rows) => Ok(rows),
             Ended::Failed(message) => Err(PortError {

@@ -1,24 +1,23 @@
 //! S3: what is under a key, the manifests, the objects of a folder.
 
 use aws_sdk_s3::primitives::ByteStream;
-use loader_core::ids::{ObjectVersion, Version};
-use loader_core::tracker::item::WaitingObject;
-use loader_core::tracker::prepare::Look;
-use loader_reconcile::ports::{Answer, Objects};
+use loader_core::ids::{ObjectVersion, Version, WaitingObject};
+use loader_core::tracker::prepare::ObjectState;
+use loader_reconcile::ports::{Objects, PortResult};
 
 use crate::{Aws, errors};
 
 impl Objects for Aws {
-    async fn look(&self, bucket: &str, key: &str) -> Answer<Look> {
+    async fn object(&self, bucket: &str, key: &str) -> PortResult<ObjectState> {
         match self.s3.head_object().bucket(bucket).key(key).send().await {
-            Ok(head) => Ok(Look::Found {
+            Ok(head) => Ok(ObjectState::Found {
                 version_id: head.version_id().map(ToOwned::to_owned),
                 etag: head.e_tag().map(ToOwned::to_owned),
                 size_bytes: head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
             }),
             // HEAD has no body, so the code may be missing: the status says it.
             Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => {
-                Ok(Look::Missing)
+                Ok(ObjectState::Missing)
             }
             Err(error) => {
                 let mut sorted = errors::sort("s3:HeadObject", &error);
@@ -30,7 +29,7 @@ impl Objects for Aws {
         }
     }
 
-    async fn put_manifest(&self, key: &str, content: &str) -> Answer<()> {
+    async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
         let put = self
             .s3
             .put_object()
@@ -46,7 +45,7 @@ impl Objects for Aws {
     }
 
     /// Versions are listed, so that an object has the identity here that its notification has.
-    async fn list(&self, bucket: &str, prefix: &str) -> Answer<Vec<WaitingObject>> {
+    async fn list(&self, bucket: &str, prefix: &str) -> PortResult<Vec<WaitingObject>> {
         let mut objects = Vec::new();
         let (mut key_marker, mut version_marker) = (None, None);
         loop {

@@ -6,7 +6,7 @@ use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{Field, StatusString, SubStatementData};
 use loader_core::config::LoadConfig;
-use loader_reconcile::ports::Answer;
+use loader_reconcile::ports::PortResult;
 use tokio::time::{Instant, sleep};
 
 use crate::errors;
@@ -37,7 +37,7 @@ pub type Rows = Vec<Vec<Option<String>>>;
 /// How often a statement is asked for, and for how long. The pause doubles until it is the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Polling {
-    /// Before the second question, in milliseconds.
+    /// Before the first question, in milliseconds.
     pub first_millis: u64,
     /// The longest pause, in milliseconds.
     pub longest_millis: u64,
@@ -57,7 +57,7 @@ pub enum Ended {
 /// Runs one statement to its end, in the database and as the user that the configuration names.
 ///
 /// An error means that the service refused a call or did not answer; a statement that failed is an [`Ended::Failed`].
-pub async fn run(client: &Client, config: &LoadConfig, sql: &str, polling: Polling) -> Answer<Ended> {
+pub async fn run(client: &Client, config: &LoadConfig, sql: &str, polling: Polling) -> PortResult<Ended> {
     const OPERATION: &str = "redshift-data:ExecuteStatement";
     let submitted = addressed!(client.execute_statement(), config).sql(sql).send().await;
     let submitted = submitted.map_err(|error| errors::sort(OPERATION, &error))?;
@@ -65,6 +65,7 @@ pub async fn run(client: &Client, config: &LoadConfig, sql: &str, polling: Polli
     let deadline = Instant::now() + Duration::from_millis(polling.limit_millis);
     let mut pause_millis = polling.first_millis;
     loop {
+        sleep(Duration::from_millis(pause_millis)).await;
         let described = client.describe_statement().id(&id).send().await;
         let described = described.map_err(|error| errors::sort("redshift-data:DescribeStatement", &error))?;
         match described.status() {
@@ -77,13 +78,12 @@ pub async fn run(client: &Client, config: &LoadConfig, sql: &str, polling: Polli
                 let waited = polling.limit_millis;
                 return Err(errors::lost(OPERATION, format!("`{sql}` did not end within {waited} ms")));
             }
-            _ => sleep(Duration::from_millis(pause_millis)).await,
+            _ => pause_millis = (pause_millis * 2).min(polling.longest_millis),
         }
-        pause_millis = (pause_millis * 2).min(polling.longest_millis);
     }
 }
 
-async fn rows(client: &Client, id: &str) -> Answer<Rows> {
+async fn rows(client: &Client, id: &str) -> PortResult<Rows> {
     let mut rows = Rows::new();
     let mut next = None;
     loop {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loader_core::config::{LoadConfig, LoadMode};
-use loader_core::ids::StatementName;
-use loader_core::limits::{SQL_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
+use loader_core::ids::{StatementName, WaitingObject};
+use loader_core::limits::{ITEM_BYTES_MAX, SQL_BYTES_MAX};
 use loader_core::sql::columns::TargetColumns;
 use loader_core::sql::ident::Ident;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::statement_event::Trigger;
 use loader_core::tracker::enqueue;
-use loader_core::tracker::item::{ConfigSource, WaitingObject};
+use loader_core::tracker::item::{ConfigSource, Item};
 use loader_core::tracker::wire;
 use loader_core::tracker::write::WriteAction;
 use loader_core::{bulk_request, s3_event, statement_event};
@@ -57,7 +57,11 @@ pub fn bulk_request(text: &str) {
 pub fn tracker_item(text: &str) {
     let Ok(Value::Object(attributes)) = serde_json::from_str(text) else { return };
     let Some(table) = attributes.get("db_table").and_then(Value::as_str).map(str::to_owned) else { return };
+    let mark = wire::decode_mark(&attributes, 0);
     if let Ok(item) = wire::decode(attributes) {
+        if let Item::File(entry) = &item {
+            assert!(mark.is_ok_and(|mark| mark.is_none_or(|(_, mark)| mark == entry.mark)));
+        }
         let again = wire::decode(wire::encode(&loader_core::ids::DbTable(table), &item));
         assert_eq!(again.as_ref(), Ok(&item));
     }
@@ -68,16 +72,17 @@ fn can_be_recorded(objects: &[WaitingObject], config: &Arc<LoadConfig>) {
     let distinct: Vec<WaitingObject> =
         objects.iter().filter(|waiting| seen.insert(waiting.object.id())).cloned().collect();
     let source = ConfigSource { queue: Some("q".to_owned()), recorded: config.clone() };
-    for chunk in enqueue::chunks(&distinct, config.limits) {
-        let transaction = enqueue::record(&chunk, &source, 1, 1_000);
-        assert!(transaction.actions.len() <= TRANSACTION_ACTIONS_MAX);
-        for action in &transaction.actions {
-            if let WriteAction::Put(item, _) = action {
-                let read = wire::decode(wire::encode(&transaction.table, item));
-                assert_eq!(read.as_ref(), Ok(&**item));
-            }
-        }
+    let mut recorded = Vec::new();
+    for pending in enqueue::pendings(distinct.clone(), &source, 1_000) {
+        recorded.extend(pending.objects.iter().cloned());
+        let transaction = enqueue::record(pending);
+        let [WriteAction::Put(item, _)] = transaction.actions.as_slice() else { panic!("one plain write") };
+        let attributes = wire::encode(&transaction.table, item);
+        let bytes = Value::Object(attributes.clone()).to_string().len();
+        assert!(bytes <= ITEM_BYTES_MAX || distinct.len() == 1, "{bytes} bytes");
+        assert_eq!(wire::decode(attributes).as_ref(), Ok(&**item));
     }
+    assert_eq!(recorded, distinct);
 }
 
 fn makes_sql(config: &LoadConfig) {

@@ -70,6 +70,15 @@ impl fmt::Display for ObjectVersion {
     }
 }
 
+/// An object version that is to be loaded, with its size as last seen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WaitingObject {
+    /// What is loaded at most once.
+    pub object: ObjectVersion,
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
 /// The two ways to address a warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RedshiftTarget {
@@ -136,11 +145,11 @@ impl LoadId {
         Self(digest(["pending", &table.0].into_iter().chain(ids.iter().map(String::as_str))))
     }
 
-    /// Of a running load: from the item keys of its pending loads, in any order. An item key is never used twice, so neither is this.
-    pub fn of_pendings<'a>(table: &DbTable, sort_keys: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Of a running load: from the version of the slot that it takes, and the item keys of its pending loads, in any order.
+    pub fn of_pendings<'a>(table: &DbTable, version: u64, sort_keys: impl IntoIterator<Item = &'a str>) -> Self {
         let mut keys: Vec<&str> = sort_keys.into_iter().collect();
         keys.sort_unstable();
-        Self(digest(["running", &table.0].into_iter().chain(keys)))
+        Self(digest(["running", &table.0, &version.to_string()].into_iter().chain(keys)))
     }
 }
 
@@ -151,7 +160,7 @@ impl fmt::Display for LoadId {
 }
 
 /// Name of a Data API statement: `<prefix>/<db_table>/<load id>/<attempt>`. The only link from a status change to its table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StatementName {
     /// The stack's `statementNamePrefix`.
     pub prefix: String,

@@ -6,18 +6,23 @@ pub const TRANSACTION_ACTIONS_MAX: usize = 100;
 pub const TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one item, names and values (DynamoDB, `ServiceQuotas`).
 pub const ITEM_BYTES_MAX: usize = 400 * 1024;
+/// Items in one `BatchWriteItem` (DynamoDB, `API_BatchWriteItem`).
+pub const BATCH_WRITE_ITEMS_MAX: usize = 25;
+/// Keys in one `BatchGetItem` (DynamoDB, `API_BatchGetItem`).
+pub const BATCH_GET_KEYS_MAX: usize = 100;
 
-/// Objects of one pending load: their ledger entries and the pending item are one transaction.
-pub const PENDING_OBJECTS_MAX: usize = 90;
-/// Pending loads that one running load takes: a split deletes each and writes each again under a new key, in one transaction.
-pub const LOAD_PENDINGS_MAX: usize = 40;
-/// Metadata bytes of the pending loads of one running load: they are deleted in one transaction.
+/// Bytes of one waiting load's item at most, by our own count, which is never too low.
+pub const PENDING_BYTES_MAX: usize = ITEM_BYTES_MAX - 16 * 1024;
+/// Pending loads that one running load takes: they are deleted in the transaction that settles it.
+pub const LOAD_PENDINGS_MAX: usize = 80;
+/// Metadata bytes of the pending loads of one running load: when it is divided, they are deleted and written again in one transaction.
 pub const LOAD_METADATA_BYTES_MAX: usize = 1_500_000;
+/// Objects of a load that are looked at before it takes the slot. More of them are looked at once, by whoever took it.
+pub const UNCLAIMED_OBJECTS_MAX: usize = 32;
+/// Ledger entries that are part of the transaction that settles a load: two write units each, but no call of their own.
+pub const LEDGER_ENTRIES_IN_TRANSACTION_MAX: usize = 8;
 /// Longest S3 object key in bytes (S3 user guide, object keys).
 pub const OBJECT_KEY_BYTES_MAX: usize = 1024;
-/// Bytes that one object takes in a pending item at most: bucket, key, version id (up to 1,024), numbers and names.
-pub const OBJECT_METADATA_BYTES_MAX: usize = 63 + OBJECT_KEY_BYTES_MAX * 2 + 1024 + 256;
-
 /// SQL statements in one `BatchExecuteStatement` (Redshift Data API, `API_BatchExecuteStatement`).
 pub const BATCH_STATEMENTS_MAX: usize = 40;
 /// Bytes of SQL in one request (Redshift management guide, Data API; older copies of the page say 100 KB, newer 200 KB: the smaller holds).
@@ -47,7 +52,8 @@ pub const SQS_BATCHING_WINDOW_SECONDS: u32 = 1;
 /// Batch size of the event source mapping: enough that a burst costs few invocations, small enough for one invocation.
 pub const SQS_BATCH_SIZE: u32 = 100;
 
-const _: () = assert!(PENDING_OBJECTS_MAX < TRANSACTION_ACTIONS_MAX);
-const _: () = assert!(2 * LOAD_PENDINGS_MAX + 3 <= TRANSACTION_ACTIONS_MAX);
-const _: () = assert!(PENDING_OBJECTS_MAX * OBJECT_METADATA_BYTES_MAX <= ITEM_BYTES_MAX);
+// Settled: the slot, the history, the ledger entries, the pending loads. Divided: the slot, the pending loads, their objects again.
+const _: () = assert!(LOAD_PENDINGS_MAX + 2 + LEDGER_ENTRIES_IN_TRANSACTION_MAX <= TRANSACTION_ACTIONS_MAX);
+const _: () =
+    assert!(LOAD_PENDINGS_MAX + 1 + 2 * (LOAD_METADATA_BYTES_MAX / PENDING_BYTES_MAX + 2) <= TRANSACTION_ACTIONS_MAX);
 const _: () = assert!(2 * LOAD_METADATA_BYTES_MAX + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX);

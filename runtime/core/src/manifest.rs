@@ -2,11 +2,10 @@
 //!
 //! Source: Redshift database guide, "Using a manifest to specify data files". `content_length` is required for Parquet and ORC.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::ids::LoadId;
-use crate::tracker::item::WaitingObject;
+use crate::ids::{LoadId, WaitingObject};
 
 /// A manifest, ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,36 +17,15 @@ pub struct Manifest {
     pub content: String,
 }
 
-#[derive(Serialize)]
-struct File {
-    entries: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    url: String,
-    mandatory: bool,
-    meta: Meta,
-}
-
-#[derive(Serialize)]
-struct Meta {
-    content_length: u64,
-}
-
 impl Manifest {
     /// Lists every object as mandatory, with its size, sorted by URL: the same objects give the same text.
     pub fn new(load_id: &LoadId, objects: &[&WaitingObject]) -> Self {
-        let mut entries: Vec<Entry> = objects
-            .iter()
-            .map(|waiting| Entry {
-                url: format!("s3://{}/{}", waiting.object.bucket, waiting.object.key),
-                mandatory: true,
-                meta: Meta { content_length: waiting.size_bytes },
-            })
-            .collect();
-        entries.sort_by(|a, b| a.url.cmp(&b.url));
-        let content = serde_json::to_string(&File { entries }).unwrap_or_default();
+        let url = |waiting: &WaitingObject| format!("s3://{}/{}", waiting.object.bucket, waiting.object.key);
+        let mut listed: Vec<(String, u64)> = objects.iter().map(|waiting| (url(waiting), waiting.size_bytes)).collect();
+        listed.sort_unstable();
+        let entry = |(url, size_bytes): (String, u64)| json!({"url": url, "mandatory": true, "meta": {"content_length": size_bytes}});
+        let entries: Vec<Value> = listed.into_iter().map(entry).collect();
+        let content = json!({"entries": entries}).to_string();
         let digest = hex::encode(&Sha256::digest(&content)[..8]);
         Self { key: format!("{load_id}/{digest}.json"), content }
     }

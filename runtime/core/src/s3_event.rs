@@ -7,10 +7,9 @@ use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ids::{ObjectVersion, Version};
+use crate::ids::{ObjectVersion, Version, WaitingObject};
 use crate::limits::OBJECT_KEY_BYTES_MAX;
 use crate::problem::Problem;
-use crate::tracker::item::WaitingObject;
 
 /// One message, read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,9 +4,11 @@
 //! functions run it over AWS (`loader-aws`), the simulation over memory with virtual time and faults (`proof`).
 
 pub mod bulk;
+mod look;
 pub mod microbatch;
 pub mod next;
 pub mod ports;
 pub mod reconcile;
 pub mod record;
 pub mod report;
+mod statement;

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loader_core::ids::DbTable;
+use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::s3_event;
-use loader_core::tracker::item::{ConfigSource, WaitingObject};
+use loader_core::tracker::item::ConfigSource;
 
 use crate::ports::World;
 use crate::reconcile::{Invocation, reconcile};
@@ -17,7 +17,7 @@ use crate::report::Event;
 /// One message of a batch.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its id, for the answer.
+    /// Its id, for the batch response.
     pub id: String,
     /// Name of its queue.
     pub queue: String,
@@ -25,7 +25,7 @@ pub struct Message {
     pub body: String,
 }
 
-/// Handles a batch; answers the ids of the messages that must come again.
+/// Handles a batch; returns the ids of the messages that must come again.
 pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invocation) -> Vec<String> {
     let mut queues: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
     for message in messages {
@@ -34,7 +34,7 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     let mut refused: BTreeSet<String> = BTreeSet::new();
     let mut tables: BTreeSet<DbTable> = BTreeSet::new();
     for (queue, messages) in queues {
-        let (table, failed) = record_queue(world, queue, &messages, invocation).await;
+        let (table, failed) = record_queue(world, queue, &messages).await;
         tables.extend(table);
         for (message_id, why) in failed {
             world.report(&Event::Refused { message_id: message_id.clone(), why });
@@ -47,12 +47,11 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     refused.into_iter().collect()
 }
 
-/// Records the messages of one queue; answers its table, and the messages that failed with the reason.
+/// Records the messages of one queue; returns its table, and the messages that failed with the reason.
 async fn record_queue<W: World>(
     world: &W,
     queue: &str,
     messages: &[&Message],
-    invocation: &Invocation,
 ) -> (Option<DbTable>, BTreeMap<String, String>) {
     let config = match world.queue(queue).await {
         Ok(config) => config,
@@ -84,7 +83,7 @@ async fn record_queue<W: World>(
         }
     }
     let source = ConfigSource { queue: Some(queue.to_owned()), recorded: config };
-    let recorded = record(world, &objects, &source, invocation).await;
+    let recorded = record(world, &objects, &source).await;
     for (object_id, error) in recorded.failed {
         for message_id in carriers.get(&object_id).into_iter().flatten() {
             failed.insert((*message_id).to_owned(), error.to_string());

@@ -1,24 +1,25 @@
 //! Everything outside: the tracker, the objects, the warehouse, the queue configurations, the clock.
 //!
-//! Every call answers done, certainly not done, or unknown. An error is one of the last two, and says which.
+//! Every call is done, certainly not done, or unknown. An error is one of the last two, and says which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::ids::DbTable;
+use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::problem::Problems;
-use loader_core::tracker::item::{Millis, PendingLoad, Prepared, RunningLoad, SortKey, WaitingObject};
-use loader_core::tracker::prepare::Look;
+use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
+use loader_core::tracker::view::TableState;
 use loader_core::tracker::write::{Transaction, Written};
 
 use crate::report::Event;
 
-/// A call that was not answered with what was asked for.
+/// A call that did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortError {
     /// Service and operation, e.g. `dynamodb:TransactWriteItems`.
@@ -47,8 +48,8 @@ impl PortError {
     }
 }
 
-/// Answer of a port.
-pub type Answer<T> = Result<T, PortError>;
+/// Result of a port.
+pub type PortResult<T> = Result<T, PortError>;
 
 /// Why a queue's configuration cannot be had.
 #[derive(Clone, Debug)]
@@ -75,53 +76,73 @@ impl fmt::Display for ConfigError {
 
 /// The tracker table. Reads of items are strongly consistent.
 pub trait Tracker {
-    /// The slot of a table.
-    fn running(&self, table: &DbTable) -> impl Future<Output = Answer<Option<RunningLoad>>> + Send;
-    /// The oldest waiting loads, oldest first, `limit` at most.
-    fn backlog(&self, table: &DbTable, limit: usize) -> impl Future<Output = Answer<Vec<PendingLoad>>> + Send;
-    /// These waiting loads, in this order, without those that are not there.
-    fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> impl Future<Output = Answer<Vec<PendingLoad>>> + Send;
-    /// Which of these sort keys exist (and have not expired). A set, because `BatchGetItem` refuses a key that is there twice.
-    fn existing(
+    /// The slot, and then the loads that wait: all of them, or where they are many the newest.
+    fn state(&self, table: &DbTable) -> impl Future<Output = PortResult<TableState>> + Send;
+    /// The oldest waiting loads, oldest first: `limit` of them, or fewer where these are more than two loads take. Says whether that is
+    /// all.
+    fn backlog(
         &self,
         table: &DbTable,
-        keys: &BTreeSet<SortKey>,
+        limit: usize,
+    ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, bool)>> + Send;
+    /// These waiting loads, in this order, without those that are not there.
+    fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> impl Future<Output = PortResult<Vec<PendingLoad>>> + Send;
+    /// What the ledger knows of these object versions, by their ids, expired entries left out. A set, because `BatchGetItem` refuses a
+    /// key that is there twice.
+    fn ledger(
+        &self,
+        table: &DbTable,
+        object_ids: &BTreeSet<String>,
         now: Millis,
-    ) -> impl Future<Output = Answer<BTreeSet<SortKey>>> + Send;
+    ) -> impl Future<Output = PortResult<BTreeMap<String, LedgerMark>>> + Send;
+    /// Writes ledger entries, whatever is there.
+    fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> impl Future<Output = PortResult<()>> + Send;
     /// Applies a transaction.
-    fn write(&self, transaction: &Transaction) -> impl Future<Output = Answer<Written>> + Send;
+    fn write(&self, transaction: &Transaction) -> impl Future<Output = PortResult<Written>> + Send;
     /// The tables with a slot held or a load waiting; eventually consistent.
-    fn tables_with_work(&self) -> impl Future<Output = Answer<BTreeSet<DbTable>>> + Send;
+    fn tables_with_work(&self) -> impl Future<Output = PortResult<BTreeSet<DbTable>>> + Send;
 }
 
 /// S3.
 pub trait Objects {
     /// What is under this key now.
-    fn look(&self, bucket: &str, key: &str) -> impl Future<Output = Answer<Look>> + Send;
+    fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
     /// Writes a manifest below the manifest folder.
-    fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = Answer<()>> + Send;
+    fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `s3://` URL of the manifest folder, with its final `/`.
     fn manifest_root(&self) -> String;
     /// The newest version of every object below a prefix; empty objects left out.
-    fn list(&self, bucket: &str, prefix: &str) -> impl Future<Output = Answer<Vec<WaitingObject>>> + Send;
+    fn list(&self, bucket: &str, prefix: &str) -> impl Future<Output = PortResult<Vec<WaitingObject>>> + Send;
 }
 
 /// The Redshift Data API.
-pub trait Warehouse {
-    /// Submits a statement batch as one transaction. The client token makes a repeat harmless for hours.
+pub trait DataApi {
+    /// Submits a statement batch as one transaction; returns the statement id. The client token, derived from the name, makes a repeat
+    /// harmless for hours.
     fn submit(
         &self,
         config: &LoadConfig,
-        name: &str,
-        token: &str,
+        name: &StatementName,
         sql: &[String],
-    ) -> impl Future<Output = Answer<String>> + Send;
+    ) -> impl Future<Output = PortResult<String>> + Send;
     /// How a statement is; for a failed one with everything the warehouse says about it.
-    fn status(&self, config: &LoadConfig, statement_id: &str) -> impl Future<Output = Answer<StatementStatus>> + Send;
+    fn status(
+        &self,
+        config: &LoadConfig,
+        statement_id: &str,
+    ) -> impl Future<Output = PortResult<StatementStatus>> + Send;
     /// The statement of this name, if the service knows one.
-    fn find(&self, config: &LoadConfig, name: &str) -> impl Future<Output = Answer<Option<String>>> + Send;
+    fn find(
+        &self,
+        config: &LoadConfig,
+        name: &StatementName,
+    ) -> impl Future<Output = PortResult<Option<String>>> + Send;
     /// Runs a short query and waits for its rows.
-    fn query(&self, config: &LoadConfig, sql: &str) -> impl Future<Output = Answer<Vec<Vec<Option<String>>>>> + Send;
+    fn query(
+        &self,
+        config: &LoadConfig,
+        sql: &str,
+    ) -> impl Future<Output = PortResult<Vec<Vec<Option<String>>>>> + Send;
 }
 
 /// The queue configurations.
@@ -141,11 +162,6 @@ pub trait Surroundings {
 }
 
 /// Everything.
-pub trait World: Tracker + Objects + Warehouse + Configs + Surroundings + Sync {}
+pub trait World: Tracker + Objects + DataApi + Configs + Surroundings + Sync {}
 
-impl<T: Tracker + Objects + Warehouse + Configs + Surroundings + Sync> World for T {}
-
-/// The client token and the SQL belong to what was prepared; this is where they come from.
-pub fn token(prepared: &Prepared) -> String {
-    loader_core::ids::StatementName::parse(&prepared.statement_name).map(|name| name.client_token()).unwrap_or_default()
-}
+impl<T: Tracker + Objects + DataApi + Configs + Surroundings + Sync> World for T {}

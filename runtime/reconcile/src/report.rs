@@ -1,6 +1,6 @@
 //! What is told to the log and the metrics: one event per line, with table, load id and statement id where there is one.
 
-use loader_core::tracker::decide::Note;
+use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
 
 /// One line.
@@ -10,10 +10,8 @@ pub enum Event {
     Recorded {
         /// The table.
         table: String,
-        /// New object versions.
-        n_new: usize,
-        /// Object versions that were accepted before.
-        n_known: usize,
+        /// Object versions, repeated ones included.
+        n_objects: usize,
     },
     /// A record was understood and is nothing to load.
     Skipped {

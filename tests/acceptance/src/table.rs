@@ -220,7 +220,7 @@ impl Table {
         let started = Instant::now();
         loop {
             let items = self.items().await?;
-            let busy = items.values().any(|item| matches!(item, Item::Running(_) | Item::Pending(_)));
+            let busy = items.values().any(|item| item.load().is_some() || matches!(item, Item::Pending(_)));
             if !busy && self.queue_is_empty().await? {
                 let rows = self.rows().await?;
                 if rows == expected {

@@ -7,7 +7,8 @@ use acceptance::world::{Setup, World, world_of};
 use anyhow::{Result, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Step};
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
 use local_client::{Toxic, ToxicKind};
 use serde_json::json;
 
@@ -85,8 +86,8 @@ fn a_missing_table_is_an_operators_turn_and_the_load_resumes_by_itself() {
         table.sql("DROP TABLE absent").await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
         let waits = |item: &Item| {
-            matches!(item, Item::Running(running)
-                if matches!(&running.step, Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. } if reason.contains("absent")))
+            let step = item.load().map(|load| &load.step);
+            matches!(step, Some(Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. }) if reason.contains("absent"))
         };
         table.until("waiting for the operator", |items| items.values().any(waits)).await?;
         table.sql("CREATE TABLE absent (id BIGINT, at TIMESTAMP, val VARCHAR(64))").await?;
@@ -137,30 +138,25 @@ fn events_that_are_doubled_foreign_or_early_change_nothing() {
         let hold = format!("/{}/", table.db_table()?);
         world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-        let submitted =
-            |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
         table.until("submitted", |items| items.values().any(submitted)).await?;
-        let running = table.items().await?.into_values().find_map(|item| match item {
-            Item::Running(running) => Some(running),
-            _ => None,
-        });
-        let Some(Step::Submitted { prepared, statement_id, .. }) = running.map(|running| running.step) else {
+        let load = table.items().await?.values().find_map(|item| item.load().cloned());
+        let Some(Step::Submitted { prepared, statement_id, .. }) = load.map(|load| load.step) else {
             anyhow::bail!("no running statement")
         };
         let event = |name: &str, id: &str| {
             json!({"source": "aws.redshift-data", "detail-type": "Redshift Data Statement Status Change",
                 "detail": {"statementName": name, "statementId": id, "state": "FINISHED"}})
         };
-        for (name, id) in
-            [(prepared.statement_name.as_str(), statement_id.as_str()), ("dev/of/someone/else", "x"), ("", "")]
-        {
+        let name = prepared.statement_name.to_string();
+        for (name, id) in [(name.as_str(), statement_id.as_str()), ("dev/of/someone/else", "x"), ("", "")] {
             world.invoke(Function::NextLoader, &event(name, id)).await?;
         }
         table.until("still submitted", |items| items.values().any(submitted)).await?;
         world.standin(&json!({"release": hold})).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
         for _ in 0..3 {
-            world.invoke(Function::NextLoader, &event(&prepared.statement_name, &statement_id)).await?;
+            world.invoke(Function::NextLoader, &event(&name, &statement_id)).await?;
         }
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
     });
@@ -171,8 +167,7 @@ async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
     let name = format!("/{}/", table.db_table()?);
     world.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-    let submitted =
-        |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+    let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
     table.until("submitted", |items| items.values().any(submitted)).await?;
     let gateway = world.stack.gateway();
     gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;

@@ -4,7 +4,8 @@ use acceptance::table::{Table, append, csv, merge, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context as _, ensure};
 use loader_core::contract::Function;
-use loader_core::tracker::item::{Item, Step};
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -78,8 +79,7 @@ fn files_that_arrive_during_a_load_share_the_next_one() {
         let hold = format!("/{}/", table.db_table()?);
         world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
         table.put("0.csv", csv(&["0,2026-01-01 00:00:00,x"])).await?;
-        let submitted =
-            |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
         table.until("submitted", |items| items.values().any(submitted)).await?;
         let mut expected = rows(&["0,2026-01-01 00:00:00,x"]);
         for number in 1..=5 {
@@ -235,8 +235,7 @@ fn a_folder_that_waits_is_not_answered_with_the_statement_of_another() {
         let hold = format!("/{}/", table.db_table()?);
         world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
         world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
-        let submitted =
-            |item: &Item| matches!(item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }));
+        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
         table.until("submitted", |items| items.values().any(submitted)).await?;
         let running = world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
         ensure!(running[0]["state"] == "submitted" && running[0]["statement_id"].is_string(), "{running}");

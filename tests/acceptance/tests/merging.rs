@@ -12,7 +12,7 @@ use loader_core::sql::merge::{LoadSql, needs_columns, statements};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-#[path = "../../standin/tests/support/postgres.rs"]
+#[path = "../../local/data-api/tests/it/support/postgres.rs"]
 mod postgres;
 
 /// Key, day of March, value; `None` is NULL.

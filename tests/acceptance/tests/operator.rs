@@ -5,7 +5,8 @@ use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::{Checkout, Said};
 use anyhow::{Context as _, Result, ensure};
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Step};
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
 use serde_json::{Value, json};
 
 /// Longer than a test: what goes on here does so because somebody asked for it.
@@ -61,8 +62,8 @@ async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
     table.sql(&format!("DROP TABLE {TABLE}")).await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
     let waits = |item: &Item| {
-        matches!(item, Item::Running(running)
-            if matches!(running.step, Step::Waiting { class: FailureClass::OperatorsTurn, .. }))
+        let step = item.load().map(|load| &load.step);
+        matches!(step, Some(Step::Waiting { class: FailureClass::OperatorsTurn, .. }))
     };
     table.until("waiting for the operator", |items| items.values().any(waits)).await?;
     table.sql(&format!("CREATE TABLE {TABLE} ({COLUMNS})")).await?;
@@ -115,6 +116,6 @@ fn a_file_that_the_role_may_not_read_waits_and_holds_up_nobody() {
         table.until("loaded without it", |items| items.values().any(loaded)).await?;
         ensure!(table.rows().await? == rows(&["2,2026-01-01 00:00:00,a"]), "{:?}", table.rows().await?);
         let waits = |item: &Item| matches!(item, Item::Pending(pending) if pending.objects[0].object.key == "beside/foreign.csv");
-        table.until("waiting alone", |items| items.values().any(waits) && !items.values().any(|item| matches!(item, Item::Running(_)))).await
+        table.until("waiting alone", |items| items.values().any(waits) && !items.values().any(|item| item.load().is_some())).await
     });
 }

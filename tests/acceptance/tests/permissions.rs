@@ -8,7 +8,8 @@ use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, bail, ensure};
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Step};
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
 use loader_core::tracker::write::Items;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
@@ -138,9 +139,9 @@ fn items(field: &mut Value) -> &mut Vec<Value> {
 /// What the tracker says about a load that does not go on.
 fn reason(items: &Items) -> Option<&str> {
     items.values().find_map(|item| match item {
-        Item::Running(running) => match &running.step {
+        Item::Slot(slot) => match slot.load.as_ref().map(|load| &load.step)? {
             Step::Waiting { reason, .. } => Some(reason.as_str()),
-            Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } => None,
+            Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } | Step::GivenUp { .. } => None,
         },
         Item::Failed(failed) => Some(failed.error.as_str()),
         Item::Pending(_) | Item::File(_) | Item::Loaded(_) => None,
@@ -163,12 +164,12 @@ async fn named(world: &World, table: &Table, words: &str, since: i64) -> Result<
         if logged.iter().any(|line| line.contains(words)) {
             return Ok("log");
         }
-        let answer = world.invoke(Function::NextLoader, &json!({"sweep": true})).await;
-        if answer.as_ref().is_err_and(|error| error.to_string().contains(words)) {
-            return Ok("answer");
-        }
         if started.elapsed() > Duration::from_secs(NAMED_SECONDS_MAX) {
-            bail!("nobody names {words}\nanswer: {answer:?}\nitems: {items:?}\nlog: {}", logged.join("\n"));
+            bail!("nobody names {words}\nitems: {items:?}\nlog: {}", logged.join("\n"));
+        }
+        let answer = world.invoke(Function::NextLoader, &json!({"sweep": true})).await;
+        if answer.is_err_and(|error| error.to_string().contains(words)) {
+            return Ok("answer");
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

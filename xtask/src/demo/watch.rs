@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use loader_core::tracker::item::{History, Item, RunningLoad};
+use loader_core::tracker::item::{History, Item};
+use loader_core::tracker::slot::RunningLoad;
 use local_client::StackInfo;
 use synth::workspace;
 
@@ -99,10 +100,10 @@ impl Watch {
         let mut n_busy = 0;
         self.running.clear();
         for (table, db_table) in self.tables.clone() {
-            for item in self.tracker.items(&db_table, Kind::Running, Order::OldestFirst, 1).await? {
-                n_busy += 1;
-                if let Item::Running(running) = item {
-                    self.tell_running(&table, &running);
+            for item in self.tracker.items(&db_table, Kind::Slot, Order::OldestFirst, 1).await? {
+                if let Some(running) = item.load() {
+                    n_busy += 1;
+                    self.tell_running(&table, running);
                 }
             }
             n_busy += self.tracker.items(&db_table, Kind::Pending, Order::OldestFirst, ITEMS_MAX).await?.len();

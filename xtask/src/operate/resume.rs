@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use loader_core::tracker::item::{Item, RunningLoad, Step};
+use loader_core::tracker::item::Item;
 use loader_core::tracker::operator;
+use loader_core::tracker::slot::{RunningLoad, Slot, Step};
 use serde_json::json;
 
 use crate::ground::aws::AwsArgs;
@@ -35,14 +36,17 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     let out = Out::new(args.output);
     let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
     let table = tables.named(&args.table).await?;
-    let running = tables.tracker.items(&table, Kind::Running, Order::OldestFirst, 1).await?.pop();
-    let running = match running {
-        Some(Item::Running(running)) if waits(&running) => running,
-        Some(Item::Running(running)) => return Err(does_not_wait(&table, &step(&running.step)).into()),
-        _ => return Err(does_not_wait(&table, "no load of it is under way").into()),
+    let slot = match tables.tracker.items(&table, Kind::Slot, Order::OldestFirst, 1).await?.pop() {
+        Some(Item::Slot(slot)) => slot,
+        Some(_) | None => Slot::default(),
+    };
+    let running = match &slot.load {
+        Some(running) if waits(running) => running,
+        Some(running) => return Err(does_not_wait(&table, &step(&running.step)).into()),
+        None => return Err(does_not_wait(&table, "no load of it is under way").into()),
     };
     let now = now_millis();
-    let transaction = operator::resume(&running, HOLDER, now).context("it waits")?;
+    let transaction = operator::resume(&slot, HOLDER, now).context("it waits")?;
     if !tables.tracker.write(&transaction).await? {
         let message = format!("`{table}` went on by itself in this moment");
         return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
@@ -58,7 +62,7 @@ fn waits(running: &RunningLoad) -> bool {
     match &running.step {
         Step::Waiting { .. } => true,
         Step::Prepared(prepared) => prepared.refusals > 0,
-        Step::Claimed | Step::Submitted { .. } => false,
+        Step::Claimed | Step::Submitted { .. } | Step::GivenUp { .. } => false,
     }
 }
 

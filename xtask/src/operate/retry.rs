@@ -3,7 +3,6 @@
 use anyhow::Result;
 use clap::Args;
 use loader_core::outcome::FailureClass;
-use loader_core::settings::Timing;
 use loader_core::tracker::item::{Item, Quarantined};
 use loader_core::tracker::operator;
 use serde_json::json;
@@ -85,7 +84,7 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
             n_left += failed.objects.len();
             continue;
         }
-        if tracker.write(&operator::retry(&failed, Timing::default().ledger_millis, now_millis())).await? {
+        if tracker.write(&operator::retry(&failed, now_millis())).await? {
             n_back += failed.objects.len();
         } else {
             n_taken += failed.objects.len();

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use loader_core::tracker::item::{History, Item, Quarantined, RunningLoad};
+use loader_core::tracker::item::{History, Item, Quarantined};
+use loader_core::tracker::slot::RunningLoad;
 use serde_json::{Value, json};
 
 use crate::ground::aws::AwsArgs;
@@ -62,13 +63,13 @@ async fn read(tracker: &Tracker, table: String) -> Result<TableStatus> {
         last: None,
     };
     let table = status.table.clone();
-    let mut items = tracker.items(&table, Kind::Running, Order::OldestFirst, 1).await?;
+    let mut items = tracker.items(&table, Kind::Slot, Order::OldestFirst, 1).await?;
     items.extend(tracker.items(&table, Kind::Pending, Order::OldestFirst, ITEMS_MAX).await?);
     items.extend(tracker.items(&table, Kind::Failed, Order::OldestFirst, ITEMS_MAX).await?);
     items.extend(tracker.items(&table, Kind::Loaded, Order::NewestFirst, 1).await?);
     for item in items {
         match item {
-            Item::Running(running) => status.running = Some(running),
+            Item::Slot(slot) => status.running = slot.load,
             Item::Pending(pending) => {
                 status.n_pending += 1;
                 status.n_waiting += pending.objects.len();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use loader_core::tracker::item::Step;
+use loader_core::tracker::slot::Step;
 
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::Failure;
@@ -76,6 +76,7 @@ pub fn step(step: &Step) -> String {
         Step::Waiting { class, reason, .. } => format!("waiting after a failure ({}): {reason}", class.name()),
         Step::Prepared(_) => "prepared".into(),
         Step::Submitted { statement_id, .. } => format!("submitted as statement {statement_id}"),
+        Step::GivenUp { .. } => "given up: its outcome is unknown".into(),
     }
 }
 

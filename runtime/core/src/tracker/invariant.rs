@@ -1,47 +1,59 @@
 //! What always holds of one table's items. Checked by the model, the simulation and the end-to-end tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::item::{Item, SortKey};
-use super::write::Items;
+use super::item::{Item, LedgerMark, SortKey};
+use super::slot::Step;
+use super::write::{Items, slot_of};
 use crate::outcome::FailureClass;
 
 /// Problems with the items themselves; empty when all is well.
 ///
-/// - A running load names only pending loads that are there (so all its objects are known).
-/// - An object version is in one place only: one pending load or one quarantine item.
-/// - Everything that waits is in the ledger. (A deleted object waits for nothing, and has left it.)
+/// - A running load names only pending loads that are there (so all its objects are known), each once.
+/// - While its statement may run, no object of it is in the ledger as loaded by another load.
+/// - What is in quarantine is in the ledger, so that a repeated notification does not load it. (A deleted object is not.)
+/// - An object version is in one quarantine item at most.
 pub fn violations(items: &Items) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(Item::Running(running)) = items.get(&SortKey::running()) {
-        for key in &running.pending_keys {
-            if !items.contains_key(key) {
-                found.push(format!("the running load names {key}, which is not there"));
+    if let Some(load) = &slot_of(items).load {
+        for key in &load.pending_keys {
+            match items.get(key) {
+                Some(Item::Pending(pending)) if matches!(load.step, Step::Prepared(_) | Step::Submitted { .. }) => {
+                    for waiting in &pending.objects {
+                        let entry = items.get(&SortKey::file(&waiting.object));
+                        if matches!(entry, Some(Item::File(entry)) if is_loaded_by_another(&entry.mark, &load.load_id))
+                        {
+                            found.push(format!("{} is loaded again", waiting.object));
+                        }
+                    }
+                }
+                Some(_) => {}
+                None => found.push(format!("the running load names {key}, which is not there")),
             }
         }
-        let distinct: BTreeSet<&SortKey> = running.pending_keys.iter().collect();
-        if distinct.len() != running.pending_keys.len() {
+        let distinct: BTreeSet<&SortKey> = load.pending_keys.iter().collect();
+        if distinct.len() != load.pending_keys.len() {
             found.push("the running load names a pending load twice".to_owned());
         }
     }
-    let mut places: BTreeMap<String, Vec<&SortKey>> = BTreeMap::new();
+    let mut quarantined = BTreeSet::new();
     for (key, item) in items {
-        let objects = match item {
-            Item::Pending(pending) => &pending.objects,
-            Item::Failed(quarantined) if quarantined.class != FailureClass::Deleted => &quarantined.objects,
-            Item::Failed(_) | Item::Running(_) | Item::File(_) | Item::Loaded(_) => continue,
-        };
-        for waiting in objects {
-            places.entry(waiting.object.id()).or_default().push(key);
+        let Item::Failed(failed) = item else { continue };
+        if failed.class == FailureClass::Deleted {
+            continue;
+        }
+        for waiting in &failed.objects {
             if !items.contains_key(&SortKey::file(&waiting.object)) {
-                found.push(format!("{} waits in {key} but is not in the ledger", waiting.object));
+                found.push(format!("{} is in quarantine in {key} but not in the ledger", waiting.object));
+            }
+            if !quarantined.insert(waiting.object.id()) {
+                found.push(format!("{} is in quarantine twice", waiting.object));
             }
         }
     }
-    for (id, keys) in places {
-        if keys.len() > 1 {
-            found.push(format!("object version {id} is in {} places", keys.len()));
-        }
-    }
     found
+}
+
+fn is_loaded_by_another(mark: &LedgerMark, load_id: &crate::ids::LoadId) -> bool {
+    matches!(mark, LedgerMark::Loaded(by) if by != load_id)
 }

@@ -1,15 +1,21 @@
 //! The tracker: the per-table record in DynamoDB and its rules.
 //!
-//! Read in this order: `item` (what is stored), `write` (conditional writes as data), `decide` (what to do next),
-//! `prepare` and `settle` (what follows from what was seen), `enqueue` (how facts enter), `invariant` (what always holds).
+//! Read in this order: `slot` and `item` (what is stored), `write` and `change` (conditional writes as data), `view` (what is known),
+//! `decide` and `choose` (what to do next), `prepare` and `settle` (what follows from what was seen), `enqueue` (how facts enter),
+//! `invariant` (what always holds).
 
+pub mod change;
+pub mod choose;
 pub mod decide;
 pub mod enqueue;
 pub mod invariant;
 pub mod item;
 pub mod operator;
+pub mod pack;
 pub mod prepare;
 pub mod settle;
+pub mod slot;
 pub mod split;
+pub mod view;
 pub mod wire;
 pub mod write;

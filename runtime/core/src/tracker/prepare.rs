@@ -1,23 +1,24 @@
-//! From claimed to prepared: what is really in S3 now decides what the manifest lists.
+//! From a chosen load to a prepared one: the ledger and what is really in S3 decide what the manifest lists.
 //!
-//! An object may be newer than its notification. COPY reads what is there now, so the version that is there now is listed
-//! and entered in the ledger; the older one is fulfilled by it. An object that is gone goes to quarantine.
+//! What the ledger knows is left out. An object may be newer than its notification: COPY reads what is there now, so the version that is
+//! there now is listed, and the older one is fulfilled by it. An object that is gone goes to quarantine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::{Change, Context, Note};
-use super::item::{Item, LedgerEntry, PendingLoad, Prepared, Quarantined, RunningLoad, SortKey, Step, WaitingObject};
-use super::split;
-use super::write::{Condition, Transaction, WriteAction};
-use crate::ids::{LoadId, ObjectVersion, Version};
+use super::change::{Change, Note, put_slot};
+use super::decide::Context;
+use super::item::{Item, LedgerMark, PendingLoad, SortKey};
+use super::slot::{Held, KnownColumns, Prepared, RunningLoad, Slot, Step};
+use super::write::{Condition, WriteAction};
+use super::{settle, split};
+use crate::ids::{ObjectVersion, StatementName, Version, WaitingObject};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::manifest::Manifest;
 use crate::outcome::FailureClass;
-use crate::sql::columns::TargetColumns;
 
 /// What is under a key now.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Look {
+pub enum ObjectState {
     /// An object.
     Found {
         /// Version id, in a versioned bucket.
@@ -29,20 +30,23 @@ pub enum Look {
     },
     /// Nothing.
     Missing,
+    /// Nobody looked, because keys of this queue are written once.
+    AsNotified,
 }
 
 /// Everything that was seen before a manifest is written.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// One look per object, in the order of the pending loads and of their objects.
-    pub looks: Vec<Look>,
-    /// Ledger ids of newer versions that were accepted already, for this table.
-    pub accepted: BTreeSet<String>,
-    /// Columns that the SQL names.
-    pub columns: TargetColumns,
+    /// One state per object, in the order of the pending loads and of their objects. Shorter where the time for looking ended: what
+    /// was not looked at stays in the backlog.
+    pub states: Vec<ObjectState>,
+    /// What the ledger knows, by ledger id: of the objects, and of newer versions.
+    pub ledger: BTreeMap<String, LedgerMark>,
+    /// Columns of the target, where they were asked for or known.
+    pub columns: Option<KnownColumns>,
 }
 
-/// What to do about a claimed load once its objects were looked at.
+/// What to do about a load once its objects were looked at.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The manifest to write first, if any: key below the manifest folder, and content.
@@ -51,10 +55,10 @@ pub struct Plan {
     pub change: Change,
 }
 
-/// The newer version under a waiting object's key, if there is one: its ledger entry must be looked up before [`plan`].
-pub fn newer(waiting: &WaitingObject, look: &Look) -> Option<ObjectVersion> {
-    match look {
-        Look::Found { version_id, etag, .. } => {
+/// The newer version under a waiting object's key, if there is one: the ledger must be asked for it before [`plan`].
+pub fn newer(waiting: &WaitingObject, state: &ObjectState) -> Option<ObjectVersion> {
+    match state {
+        ObjectState::Found { version_id, etag, .. } => {
             let same = match &waiting.object.version {
                 Version::Id(id) => version_id.as_deref() == Some(id),
                 Version::ETag(expected) => Version::new(None, etag.as_deref()) == Some(Version::ETag(expected.clone())),
@@ -62,136 +66,191 @@ pub fn newer(waiting: &WaitingObject, look: &Look) -> Option<ObjectVersion> {
             let version = Version::new(version_id.as_deref(), etag.as_deref()).filter(|_| !same)?;
             Some(ObjectVersion { version, ..waiting.object.clone() })
         }
-        Look::Missing => None,
+        ObjectState::Missing | ObjectState::AsNotified => None,
     }
 }
 
-/// Decides the manifest and the write that records it. The pending loads are those of the running load, in its order.
+/// Decides the manifest and the write that records it: the slot taken or kept by this load, prepared. `slot` is the slot as it was read
+/// before anything was looked at; `load` is the load at the attempt that is prepared; `pendings` are its pending loads, in its order.
 pub fn plan(
-    running: &RunningLoad,
+    slot: &Slot,
+    load: &RunningLoad,
     pendings: &[PendingLoad],
     seen: &Seen,
     manifest_root: &str,
     context: &Context,
 ) -> Plan {
+    let held = Held { slot, load };
     let sorted = sort_out(pendings, seen);
-    let mut actions = sorted.actions(pendings, running, context);
+    let mut actions = sorted.actions(pendings, load, context);
     if actions.len() + 1 > TRANSACTION_ACTIONS_MAX {
         let reason = "more objects changed while they waited than one transaction can record";
-        return Plan { manifest: None, change: split::halves(running, pendings, reason, context) };
+        return Plan { manifest: None, change: split::halves(held, pendings, reason, context) };
     }
-    let n_deleted = sorted.deleted.len();
-    let listed: Vec<&WaitingObject> = sorted.kept.iter().flatten().collect();
+    let (n_deleted, n_known) = (sorted.deleted.len(), sorted.n_known);
+    let listed = sorted.listed();
     if listed.is_empty() {
-        actions.push(WriteAction::Delete(SortKey::running(), Condition::slot(running)));
-        let change =
-            Change { transaction: Transaction::new(running.table(), actions), note: Note::Emptied { n_deleted } };
+        actions.push(put_slot(held, None));
+        let change = Change::new(load.table(), actions, Note::Emptied { n_deleted, n_known });
         return Plan { manifest: None, change };
     }
-    let manifest = Manifest::new(&running.load_id, &listed);
-    let prefix = context.prefix.unwrap_or(&running.source.recorded.target.database);
-    let prepared = Prepared {
+    let manifest = Manifest::new(&load.load_id, &listed);
+    let prepared = prepared(load, &manifest, &listed, manifest_root, context);
+    let note = Note::Prepared { attempt: load.attempt, n_objects: prepared.n_objects, n_deleted, n_known };
+    let mut next = load.at(Step::Prepared(prepared), context.holder, context.now);
+    next.pending_keys = sorted.keys(pendings);
+    let next = Slot { columns: seen.columns.clone().or_else(|| slot.columns.clone()), ..slot.held(next) };
+    actions.push(WriteAction::put(Item::Slot(next), slot.condition()));
+    Plan { manifest: Some(manifest), change: Change::new(load.table(), actions, note) }
+}
+
+fn prepared(
+    load: &RunningLoad,
+    manifest: &Manifest,
+    listed: &[&WaitingObject],
+    manifest_root: &str,
+    context: &Context,
+) -> Prepared {
+    let prefix = context.prefix.unwrap_or(&load.source.recorded.target.database);
+    Prepared {
         manifest: format!("{manifest_root}{}", manifest.key),
         n_objects: listed.len() as u64,
         size_bytes: listed.iter().map(|waiting| waiting.size_bytes).sum(),
-        columns: seen.columns.clone(),
-        statement_name: running.statement_name(prefix).to_string(),
+        statement_name: StatementName {
+            prefix: prefix.to_owned(),
+            table: load.table(),
+            load_id: load.load_id.clone(),
+            attempt: load.attempt,
+        },
         prepared_millis: context.now,
         not_before_millis: 0,
         refusals: 0,
         uncertain: false,
-    };
-    let note = Note::Prepared { n_objects: prepared.n_objects, n_deleted };
-    let gone: BTreeSet<&SortKey> = pendings
-        .iter()
-        .zip(&sorted.kept)
-        .filter(|(_, kept)| kept.is_empty())
-        .map(|(pending, _)| &pending.key)
-        .collect();
-    let mut next = running.next(context.holder, context.now, Step::Prepared(prepared));
-    next.pending_keys.retain(|key| !gone.contains(key));
-    actions.push(WriteAction::put(Item::Running(next), Condition::slot(running)));
-    Plan { manifest: Some(manifest), change: Change { transaction: Transaction::new(running.table(), actions), note } }
+    }
 }
 
-/// The objects of a load, sorted by what is there now.
+/// The objects of a load, sorted by what the ledger knows and what is there now.
+#[derive(Default)]
 struct Sorted {
-    /// Per pending load: what remains of it, newer versions in the place of older ones.
-    kept: Vec<Vec<WaitingObject>>,
-    /// Newer versions, for the ledger.
-    entered: Vec<ObjectVersion>,
-    /// Gone objects.
-    deleted: Vec<WaitingObject>,
+    /// One part for each pending load.
+    parts: Vec<Part>,
+    /// Gone objects; true: the ledger must forget it, so that it loads when it is uploaded again.
+    deleted: Vec<(WaitingObject, bool)>,
+    /// Objects that the ledger knew, or that are fulfilled by another object.
+    n_known: usize,
+}
+
+/// What becomes of one pending load.
+#[derive(Default)]
+struct Part {
+    /// What is listed of it, newer versions in the place of older ones.
+    kept: Vec<WaitingObject>,
+    /// What nobody has looked at.
+    rest: Vec<WaitingObject>,
 }
 
 fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
-    let own: BTreeSet<String> =
-        pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| waiting.object.id()).collect();
-    let mut looks = seen.looks.iter();
-    let mut sorted = Sorted { kept: Vec::new(), entered: Vec::new(), deleted: Vec::new() };
+    let all = pendings.iter().flat_map(|pending| &pending.objects);
+    let own: BTreeSet<String> = all.take(seen.states.len()).map(|waiting| waiting.object.id()).collect();
+    let mut states = seen.states.iter();
+    let mut handled = BTreeSet::new();
+    let mut sorted = Sorted::default();
     for pending in pendings {
-        let mut kept = Vec::new();
+        let mut part = Part::default();
         for waiting in &pending.objects {
-            match looks.next() {
-                Some(Look::Missing) | None => sorted.deleted.push(waiting.clone()),
-                Some(look @ Look::Found { size_bytes, .. }) => match newer(waiting, look) {
-                    None => kept.push(WaitingObject { size_bytes: *size_bytes, ..waiting.clone() }),
-                    Some(object) => {
-                        let id = object.id();
-                        let known =
-                            own.contains(&id) || seen.accepted.contains(&id) || sorted.entered.contains(&object);
-                        if !known {
-                            sorted.entered.push(object.clone());
-                            kept.push(WaitingObject { object, size_bytes: *size_bytes });
-                        }
-                    }
-                },
+            let Some(state) = states.next() else {
+                part.rest.push(waiting.clone());
+                continue;
+            };
+            let id = waiting.object.id();
+            let found = current(waiting, state);
+            if is_done(seen.ledger.get(&id), pending.entered) {
+                sorted.n_known += 1;
+            } else if let Some(found) = found {
+                let current_id = found.object.id();
+                let elsewhere =
+                    current_id != id && (own.contains(&current_id) || seen.ledger.contains_key(&current_id));
+                if elsewhere || !handled.insert(current_id) {
+                    sorted.n_known += 1;
+                } else {
+                    part.kept.push(found);
+                }
+            } else if handled.insert(id) {
+                sorted.deleted.push((waiting.clone(), pending.entered));
             }
         }
-        sorted.kept.push(kept);
+        sorted.parts.push(part);
     }
     sorted
 }
 
+/// The object as it is now; `None` where it is gone.
+fn current(waiting: &WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
+    match state {
+        ObjectState::Missing => None,
+        ObjectState::AsNotified => Some(waiting.clone()),
+        ObjectState::Found { size_bytes, .. } => {
+            let object = newer(waiting, state).unwrap_or_else(|| waiting.object.clone());
+            Some(WaitingObject { object, size_bytes: *size_bytes })
+        }
+    }
+}
+
+/// Whether an object is not to be loaded because of what the ledger knows of it.
+const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
+    match mark {
+        None => false,
+        Some(LedgerMark::Loaded(_)) => true,
+        Some(LedgerMark::Accepted | LedgerMark::Quarantined) => !entered,
+    }
+}
+
 impl Sorted {
-    /// The writes beside the slot's own.
-    fn actions(&self, pendings: &[PendingLoad], running: &RunningLoad, context: &Context) -> Vec<WriteAction> {
-        let mut actions = Vec::new();
-        for (pending, kept) in pendings.iter().zip(&self.kept) {
-            if kept.is_empty() {
-                actions.push(WriteAction::Delete(pending.key.clone(), Condition::Always));
-            } else if objects_differ(kept, &pending.objects) {
-                let item = PendingLoad { objects: kept.clone(), ..pending.clone() };
-                actions.push(WriteAction::put(Item::Pending(item), Condition::Always));
-            }
-        }
-        let expires_at = (context.now + context.timing.ledger_millis) / 1000;
-        for object in &self.entered {
-            let entry = LedgerEntry { object: object.clone(), accepted_millis: context.now, expires_at };
-            actions.push(WriteAction::put(Item::File(entry), Condition::AbsentOrExpired(context.now)));
-        }
-        // A deleted object leaves the ledger: it was never loaded, and the same content uploaded again must be.
-        actions.extend(
-            self.deleted.iter().map(|gone| WriteAction::Delete(SortKey::file(&gone.object), Condition::Always)),
-        );
-        for (part, objects) in self.deleted.chunks(crate::limits::PENDING_OBJECTS_MAX).enumerate() {
-            let id = LoadId::of_objects(&running.table(), objects.iter().map(|waiting| &waiting.object));
-            let item = Quarantined {
-                key: SortKey::failed(context.now + i64::try_from(part).unwrap_or(0), &id),
-                objects: objects.to_vec(),
-                source: running.source.clone(),
-                class: FailureClass::Deleted,
-                error: "the object was deleted before it was loaded".to_owned(),
-                statement_id: None,
-                remedy: FailureClass::Deleted.remedy().to_owned(),
-            };
-            actions.push(WriteAction::put(Item::Failed(item), Condition::Always));
-        }
+    fn listed(&self) -> Vec<&WaitingObject> {
+        self.parts.iter().flat_map(|part| &part.kept).collect()
+    }
+
+    /// The pending loads that the load still consists of.
+    fn keys(&self, pendings: &[PendingLoad]) -> Vec<SortKey> {
+        let kept = pendings.iter().zip(&self.parts).filter(|(_, part)| !part.kept.is_empty());
+        kept.map(|(pending, _)| pending.key.clone()).collect()
+    }
+
+    /// The writes beside the slot's own: afterwards the load's pending loads hold exactly what the manifest lists.
+    fn actions(&self, pendings: &[PendingLoad], load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
+        let mut actions: Vec<WriteAction> =
+            pendings.iter().zip(&self.parts).flat_map(|(pending, part)| part.actions(pending, load, context)).collect();
+        let forgotten = self.deleted.iter().filter(|(_, entered)| *entered);
+        actions.extend(forgotten.map(|(gone, _)| WriteAction::Delete(SortKey::file(&gone.object), Condition::Always)));
+        let deleted = self.deleted.iter().map(|(gone, _)| gone.clone());
+        let error = "the object was deleted before it was loaded";
+        let items = settle::quarantined(deleted, load, FailureClass::Deleted, error, context);
+        actions.extend(items.into_iter().map(|item| WriteAction::put(Item::Failed(item), Condition::Always)));
         actions
     }
 }
 
+impl Part {
+    fn actions(&self, pending: &PendingLoad, load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
+        let put = |objects: &[WaitingObject]| {
+            let item = PendingLoad { objects: objects.to_vec(), ..pending.clone() };
+            WriteAction::put(Item::Pending(item), Condition::Always)
+        };
+        match (self.kept.is_empty(), self.rest.is_empty()) {
+            (true, true) => vec![WriteAction::Delete(pending.key.clone(), Condition::Always)],
+            (true, false) if self.rest.len() == pending.objects.len() => Vec::new(),
+            (true, false) => vec![put(&self.rest)],
+            (false, true) if same_objects(&self.kept, &pending.objects) => Vec::new(),
+            (false, true) => vec![put(&self.kept)],
+            (false, false) => {
+                let rest = split::again(pending, self.rest.clone(), load, context.now);
+                vec![put(&self.kept), WriteAction::put(Item::Pending(rest), Condition::Absent)]
+            }
+        }
+    }
+}
+
 /// Sizes alone are refreshed in the manifest, not in the item.
-fn objects_differ(kept: &[WaitingObject], waiting: &[WaitingObject]) -> bool {
-    kept.len() != waiting.len() || kept.iter().zip(waiting).any(|(a, b)| a.object != b.object)
+fn same_objects(kept: &[WaitingObject], waiting: &[WaitingObject]) -> bool {
+    kept.len() == waiting.len() && kept.iter().zip(waiting).all(|(a, b)| a.object == b.object)
 }

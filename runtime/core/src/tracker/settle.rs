@@ -1,20 +1,24 @@
-//! What follows from the service's answers: to a submit, to a look-up by name, to a question about a statement.
+//! What follows from what the Data API returns: to a submit, to a look-up by name, to a question about a statement.
 //!
-//! An answer is done, certainly not done, or unknown. Unknown is repeated with the same identity, never guessed.
+//! A result is done, certainly not done, or unknown. Unknown is repeated with the same identity, never guessed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::decide::{Change, Context, Note};
-use super::item::{History, Item, PendingLoad, Prepared, Quarantined, RunningLoad, SortKey, Step};
-use super::split;
-use super::write::{Condition, Transaction, WriteAction};
-use crate::ids::LoadId;
+use super::change::{self, Change, Note, put_slot};
+use super::choose::Chosen;
+use super::decide::{Context, give_up, still_there};
+use super::item::{History, Item, LedgerMark, PendingLoad, Quarantined, SortKey};
+use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
+use super::write::{Condition, WriteAction};
+use super::{pack, split};
+use crate::ids::{LoadId, WaitingObject};
+use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::outcome::{FailureClass, classify, is_missing};
 
-/// Attempts of one claim before a failure that should have passed is treated as one that will not.
+/// Attempts of one load before a failure that should have passed is treated as one that will not.
 const QUICK_ATTEMPTS_MAX: u32 = 5;
-/// Attempts of one claim that find a changed object, before it is treated as a bad one.
+/// Attempts of one load that find a changed object, before it is treated as a bad one.
 const REFRESHES_MAX: u32 = 3;
 /// Probes of a load whose failure nobody can explain before it is divided, and of one whose objects may not be read before
 /// others get their turn.
@@ -22,9 +26,9 @@ const PROBES_MAX: u32 = 6;
 /// How often a single object is set aside for a failure that nobody can explain, before it is quarantined.
 const SET_ASIDE_MAX: u32 = 6;
 
-/// Answer to a submit.
+/// How a submit ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum SubmitAnswer {
+pub enum SubmitOutcome {
     /// The service accepted it, now or at an earlier submit with the same token.
     Done {
         /// Its id.
@@ -71,105 +75,92 @@ pub enum StatementStatus {
 }
 
 /// What follows a submit.
-pub fn after_submit(running: &RunningLoad, prepared: &Prepared, answer: SubmitAnswer, context: &Context) -> Change {
-    match answer {
-        SubmitAnswer::Done { statement_id } => submitted(running, prepared, statement_id, context),
+pub fn after_submit(held: Held, prepared: &Prepared, outcome: SubmitOutcome, context: &Context) -> Change {
+    match outcome {
+        SubmitOutcome::Done { statement_id } => submitted(held, prepared, statement_id, context),
         // Certainly no statement: the next attempt reads the configuration again.
-        SubmitAnswer::Refused { class, reason, first_call: true } if !prepared.uncertain => {
-            wait(running, class, reason, context)
+        SubmitOutcome::Refused { class, reason, first_call: true } if !prepared.uncertain => {
+            wait(held, class, reason, context)
         }
-        SubmitAnswer::Refused { reason, first_call, .. } => {
-            not_submitted(running, prepared, prepared.uncertain || !first_call, reason, context)
+        SubmitOutcome::Refused { reason, first_call, .. } => {
+            not_submitted(held, prepared, prepared.uncertain || !first_call, reason, context)
         }
-        SubmitAnswer::Unknown { reason } => not_submitted(running, prepared, true, reason, context),
+        SubmitOutcome::Unknown { reason } => not_submitted(held, prepared, true, reason, context),
     }
 }
 
 /// What follows a look-up by name, long after the submit: found, or never accepted.
-pub fn after_find(running: &RunningLoad, prepared: &Prepared, found: Option<String>, context: &Context) -> Change {
+pub fn after_find(held: Held, prepared: &Prepared, found: Option<String>, context: &Context) -> Change {
     match found {
-        Some(statement_id) => submitted(running, prepared, statement_id, context),
-        None => wait(running, FailureClass::RetryNow, "the submit was never accepted".to_owned(), context),
+        Some(statement_id) => submitted(held, prepared, statement_id, context),
+        None => wait(held, FailureClass::RetryNow, "the submit was never accepted".to_owned(), context),
     }
 }
 
-/// What follows a question about the statement. `None` while it runs; [`StatementStatus::Forgotten`] is for
-/// [`after_ledger`] or [`outcome_unknown`].
+/// What follows a question about the statement that did not succeed. `None` while it runs, and when it has finished: that is
+/// [`finished`]'s. [`StatementStatus::Forgotten`] comes here where there is no ledger in the warehouse to ask.
 pub fn after_status(
-    running: &RunningLoad,
+    held: Held,
     pendings: &[PendingLoad],
     status: StatementStatus,
     context: &Context,
 ) -> Option<Change> {
     match status {
-        StatementStatus::Running => None,
-        StatementStatus::Finished { rows } => Some(finished(running, rows, context)),
+        StatementStatus::Running | StatementStatus::Finished { .. } => None,
         StatementStatus::Aborted { error } => {
-            Some(wait(running, FailureClass::RetryLater, format!("aborted: {error}"), context))
+            Some(wait(held, FailureClass::RetryLater, format!("aborted: {error}"), context))
         }
-        StatementStatus::Failed { error } => Some(failed(running, pendings, error, context)),
-        StatementStatus::Forgotten => Some(outcome_unknown(running, pendings, context)),
+        StatementStatus::Failed { error } => {
+            // The target may have changed since its columns were asked for.
+            let slot = Slot { columns: None, ..held.slot.clone() };
+            Some(failed(Held { slot: &slot, ..held }, pendings, error, context))
+        }
+        StatementStatus::Forgotten => Some(give_up(held, context)),
     }
 }
 
-/// What follows the answer of the ledger in the warehouse: it was written in the same transaction as the rows.
-pub fn after_ledger(running: &RunningLoad, committed: bool, context: &Context) -> Change {
-    if committed {
-        finished(running, None, context)
-    } else {
-        wait(
-            running,
-            FailureClass::RetryNow,
-            "the ledger in the warehouse says it was not committed".to_owned(),
-            context,
-        )
-    }
+/// What follows when the ledger in the warehouse does not have the load: it is written in the same transaction as the rows.
+pub fn not_committed(held: Held, context: &Context) -> Change {
+    let reason = "the ledger in the warehouse says it was not committed".to_owned();
+    wait(held, FailureClass::RetryNow, reason, context)
 }
 
 /// Nobody can know whether the rows were committed: quarantine, never a guess.
-pub fn outcome_unknown(running: &RunningLoad, pendings: &[PendingLoad], context: &Context) -> Change {
-    let error =
-        "the Data API has forgotten the statement, so nobody can know whether the rows were committed".to_owned();
-    quarantine(running, pendings, FailureClass::OutcomeUnknown, error, context)
+pub fn outcome_unknown(held: Held, pendings: &[PendingLoad], context: &Context) -> Change {
+    let error = "the Data API has forgotten the statement, so nobody can know whether the rows were committed";
+    quarantine(held, pendings, FailureClass::OutcomeUnknown, error, context)
 }
 
-fn submitted(running: &RunningLoad, prepared: &Prepared, statement_id: String, context: &Context) -> Change {
+fn submitted(held: Held, prepared: &Prepared, statement_id: String, context: &Context) -> Change {
     let note = Note::Submitted { statement_id: statement_id.clone() };
     let step = Step::Submitted { prepared: prepared.clone(), statement_id, submitted_millis: context.now };
-    put(running, running.next(context.holder, context.now, step), note)
+    Change::step(held, held.load.at(step, context.holder, context.now), note)
 }
 
-fn not_submitted(
-    running: &RunningLoad,
-    prepared: &Prepared,
-    uncertain: bool,
-    reason: String,
-    context: &Context,
-) -> Change {
+fn not_submitted(held: Held, prepared: &Prepared, uncertain: bool, reason: String, context: &Context) -> Change {
     let refusals = prepared.refusals + 1;
-    let not_before_millis = context.now + backoff_millis(&running.load_id, refusals, context);
+    let not_before_millis = context.now + backoff_millis(&held.load.load_id, refusals, context);
     let prepared = Prepared { not_before_millis, refusals, uncertain, ..prepared.clone() };
-    put(running, running.next(context.holder, context.now, Step::Prepared(prepared)), Note::NotSubmitted { reason })
-}
-
-fn put(running: &RunningLoad, next: RunningLoad, note: Note) -> Change {
-    let actions = vec![WriteAction::put(Item::Running(next), Condition::slot(running))];
-    Change { transaction: Transaction::new(running.table(), actions), note }
+    Change::step(
+        held,
+        held.load.at(Step::Prepared(prepared), context.holder, context.now),
+        Note::NotSubmitted { reason },
+    )
 }
 
 /// The slot is kept; the next attempt starts after a growing wait. Also for an operator's turn: the attempt is the probe.
-pub fn wait(running: &RunningLoad, class: FailureClass, reason: String, context: &Context) -> Change {
-    let failures = running.failures + 1;
+pub fn wait(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
+    let failures = held.load.failures + 1;
     let quick = matches!(class, FailureClass::RetryNow | FailureClass::Refresh) && failures <= QUICK_ATTEMPTS_MAX;
     let delay = if quick {
-        backoff_millis(&running.load_id, 1, context).min(1000)
+        backoff_millis(&held.load.load_id, 1, context).min(1000)
     } else {
-        backoff_millis(&running.load_id, failures, context)
+        backoff_millis(&held.load.load_id, failures, context)
     };
     let step = Step::Waiting { not_before_millis: context.now + delay, class, reason: reason.clone() };
-    let refreshes = running.refreshes + u32::from(class == FailureClass::Refresh);
-    let next = RunningLoad { failures, refreshes, ..running.next(context.holder, context.now, step) };
-    put(running, next, Note::Failed { class, reason })
+    let refreshes = held.load.refreshes + u32::from(class == FailureClass::Refresh);
+    let next = RunningLoad { failures, refreshes, ..held.load.at(step, context.holder, context.now) };
+    Change::step(held, next, Note::Failed { class, reason })
 }
 
 /// What follows when objects may not be looked at, for a reason that does not pass by itself. `refused`: their ids.
@@ -177,19 +168,20 @@ pub fn wait(running: &RunningLoad, class: FailureClass, reason: String, context:
 /// Where others of the load may, these are parted from them. Where none may, the permission itself may be missing: the table waits and
 /// probes. After some probes the load makes room for others, again and again: it waits until somebody acts, they do not.
 pub fn unreadable(
-    running: &RunningLoad,
+    held: Held,
     pendings: &[PendingLoad],
     refused: &BTreeSet<String>,
     reason: String,
     context: &Context,
 ) -> Change {
+    let pendings = &split::distinct(pendings);
     let n_objects = pendings.iter().map(|pending| pending.objects.len()).sum::<usize>();
     if refused.len() < n_objects {
-        split::apart(running, pendings, refused, &reason, context)
-    } else if running.failures < PROBES_MAX && !is_divided(pendings) {
-        wait(running, FailureClass::OperatorsTurn, reason, context)
+        split::apart(held, pendings, refused, &reason, context)
+    } else if held.load.failures < PROBES_MAX && !is_divided(pendings) {
+        wait(held, FailureClass::OperatorsTurn, reason, context)
     } else {
-        set_aside(running, pendings, reason, context, |times| times.max(1))
+        set_aside(held, pendings, reason, context, |times| times.max(1))
     }
 }
 
@@ -197,39 +189,43 @@ fn is_divided(pendings: &[PendingLoad]) -> bool {
     pendings.iter().any(|pending| pending.group.is_some() || pending.set_aside > 0)
 }
 
-fn failed(running: &RunningLoad, pendings: &[PendingLoad], error: String, context: &Context) -> Change {
+fn failed(held: Held, pendings: &[PendingLoad], error: String, context: &Context) -> Change {
     let alone = pendings.iter().map(|pending| pending.objects.len()).sum::<usize>() <= 1;
     match classify(&error) {
         class @ (FailureClass::RetryNow | FailureClass::RetryLater | FailureClass::OperatorsTurn) => {
-            wait(running, class, error, context)
+            wait(held, class, error, context)
         }
-        FailureClass::Refresh if running.refreshes < REFRESHES_MAX => {
-            wait(running, FailureClass::Refresh, error, context)
+        FailureClass::Refresh if held.load.refreshes < REFRESHES_MAX => {
+            wait(held, FailureClass::Refresh, error, context)
         }
         // The objects were there, again and again: what is missing is none of them.
-        FailureClass::Refresh if is_missing(&error) => wait(running, FailureClass::OperatorsTurn, error, context),
-        FailureClass::Unexplained if running.failures < PROBES_MAX && !is_divided(pendings) => {
-            wait(running, FailureClass::Unexplained, error, context)
+        FailureClass::Refresh if is_missing(&error) => wait(held, FailureClass::OperatorsTurn, error, context),
+        FailureClass::Unexplained if held.load.failures < PROBES_MAX && !is_divided(pendings) => {
+            wait(held, FailureClass::Unexplained, error, context)
         }
         FailureClass::Unexplained if alone && pendings.iter().all(|pending| pending.set_aside < SET_ASIDE_MAX) => {
-            set_aside(running, pendings, error, context, |times| times + 1)
+            set_aside(held, pendings, error, context, |times| times + 1)
         }
-        class if alone => quarantine(running, pendings, class, error, context),
-        _ => {
+        class if alone => quarantine(held, pendings, class, &error, context),
+        FailureClass::Refresh
+        | FailureClass::BadInput
+        | FailureClass::Unexplained
+        | FailureClass::OutcomeUnknown
+        | FailureClass::Deleted => {
             let named = named_objects(pendings, &error);
             if named.is_empty() {
-                split::halves(running, pendings, &error, context)
+                split::halves(held, pendings, &error, context)
             } else {
-                split::apart(running, pendings, &named, &error, context)
+                split::apart(held, pendings, &named, &error, context)
             }
         }
     }
 }
 
-/// The objects whose full URL or key stands in the text; none when that is all of them.
+/// The objects whose full URL is in the text; none when that is all of them.
 fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
     let objects: Vec<_> = pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| &waiting.object).collect();
-    let stands = |text: &str| {
+    let is_in = |text: &str| {
         error.match_indices(text).any(|(start, _)| {
             let after = error[start + text.len()..].chars().next();
             after.is_none_or(|c| c.is_whitespace() || "'\"`,;:)]".contains(c))
@@ -238,7 +234,7 @@ fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
     };
     let named: BTreeSet<String> = objects
         .iter()
-        .filter(|object| stands(&format!("s3://{}/{}", object.bucket, object.key)))
+        .filter(|object| is_in(&format!("s3://{}/{}", object.bucket, object.key)))
         .map(|object| object.id())
         .collect();
     if named.len() == objects.len() { BTreeSet::new() } else { named }
@@ -246,81 +242,105 @@ fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
 
 /// Back to the end of the backlog: whatever it is, the others shall not wait for it.
 fn set_aside(
-    running: &RunningLoad,
+    held: Held,
     pendings: &[PendingLoad],
     error: String,
     context: &Context,
     counted: impl Fn(u32) -> u32,
 ) -> Change {
-    let mut actions = split::leave_slot(running, pendings);
-    for pending in pendings {
-        let set_aside = counted(pending.set_aside);
-        let not_before_millis = context.now + backoff_millis(&running.load_id, PROBES_MAX + set_aside, context);
-        let item = split::again(pending, pending.objects.clone(), running, not_before_millis);
-        let item = PendingLoad { not_before_millis, set_aside, ..item };
+    let mut actions = split::leave_slot(held, pendings);
+    for joined in split::join(pendings, held.load, context.now) {
+        let set_aside = counted(joined.set_aside);
+        let not_before_millis = context.now + backoff_millis(&held.load.load_id, PROBES_MAX + set_aside, context);
+        let item = PendingLoad { not_before_millis, set_aside, ..joined };
         actions.push(WriteAction::put(Item::Pending(item), Condition::Absent));
     }
-    Change { transaction: Transaction::new(running.table(), actions), note: Note::SetAside { reason: error } }
+    Change::new(held.load.table(), actions, Note::SetAside { reason: error })
 }
 
-fn quarantine(
-    running: &RunningLoad,
-    pendings: &[PendingLoad],
+fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: &str, context: &Context) -> Change {
+    let objects: Vec<WaitingObject> = pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect();
+    let note = Note::Quarantined { n_objects: objects.len(), class, reason: error.to_owned() };
+    let entries = change::entries(pendings, &LedgerMark::Quarantined, context);
+    let mut actions = split::leave_slot(held, pendings);
+    let items = quarantined(objects, held.load, class, error, context);
+    actions.extend(items.into_iter().map(|item| WriteAction::put(Item::Failed(item), Condition::Always)));
+    Change::with_entries(held.load.table(), actions, entries, note)
+}
+
+/// The quarantine items that hold these objects: as few as possible.
+pub fn quarantined(
+    objects: impl IntoIterator<Item = WaitingObject>,
+    load: &RunningLoad,
     class: FailureClass,
-    error: String,
+    error: &str,
+    context: &Context,
+) -> Vec<Quarantined> {
+    let groups = pack::groups(objects, &load.source.recorded.document, None);
+    let item = |objects: Vec<WaitingObject>| Quarantined {
+        key: SortKey::failed(
+            context.now,
+            &LoadId::of_objects(&load.table(), objects.iter().map(|waiting| &waiting.object)),
+        ),
+        objects,
+        source: load.source.clone(),
+        class,
+        error: error.to_owned(),
+        statement_id: load.statement_id().map(ToOwned::to_owned),
+        remedy: class.remedy().to_owned(),
+    };
+    groups.into_iter().map(item).collect()
+}
+
+/// The rows are committed: the ledger learns the objects, exactly the pending loads of this load are removed, history is written, and
+/// the slot is freed or, where another load may start, taken by that one. `pendings` are those of this load.
+pub fn finished(
+    held: Held,
+    pendings: &[PendingLoad],
+    rows: Option<i64>,
+    next: Option<&Chosen>,
     context: &Context,
 ) -> Change {
-    let mut actions = split::leave_slot(running, pendings);
-    for pending in pendings {
-        let id = LoadId::of_objects(&running.table(), pending.objects.iter().map(|waiting| &waiting.object));
-        let item = Quarantined {
-            key: SortKey::failed(context.now, &id),
-            objects: pending.objects.clone(),
-            source: pending.source.clone(),
-            class,
-            error: error.clone(),
-            statement_id: running.statement_id().map(ToOwned::to_owned),
-            remedy: class.remedy().to_owned(),
-        };
-        actions.push(WriteAction::put(Item::Failed(item), Condition::Always));
+    let load = held.load;
+    let history = history(held, rows, context);
+    let mut actions: Vec<WriteAction> =
+        load.pending_keys.iter().map(|key| WriteAction::Delete(key.clone(), Condition::Always)).collect();
+    actions.push(WriteAction::put(Item::Loaded(history.clone()), Condition::Always));
+    let checks: Vec<WriteAction> = next.iter().flat_map(|chosen| still_there(&chosen.pendings)).collect();
+    let next = next.filter(|_| actions.len() + 1 + checks.len() <= TRANSACTION_ACTIONS_MAX);
+    if next.is_some() {
+        actions.extend(checks);
     }
-    let n_objects = pendings.iter().map(|pending| pending.objects.len()).sum();
-    let note = Note::Quarantined { n_objects, class, reason: error };
-    Change { transaction: Transaction::new(running.table(), actions), note }
-}
-
-/// The slot is freed, exactly the pending loads of this load are removed, history is written: one transaction.
-fn finished(running: &RunningLoad, rows: Option<i64>, context: &Context) -> Change {
-    let (prepared, statement_id) = match &running.step {
-        Step::Submitted { prepared, statement_id, .. } => (Some(prepared), statement_id.as_str()),
-        Step::Prepared(prepared) => (Some(prepared), ""),
-        Step::Claimed | Step::Waiting { .. } => (None, ""),
-    };
-    let history = History {
-        key: SortKey::loaded(context.now, &running.load_id),
-        load_id: running.load_id.clone(),
-        statement_id: statement_id.to_owned(),
-        statement_name: prepared.map(|prepared| prepared.statement_name.clone()).unwrap_or_default(),
-        manifest: prepared.map(|prepared| prepared.manifest.clone()).unwrap_or_default(),
-        n_objects: prepared.map_or(0, |prepared| prepared.n_objects),
-        size_bytes: prepared.map_or(0, |prepared| prepared.size_bytes),
-        rows,
-        queue_wait_millis: running.claimed_millis - running.recorded_millis,
-        load_millis: context.now - running.claimed_millis,
-        attempts: running.attempt,
-        expires_at: (context.now + context.timing.history_millis) / 1000,
-    };
+    actions.push(put_slot(held, next.map(|chosen| chosen.load.clone())));
     let note = Note::Finished {
         n_objects: history.n_objects,
         rows,
         queue_wait_millis: history.queue_wait_millis,
         load_millis: history.load_millis,
+        n_next: next.map_or(0, Chosen::n_objects),
     };
-    let removed = running.pending_keys.iter().map(|key| WriteAction::Delete(key.clone(), Condition::Always));
-    let mut actions = vec![WriteAction::Delete(SortKey::running(), Condition::slot(running))];
-    actions.extend(removed);
-    actions.push(WriteAction::put(Item::Loaded(history), Condition::Always));
-    Change { transaction: Transaction::new(running.table(), actions), note }
+    let entries = change::entries(pendings, &LedgerMark::Loaded(load.load_id.clone()), context);
+    Change::with_entries(load.table(), actions, entries, note)
+}
+
+fn history(held: Held, rows: Option<i64>, context: &Context) -> History {
+    let load = held.load;
+    let prepared = load.prepared();
+    History {
+        key: SortKey::loaded(context.now, &load.load_id),
+        load_id: load.load_id.clone(),
+        number: held.slot.number,
+        statement_id: load.statement_id().unwrap_or_default().to_owned(),
+        statement_name: prepared.map(|prepared| prepared.statement_name.clone()),
+        manifest: prepared.map(|prepared| prepared.manifest.clone()).unwrap_or_default(),
+        n_objects: prepared.map_or(0, |prepared| prepared.n_objects),
+        size_bytes: prepared.map_or(0, |prepared| prepared.size_bytes),
+        rows,
+        queue_wait_millis: load.claimed_millis - load.recorded_millis,
+        load_millis: context.now - load.claimed_millis,
+        attempts: load.attempt,
+        expires_at: (context.now + context.timing.history_millis) / 1000,
+    }
 }
 
 /// Doubles with every failure up to the cap; the jitter comes from the load id, so it needs no chance.

@@ -4,85 +4,114 @@
 
 use std::collections::BTreeSet;
 
-use super::decide::{Change, Context, Note};
-use super::item::{ConfigSource, Item, Millis, PendingLoad, RunningLoad, SortKey, WaitingObject};
-use super::write::{Condition, Transaction, WriteAction};
-use crate::ids::LoadId;
-use crate::limits::TRANSACTION_ACTIONS_MAX;
+use super::change::{Change, Note, put_slot};
+use super::decide::Context;
+use super::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
+use super::pack;
+use super::slot::{Held, RunningLoad};
+use super::write::{Condition, WriteAction};
+use crate::ids::{LoadId, WaitingObject};
 
 /// Divides in the middle. At least two objects.
-pub fn halves(running: &RunningLoad, pendings: &[PendingLoad], reason: &str, context: &Context) -> Change {
+pub fn halves(held: Held, pendings: &[PendingLoad], reason: &str, context: &Context) -> Change {
+    let pendings = &distinct(pendings);
     let n_objects: usize = pendings.iter().map(|pending| pending.objects.len()).sum();
     let mut position = 0;
-    divide(running, pendings, reason, context, |_| {
+    divide(held, pendings, reason, context, |_| {
         position += 1;
         position > n_objects / 2
     })
 }
 
-/// Divides into the objects that the warehouse named, and the others. Both sides must have one at least. A pending load of
-/// which some objects are named becomes two; where one transaction cannot hold them all, the rest is for the next attempt.
+/// Divides into the objects with these ids and the others. Both sides must have one at least.
 pub fn apart(
-    running: &RunningLoad,
+    held: Held,
     pendings: &[PendingLoad],
     named: &BTreeSet<String>,
     reason: &str,
     context: &Context,
 ) -> Change {
-    let is_named = |waiting: &WaitingObject| named.contains(&waiting.object.id());
-    let mut n_room = TRANSACTION_ACTIONS_MAX.saturating_sub(1 + 2 * pendings.len());
-    let mut chosen = BTreeSet::new();
-    for pending in pendings {
-        let becomes_two = pending.objects.iter().any(is_named) && !pending.objects.iter().all(is_named);
-        if becomes_two && n_room == 0 {
-            continue;
+    divide(held, &distinct(pendings), reason, context, |waiting| named.contains(&waiting.object.id()))
+}
+
+/// The same waiting loads with each object in one of them only: before a load is prepared, an object may be in it twice. Of two, the one
+/// that was in the ledger before stays, because what the ledger says of it keeps the other from being loaded.
+pub fn distinct(pendings: &[PendingLoad]) -> Vec<PendingLoad> {
+    let mut seen = BTreeSet::new();
+    let mut distinct = pendings.to_vec();
+    for entered in [true, false] {
+        for pending in distinct.iter_mut().filter(|pending| pending.entered == entered) {
+            pending.objects.retain(|waiting| seen.insert(waiting.object.clone()));
         }
-        n_room -= usize::from(becomes_two);
-        chosen.extend(pending.objects.iter().filter(|waiting| is_named(waiting)).map(|waiting| waiting.object.id()));
     }
-    divide(running, pendings, reason, context, |waiting| chosen.contains(&waiting.object.id()))
+    distinct
 }
 
 fn divide(
-    running: &RunningLoad,
+    held: Held,
     pendings: &[PendingLoad],
     reason: &str,
     context: &Context,
     mut second: impl FnMut(&WaitingObject) -> bool,
 ) -> Change {
-    let mut parts = [0, 0];
-    let mut actions = leave_slot(running, pendings);
+    let mut sides = [Vec::new(), Vec::new()];
     for pending in pendings {
         let (right, left): (Vec<_>, Vec<_>) = pending.objects.iter().cloned().partition(&mut second);
-        for (side, objects) in [left, right].into_iter().enumerate() {
-            if objects.is_empty() {
-                continue;
-            }
-            parts[side] += objects.len();
-            let group = Some(format!("{}-{}", running.load_id, side + 1));
-            let item = PendingLoad { group, ..again(pending, objects, running, context.now) };
-            actions.push(WriteAction::put(Item::Pending(item), Condition::Absent));
+        for (side, objects) in sides.iter_mut().zip([left, right]) {
+            side.push(PendingLoad { objects, ..pending.clone() });
         }
     }
-    let note = Note::Split { parts, reason: reason.to_owned() };
-    Change { transaction: Transaction::new(running.table(), actions), note }
+    let count = |side: &[PendingLoad]| side.iter().map(|pending| pending.objects.len()).sum();
+    let note = Note::Split { parts: [count(&sides[0]), count(&sides[1])], reason: reason.to_owned() };
+    let mut actions = leave_slot(held, pendings);
+    for (number, side) in sides.iter().enumerate() {
+        let group = format!("{}-{}", held.load.load_id, number + 1);
+        for joined in join(side, held.load, context.now) {
+            let part = PendingLoad { group: Some(group.clone()), ..joined };
+            actions.push(WriteAction::put(Item::Pending(part), Condition::Absent));
+        }
+    }
+    Change::new(held.load.table(), actions, note)
+}
+
+/// The same objects, each [once](distinct), in as few waiting loads as hold them, under new keys. Objects that were in the ledger before
+/// stay apart from others.
+pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<PendingLoad> {
+    let mut joined = Vec::new();
+    for entered in [false, true] {
+        let alike: Vec<&PendingLoad> = pendings.iter().filter(|pending| pending.entered == entered).collect();
+        let Some(oldest) = alike.iter().min_by_key(|pending| pending.recorded_millis) else { continue };
+        let newest = alike.iter().max_by_key(|pending| &pending.key).unwrap_or(oldest);
+        let set_aside = alike.iter().map(|pending| pending.set_aside).max().unwrap_or(0);
+        let model = PendingLoad {
+            key: newest.key.clone(),
+            recorded_millis: oldest.recorded_millis,
+            set_aside,
+            objects: Vec::new(),
+            ..(*newest).clone()
+        };
+        let objects = alike.iter().flat_map(|pending| pending.objects.iter().cloned());
+        let groups = pack::groups(objects, &load.source.recorded.document, None);
+        joined.extend(groups.into_iter().map(|objects| again(&model, objects, load, now)));
+    }
+    joined
 }
 
 /// A waiting load under a new key, with the configuration that was used last. The new key is later than the old one
 /// whatever the clock says: clocks differ, and a key that came twice would make one identity of two loads.
-pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, running: &RunningLoad, now: Millis) -> PendingLoad {
-    let id = LoadId::of_objects(&running.table(), objects.iter().map(|waiting| &waiting.object));
+pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, load: &RunningLoad, now: Millis) -> PendingLoad {
+    let id = LoadId::of_objects(&load.table(), objects.iter().map(|waiting| &waiting.object));
     let since = pending.key.since_millis().map_or(now, |old| now.max(old + 1));
     PendingLoad {
         key: SortKey::pending(since, &id),
         objects,
-        source: ConfigSource { recorded: running.source.recorded.clone(), ..pending.source.clone() },
+        source: ConfigSource { recorded: load.source.recorded.clone(), ..pending.source.clone() },
         ..pending.clone()
     }
 }
 
 /// Frees the slot and removes the pending loads of the running load; something else must be written in their place.
-pub fn leave_slot(running: &RunningLoad, pendings: &[PendingLoad]) -> Vec<WriteAction> {
-    let pending_deletes = pendings.iter().map(|pending| WriteAction::Delete(pending.key.clone(), Condition::Always));
-    std::iter::once(WriteAction::Delete(SortKey::running(), Condition::slot(running))).chain(pending_deletes).collect()
+pub fn leave_slot(held: Held, pendings: &[PendingLoad]) -> Vec<WriteAction> {
+    let gone = pendings.iter().map(|pending| WriteAction::Delete(pending.key.clone(), Condition::Always));
+    std::iter::once(put_slot(held, None)).chain(gone).collect()
 }

@@ -5,13 +5,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::item::{ConfigSource, History, Item, LedgerEntry, PendingLoad, Quarantined, SortKey, WaitingObject};
+use super::item::{ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
+use super::slot::Slot;
 use crate::config::LoadConfig;
 use crate::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE};
-use crate::ids::{DbTable, LoadId, ObjectVersion, Version};
+use crate::ids::{DbTable, LoadId, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
 
-mod running;
+mod objects;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use objects::{ObjectWire, Objects};
+pub use slot::{SLOT_LOAD_ID, SLOT_VERSION};
 
 /// An item that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +37,7 @@ pub struct UnreadableItem {
 /// Attributes of an item, both keys included.
 pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
     let mut attributes = match item {
-        Item::Running(running) => running::encode(running),
+        Item::Slot(held) => slot::encode(held),
         Item::Pending(pending) => object(&PendingWire::from(pending)),
         Item::File(entry) => object(&FileWire::from(entry)),
         Item::Failed(quarantined) => object(&FailedWire::from(quarantined)),
@@ -38,7 +45,7 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
     };
     attributes.insert(TRACKER_PARTITION_KEY.into(), json!(table.0));
     attributes.insert(TRACKER_SORT_KEY.into(), json!(item.key().0));
-    if matches!(item, Item::Running(_) | Item::Pending(_)) {
+    if matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)) {
         attributes.insert(WORK_ATTRIBUTE.into(), json!(table.0));
     }
     if let Item::File(LedgerEntry { expires_at, .. }) | Item::Loaded(History { expires_at, .. }) = item {
@@ -57,7 +64,7 @@ pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
     let value = Value::Object(attributes);
     let sort_key = SortKey(key.clone());
     let item = match kind.as_str() {
-        "RUNNING" => read::<running::RunningWire>(value).and_then(running::RunningWire::into_item).map(Item::Running),
+        "RUNNING" => slot::decode(value).map(Item::Slot),
         "PENDING" => read::<PendingWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Pending),
         "FILE" => read::<FileWire>(value).and_then(|wire| wire.into_item(expires_at)).map(Item::File),
         "FAILED" => read::<FailedWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Failed),
@@ -70,56 +77,12 @@ pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
 fn object(wire: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(wire) {
         Ok(Value::Object(attributes)) => attributes,
-        _ => Map::new(),
+        other => panic!("an item is an object of plain JSON: {other:?}"),
     }
 }
 
 fn read<T: for<'a> Deserialize<'a>>(value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| error.to_string())
-}
-
-#[derive(Serialize, Deserialize)]
-struct ObjectWire {
-    bucket: String,
-    key: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    etag: Option<String>,
-    size: u64,
-}
-
-impl From<&WaitingObject> for ObjectWire {
-    fn from(waiting: &WaitingObject) -> Self {
-        let ObjectVersion { bucket, key, version } = waiting.object.clone();
-        let (version_id, etag) = match version {
-            Version::Id(id) => (Some(id), None),
-            Version::ETag(etag) => (None, Some(etag)),
-        };
-        Self { bucket, key, version_id, etag, size: waiting.size_bytes }
-    }
-}
-
-impl ObjectWire {
-    fn into_item(self) -> Result<WaitingObject, String> {
-        let version = match (self.version_id, self.etag) {
-            (Some(id), _) => Version::Id(id),
-            (None, Some(etag)) => Version::ETag(etag),
-            (None, None) => return Err(format!("object `{}` has neither version id nor eTag", self.key)),
-        };
-        Ok(WaitingObject {
-            object: ObjectVersion { bucket: self.bucket, key: self.key, version },
-            size_bytes: self.size,
-        })
-    }
-}
-
-fn wire_objects(objects: &[WaitingObject]) -> Vec<ObjectWire> {
-    objects.iter().map(ObjectWire::from).collect()
-}
-
-fn read_objects(objects: Vec<ObjectWire>) -> Result<Vec<WaitingObject>, String> {
-    objects.into_iter().map(ObjectWire::into_item).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -144,7 +107,8 @@ impl SourceWire {
 
 #[derive(Serialize, Deserialize)]
 struct PendingWire {
-    objects: Vec<ObjectWire>,
+    #[serde(flatten)]
+    objects: Objects,
     source: SourceWire,
     recorded_millis: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,17 +117,20 @@ struct PendingWire {
     not_before_millis: i64,
     #[serde(default)]
     set_aside: u32,
+    #[serde(default)]
+    entered: bool,
 }
 
 impl From<&PendingLoad> for PendingWire {
     fn from(pending: &PendingLoad) -> Self {
         Self {
-            objects: wire_objects(&pending.objects),
+            objects: Objects::pack(&pending.objects),
             source: SourceWire::from(&pending.source),
             recorded_millis: pending.recorded_millis,
             group: pending.group.clone(),
             not_before_millis: pending.not_before_millis,
             set_aside: pending.set_aside,
+            entered: pending.entered,
         }
     }
 }
@@ -172,7 +139,9 @@ impl PendingWire {
     fn into_item(self, key: SortKey) -> Result<PendingLoad, String> {
         Ok(PendingLoad {
             key,
-            objects: read_objects(self.objects)?,
+            // Loader 0.1 entered objects in the ledger when it recorded them.
+            entered: self.entered || self.objects.is_listed(),
+            objects: self.objects.unpack()?,
             source: self.source.into_item()?,
             recorded_millis: self.recorded_millis,
             group: self.group,
@@ -185,25 +154,85 @@ impl PendingWire {
 #[derive(Serialize, Deserialize)]
 struct FileWire {
     object: ObjectWire,
-    accepted_millis: i64,
+    #[serde(rename = "accepted_millis")]
+    entered_millis: i64,
+    #[serde(flatten)]
+    mark: MarkWire,
+}
+
+/// What an entry states; no `mark`: loader 0.1 wrote it.
+#[derive(Serialize, Deserialize)]
+struct MarkWire {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load_id: Option<String>,
+}
+
+const LOADED: &str = "loaded";
+const QUARANTINED: &str = "quarantined";
+
+impl From<&LedgerMark> for MarkWire {
+    fn from(mark: &LedgerMark) -> Self {
+        match mark {
+            LedgerMark::Accepted => Self { mark: None, load_id: None },
+            LedgerMark::Loaded(load_id) => Self { mark: Some(LOADED.into()), load_id: Some(load_id.0.clone()) },
+            LedgerMark::Quarantined => Self { mark: Some(QUARANTINED.into()), load_id: None },
+        }
+    }
+}
+
+impl MarkWire {
+    fn into_item(self) -> Result<LedgerMark, String> {
+        match self.mark.as_deref() {
+            None => Ok(LedgerMark::Accepted),
+            Some(LOADED) => Ok(LedgerMark::Loaded(LoadId(self.load_id.unwrap_or_default()))),
+            Some(QUARANTINED) => Ok(LedgerMark::Quarantined),
+            Some(mark) => Err(format!("mark `{mark}` is unknown")),
+        }
+    }
 }
 
 impl From<&LedgerEntry> for FileWire {
     fn from(entry: &LedgerEntry) -> Self {
         let waiting = WaitingObject { object: entry.object.clone(), size_bytes: 0 };
-        Self { object: ObjectWire::from(&waiting), accepted_millis: entry.accepted_millis }
+        Self {
+            object: ObjectWire::from(&waiting),
+            entered_millis: entry.entered_millis,
+            mark: MarkWire::from(&entry.mark),
+        }
     }
 }
 
 impl FileWire {
     fn into_item(self, expires_at: i64) -> Result<LedgerEntry, String> {
-        Ok(LedgerEntry { object: self.object.into_item()?.object, accepted_millis: self.accepted_millis, expires_at })
+        Ok(LedgerEntry {
+            object: self.object.into_item()?.object,
+            mark: self.mark.into_item()?,
+            entered_millis: self.entered_millis,
+            expires_at,
+        })
     }
 }
 
+/// What a ledger entry says, of which only some attributes were read ([`LEDGER_ATTRIBUTES`]): its sort key and its mark; `None` when it
+/// has expired, because TTL deletes late.
+pub fn decode_mark(attributes: &Map<String, Value>, now: Millis) -> Result<Option<(String, LedgerMark)>, String> {
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str);
+    let expired =
+        attributes.get(TTL_ATTRIBUTE).and_then(Value::as_i64).is_some_and(|seconds| seconds.saturating_mul(1000) < now);
+    let id = text(TRACKER_SORT_KEY).and_then(|key| key.strip_prefix("FILE#")).ok_or("not a ledger entry")?;
+    let wire = MarkWire { mark: text("mark").map(Into::into), load_id: text("load_id").map(Into::into) };
+    Ok((!expired).then_some((id.to_owned(), wire.into_item()?)))
+}
+
+/// The attributes that [`decode_mark`] needs.
+pub const LEDGER_ATTRIBUTES: [&str; 4] = [TRACKER_SORT_KEY, TTL_ATTRIBUTE, "mark", "load_id"];
+
 #[derive(Serialize, Deserialize)]
 struct FailedWire {
-    objects: Vec<ObjectWire>,
+    #[serde(flatten)]
+    objects: Objects,
     source: SourceWire,
     class: String,
     error: String,
@@ -215,7 +244,7 @@ struct FailedWire {
 impl From<&Quarantined> for FailedWire {
     fn from(quarantined: &Quarantined) -> Self {
         Self {
-            objects: wire_objects(&quarantined.objects),
+            objects: Objects::pack(&quarantined.objects),
             source: SourceWire::from(&quarantined.source),
             class: quarantined.class.name().into(),
             error: quarantined.error.clone(),
@@ -229,7 +258,7 @@ impl FailedWire {
     fn into_item(self, key: SortKey) -> Result<Quarantined, String> {
         Ok(Quarantined {
             key,
-            objects: read_objects(self.objects)?,
+            objects: self.objects.unpack()?,
             source: self.source.into_item()?,
             class: FailureClass::parse(&self.class).ok_or_else(|| format!("class `{}` is unknown", self.class))?,
             error: self.error,
@@ -242,6 +271,8 @@ impl FailedWire {
 #[derive(Serialize, Deserialize)]
 struct LoadedWire {
     load_id: String,
+    #[serde(default)]
+    number: u64,
     statement_id: String,
     statement_name: String,
     manifest: String,
@@ -258,8 +289,9 @@ impl From<&History> for LoadedWire {
     fn from(history: &History) -> Self {
         Self {
             load_id: history.load_id.0.clone(),
+            number: history.number,
             statement_id: history.statement_id.clone(),
-            statement_name: history.statement_name.clone(),
+            statement_name: history.statement_name.as_ref().map(ToString::to_string).unwrap_or_default(),
             manifest: history.manifest.clone(),
             n_objects: history.n_objects,
             size_bytes: history.size_bytes,
@@ -276,8 +308,9 @@ impl LoadedWire {
         History {
             key,
             load_id: LoadId(self.load_id),
+            number: self.number,
             statement_id: self.statement_id,
-            statement_name: self.statement_name,
+            statement_name: StatementName::parse(&self.statement_name),
             manifest: self.manifest,
             n_objects: self.n_objects,
             size_bytes: self.size_bytes,

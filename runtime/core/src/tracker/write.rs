@@ -2,9 +2,10 @@
 //!
 //! The DynamoDB adapter translates it; [`apply`] executes the same value in memory, for the model checker and the simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::item::{Item, Millis, RunningLoad, SortKey};
+use super::item::{Item, SortKey};
+use super::slot::Slot;
 use crate::ids::{DbTable, LoadId};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 
@@ -15,24 +16,15 @@ pub enum Condition {
     Always,
     /// There is no such item.
     Absent,
-    /// There is no such item, or it expired before this time (TTL deletes late).
-    AbsentOrExpired(Millis),
     /// There is such an item.
     Present,
-    /// The slot is held by this load and was last written as this version: the fence.
+    /// The slot was last written as this version and is held by this load: the fence. Version 0: there is no slot yet.
     Slot {
-        /// The load.
-        load_id: LoadId,
         /// Its version.
         version: u64,
+        /// The load that holds it; `None`: it is free.
+        load_id: Option<LoadId>,
     },
-}
-
-impl Condition {
-    /// The slot as it was read.
-    pub fn slot(running: &RunningLoad) -> Self {
-        Self::Slot { load_id: running.load_id.clone(), version: running.version }
-    }
 }
 
 /// One change, or one check without a change.
@@ -79,15 +71,13 @@ pub struct Transaction {
 
 impl Transaction {
     /// A transaction that keeps the service's rules.
+    ///
+    /// # Panics
+    /// If it does not: the service would refuse it for ever, so this must be seen at once, in Lambda too.
     pub fn new(table: DbTable, actions: Vec<WriteAction>) -> Self {
-        debug_assert!((1..=TRANSACTION_ACTIONS_MAX).contains(&actions.len()), "{} actions", actions.len());
-        debug_assert!(
-            {
-                let keys: std::collections::BTreeSet<SortKey> = actions.iter().map(WriteAction::key).collect();
-                keys.len() == actions.len()
-            },
-            "two actions on one item"
-        );
+        assert!((1..=TRANSACTION_ACTIONS_MAX).contains(&actions.len()), "{} actions", actions.len());
+        let keys: BTreeSet<SortKey> = actions.iter().map(WriteAction::key).collect();
+        assert!(keys.len() == actions.len(), "two actions on one item");
         Self { table, actions }
     }
 }
@@ -131,19 +121,23 @@ pub fn apply(items: &mut Items, transaction: &Transaction) -> Written {
 }
 
 fn holds(item: Option<&Item>, condition: &Condition) -> bool {
-    match (condition, item) {
-        (Condition::Always, _)
-        | (Condition::Absent | Condition::AbsentOrExpired(_), None)
-        | (Condition::Present, Some(_)) => true,
-        (Condition::Present | Condition::Slot { .. }, None) | (Condition::Absent, Some(_)) => false,
-        (Condition::AbsentOrExpired(now), Some(item)) => match item {
-            Item::File(entry) => entry.expires_at * 1000 < *now,
-            Item::Loaded(history) => history.expires_at * 1000 < *now,
-            Item::Running(_) | Item::Pending(_) | Item::Failed(_) => false,
+    match condition {
+        Condition::Always => true,
+        Condition::Absent | Condition::Slot { version: 0, .. } => item.is_none(),
+        Condition::Present => item.is_some(),
+        Condition::Slot { version, load_id } => match item {
+            Some(Item::Slot(slot)) => {
+                slot.version == *version && slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()
+            }
+            Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_)) | None => false,
         },
-        (Condition::Slot { load_id, version }, Some(item)) => match item {
-            Item::Running(running) => running.load_id == *load_id && running.version == *version,
-            Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) => false,
-        },
+    }
+}
+
+/// The slot among a table's items.
+pub fn slot_of(items: &Items) -> Slot {
+    match items.get(&SortKey::slot()) {
+        Some(Item::Slot(slot)) => slot.clone(),
+        Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_)) | None => Slot::default(),
     }
 }

@@ -1,0 +1,106 @@
+//! Which waiting loads make up the next load, and whether it starts now.
+
+use std::sync::Arc;
+
+use super::decide::{Context, Idle};
+use super::item::{ConfigSource, Millis, PendingLoad};
+use super::slot::{RunningLoad, Slot, Step};
+use super::view::View;
+use crate::config::LoadConfig;
+use crate::ids::{DbTable, LoadId};
+use crate::limits::{LOAD_METADATA_BYTES_MAX, LOAD_PENDINGS_MAX};
+use crate::tracker::pack;
+
+/// A load that may take the slot now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The load as it takes the slot: claimed, attempt 1.
+    pub load: RunningLoad,
+    /// Its pending loads, in the order of its keys.
+    pub pendings: Vec<PendingLoad>,
+}
+
+impl Chosen {
+    /// Objects of its pending loads.
+    pub fn n_objects(&self) -> usize {
+        self.pendings.iter().map(|pending| pending.objects.len()).sum()
+    }
+}
+
+/// The next load of a table whose slot is free, or is being freed; else why none may start.
+pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Chosen, Idle> {
+    let startable: Vec<&PendingLoad> = view.others().filter(|pending| !view.config(&pending.source).paused).collect();
+    if view.others().next().is_none() {
+        return Err(Idle::Empty);
+    }
+    let Some(soonest) = startable.iter().map(|pending| pending.not_before_millis).min() else {
+        return Err(Idle::Paused);
+    };
+    let Some(head) = startable.iter().find(|pending| pending.not_before_millis <= context.now) else {
+        return Err(Idle::NotBefore(soonest));
+    };
+    let config = view.config(&head.source);
+    let alike = |pending: &&&PendingLoad| {
+        pending.not_before_millis <= context.now
+            && pending.group == head.group
+            && view.config(&pending.source) == config
+    };
+    let (chosen, full) = within_limits(config, startable.iter().filter(alike).copied());
+    let ripe_millis = head.recorded_millis + i64::from(config.limits.age_seconds) * 1000;
+    if head.group.is_none() && !full && ripe_millis > context.now {
+        return Err(Idle::NotBefore(ripe_millis));
+    }
+    Ok(Chosen {
+        load: claimed(table, &view.state.slot, &chosen, config.clone(), context),
+        pendings: chosen.into_iter().cloned().collect(),
+    })
+}
+
+/// The oldest loads that fit one load; always at least the first. Says whether a bound was reached.
+fn within_limits<'a>(
+    config: &LoadConfig,
+    loads: impl Iterator<Item = &'a PendingLoad>,
+) -> (Vec<&'a PendingLoad>, bool) {
+    let (mut files, mut bytes, mut metadata) = (0_u64, 0_u64, 0_usize);
+    let mut chosen: Vec<&PendingLoad> = Vec::new();
+    for pending in loads {
+        files += pending.objects.len() as u64;
+        bytes = bytes.saturating_add(pending.size_bytes());
+        metadata += pack::item_bytes(pending);
+        let fits = files <= config.limits.files_max
+            && bytes <= config.limits.bytes_max
+            && metadata <= LOAD_METADATA_BYTES_MAX
+            && chosen.len() < LOAD_PENDINGS_MAX;
+        if !fits && !chosen.is_empty() {
+            return (chosen, true);
+        }
+        chosen.push(pending);
+    }
+    let full = files >= config.limits.files_max || bytes >= config.limits.bytes_max;
+    (chosen, full)
+}
+
+/// The load id holds the version that the slot will have: the same item keys could come a second time, a version never does.
+fn claimed(
+    table: &DbTable,
+    slot: &Slot,
+    chosen: &[&PendingLoad],
+    config: Arc<LoadConfig>,
+    context: &Context,
+) -> RunningLoad {
+    let keys = || chosen.iter().map(|pending| pending.key.0.as_str());
+    let recorded: Millis = chosen.iter().map(|pending| pending.recorded_millis).min().unwrap_or(context.now);
+    RunningLoad {
+        load_id: LoadId::of_pendings(table, slot.version + 1, keys()),
+        holder: context.holder.to_owned(),
+        touched_millis: context.now,
+        claimed_millis: context.now,
+        recorded_millis: recorded,
+        attempt: 1,
+        failures: 0,
+        refreshes: 0,
+        pending_keys: chosen.iter().map(|pending| pending.key.clone()).collect(),
+        source: ConfigSource { queue: chosen.first().and_then(|head| head.source.queue.clone()), recorded: config },
+        step: Step::Claimed,
+    }
+}

@@ -1,0 +1,97 @@
+//! What is known of one table: read once, then carried on through one's own writes.
+//!
+//! A conditional write that succeeded tells the whole new state, so nothing is read after it. A view is read again when a write was
+//! refused, after a wait, and before a free slot is left alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::change::Change;
+use super::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
+use super::slot::Slot;
+use super::write::WriteAction;
+use crate::config::LoadConfig;
+
+/// The slot and the loads that wait, as one read of the tracker returns them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TableState {
+    /// The slot; read before the loads that wait.
+    pub slot: Slot,
+    /// Waiting loads, oldest first; those of the running load are among them.
+    pub backlog: Vec<PendingLoad>,
+    /// Whether these are all loads that wait.
+    pub complete: bool,
+}
+
+/// What is known of one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct View {
+    /// The slot and the loads that wait.
+    pub state: TableState,
+    /// Whether the backlog was read after the slot was last freed. Who records a load looks at the slot afterwards, and who frees the
+    /// slot looks at the backlog afterwards: one of the two sees the other.
+    pub fresh: bool,
+    /// The queue configurations that were asked for, as they are now. Missing: not asked for, or not readable.
+    pub configs: BTreeMap<String, Arc<LoadConfig>>,
+}
+
+impl View {
+    /// Of a state that was read just now.
+    pub fn read(state: TableState) -> Self {
+        Self { state, fresh: true, configs: BTreeMap::new() }
+    }
+
+    /// When the object was recorded that waits longest.
+    pub fn oldest(&self) -> Option<Millis> {
+        let running = self.state.slot.load.iter().map(|load| load.recorded_millis);
+        running.chain(self.state.backlog.iter().map(|pending| pending.recorded_millis)).min()
+    }
+
+    /// The same table once this change was written.
+    #[must_use]
+    pub fn after(mut self, change: &Change) -> Self {
+        for action in &change.transaction.actions {
+            match action {
+                WriteAction::Put(item, _) => self.put(item),
+                WriteAction::Delete(key, _) => self.state.backlog.retain(|pending| pending.key != *key),
+                WriteAction::Check(..) => {}
+            }
+        }
+        self
+    }
+
+    fn put(&mut self, item: &Item) {
+        match item {
+            Item::Slot(slot) => {
+                self.fresh &= slot.load.is_some();
+                self.state.slot = slot.clone();
+            }
+            Item::Pending(pending) => {
+                let backlog = &mut self.state.backlog;
+                match backlog.binary_search_by(|known| known.key.cmp(&pending.key)) {
+                    Ok(at) => backlog[at] = pending.clone(),
+                    Err(at) => backlog.insert(at, pending.clone()),
+                }
+            }
+            Item::File(_) | Item::Failed(_) | Item::Loaded(_) => {}
+        }
+    }
+
+    /// These waiting loads, in this order; `None` where one of them is not known.
+    pub fn pendings(&self, keys: &[SortKey]) -> Option<Vec<PendingLoad>> {
+        let find = |key: &SortKey| self.state.backlog.iter().find(|pending| pending.key == *key).cloned();
+        keys.iter().map(find).collect()
+    }
+
+    /// The waiting loads that do not belong to the running load.
+    pub fn others(&self) -> impl Iterator<Item = &PendingLoad> {
+        let own = self.state.slot.load.as_ref().map_or(&[][..], |load| &load.pending_keys);
+        self.state.backlog.iter().filter(move |pending| !own.contains(&pending.key))
+    }
+
+    /// The configuration that holds for a load now.
+    pub fn config<'a>(&'a self, source: &'a ConfigSource) -> &'a Arc<LoadConfig> {
+        let fresh = source.queue.as_ref().and_then(|queue| self.configs.get(queue));
+        fresh.filter(|fresh| fresh.target == source.recorded.target).unwrap_or(&source.recorded)
+    }
+}

@@ -1,0 +1,338 @@
+//! Items read back, those of loader 0.1 included.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::{ObjectVersion, Version};
+use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
+use crate::sql::ident::Ident;
+use crate::tracker::slot::{KnownColumns, Prepared, RunningLoad, Step};
+
+/// An item as loader 0.1 wrote it; also a seed of the fuzzer.
+macro_rules! written_by_0_1 {
+    ($name:literal) => {
+        include_str!(concat!("../../../fuzz/seeds/tracker_item/v0.1-", $name, ".json"))
+    };
+}
+
+fn attributes(text: &str) -> Map<String, Value> {
+    serde_json::from_str(text).unwrap()
+}
+
+fn slot_of(text: &str) -> Slot {
+    match decode(attributes(text)) {
+        Ok(Item::Slot(slot)) => slot,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_waiting_load_of_loader_0_1_was_in_the_ledger_before() {
+    let Ok(Item::Pending(pending)) = decode(attributes(written_by_0_1!("pending"))) else { panic!("not read") };
+    assert!(pending.entered);
+    assert_eq!(pending.objects.len(), 6);
+    let first = &pending.objects[0];
+    assert_eq!((first.object.version.clone(), first.size_bytes), (Version::Id("v-e105".into()), 106));
+    assert_eq!((pending.source.queue.as_deref(), pending.recorded_millis), (Some("q3"), 1_700_002_170_153));
+}
+
+#[test]
+fn a_ledger_entry_of_loader_0_1_says_that_the_object_was_accepted() {
+    let text = written_by_0_1!("file");
+    let Ok(Item::File(entry)) = decode(attributes(text)) else { panic!("not read") };
+    assert_eq!((&entry.mark, entry.entered_millis), (&LedgerMark::Accepted, 1_700_002_354_783));
+    assert_eq!(SortKey::file(&entry.object).0, attributes(text)[TRACKER_SORT_KEY], "it is found under its key");
+    let id = entry.object.id();
+    assert_eq!(decode_mark(&attributes(text), entry.expires_at * 1000), Ok(Some((id, LedgerMark::Accepted))));
+    assert_eq!(decode_mark(&attributes(text), entry.expires_at * 1000 + 1), Ok(None), "it has expired");
+}
+
+#[test]
+fn a_running_load_of_loader_0_1_goes_on_at_every_step() {
+    let claimed = slot_of(written_by_0_1!("running-claimed"));
+    assert_eq!((claimed.version, claimed.number, &claimed.columns), (1, 0, &None));
+    let load = claimed.load.unwrap();
+    assert_eq!((load.step, load.pending_keys.len(), load.holder.as_str()), (Step::Claimed, 6, "i153"));
+    assert_eq!(load.load_id.0, "ef85017b11b157bb738c0089a09b4391");
+
+    let prepared = slot_of(written_by_0_1!("running-prepared"));
+    let names = TargetColumns::Named(vec![Ident::exact("id"), Ident::exact("at")]);
+    assert_eq!(
+        prepared.columns,
+        Some(KnownColumns { columns: names.clone(), asked_millis: 0 }),
+        "of this attempt only"
+    );
+    let Step::Prepared(of_prepared) = prepared.load.unwrap().step else { panic!("not prepared") };
+    assert_eq!((of_prepared.n_objects, of_prepared.statement_name.attempt), (4, 1));
+
+    let submitted = slot_of(written_by_0_1!("running-submitted"));
+    assert_eq!((submitted.version, submitted.columns.map(|known| known.columns)), (3, Some(names)));
+    let load = submitted.load.unwrap();
+    assert_eq!((load.statement_id(), load.prepared()), (Some("s26"), Some(&of_prepared)));
+    assert!(matches!(load.step, Step::Submitted { submitted_millis: 1_700_001_393_785, .. }));
+
+    let waiting = slot_of(written_by_0_1!("running-waiting"));
+    let load = waiting.load.unwrap();
+    assert_eq!((waiting.version, load.failures), (4, 1));
+    assert!(matches!(
+        load.step,
+        Step::Waiting { class: FailureClass::Refresh, not_before_millis: 1_700_001_561_136, .. }
+    ));
+}
+
+#[test]
+fn quarantine_and_history_of_loader_0_1_are_read() {
+    let Ok(Item::Failed(failed)) = decode(attributes(written_by_0_1!("failed"))) else { panic!("not read") };
+    assert_eq!((failed.class, failed.objects.len()), (FailureClass::BadInput, 1));
+    let Ok(Item::Loaded(history)) = decode(attributes(written_by_0_1!("loaded"))) else { panic!("not read") };
+    assert_eq!((history.number, history.n_objects), (0, 3));
+}
+
+/// Both versions run side by side while a stack is updated. Loader 0.1 needs these attributes, so it stops at the new item and does
+/// not take the slot for free or for another load's.
+#[test]
+fn loader_0_1_refuses_the_new_slot() {
+    const NEEDED: [&str; 10] = [
+        "load_id",
+        "version",
+        "holder",
+        "touched_millis",
+        "claimed_millis",
+        "recorded_millis",
+        "attempt",
+        "failures",
+        "pending_keys",
+        "step",
+    ];
+    let running = slot_of(written_by_0_1!("running-submitted"));
+    let free = Slot { load: None, ..running.clone() };
+    for slot in [running, free] {
+        let written = encode(&DbTable("t".into()), &Item::Slot(slot));
+        let missing: Vec<&str> = NEEDED.into_iter().filter(|name| !written.contains_key(*name)).collect();
+        assert!(missing.contains(&"step") && missing.contains(&"pending_keys"), "{missing:?}");
+    }
+    let old = attributes(written_by_0_1!("running-claimed"));
+    assert!(NEEDED.iter().all(|name| old.contains_key(*name)), "the list is that of loader 0.1");
+}
+
+/// The same for a waiting load: its objects are under another name.
+#[test]
+fn loader_0_1_refuses_a_new_waiting_load() {
+    let Ok(item) = decode(attributes(written_by_0_1!("pending"))) else { panic!("not read") };
+    let written = encode(&DbTable("t".into()), &item);
+    assert!(!written.contains_key("objects"), "{written:?}");
+}
+
+#[test]
+fn only_a_table_with_work_is_in_the_index_of_work() {
+    let free = Item::Slot(Slot { version: 3, ..Slot::default() });
+    assert!(!encode(&DbTable("t".into()), &free).contains_key(WORK_ATTRIBUTE));
+    let running = Item::Slot(slot_of(written_by_0_1!("running-claimed")));
+    assert_eq!(encode(&DbTable("t".into()), &running)[WORK_ATTRIBUTE], "t");
+}
+
+#[test]
+fn an_item_that_nobody_wrote_is_refused_with_its_reason() {
+    for (change, why) in [
+        (json!({"load": null}), "an id without a load"),
+        (json!({"columns": "[1]"}), "its columns cannot be read"),
+        (json!({"load": {"step": "odd"}}), "missing field"),
+        (json!({"status_timestamp": "ODD#1"}), "its sort key is none of"),
+    ] {
+        let slot = Item::Slot(slot_of(written_by_0_1!("running-submitted")));
+        let mut attributes = encode(&DbTable("cluster:c:d:s.t".into()), &slot);
+        attributes.extend(change.as_object().unwrap().clone());
+        attributes.retain(|_, value| !value.is_null());
+        let error = decode(attributes).unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("`cluster:c:d:s.t`"), "{error}");
+    }
+}
+
+#[test]
+fn a_mark_that_nobody_knows_is_refused() {
+    let mut attributes = attributes(written_by_0_1!("file"));
+    attributes.insert("mark".into(), json!("odd"));
+    assert!(decode_mark(&attributes, 0).is_err());
+    assert!(decode(attributes).unwrap_err().why.contains("mark `odd` is unknown"));
+}
+
+fn config() -> Arc<LoadConfig> {
+    let document =
+        r#"{"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"}}"#;
+    LoadConfig::parse(document).unwrap()
+}
+
+fn a_source() -> impl Strategy<Value = ConfigSource> {
+    let config = config();
+    proptest::option::of("[a-z]{1,8}").prop_map(move |queue| ConfigSource { queue, recorded: config.clone() })
+}
+
+fn an_object() -> impl Strategy<Value = WaitingObject> {
+    let version = prop_oneof![".{1,9}".prop_map(Version::Id), "[0-9a-f]{32}".prop_map(Version::ETag)];
+    ("[a-z]{3}", ".{1,9}", version, any::<u64>()).prop_map(|(bucket, key, version, size_bytes)| WaitingObject {
+        object: ObjectVersion { bucket, key, version },
+        size_bytes,
+    })
+}
+
+fn objects() -> impl Strategy<Value = Vec<WaitingObject>> {
+    proptest::collection::vec(an_object(), 0..5)
+}
+
+fn a_pending() -> impl Strategy<Value = Item> {
+    let rest = (any::<i64>(), proptest::option::of(".{0,5}"), any::<i64>(), any::<u32>(), any::<bool>());
+    (objects(), a_source(), rest).prop_map(|(objects, source, rest)| {
+        let (recorded_millis, group, not_before_millis, set_aside, entered) = rest;
+        let key = SortKey("PENDING#00000000000001#x".into());
+        Item::Pending(PendingLoad {
+            key,
+            objects,
+            source,
+            recorded_millis,
+            group,
+            not_before_millis,
+            set_aside,
+            entered,
+        })
+    })
+}
+
+fn a_class() -> impl Strategy<Value = FailureClass> {
+    (0..FailureClass::ALL.len()).prop_map(|at| FailureClass::ALL[at])
+}
+
+fn a_failed() -> impl Strategy<Value = Item> {
+    (objects(), a_source(), a_class(), ".{0,9}", proptest::option::of("[a-z]{1,5}")).prop_map(
+        |(objects, source, class, error, statement_id)| {
+            let key = SortKey("FAILED#00000000000001#x".into());
+            Item::Failed(Quarantined {
+                key,
+                objects,
+                source,
+                class,
+                error,
+                statement_id,
+                remedy: class.remedy().into(),
+            })
+        },
+    )
+}
+
+fn an_entry() -> impl Strategy<Value = Item> {
+    let mark = prop_oneof![
+        Just(LedgerMark::Accepted),
+        "[0-9a-f]{32}".prop_map(|id| LedgerMark::Loaded(LoadId(id))),
+        Just(LedgerMark::Quarantined),
+    ];
+    (an_object(), mark, any::<i64>(), any::<i64>()).prop_map(|(waiting, mark, entered_millis, expires_at)| {
+        Item::File(LedgerEntry { object: waiting.object, mark, entered_millis, expires_at })
+    })
+}
+
+fn a_name() -> impl Strategy<Value = StatementName> {
+    ("[a-z/]{1,5}", "[0-9a-f]{32}", 1_u32..).prop_map(|(prefix, load_id, attempt)| StatementName {
+        prefix,
+        table: DbTable("cluster:c:d:public.t".into()),
+        load_id: LoadId(load_id),
+        attempt,
+    })
+}
+
+fn a_history() -> impl Strategy<Value = Item> {
+    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), proptest::option::of(any::<i64>()), any::<u32>());
+    let times = (any::<i64>(), any::<i64>(), any::<i64>());
+    ("[a-z]{0,5}", proptest::option::of(a_name()), counts, times).prop_map(|(statement_id, name, counts, times)| {
+        let (number, n_objects, size_bytes, rows, attempts) = counts;
+        let (queue_wait_millis, load_millis, expires_at) = times;
+        Item::Loaded(History {
+            key: SortKey("LOADED#00000000000001#x".into()),
+            load_id: LoadId("x".into()),
+            number,
+            statement_id,
+            statement_name: name,
+            manifest: "s3://m/a.json".into(),
+            n_objects,
+            size_bytes,
+            rows,
+            queue_wait_millis,
+            load_millis,
+            attempts,
+            expires_at,
+        })
+    })
+}
+
+fn a_prepared() -> impl Strategy<Value = Prepared> {
+    (a_name(), any::<u64>(), any::<u64>(), any::<i64>(), any::<i64>(), any::<u32>(), any::<bool>()).prop_map(
+        |(statement_name, n_objects, size_bytes, prepared_millis, not_before_millis, refusals, uncertain)| Prepared {
+            manifest: "s3://m/a.json".into(),
+            n_objects,
+            size_bytes,
+            statement_name,
+            prepared_millis,
+            not_before_millis,
+            refusals,
+            uncertain,
+        },
+    )
+}
+
+fn a_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Claimed),
+        (any::<i64>(), a_class(), ".{0,9}").prop_map(|(not_before_millis, class, reason)| Step::Waiting {
+            not_before_millis,
+            class,
+            reason
+        }),
+        a_prepared().prop_map(Step::Prepared),
+        (a_prepared(), "[a-z]{1,5}", any::<i64>()).prop_map(|(prepared, statement_id, submitted_millis)| {
+            Step::Submitted { prepared, statement_id, submitted_millis }
+        }),
+        proptest::option::of("[a-z]{1,5}").prop_map(|statement_id| Step::GivenUp { statement_id }),
+    ]
+}
+
+fn a_load() -> impl Strategy<Value = RunningLoad> {
+    let times = (any::<i64>(), any::<i64>(), any::<i64>());
+    let counts = (any::<u32>(), any::<u32>(), any::<u32>());
+    let keys = proptest::collection::vec("PENDING#[0-9]{14}#[0-9a-f]{32}".prop_map(SortKey), 0..4);
+    (a_step(), times, counts, keys, a_source()).prop_map(|(step, times, counts, pending_keys, source)| RunningLoad {
+        load_id: LoadId("x".into()),
+        holder: "me".into(),
+        touched_millis: times.0,
+        claimed_millis: times.1,
+        recorded_millis: times.2,
+        attempt: counts.0,
+        failures: counts.1,
+        refreshes: counts.2,
+        pending_keys,
+        source,
+        step,
+    })
+}
+
+fn a_slot() -> impl Strategy<Value = Item> {
+    let column = (".{1,5}", "[a-z ]{0,9}", any::<bool>()).prop_map(|(name, kind, nullable)| TargetColumn {
+        name: Ident::exact(name),
+        kind,
+        nullable,
+        identity: Identity::No,
+    });
+    let columns = proptest::collection::vec(column, 0..3).prop_map(TargetColumns::Asked);
+    let known = (columns, any::<i64>()).prop_map(|(columns, asked_millis)| KnownColumns { columns, asked_millis });
+    (any::<u64>(), any::<u64>(), proptest::option::of(known), proptest::option::of(a_load()))
+        .prop_map(|(version, number, columns, load)| Item::Slot(Slot { version, number, columns, load }))
+}
+
+proptest! {
+    #[test]
+    fn every_item_reads_back(item in prop_oneof![a_pending(), a_failed(), an_entry(), a_history(), a_slot()]) {
+        let table = DbTable("cluster:c:d:public.t".into());
+        // As text, because that is what a float or a number too large would not survive.
+        let text = serde_json::to_string(&encode(&table, &item)).unwrap();
+        prop_assert_eq!(decode(serde_json::from_str(&text).unwrap()), Ok(item));
+    }
+}

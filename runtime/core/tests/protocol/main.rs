@@ -1,0 +1,12 @@
+//! The protocol step by step, over items in memory: the production decisions and the production writes.
+
+mod claim;
+mod ledger;
+mod operator;
+mod prepare;
+mod settle;
+mod sizes;
+mod split;
+mod submit;
+mod table;
+mod views;

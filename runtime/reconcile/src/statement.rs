@@ -1,0 +1,125 @@
+//! The statement of a prepared load: submitted, asked for, settled.
+
+use std::collections::BTreeSet;
+
+use loader_core::outcome::FailureClass;
+use loader_core::sql::columns::TargetColumns;
+use loader_core::sql::ident::TableName;
+use loader_core::sql::merge::{self, LoadSql};
+use loader_core::tracker::choose::{Chosen, choose};
+use loader_core::tracker::decide::Idle;
+use loader_core::tracker::settle::{self, StatementStatus, SubmitOutcome};
+use loader_core::tracker::slot::{Held, Prepared, RunningLoad, Slot};
+use loader_core::tracker::view::View;
+
+use crate::ports::{PortError, PortResult, World};
+use crate::reconcile::{Next, Round};
+
+/// Time that an invocation must have left for a next load, in milliseconds: one that takes the slot and ends keeps others waiting.
+const NEXT_LOAD_MILLIS_MIN: i64 = 15_000;
+
+impl<W: World> Round<'_, W> {
+    pub(crate) async fn submit(&mut self, view: &View, load: &RunningLoad, prepared: &Prepared) -> PortResult<Next> {
+        let slot = &view.state.slot;
+        let first_call = load.holder == self.invocation.holder
+            && prepared.refusals == 0
+            && self.memory.submitted.insert(prepared.statement_name.clone());
+        let config = &load.source.recorded;
+        let columns = columns(slot, load);
+        let sql = merge::statements(&LoadSql {
+            config,
+            columns: &columns,
+            manifest: &prepared.manifest,
+            load_id: &load.load_id.0,
+            statement_name: &prepared.statement_name.to_string(),
+        });
+        let sql = match sql {
+            Ok(sql) => sql,
+            Err(error) => {
+                // The table does not fit the configuration: when it is mended, its columns are other ones. The SQL of this attempt is
+                // always the same, so nobody can have submitted it.
+                let slot = Slot { columns: None, ..slot.clone() };
+                let held = Held { slot: &slot, load };
+                let change = settle::wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context());
+                return self.apply(view, Some(load), change).await;
+            }
+        };
+        let outcome = match self.world.submit(config, &prepared.statement_name, &sql).await {
+            Ok(statement_id) => SubmitOutcome::Done { statement_id },
+            Err(error) if error.unknown => SubmitOutcome::Unknown { reason: error.to_string() },
+            Err(error) => SubmitOutcome::Refused { class: error.class, reason: error.to_string(), first_call },
+        };
+        let change = settle::after_submit(Held { slot, load }, prepared, outcome, &self.context());
+        self.apply(view, Some(load), change).await
+    }
+
+    pub(crate) async fn ask(&mut self, view: &View, load: &RunningLoad, statement_id: &str) -> PortResult<Next> {
+        let status = self.world.status(&load.source.recorded, statement_id).await?;
+        let pendings = match &status {
+            StatementStatus::Finished { rows } => return self.settle(view, load, *rows).await,
+            StatementStatus::Forgotten => {
+                // A statement that was accepted just now may not be known everywhere yet.
+                if load.touched_millis + self.invocation.timing.patience_millis > self.world.now() {
+                    let message = format!("the service does not know the statement {statement_id} yet");
+                    let class = FailureClass::RetryLater;
+                    let operation = "redshift-data:DescribeStatement";
+                    return Err(PortError { operation, unknown: false, class, message });
+                }
+                if let Some(ledger) = &load.source.recorded.ledger_table {
+                    return self.ask_warehouse_ledger(view, load, ledger).await;
+                }
+                Vec::new()
+            }
+            StatementStatus::Failed { .. } => self.pendings(view, load).await?,
+            StatementStatus::Running | StatementStatus::Aborted { .. } => Vec::new(),
+        };
+        let held = Held { slot: &view.state.slot, load };
+        match settle::after_status(held, &pendings, status, &self.context()) {
+            Some(change) => self.apply(view, Some(load), change).await,
+            None => Ok(Next::Stop(Idle::StatementRuns)),
+        }
+    }
+
+    pub(crate) async fn ask_warehouse_ledger(
+        &mut self,
+        view: &View,
+        load: &RunningLoad,
+        ledger: &TableName,
+    ) -> PortResult<Next> {
+        let query = merge::ledger_query(ledger, &load.load_id.0);
+        let rows = self.world.query(&load.source.recorded, &query).await?;
+        let count = rows.first().and_then(|row| row.first()).cloned().flatten();
+        if count.is_some_and(|count| count != "0") {
+            return self.settle(view, load, None).await;
+        }
+        let change = settle::not_committed(Held { slot: &view.state.slot, load }, &self.context());
+        self.apply(view, Some(load), change).await
+    }
+
+    /// The rows are committed: settles the load, and lets the next one take the slot with the same write where it may start now.
+    async fn settle(&mut self, view: &View, load: &RunningLoad, rows: Option<i64>) -> PortResult<Next> {
+        let mut view = view.clone();
+        self.read_backlog(&mut view).await?;
+        let queues: BTreeSet<String> = view.others().filter_map(|pending| pending.source.queue.clone()).collect();
+        self.add_queues(&mut view, queues).await;
+        let pendings = self.pendings(&view, load).await?;
+        let next = self.next_load(&view);
+        let held = Held { slot: &view.state.slot, load };
+        let change = settle::finished(held, &pendings, rows, next.as_ref(), &self.context());
+        self.apply(&view, Some(load), change).await
+    }
+
+    fn next_load(&self, view: &View) -> Option<Chosen> {
+        let has_time = self.world.now() + NEXT_LOAD_MILLIS_MIN < self.invocation.deadline;
+        if has_time { choose(self.table, view, &self.context()).ok() } else { None }
+    }
+}
+
+/// The columns that the SQL of a prepared load names: the slot keeps them until the attempt has ended.
+fn columns(slot: &Slot, load: &RunningLoad) -> TargetColumns {
+    let config = &load.source.recorded;
+    match &slot.columns {
+        Some(known) if merge::needs_columns(config) => known.columns.clone(),
+        Some(_) | None => TargetColumns::Named(config.columns.clone()),
+    }
+}
