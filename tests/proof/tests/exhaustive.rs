@@ -85,3 +85,28 @@ fn hours() {
 fn skew() {
     explore(Configuration::skew(), 4_395);
 }
+
+#[test]
+fn retry() {
+    explore(Configuration::retry(), 1);
+}
+
+#[test]
+fn many_objects() {
+    explore(Configuration::many(), 1);
+}
+
+#[test]
+fn long_backlog() {
+    explore(Configuration::long_backlog(), 1);
+}
+
+#[test]
+fn columns() {
+    explore(Configuration::columns(), 1);
+}
+
+#[test]
+fn upgrade() {
+    explore(Configuration::upgrade(), 1);
+}
