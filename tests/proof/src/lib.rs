@@ -8,5 +8,5 @@ pub mod exhaustive;
 pub mod fixture;
 pub mod mutant;
 pub mod old;
-//pub mod simulation;
+pub mod simulation;
 pub mod warehouse;

@@ -3,9 +3,12 @@
 //! Built as the attributes that were in DynamoDB and read through `wire`, so that what is proved is what an update meets.
 
 use loader_core::ids::{DbTable, LoadId, ObjectVersion, StatementName, Version, WaitingObject};
+use loader_core::manifest::Manifest;
 use loader_core::tracker::item::{ConfigSource, Item, Millis, SortKey};
 use loader_core::tracker::wire;
 use serde_json::{Map, Value, json};
+
+use crate::fixture::MANIFEST_ROOT;
 
 /// Holder of the loads that loader 0.1 runs.
 pub const HOLDER: &str = "old";
@@ -58,6 +61,12 @@ impl OldLoad {
     /// Its id; no other load of these checks has the version 0 in it.
     pub fn load_id(&self) -> LoadId {
         LoadId::of_pendings(&self.table, 0, self.keys.iter().map(|key| key.0.as_str()))
+    }
+
+    /// URL and content of its manifest.
+    pub fn manifest<'a>(&self, objects: impl Iterator<Item = &'a WaitingObject>) -> (String, String) {
+        let manifest = Manifest::new(&self.load_id(), &objects.collect::<Vec<_>>());
+        (format!("{MANIFEST_ROOT}{}", manifest.key), manifest.content)
     }
 
     /// The slot at this step.

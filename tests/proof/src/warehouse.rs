@@ -27,8 +27,8 @@ pub struct Statement {
     pub name: StatementName,
     /// Client token of the submit.
     pub token: String,
-    /// Digest of the SQL.
-    pub sql: u64,
+    /// Digest of the SQL; `None` where loader 0.1 made it.
+    pub sql: Option<u64>,
     /// The manifest that its COPY names.
     pub manifest: String,
     /// The columns that a merge was made for, as its guard names them.
@@ -90,7 +90,7 @@ impl Warehouse {
         sql.hash(&mut hasher);
         let digest = hasher.finish();
         if let Some(statement) = self.statements.iter().find(known) {
-            self.differing_repeat |= statement.sql != digest;
+            self.differing_repeat |= statement.sql.is_some_and(|known| known != digest);
             return statement.id.clone();
         }
         let id = format!("s{}", self.statements.len());
@@ -99,7 +99,7 @@ impl Warehouse {
             id: id.clone(),
             name: name.clone(),
             token: token.to_owned(),
-            sql: digest,
+            sql: Some(digest),
             manifest: manifest_of(sql),
             columns: sql.first().and_then(|text| guarded(text)),
             ledger: enters.then(|| name.load_id.0.clone()),
@@ -107,6 +107,14 @@ impl Warehouse {
             phase: Phase::Running,
         });
         id
+    }
+
+    /// Accepts the statement that loader 0.1 submitted for this manifest.
+    pub fn submit_old(&mut self, name: &StatementName, manifest: &str, now: Millis) {
+        self.submit(name, &name.client_token(), &[format!("COPY t FROM '{manifest}'")], now);
+        if let Some(statement) = self.statements.last_mut() {
+            statement.sql = None;
+        }
     }
 
     /// How a statement is, as the Data API tells it.

@@ -87,6 +87,11 @@ fn skew() {
 }
 
 #[test]
+fn hours_apart() {
+    explore(Configuration::hours_apart(), 1);
+}
+
+#[test]
 fn retry() {
     explore(Configuration::retry(), 1);
 }

@@ -29,7 +29,8 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         | Mutant::QuarantineNotInLedger
         | Mutant::SplitLosesPart
         | Mutant::QuarantineDropsObjects => Configuration::named_bad_file(),
-        Mutant::TokenNeverAges | Mutant::ForgottenIsFailed | Mutant::QuarantineBeforeDecision => Configuration::hours(),
+        Mutant::TokenNeverAges | Mutant::ForgottenIsFailed => Configuration::hours(),
+        Mutant::QuarantineBeforeDecision => Configuration::hours_apart(),
         Mutant::EnteredIgnored => Configuration::retry(),
         Mutant::StaleColumns => Configuration::columns(),
         Mutant::NoPendingCheck => Configuration::upgrade(),

@@ -9,7 +9,7 @@ use loader_core::tracker::slot::{RunningLoad, Slot};
 use super::model::{Action, Protocol};
 use super::state::{Durable, State};
 use super::world::pendings_of;
-use crate::fixture::{BUCKET, CONFIGS, MANIFEST_ROOT, START_MILLIS, TABLES, TICK_MILLIS, queue, source};
+use crate::fixture::{CONFIGS, START_MILLIS, TABLES, TICK_MILLIS, queue, source};
 use crate::old::{self, HOLDER, OldLoad, OldStep};
 use crate::warehouse::Phase;
 
@@ -56,18 +56,12 @@ fn prepared(durable: &mut Durable, submitted: bool) -> OldLoad {
     let pendings: Vec<_> = pendings_of(durable.of(&TABLES[TABLE])).filter(|pending| pending.entered).cloned().collect();
     let keys = pendings.iter().map(|pending| pending.key.clone()).collect();
     let load = OldLoad::new(&source(&queue(TABLE), &CONFIGS[TABLE]), keys, OLD_MILLIS);
-    let manifest = format!("{MANIFEST_ROOT}{}/0000000000000000.json", load.load_id());
-    let entry = |key: &str, size: u64| {
-        serde_json::json!({"url": format!("s3://{BUCKET}/{key}"), "meta": {"content_length": size}})
-    };
-    let waiting = pendings.iter().flat_map(|pending| &pending.objects);
-    let entries: Vec<_> = waiting.map(|waiting| entry(&waiting.object.key, waiting.size_bytes)).collect();
-    durable.manifests.insert(manifest.clone(), serde_json::json!({"entries": entries}).to_string());
+    let (manifest, content) = load.manifest(pendings.iter().flat_map(|pending| &pending.objects));
+    durable.manifests.insert(manifest.clone(), content);
     let table = load.table.clone();
     let name = StatementName { prefix: "p".to_owned(), table, load_id: load.load_id(), attempt: 1 };
     if submitted {
-        let sql = [format!("COPY t FROM '{manifest}'")];
-        durable.warehouse.submit(&name, &name.client_token(), &sql, OLD_MILLIS);
+        durable.warehouse.submit_old(&name, &manifest, OLD_MILLIS);
     }
     OldLoad { prepared: Some((name, manifest)), ..load }
 }

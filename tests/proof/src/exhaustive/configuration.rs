@@ -220,6 +220,13 @@ impl Configuration {
         Self { skews: vec![0, -5 * TICK_MILLIS], ..Self::submits().named("skew") }
     }
 
+    /// A day later, one clock says that the service has forgotten the statement and the other that it has not.
+    pub fn hours_apart() -> Self {
+        let instants = vec![START_MILLIS, START_MILLIS + 23 * HOUR_MILLIS + 2 * TICK_MILLIS];
+        let budget = Budget { lost_answers: 1, crashes: 1, ..Budget::default() };
+        Self { instants, budget, ..Self::skew().named("hours apart") }
+    }
+
     /// A file that seems bad goes to quarantine, the table is mended, an operator sends it back; its message comes again.
     pub fn retry() -> Self {
         let budget = Budget { crashes: 1, retries: 1, ..Budget::default() };
@@ -311,6 +318,7 @@ impl Configuration {
             Self::named_bad_file(),
             Self::hours(),
             Self::skew(),
+            Self::hours_apart(),
             Self::retry(),
             Self::many(),
             Self::long_backlog(),

@@ -24,7 +24,10 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         Property::always("2 at most once", |_, state: &State| {
             state.durable.warehouse.committed.values().all(|times| *times <= 1)
         }),
-        Property::always("2 the ledger knows what is loaded", |_, state: &State| ledger_knows(&state.durable)),
+        Property::always("2 the ledger knows what is loaded", |_, state: &State| {
+            let items = &state.durable.items;
+            items.iter().all(|(table, items)| forgotten_by_ledger(table, items, &state.durable.warehouse).is_empty())
+        }),
         Property::always("2 the ledger states facts", |_, state: &State| {
             let items = &state.durable.items;
             items.iter().all(|(table, items)| facts(table, items, &state.durable.warehouse).is_empty())
@@ -131,14 +134,14 @@ fn versions_from<'a>(
     })
 }
 
-/// What is committed is in the ledger, or belongs to the load that still holds the slot.
-fn ledger_knows(durable: &Durable) -> bool {
-    durable.warehouse.committed.keys().all(|(table, object)| {
-        let Some(items) = durable.items.get(table) else { return false };
-        let keys = slot_of(items).load.map(|load| load.pending_keys).unwrap_or_default();
-        let held = || pendings_at(items, &keys).iter().flat_map(|p| &p.objects).any(|waiting| waiting.object == *object);
-        items.contains_key(&SortKey::file(object)) || held()
-    })
+/// What is committed to a table and neither in its ledger nor among the objects of the load that still holds its slot.
+pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<String> {
+    let keys = slot_of(items).load.map(|load| load.pending_keys).unwrap_or_default();
+    let held = pendings_at(items, &keys);
+    let is_held = |object: &ObjectVersion| held.iter().flat_map(|pending| &pending.objects).any(|waiting| waiting.object == *object);
+    let committed = warehouse.committed.keys().filter(|(of, _)| of == table).map(|(_, object)| object);
+    let forgotten = committed.filter(|object| !items.contains_key(&SortKey::file(object)) && !is_held(object));
+    forgotten.map(|object| format!("{object} is committed and not in the ledger")).collect()
 }
 
 /// Ledger entries that state what is not so: loaded and not committed, or quarantined where it is neither in quarantine, nor on its way
