@@ -31,7 +31,7 @@ pub fn states(model: &Protocol, empty: &State) -> Vec<State> {
         let entry = old::accepted(&TABLES[TABLE], &waiting.object, OLD_MILLIS);
         items.insert(entry.key(), entry);
     }
-    durable.delivered[0] = 1;
+    durable.delivered.fill(1);
     durable.acknowledged[0] = true;
     let at = |step: OldStep, submitted: bool| {
         let mut state = waits.clone();

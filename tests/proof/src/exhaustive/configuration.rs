@@ -116,7 +116,7 @@ impl Configuration {
 
     /// Two loaders for two messages that come twice each, the completion event, the sweep.
     pub fn contention() -> Self {
-        Self { deliveries: 2, ..Self::base("contention") }
+        Self { deliveries: 2, instants: ticks(1), ..Self::base("contention") }
     }
 
     /// One object for two tables, another one for the second of them, side by side in one tracker.
@@ -229,7 +229,7 @@ impl Configuration {
 
     /// A file that seems bad goes to quarantine, the table is mended, an operator sends it back; its message comes again.
     pub fn retry() -> Self {
-        let budget = Budget { crashes: 1, retries: 1, ..Budget::default() };
+        let budget = Budget { retries: 1, ..Budget::default() };
         Self {
             script: vec![Change::Put("b", bad("b1", 2)), Change::Put("b", blob("b1", 2))],
             done: 1,
@@ -275,7 +275,7 @@ impl Configuration {
 
     /// Loader 0.1 is replaced in the middle of its work, and may run one load more.
     pub fn upgrade() -> Self {
-        let budget = Budget { crashes: 1, old_loads: 1, ..Budget::default() };
+        let budget = Budget { old_loads: 1, ..Budget::default() };
         Self {
             deliveries: 2,
             messages: vec![vec![0], vec![1]],

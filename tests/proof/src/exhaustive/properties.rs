@@ -1,5 +1,7 @@
 //! What must hold in every state, and what must happen in some.
 
+use std::collections::BTreeSet;
+
 use loader_core::ids::{DbTable, ObjectVersion, WaitingObject};
 use loader_core::limits::STATEMENT_MILLIS;
 use loader_core::outcome::FailureClass;
@@ -30,7 +32,7 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         }),
         Property::always("2 the ledger states facts", |_, state: &State| {
             let items = &state.durable.items;
-            items.iter().all(|(table, items)| facts(table, items, &state.durable.warehouse).is_empty())
+            items.iter().all(|(table, items)| false_entries(table, items, &state.durable.warehouse, &BTreeSet::new()).is_empty())
         }),
         Property::always("2 a repeat is the same to the letter", |_, state: &State| {
             !state.durable.warehouse.differing_repeat
@@ -145,14 +147,20 @@ pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse
 }
 
 /// Ledger entries that state what is not so: loaded and not committed, or quarantined where it is neither in quarantine, nor on its way
-/// there, nor sent back from there.
-pub fn facts(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<String> {
+/// there, nor sent back from there. `was_out`: what was sent back from there once.
+pub fn false_entries(
+    table: &DbTable,
+    items: &Items,
+    warehouse: &Warehouse,
+    was_out: &BTreeSet<(DbTable, ObjectVersion)>,
+) -> Vec<String> {
     let load = slot_of(items).load;
     let given_up = load.filter(|load| matches!(load.step, Step::GivenUp { .. })).map(|load| load.pending_keys);
     let doomed = pendings_at(items, &given_up.unwrap_or_default());
     let is_out = |object: &ObjectVersion| {
         let holds = |objects: &[WaitingObject]| objects.iter().any(|w| w.object == *object);
         doomed.iter().any(|pending| holds(&pending.objects))
+            || was_out.contains(&(table.clone(), object.clone()))
             || items.values().any(|item| match item {
                 Item::Failed(quarantined) => holds(&quarantined.objects),
                 Item::Pending(pending) => pending.entered && holds(&pending.objects),

@@ -202,6 +202,7 @@ pub fn retry(stage: &mut Stage) {
     if stage.rng.random_range(0..3) > 0 {
         quarantined.objects.iter().for_each(|waiting| mend(stage, &waiting.object));
     }
+    stage.sent_back.extend(quarantined.objects.iter().map(|waiting| (table.clone(), waiting.object.clone())));
     let transaction = operator::retry(quarantined, stage.now);
     let items = stage.items.entry(table.clone()).or_default();
     let real = stage.options.mutant.transaction(transaction, &Writer { holder: "operator", items });

@@ -9,7 +9,7 @@ use loader_core::tracker::item::{Item, Quarantined};
 use loader_core::tracker::slot::Slot;
 
 use super::stage::Stage;
-use crate::exhaustive::properties::{facts, forgotten_by_ledger};
+use crate::exhaustive::properties::{false_entries, forgotten_by_ledger};
 use crate::warehouse::Phase;
 
 /// Whether nothing waits and nothing runs.
@@ -50,11 +50,11 @@ pub fn at_any_time(stage: &mut Stage) {
     let mut found: Vec<String> = Vec::new();
     for (table, items) in &stage.items {
         found.extend(
-            invariant::violations(items).into_iter().map(|violation| format!("6 items of {table}: {violation}")),
+            invariant::violations(items).into_iter().filter(|violation| !is_known(stage, violation)).map(|violation| format!("6 items of {table}: {violation}")),
         );
         let forgotten = forgotten_by_ledger(table, items, &stage.warehouse);
         found.extend(forgotten.into_iter().map(|violation| format!("2 at most once: {violation}")));
-        let false_entries = facts(table, items, &stage.warehouse);
+        let false_entries = false_entries(table, items, &stage.warehouse, &stage.sent_back);
         found.extend(false_entries.into_iter().map(|entry| format!("2 the ledger of {table} states what is not so: {entry}")));
     }
     if stage.warehouse.differing_repeat {
@@ -72,6 +72,13 @@ pub fn at_any_time(stage: &mut Stage) {
         }
     }
     stage.violations.extend(found);
+}
+
+/// A newer version that took an older one's place in a pending load of loader 0.1, or of an operator's retry, and waits a second time by
+/// its own notification, is tried twice, and where it is bad it comes to quarantine twice. It is loaded once all the same.
+fn is_known(stage: &Stage, violation: &str) -> bool {
+    let overwritten = |key: &String| stage.positions[key].len() > 1 && violation.contains(&format!("/{key} ("));
+    violation.contains("in quarantine") && stage.positions.keys().any(overwritten)
 }
 
 /// Object versions that are committed, wait, or are in quarantine.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, WaitingObject};
+use loader_core::ids::{DbTable, ObjectVersion, WaitingObject};
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::write::Items;
 use rand::SeedableRng;
@@ -90,6 +90,8 @@ pub struct Stage {
     pub seen: BTreeMap<(TaskId, DbTable), SlotKey>,
     /// Requests for folders under way: their tables.
     pub requests: BTreeMap<TaskId, usize>,
+    /// What an operator sent back from quarantine.
+    pub sent_back: BTreeSet<(DbTable, ObjectVersion)>,
     /// Violations so far.
     pub violations: BTreeSet<String>,
     /// Faults so far.
@@ -122,6 +124,7 @@ impl Stage {
             dead: BTreeSet::new(),
             seen: BTreeMap::new(),
             requests: BTreeMap::new(),
+            sent_back: BTreeSet::new(),
             violations: BTreeSet::new(),
             faults: 0,
             calls: 0,
