@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use loader_core::ids::{DbTable, ObjectVersion, WaitingObject};
+use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::limits::STATEMENT_MILLIS;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::invariant;
@@ -15,8 +15,8 @@ use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
-use crate::fixture::{START_MILLIS, TABLES};
 use super::world::pendings_at;
+use crate::fixture::{START_MILLIS, TABLES};
 use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
@@ -32,7 +32,9 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         }),
         Property::always("2 the ledger states facts", |_, state: &State| {
             let items = &state.durable.items;
-            items.iter().all(|(table, items)| false_entries(table, items, &state.durable.warehouse, &BTreeSet::new()).is_empty())
+            items.iter().all(|(table, items)| {
+                false_entries(table, items, &state.durable.warehouse, &BTreeSet::new()).is_empty()
+            })
         }),
         Property::always("2 a repeat is the same to the letter", |_, state: &State| {
             !state.durable.warehouse.differing_repeat
@@ -140,8 +142,12 @@ fn versions_from<'a>(
 pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<String> {
     let keys = slot_of(items).load.map(|load| load.pending_keys).unwrap_or_default();
     let held = pendings_at(items, &keys);
-    let is_held = |object: &ObjectVersion| held.iter().flat_map(|pending| &pending.objects).any(|waiting| waiting.object == *object);
-    let committed = warehouse.committed.keys().filter(|(of, _)| of == table).map(|(_, object)| object);
+    let is_held = |object: &ObjectVersion| {
+        held.iter().flat_map(|pending| &pending.objects).any(|waiting| waiting.object == *object)
+    };
+    let first = ObjectVersion { bucket: String::new(), key: String::new(), version: Version::Id(String::new()) };
+    let from_table = warehouse.committed.range((table.clone(), first)..).map(|((of, object), _)| (of, object));
+    let committed = from_table.take_while(|(of, _)| *of == table).map(|(_, object)| object);
     let forgotten = committed.filter(|object| !items.contains_key(&SortKey::file(object)) && !is_held(object));
     forgotten.map(|object| format!("{object} is committed and not in the ledger")).collect()
 }
@@ -181,9 +187,8 @@ pub fn false_entries(
 
 /// Nobody is at work, the slot is free, and something waits.
 fn forgotten(state: &State) -> bool {
-    let waits = |items: &Items| {
-        slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)))
-    };
+    let waits =
+        |items: &Items| slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)));
     state.locals.is_empty() && state.durable.items.values().any(waits)
 }
 

@@ -21,6 +21,8 @@ use super::{Options, Outcome, judge};
 
 /// Timers after which a run is called endless.
 const TIMERS_MAX: usize = 20_000_000;
+/// Timers after which a small world is judged; a world of many tables less often, because it takes longer.
+const JUDGE_TIMERS: usize = 500;
 /// Virtual hours in which everything must be drained once the faults are over.
 const DRAIN_HOURS: i64 = 26;
 /// When a request for a folder that was not answered well comes again.
@@ -66,6 +68,7 @@ impl Engine {
             let faults_end = stage.now + (stage.options.minutes + 30) * 60_000;
             stage.outage.map_or(faults_end, |(_, to)| faults_end.max(to))
         };
+        let judge_every = JUDGE_TIMERS.max(JUDGE_TIMERS * self.lock().options.tables / 10);
         for count in 0.. {
             let Some((at, wake)) = self.pop() else { break };
             if at > rough_until && self.calm(at, rough_until) {
@@ -75,7 +78,7 @@ impl Engine {
                 self.lock().violation("4 never stuck: the run has no end");
                 break;
             }
-            if count % 500 == 0 {
+            if count % judge_every == 0 {
                 judge::at_any_time(&mut self.lock());
             }
             match wake {

@@ -50,12 +50,17 @@ pub fn at_any_time(stage: &mut Stage) {
     let mut found: Vec<String> = Vec::new();
     for (table, items) in &stage.items {
         found.extend(
-            invariant::violations(items).into_iter().filter(|violation| !is_known(stage, violation)).map(|violation| format!("6 items of {table}: {violation}")),
+            invariant::violations(items)
+                .into_iter()
+                .filter(|violation| !is_known(stage, violation))
+                .map(|violation| format!("6 items of {table}: {violation}")),
         );
         let forgotten = forgotten_by_ledger(table, items, &stage.warehouse);
         found.extend(forgotten.into_iter().map(|violation| format!("2 at most once: {violation}")));
         let false_entries = false_entries(table, items, &stage.warehouse, &stage.sent_back);
-        found.extend(false_entries.into_iter().map(|entry| format!("2 the ledger of {table} states what is not so: {entry}")));
+        found.extend(
+            false_entries.into_iter().map(|entry| format!("2 the ledger of {table} states what is not so: {entry}")),
+        );
     }
     if stage.warehouse.differing_repeat {
         found.push("2 a client token came again with other SQL".to_owned());
