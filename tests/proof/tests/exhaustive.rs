@@ -28,7 +28,7 @@ fn quiet() {
 
 #[test]
 fn contention() {
-    explore(Configuration::contention(), 340_855);
+    explore(Configuration::contention(), 95_769);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn hours_apart() {
 
 #[test]
 fn retry() {
-    explore(Configuration::retry(), 1);
+    explore(Configuration::retry(), 16_556);
 }
 
 #[test]
@@ -113,5 +113,5 @@ fn columns() {
 
 #[test]
 fn upgrade() {
-    explore(Configuration::upgrade(), 1);
+    explore(Configuration::upgrade(), 97_505);
 }

@@ -235,6 +235,7 @@ impl Configuration {
             done: 1,
             messages: vec![vec![0]],
             deliveries: 2,
+            instants: ticks(1),
             budget,
             ..Self::base("retry")
         }
@@ -278,7 +279,9 @@ impl Configuration {
         let budget = Budget { old_loads: 1, ..Budget::default() };
         Self {
             deliveries: 2,
-            messages: vec![vec![0], vec![1]],
+            script: vec![Change::Put("a", blob("a1", 1))],
+            done: 1,
+            messages: vec![vec![0]],
             beginning: Beginning::Old,
             budget,
             ..Self::base("upgrade")
