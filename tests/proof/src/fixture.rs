@@ -3,10 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, ObjectVersion, Version};
+use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::settings::Timing;
-use loader_core::tracker::item::{ConfigSource, Millis, WaitingObject};
-use loader_core::tracker::prepare::Look;
+use loader_core::tracker::item::{ConfigSource, Millis};
+use loader_core::tracker::prepare::ObjectState;
 use serde_json::{Value, json};
 
 /// The bucket of all objects.
@@ -48,10 +48,16 @@ pub fn ticking() -> Timing {
     }
 }
 
-/// The configurations of the model's two tables.
-pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 2]> = LazyLock::new(|| ["t", "u"].map(|name| config(name, &json!({}))));
+/// Position of the model's table that is merged; files are appended to the others.
+pub const MERGED: usize = 2;
+
+/// The configurations of the model's tables.
+pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 3]> = LazyLock::new(|| {
+    let merge = json!({"options": {"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"}});
+    [config("t", &json!({})), config("u", &json!({})), config("m", &merge)]
+});
 /// Their partition keys.
-pub static TABLES: LazyLock<[DbTable; 2]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
+pub static TABLES: LazyLock<[DbTable; 3]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
 
 /// Name of a table's queue.
 pub fn queue(table: usize) -> String {
@@ -85,8 +91,8 @@ impl Blob {
     }
 
     /// As a look at it tells.
-    pub fn look(&self) -> Look {
-        Look::Found { version_id: self.version_id(), etag: Some(self.etag.clone()), size_bytes: self.size_bytes }
+    pub fn state(&self) -> ObjectState {
+        ObjectState::Found { version_id: self.version_id(), etag: Some(self.etag.clone()), size_bytes: self.size_bytes }
     }
 
     /// As a notification tells of it.

@@ -7,5 +7,6 @@
 pub mod exhaustive;
 pub mod fixture;
 pub mod mutant;
+pub mod old;
 pub mod simulation;
 pub mod warehouse;

@@ -1,9 +1,16 @@
 //! Seeded protocol bugs, for proving that the checks would find them. Each alters what the production code wants to write or
 //! what it is told; none of it exists outside the tests.
 
-use loader_core::tracker::item::{Item, RunningLoad, SortKey, Step};
+use std::collections::BTreeMap;
+
+use loader_core::ids::{LoadId, StatementName};
+use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::settle::StatementStatus;
-use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction};
+use loader_core::tracker::write::{Items, slot_of};
+
+mod writes;
+
+pub use writes::Writer;
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,38 +19,60 @@ pub enum Mutant {
     None,
     /// Writes do not check that the slot is as it was read.
     NoSlotCondition,
-    /// A claim does not check that its pending loads are still there.
+    /// Writes check which load holds the slot, and not its version.
+    NoVersionCheck,
+    /// A claim does not check that the pending loads which loader 0.1 recorded are still there.
     NoPendingCheck,
-    /// A claim does not check that the slot is free.
+    /// A load takes the slot without a check that it is free.
     ClaimOverHolder,
-    /// The ledger entry of an object version is written without its condition.
-    NoLedgerCondition,
+    /// The ledger is not asked.
+    NoLedger,
+    /// The ledger is asked when an invocation starts, before the slot is read.
+    LedgerBeforeSlot,
     /// The slot is given up once the statement is submitted.
     ReleaseBeforeSettle,
     /// A finished load removes as many pending loads as it has, the oldest, instead of its own.
     RemoveByCount,
-    /// The pending loads of a finished load are left for a second write, which never comes.
-    SettleInTwoWrites,
+    /// The ledger entries of a finished load are left for after the slot was given up, and whoever owes them dies.
+    EntriesAfterRelease,
+    /// Objects are entered in the ledger as loaded when the statement is submitted.
+    EntriesBeforeFinished,
     /// A completion event is taken for the outcome.
     TrustTheEvent,
     /// Every invocation submits with a client token of its own.
     NewTokenPerInvocation,
+    /// The client token does not hold the version of the slot.
+    LoadIdWithoutVersion,
     /// A submit without an answer counts as refused.
     UnknownIsRefused,
     /// The message is acknowledged before its objects are recorded.
     AcknowledgeFirst,
     /// The loader looks for work before it records, and not after.
     LookBeforeEnqueue,
+    /// A free slot is left alone without reading the backlog once more.
+    NoFreshRead,
+    /// The view after a write is carried on although the write was refused.
+    RefusedIsDone,
     /// The manifest of a load has one key, whatever its content.
     OneManifestKey,
-    /// A newer version found under a key is loaded without an entry in the ledger.
+    /// A newer version found under a key is loaded, and the older one's name stays in its pending load and goes to the ledger.
     NewerNotInLedger,
+    /// Columns that a statement failed with are kept.
+    StaleColumns,
     /// Quarantine does not free the slot.
     QuarantineKeepsSlot,
+    /// Quarantined objects are not entered in the ledger.
+    QuarantineNotInLedger,
+    /// Objects are entered as quarantined before it is decided that their load's outcome is unknown.
+    QuarantineBeforeDecision,
     /// A split forgets its second part.
     SplitLosesPart,
     /// Quarantine forgets to write the objects down.
     QuarantineDropsObjects,
+    /// Objects that were in the ledger before they were loaded are treated like all others.
+    EnteredIgnored,
+    /// What an invocation had no time to look at is forgotten. Only the simulation has such invocations.
+    RestDropped,
     /// Every refused or unanswered submit makes the client token young again.
     TokenNeverAges,
     /// A statement that the service has forgotten counts as failed.
@@ -53,100 +82,55 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// All bugs.
-    pub const ALL: [Self; 20] = [
+    /// The bugs that the model must find.
+    pub const MODEL: [Self; 30] = [
         Self::NoSlotCondition,
+        Self::NoVersionCheck,
         Self::NoPendingCheck,
         Self::ClaimOverHolder,
-        Self::NoLedgerCondition,
+        Self::NoLedger,
+        Self::LedgerBeforeSlot,
         Self::ReleaseBeforeSettle,
         Self::RemoveByCount,
-        Self::SettleInTwoWrites,
+        Self::EntriesAfterRelease,
+        Self::EntriesBeforeFinished,
         Self::TrustTheEvent,
         Self::NewTokenPerInvocation,
+        Self::LoadIdWithoutVersion,
         Self::UnknownIsRefused,
         Self::AcknowledgeFirst,
         Self::LookBeforeEnqueue,
+        Self::NoFreshRead,
+        Self::RefusedIsDone,
         Self::OneManifestKey,
         Self::NewerNotInLedger,
+        Self::StaleColumns,
         Self::QuarantineKeepsSlot,
+        Self::QuarantineNotInLedger,
+        Self::QuarantineBeforeDecision,
         Self::SplitLosesPart,
         Self::QuarantineDropsObjects,
+        Self::EnteredIgnored,
         Self::TokenNeverAges,
         Self::ForgottenIsFailed,
         Self::SilentTakeover,
     ];
-}
-
-/// Who writes, over what.
-pub struct Writer<'a> {
-    /// Name.
-    pub holder: &'a str,
-    /// The items before.
-    pub items: &'a Items,
-}
-
-impl Mutant {
-    /// What is really written.
-    pub fn transaction(self, mut transaction: Transaction, writer: &Writer) -> Transaction {
-        let finished = transaction.actions.iter().any(|action| puts(action, |item| matches!(item, Item::Loaded(_))));
-        let split = transaction
-            .actions
-            .iter()
-            .filter(|action| puts(action, |item| matches!(item, Item::Pending(p) if p.group.is_some())))
-            .count()
-            > 1;
-        let quarantine = transaction.actions.iter().any(|action| puts(action, |item| matches!(item, Item::Failed(_))));
-        let actions = &mut transaction.actions;
-        match self {
-            Self::NoSlotCondition => each_condition(actions, |condition| matches!(condition, Condition::Slot { .. })),
-            Self::NoLedgerCondition => {
-                each_condition(actions, |condition| matches!(condition, Condition::AbsentOrExpired(_)));
-            }
-            Self::NoPendingCheck => actions.retain(|action| !matches!(action, WriteAction::Check(..))),
-            Self::ClaimOverHolder => {
-                for action in actions.iter_mut().filter(|action| action.key() == SortKey::running()) {
-                    relax(action, |condition| *condition == Condition::Absent);
-                }
-            }
-            Self::ReleaseBeforeSettle => release_when_submitted(actions),
-            Self::RemoveByCount if finished => remove_by_count(actions, writer.items),
-            Self::SettleInTwoWrites if finished => actions.retain(|action| !deletes_pending(action)),
-            Self::NewerNotInLedger => {
-                let prepares = actions.iter().any(|action| puts(action, is_prepared));
-                if prepares {
-                    actions.retain(|action| !puts(action, |item| matches!(item, Item::File(_))));
-                }
-            }
-            Self::QuarantineKeepsSlot if quarantine => actions.retain(|action| action.key() != SortKey::running()),
-            Self::QuarantineDropsObjects => {
-                actions.retain(|action| !puts(action, |item| matches!(item, Item::Failed(_))));
-            }
-            Self::SplitLosesPart if split => {
-                actions.pop();
-            }
-            Self::OneManifestKey => each_running(actions, |running| {
-                if let Step::Prepared(prepared) = &mut running.step {
-                    prepared.manifest = self.manifest(&prepared.manifest);
-                }
-            }),
-            Self::TokenNeverAges => each_running(actions, |running| {
-                if let Step::Prepared(prepared) = &mut running.step {
-                    prepared.prepared_millis = running.touched_millis;
-                }
-            }),
-            Self::SilentTakeover => {
-                let before = writer.items.get(&SortKey::running());
-                each_running(actions, |running| keep_owner(running, before));
-            }
-            _ => {}
-        }
-        transaction
-    }
 
     /// The client token that is really sent.
-    pub fn token(self, token: &str, holder: &str) -> String {
-        if self == Self::NewTokenPerInvocation { format!("{token}/{holder}") } else { token.to_owned() }
+    pub fn token(self, name: &StatementName, holder: &str, items: &Items) -> String {
+        let token = name.client_token();
+        match self {
+            Self::NewTokenPerInvocation => format!("{token}/{holder}"),
+            Self::LoadIdWithoutVersion => match slot_of(items).load.filter(|load| load.load_id == name.load_id) {
+                Some(load) => {
+                    let keys = load.pending_keys.iter().map(|key| key.0.as_str());
+                    let load_id = LoadId::of_pendings(&name.table, 0, keys);
+                    StatementName { load_id, ..name.clone() }.client_token()
+                }
+                None => token,
+            },
+            _ => token,
+        }
     }
 
     /// What the caller is told about a statement.
@@ -160,7 +144,22 @@ impl Mutant {
         }
     }
 
-    /// A text in which the manifest's URL may stand: without the digest of its content.
+    /// What the caller is told about the ledger; `before`: the ledger when the invocation started.
+    pub fn ledger(
+        self,
+        ledger: BTreeMap<String, LedgerMark>,
+        before: Option<&BTreeMap<String, LedgerMark>>,
+    ) -> BTreeMap<String, LedgerMark> {
+        match (self, before) {
+            (Self::NoLedger, _) => BTreeMap::new(),
+            (Self::LedgerBeforeSlot, Some(before)) => {
+                ledger.into_iter().filter(|(id, _)| before.contains_key(id)).collect()
+            }
+            _ => ledger,
+        }
+    }
+
+    /// A text that may hold the manifest's URL: without the digest of its content.
     pub fn manifest(self, text: &str) -> String {
         let Some(start) = text.find(".json").filter(|_| self == Self::OneManifestKey) else { return text.to_owned() };
         let (before, after) = text.split_at(start);
@@ -173,70 +172,5 @@ impl Mutant {
     /// Whether it matters that writing a manifest is a step of its own.
     pub fn manifest_is_a_step(self) -> bool {
         self == Self::OneManifestKey
-    }
-}
-
-fn puts(action: &WriteAction, what: impl Fn(&Item) -> bool) -> bool {
-    matches!(action, WriteAction::Put(item, _) if what(item))
-}
-
-fn is_prepared(item: &Item) -> bool {
-    matches!(item, Item::Running(running) if matches!(running.step, Step::Prepared(_)))
-}
-
-fn deletes_pending(action: &WriteAction) -> bool {
-    matches!(action, WriteAction::Delete(key, _) if key.0.starts_with("PENDING#"))
-}
-
-fn relax(action: &mut WriteAction, which: impl Fn(&Condition) -> bool) {
-    let (WriteAction::Put(_, condition) | WriteAction::Delete(_, condition) | WriteAction::Check(_, condition)) =
-        action;
-    if which(condition) {
-        *condition = Condition::Always;
-    }
-}
-
-fn each_condition(actions: &mut [WriteAction], which: impl Fn(&Condition) -> bool + Copy) {
-    for action in actions {
-        relax(action, which);
-    }
-}
-
-fn each_running(actions: &mut [WriteAction], mut change: impl FnMut(&mut RunningLoad)) {
-    for action in actions {
-        if let WriteAction::Put(item, _) = action
-            && let Item::Running(running) = &mut **item
-        {
-            change(running);
-        }
-    }
-}
-
-fn release_when_submitted(actions: &mut [WriteAction]) {
-    for action in actions {
-        if let WriteAction::Put(item, condition) = action
-            && matches!(&**item, Item::Running(running) if matches!(running.step, Step::Submitted { .. }))
-        {
-            *action = WriteAction::Delete(SortKey::running(), condition.clone());
-        }
-    }
-}
-
-fn remove_by_count(actions: &mut Vec<WriteAction>, items: &Items) {
-    let count = actions.iter().filter(|action| deletes_pending(action)).count();
-    actions.retain(|action| !deletes_pending(action));
-    let oldest = items.keys().filter(|key| key.0.starts_with("PENDING#")).take(count);
-    actions.extend(oldest.map(|key| WriteAction::Delete(key.clone(), Condition::Always)));
-}
-
-/// A prepared load that another invocation writes as prepared again: as if it had not.
-fn keep_owner(running: &mut RunningLoad, before: Option<&Item>) {
-    if let (Step::Prepared(prepared), Some(Item::Running(old))) = (&mut running.step, before)
-        && let Step::Prepared(known) = &old.step
-        && old.holder != running.holder
-        && known.refusals == prepared.refusals
-    {
-        prepared.uncertain = known.uncertain;
-        running.version = old.version;
     }
 }

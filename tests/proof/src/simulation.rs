@@ -1,6 +1,7 @@
 //! The simulation: the real flows (`microbatch::handle`, `next::handle`, `bulk::handle`) over a world in memory, with virtual
 //! time, one thread, one seed. The seed decides everything: what happens when, which call fails how, who dies where.
 
+pub mod beginning;
 pub mod engine;
 pub mod faults;
 pub mod happenings;
@@ -20,6 +21,8 @@ pub struct Options {
     pub changes: usize,
     /// Virtual minutes in which they happen.
     pub minutes: i64,
+    /// Objects of a folder that is asked for, fewer than this.
+    pub folder_max: usize,
     /// Faults per mille of calls.
     pub faults_per_mille: u32,
     /// Hours in which every call fails; 0: none.
@@ -36,6 +39,7 @@ impl Options {
             tables: 1 + usize::try_from(seed % 5).unwrap_or(0),
             changes: 60,
             minutes: 40,
+            folder_max: if seed % 10 == 4 { 3_000 } else { 120 },
             faults_per_mille: [0, 20, 60, 120][usize::try_from(seed / 5 % 4).unwrap_or(0)],
             outage_hours: if seed % 8 == 7 { outages[usize::try_from(seed / 8 % 4).unwrap_or(0)] } else { 0 },
             mutant: Mutant::None,
@@ -44,7 +48,15 @@ impl Options {
 
     /// Hundreds of tables, thousands of files.
     pub fn big() -> Self {
-        Self { tables: 300, changes: 6000, minutes: 120, faults_per_mille: 40, outage_hours: 0, mutant: Mutant::None }
+        Self {
+            tables: 300,
+            changes: 6000,
+            minutes: 120,
+            folder_max: 200,
+            faults_per_mille: 40,
+            outage_hours: 0,
+            mutant: Mutant::None,
+        }
     }
 }
 

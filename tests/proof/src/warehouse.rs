@@ -3,6 +3,7 @@
 //! It commits object versions, not rows: the set of what is under the listed keys when COPY reads, all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use loader_core::ids::{DbTable, ObjectVersion, StatementName};
 use loader_core::limits::{CLIENT_TOKEN_MILLIS, STATEMENT_MILLIS};
@@ -23,11 +24,15 @@ pub struct Statement {
     /// The service's id.
     pub id: String,
     /// Our name.
-    pub name: String,
+    pub name: StatementName,
     /// Client token of the submit.
     pub token: String,
+    /// Digest of the SQL; `None` where loader 0.1 made it.
+    pub sql: Option<u64>,
     /// The manifest that its COPY names.
     pub manifest: String,
+    /// The columns that a merge was made for, as its guard names them.
+    pub columns: Option<String>,
     /// Load id that it writes into the ledger in the warehouse, if it does.
     pub ledger: Option<String>,
     /// When it was accepted.
@@ -69,30 +74,47 @@ pub struct Warehouse {
     pub committed: BTreeMap<(DbTable, ObjectVersion), u32>,
     /// Load ids in the ledger in the warehouse.
     pub ledger: BTreeSet<String>,
+    /// Columns of every target table, in their order.
+    pub columns: Vec<String>,
+    /// Whether a client token came again with other SQL: a repeat must be the same to the letter.
+    pub differing_repeat: bool,
     /// Whether the error text names the bad file.
     pub names_bad_files: bool,
 }
 
 impl Warehouse {
-    /// Accepts a statement batch, or answers the statement that has the same token.
-    pub fn submit(&mut self, name: &str, token: &str, sql: &[String], now: Millis) -> String {
+    /// Accepts a statement batch, or returns the statement that has the same token.
+    pub fn submit(&mut self, name: &StatementName, token: &str, sql: &[String], now: Millis) -> String {
         let known = |s: &&Statement| s.token == token && s.submitted_millis + CLIENT_TOKEN_MILLIS > now;
+        let mut hasher = DefaultHasher::new();
+        sql.hash(&mut hasher);
+        let digest = hasher.finish();
         if let Some(statement) = self.statements.iter().find(known) {
+            self.differing_repeat |= statement.sql.is_some_and(|known| known != digest);
             return statement.id.clone();
         }
         let id = format!("s{}", self.statements.len());
-        let load_id = StatementName::parse(name).map(|name| name.load_id.0);
+        let enters = sql.iter().any(|text| text.starts_with("INSERT INTO") && text.contains("load_id"));
         self.statements.push(Statement {
             id: id.clone(),
-            name: name.to_owned(),
+            name: name.clone(),
             token: token.to_owned(),
+            sql: Some(digest),
             manifest: manifest_of(sql),
-            ledger: load_id
-                .filter(|_| sql.iter().any(|text| text.starts_with("INSERT INTO") && text.contains("load_id"))),
+            columns: sql.first().and_then(|text| guarded(text)),
+            ledger: enters.then(|| name.load_id.0.clone()),
             submitted_millis: now,
             phase: Phase::Running,
         });
         id
+    }
+
+    /// Accepts the statement that loader 0.1 submitted for this manifest.
+    pub fn submit_old(&mut self, name: &StatementName, manifest: &str, now: Millis) {
+        self.submit(name, &name.client_token(), &[format!("COPY t FROM '{manifest}'")], now);
+        if let Some(statement) = self.statements.last_mut() {
+            statement.sql = None;
+        }
     }
 
     /// How a statement is, as the Data API tells it.
@@ -108,8 +130,8 @@ impl Warehouse {
     }
 
     /// The newest statement of this name, while the service knows it.
-    pub fn find(&self, name: &str, now: Millis) -> Option<String> {
-        let known = |s: &&Statement| s.name == name && s.submitted_millis + STATEMENT_MILLIS > now;
+    pub fn find(&self, name: &StatementName, now: Millis) -> Option<String> {
+        let known = |s: &&Statement| s.name == *name && s.submitted_millis + STATEMENT_MILLIS > now;
         self.statements.iter().rev().find(known).map(|statement| statement.id.clone())
     }
 
@@ -121,7 +143,7 @@ impl Warehouse {
             End::Abort => Err(Phase::Aborted),
         };
         let statement = &mut self.statements[index];
-        let Some(table) = StatementName::parse(&statement.name).map(|name| name.table) else { return };
+        let table = statement.name.table.clone();
         match outcome {
             Err(phase) => statement.phase = phase,
             Ok(read) => {
@@ -136,6 +158,9 @@ impl Warehouse {
 
     fn copy(&self, index: usize, bucket: &Bucket, manifests: &Manifests) -> Result<Vec<ObjectVersion>, Phase> {
         let failed = |text: String| Err(Phase::Failed(text));
+        if self.statements[index].columns.as_ref().is_some_and(|known| *known != self.columns.join(", ")) {
+            return failed("ERROR: each UNION query must have the same number of columns".to_owned());
+        }
         let Some(content) = manifests.get(&self.statements[index].manifest) else {
             return failed(
                 "S3ServiceException: The specified key does not exist.,Status 404,Error NoSuchKey".to_owned(),
@@ -168,16 +193,27 @@ impl Warehouse {
     pub fn unfinished(&self) -> BTreeMap<DbTable, usize> {
         let mut tables = BTreeMap::new();
         for statement in self.statements.iter().filter(|statement| statement.phase == Phase::Running) {
-            let Some(name) = StatementName::parse(&statement.name) else { continue };
-            *tables.entry(name.table).or_insert(0) += 1;
+            *tables.entry(statement.name.table.clone()).or_insert(0) += 1;
         }
         tables
+    }
+
+    /// Rows of the catalog's answer about a table's columns.
+    pub fn catalog(&self) -> Vec<Vec<Option<String>>> {
+        let row = |name: &String| vec![Some(name.clone()), None, Some("bigint".to_owned()), Some("YES".to_owned())];
+        self.columns.iter().map(row).collect()
     }
 
     /// How often a version was committed.
     pub fn times(&self, table: &DbTable, object: &ObjectVersion) -> u32 {
         self.committed.get(&(table.clone(), object.clone())).copied().unwrap_or(0)
     }
+}
+
+/// The columns that the guard of a merge names; see `TargetColumns::guard`.
+fn guarded(sql: &str) -> Option<String> {
+    let known = sql.split_once(" UNION ALL SELECT ")?.1;
+    Some(known.split_once(" FROM ")?.0.replace('"', ""))
 }
 
 fn manifest_of(sql: &[String]) -> String {

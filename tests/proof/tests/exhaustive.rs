@@ -23,65 +23,95 @@ fn explore(configuration: Configuration, states: usize) {
 
 #[test]
 fn quiet() {
-    explore(Configuration::quiet(), 1_727);
+    explore(Configuration::quiet(), 3_011);
 }
 
 #[test]
 fn contention() {
-    explore(Configuration::contention(), 340_855);
+    explore(Configuration::contention(), 95_769);
 }
 
 #[test]
 fn two_tables() {
-    explore(Configuration::two_tables(), 196_414);
+    explore(Configuration::two_tables(), 300_698);
 }
 
 #[test]
 fn three_invocations() {
-    explore(Configuration::three(), 18_738);
+    explore(Configuration::three(), 51_068);
 }
 
 #[test]
 fn crashes() {
-    explore(Configuration::crashes(), 38_508);
+    explore(Configuration::crashes(), 159_422);
 }
 
 #[test]
 fn submits() {
-    explore(Configuration::submits(), 308_458);
+    explore(Configuration::submits(), 469_131);
 }
 
 #[test]
 fn failures() {
-    explore(Configuration::failures(), 161_022);
+    explore(Configuration::failures(), 236_415);
 }
 
 #[test]
 fn overwrite() {
-    explore(Configuration::overwrite(), 117_824);
+    explore(Configuration::overwrite(), 280_801);
 }
 
 #[test]
 fn delete() {
-    explore(Configuration::delete(), 181_074);
+    explore(Configuration::delete(), 639_337);
 }
 
 #[test]
 fn bad_file() {
-    explore(Configuration::bad_file(), 112_922);
+    explore(Configuration::bad_file(), 226_125);
 }
 
 #[test]
 fn named_bad_file() {
-    explore(Configuration::named_bad_file(), 5_492);
+    explore(Configuration::named_bad_file(), 8_273);
 }
 
 #[test]
 fn hours() {
-    explore(Configuration::hours(), 512_715);
+    explore(Configuration::hours(), 406_088);
 }
 
 #[test]
 fn skew() {
-    explore(Configuration::skew(), 4_395);
+    explore(Configuration::skew(), 5_072);
+}
+
+#[test]
+fn hours_apart() {
+    explore(Configuration::hours_apart(), 15_578);
+}
+
+#[test]
+fn retry() {
+    explore(Configuration::retry(), 16_556);
+}
+
+#[test]
+fn many_objects() {
+    explore(Configuration::many(), 183_113);
+}
+
+#[test]
+fn long_backlog() {
+    explore(Configuration::long_backlog(), 115_848);
+}
+
+#[test]
+fn columns() {
+    explore(Configuration::columns(), 677_041);
+}
+
+#[test]
+fn upgrade() {
+    explore(Configuration::upgrade(), 97_505);
 }

@@ -44,7 +44,13 @@ fn the_same_seed_is_the_same_run() {
 #[test]
 fn seeded_bugs_do_not_survive_a_few_seeds() {
     let bugs = [
-        Mutant::NoLedgerCondition,
+        Mutant::NoLedger,
+        Mutant::EntriesAfterRelease,
+        Mutant::RefusedIsDone,
+        Mutant::EnteredIgnored,
+        Mutant::RestDropped,
+        Mutant::StaleColumns,
+        Mutant::QuarantineNotInLedger,
         Mutant::RemoveByCount,
         Mutant::TrustTheEvent,
         Mutant::NewTokenPerInvocation,

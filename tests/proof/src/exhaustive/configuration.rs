@@ -1,10 +1,12 @@
 //! What one exhaustive run explores: a script of changes in the bucket, messages, instants, faults.
 
+use std::collections::BTreeSet;
+
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::state::Budget;
-use crate::fixture::{Blob, HOUR_MILLIS, START_MILLIS, TICK_MILLIS};
+use crate::fixture::{Blob, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
 use crate::mutant::Mutant;
 
 /// A change in the bucket.
@@ -14,6 +16,17 @@ pub enum Change {
     Put(&'static str, Blob),
     /// An object is deleted.
     Delete(&'static str),
+    /// The target tables get one more column.
+    AddColumn(&'static str),
+}
+
+/// How the tracker is when the run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// Empty.
+    Empty,
+    /// As loader 0.1 left it: the first message is recorded and acknowledged, and its load is at any step, or waits.
+    Old,
 }
 
 /// One exhaustive run.
@@ -29,6 +42,10 @@ pub struct Configuration {
     pub messages: Vec<Vec<usize>>,
     /// The table that each message is for, by its position; 0 where this ends.
     pub tables: Vec<usize>,
+    /// How the tracker is at first.
+    pub beginning: Beginning,
+    /// Waiting loads that one read of the slot returns with it, the newest.
+    pub page: usize,
     /// The instants; time goes from one to the next.
     pub instants: Vec<Millis>,
     /// How far each holder's clock is off, in turn.
@@ -76,13 +93,15 @@ impl Configuration {
             done: 2,
             messages: vec![vec![0], vec![1]],
             tables: Vec::new(),
+            beginning: Beginning::Empty,
+            page: usize::MAX,
             instants: ticks(2),
             skews: vec![0],
             invocations: 2,
             deliveries: 1,
             events: 1,
             sweep: true,
-            budget: Budget { crashes: 0, refusals: 0, lost_answers: 0, failures: 0 },
+            budget: Budget::default(),
             refusal: FailureClass::OperatorsTurn,
             failure: "serializable isolation violation",
             names_bad_files: false,
@@ -97,7 +116,7 @@ impl Configuration {
 
     /// Two loaders for two messages that come twice each, the completion event, the sweep.
     pub fn contention() -> Self {
-        Self { deliveries: 2, ..Self::base("contention") }
+        Self { deliveries: 2, instants: ticks(1), ..Self::base("contention") }
     }
 
     /// One object for two tables, another one for the second of them, side by side in one tracker.
@@ -112,13 +131,13 @@ impl Configuration {
 
     /// Invocations die, before and after every step; messages and events come twice.
     pub fn crashes() -> Self {
-        let budget = Budget { crashes: 2, refusals: 0, lost_answers: 0, failures: 0 };
+        let budget = Budget { crashes: 2, ..Budget::default() };
         Self { messages: vec![vec![0, 1]], deliveries: 2, events: 2, budget, ..Self::base("crashes") }
     }
 
     /// Every answer of a submit, and takeovers.
     pub fn submits() -> Self {
-        let budget = Budget { crashes: 1, refusals: 1, lost_answers: 1, failures: 0 };
+        let budget = Budget { crashes: 1, refusals: 1, lost_answers: 1, ..Budget::default() };
         Self {
             script: vec![Change::Put("a", blob("a1", 1))],
             done: 1,
@@ -131,7 +150,7 @@ impl Configuration {
 
     /// A statement fails for no fault of its files and is repeated.
     pub fn failures() -> Self {
-        let budget = Budget { crashes: 1, refusals: 0, lost_answers: 0, failures: 1 };
+        let budget = Budget { crashes: 1, failures: 1, ..Budget::default() };
         Self { messages: vec![vec![0, 1]], instants: ticks(3), budget, ..Self::base("failures") }
     }
 
@@ -164,7 +183,7 @@ impl Configuration {
 
     /// One bad file among three.
     pub fn bad_file() -> Self {
-        let budget = Budget { crashes: 1, refusals: 0, lost_answers: 0, failures: 0 };
+        let budget = Budget { crashes: 1, ..Budget::default() };
         Self {
             script: vec![
                 Change::Put("a", blob("a1", 1)),
@@ -191,7 +210,7 @@ impl Configuration {
     /// Hours pass between the steps: the service forgets tokens and statements. No invocation lives that long.
     pub fn hours() -> Self {
         let at = |hours: i64, minutes: i64| START_MILLIS + hours * HOUR_MILLIS + minutes * TICK_MILLIS;
-        let budget = Budget { crashes: 0, refusals: 0, lost_answers: 1, failures: 0 };
+        let budget = Budget { lost_answers: 1, ..Budget::default() };
         let instants = vec![at(0, 0), at(7, 29), at(7, 43), at(8, 0), at(23, 0), at(24, 30)];
         Self { instants, budget, ..Self::submits().named("hours") }
     }
@@ -201,9 +220,77 @@ impl Configuration {
         Self { skews: vec![0, -5 * TICK_MILLIS], ..Self::submits().named("skew") }
     }
 
+    /// A day later, one clock says that the service has forgotten the statement and the other that it has not.
+    pub fn hours_apart() -> Self {
+        let instants = vec![START_MILLIS, START_MILLIS + 23 * HOUR_MILLIS + 2 * TICK_MILLIS];
+        let budget = Budget { lost_answers: 1, crashes: 1, ..Budget::default() };
+        Self { instants, budget, ..Self::skew().named("hours apart") }
+    }
+
+    /// A file that seems bad goes to quarantine, the table is mended, an operator sends it back; its message comes again.
+    pub fn retry() -> Self {
+        let budget = Budget { retries: 1, ..Budget::default() };
+        Self {
+            script: vec![Change::Put("b", bad("b1", 2)), Change::Put("b", blob("b1", 2))],
+            done: 1,
+            messages: vec![vec![0]],
+            deliveries: 2,
+            instants: ticks(1),
+            budget,
+            ..Self::base("retry")
+        }
+    }
+
+    /// More objects than the settling transaction holds ledger entries for: they are entered before it.
+    pub fn many() -> Self {
+        let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+        let budget = Budget { crashes: 1, ..Budget::default() };
+        Self {
+            script: keys
+                .iter()
+                .enumerate()
+                .map(|(number, key)| Change::Put(key, blob(key, 1 + number as u64)))
+                .collect(),
+            done: keys.len(),
+            messages: vec![(0..keys.len()).collect(), vec![0]],
+            deliveries: 2,
+            instants: ticks(1),
+            budget,
+            ..Self::base("many objects")
+        }
+    }
+
+    /// Of the loads that wait, only the newest are read with the slot: the oldest are read by a call of their own.
+    pub fn long_backlog() -> Self {
+        Self { page: 1, deliveries: 2, instants: ticks(1), ..Self::base("long backlog") }
+    }
+
+    /// A merged table gets a column at any time.
+    pub fn columns() -> Self {
+        Self {
+            script: vec![Change::Put("a", blob("a1", 1)), Change::Put("b", blob("b1", 2)), Change::AddColumn("more")],
+            tables: vec![MERGED, MERGED],
+            ..Self::base("columns")
+        }
+    }
+
+    /// Loader 0.1 is replaced in the middle of its work, and may run one load more.
+    pub fn upgrade() -> Self {
+        let budget = Budget { old_loads: 1, ..Budget::default() };
+        Self {
+            deliveries: 2,
+            script: vec![Change::Put("a", blob("a1", 1))],
+            done: 1,
+            messages: vec![vec![0]],
+            beginning: Beginning::Old,
+            budget,
+            ..Self::base("upgrade")
+        }
+    }
+
     /// Tables in play.
-    pub fn n_tables(&self) -> usize {
-        self.tables.iter().max().map_or(1, |last| last + 1)
+    pub fn tables_in_play(&self) -> BTreeSet<usize> {
+        (0..self.messages.len()).map(|message| self.tables.get(message).copied().unwrap_or(0)).collect()
     }
 
     /// Under another name.
@@ -234,6 +321,12 @@ impl Configuration {
             Self::named_bad_file(),
             Self::hours(),
             Self::skew(),
+            Self::hours_apart(),
+            Self::retry(),
+            Self::many(),
+            Self::long_backlog(),
+            Self::columns(),
+            Self::upgrade(),
         ]
     }
 }

@@ -7,12 +7,14 @@ use futures::FutureExt;
 use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Millis, SortKey};
+use loader_core::tracker::slot::Slot;
 use loader_reconcile::reconcile::{Memory, Next, round};
 use loader_reconcile::record::record;
 
 use super::configuration::Change;
-use super::model::{Protocol, invocation};
+use super::model::Protocol;
 use super::state::{Durable, State};
+use super::steps::invocation;
 use super::world::ModelWorld;
 use crate::fixture::{Blob, CONFIGS, TABLES, TICK_MILLIS, queue, source};
 use crate::warehouse::{End, Phase};
@@ -53,11 +55,12 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
             }
         }
         now += 10 * TICK_MILLIS;
-        for table in 0..TABLES.len() {
+        for table in model.configuration.tables_in_play() {
             durable = run(model, durable, now, table, None)?;
         }
         let idle = durable.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running);
-        let waits = durable.all_items().any(|item| matches!(item, Item::Running(_) | Item::Pending(_)));
+        let waits =
+            durable.all_items().any(|item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)));
         if !waits && idle {
             return judge(model, &durable);
         }
@@ -72,12 +75,11 @@ fn run(
     table: usize,
     message: Option<usize>,
 ) -> Result<Durable, String> {
-    let world = ModelWorld::direct(durable, now, model.configuration.mutant, "drain");
+    let world = ModelWorld::direct(durable, now, &model.configuration, "drain");
     let invocation = invocation("drain");
     let all = async {
         if let Some(message) = message {
-            let recorded =
-                record(&world, &model.objects(message), &source(&queue(table), &CONFIGS[table]), &invocation).await;
+            let recorded = record(&world, &model.objects(message), &source(&queue(table), &CONFIGS[table])).await;
             assert!(recorded.failed.is_empty(), "the drain records");
         }
         let mut memory = Memory::default();
@@ -95,18 +97,32 @@ fn run(
 
 /// Invariants 1, 2 and 5 at the end: what is there now is loaded once, or in quarantine because it is bad.
 fn judge(model: &Protocol, durable: &Durable) -> Result<(), String> {
-    for (number, table) in TABLES.iter().enumerate() {
+    for number in model.configuration.tables_in_play() {
+        let table = &TABLES[number];
         for (position, change) in model.configuration.script[..durable.scripted].iter().enumerate() {
             if let Change::Put(key, blob) = change {
                 let told = model.tells(durable, number, position);
-                judge_version(durable, table, told, key, blob)?;
+                judge_version(durable, table, told, key, blob, was_bad(model, key, blob))?;
             }
         }
     }
     Ok(())
 }
 
-fn judge_version(durable: &Durable, table: &DbTable, told: bool, key: &str, blob: &Blob) -> Result<(), String> {
+/// Whether the same version was bad before the table was mended.
+fn was_bad(model: &Protocol, key: &str, blob: &Blob) -> bool {
+    let bad = Blob { bad: true, ..blob.clone() };
+    model.configuration.script.iter().any(|change| matches!(change, Change::Put(k, b) if *k == key && *b == bad))
+}
+
+fn judge_version(
+    durable: &Durable,
+    table: &DbTable,
+    told: bool,
+    key: &str,
+    blob: &Blob,
+    was_bad: bool,
+) -> Result<(), String> {
     let version = blob.version(key);
     let times = durable.warehouse.times(table, &version);
     if times > 1 {
@@ -123,7 +139,7 @@ fn judge_version(durable: &Durable, table: &DbTable, told: bool, key: &str, blob
         }
         _ => None,
     });
-    match (blob.bad, times, quarantined) {
+    match (blob.bad || (was_bad && times == 0), times, quarantined) {
         (false, 1, None) | (true, 0, Some(FailureClass::BadInput)) | (_, _, Some(FailureClass::OutcomeUnknown)) => {
             Ok(())
         }

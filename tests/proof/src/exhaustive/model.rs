@@ -1,25 +1,22 @@
 //! The transitions.
 
 use std::collections::HashSet;
-use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 
-use loader_core::ids::StatementName;
-use loader_core::limits::{INVOCATION_MILLIS_MAX, STATEMENT_MILLIS};
-use loader_core::tracker::item::{Millis, WaitingObject};
-use loader_core::tracker::write::Items;
-use loader_reconcile::reconcile::{Invocation, Memory, Next, round};
-use loader_reconcile::record::record;
+use loader_core::ids::WaitingObject;
+use loader_core::limits::STATEMENT_MILLIS;
+use loader_core::tracker::item::{Item, Millis};
+use loader_core::tracker::operator;
+use loader_core::tracker::write::{Items, apply};
 use stateright::{Model, Property};
 
-use super::configuration::{Change, Configuration};
-use super::properties;
+use super::configuration::{Beginning, Change, Configuration};
 use super::state::{Ask, Durable, Local, State, Work};
-use super::world::{Caller, Effect, Inner, ModelWorld};
-use crate::fixture::{CONFIGS, TABLES, queue, source, ticking};
-use crate::mutant::Mutant;
+use super::world::Effect;
+use super::{before, properties};
+use crate::fixture::TABLES;
+use crate::mutant::{Mutant, Writer};
 use crate::warehouse::{End, Phase};
 
 /// One transition.
@@ -41,6 +38,12 @@ pub enum Action {
     Finish(usize),
     /// A statement fails without a fault of its files.
     Fail(usize),
+    /// An operator sends the first quarantine item back.
+    Retry,
+    /// Loader 0.1, which has not been replaced everywhere, takes the slot and submits.
+    OldTakes,
+    /// Loader 0.1 settles its load.
+    OldSettles,
     /// Time passes.
     Tick,
 }
@@ -78,7 +81,7 @@ impl Protocol {
     pub fn objects(&self, message: usize) -> Vec<WaitingObject> {
         let of = |position: &usize| match &self.configuration.script[*position] {
             Change::Put(key, blob) => blob.waiting(key),
-            Change::Delete(key) => panic!("message about a deleted {key}"),
+            change @ (Change::Delete(_) | Change::AddColumn(_)) => panic!("a message about {change:?}"),
         };
         self.configuration.messages[message].iter().map(of).collect()
     }
@@ -102,116 +105,34 @@ impl Protocol {
         self.configuration.messages[message].iter().all(|position| *position < durable.scripted)
     }
 
-    fn start(&self, state: &mut State, work: Work, table: usize, ended: Option<String>) {
-        let holder = state.fresh_holder();
-        let began = self.now(state, &holder);
-        let local = Local {
-            holder,
-            ended,
-            work,
-            table,
-            memory: Memory::default(),
-            began,
-            replies: Vec::new(),
-            ask: None,
-            slot: None,
-            dies: self.end_of_life(state.tick),
-        };
-        let index = state.locals.partition_point(|other| other.holder < local.holder);
-        state.locals.insert(index, Arc::new(local));
-        // Up to the first call that matters: before it, the invocation knows nothing, so waiting changes nothing.
-        self.step(state, index, Effect::Done);
-    }
-
-    /// The first instant at which an invocation that starts now is dead.
-    fn end_of_life(&self, tick: usize) -> Option<usize> {
-        let instants = &self.configuration.instants;
-        instants.iter().position(|instant| *instant > instants[tick] + INVOCATION_MILLIS_MAX)
-    }
-
     fn script(&self, state: &mut State) {
         let durable = Arc::make_mut(&mut state.durable);
         match &self.configuration.script[durable.scripted] {
-            Change::Put(key, blob) => durable.bucket.insert((*key).to_owned(), blob.clone()),
-            Change::Delete(key) => durable.bucket.remove(*key),
-        };
+            Change::Put(key, blob) => {
+                durable.bucket.insert((*key).to_owned(), blob.clone());
+            }
+            Change::Delete(key) => {
+                durable.bucket.remove(*key);
+            }
+            Change::AddColumn(name) => durable.warehouse.columns.push((*name).to_owned()),
+        }
         durable.scripted += 1;
     }
 
-    /// One call of an invocation.
-    fn step(&self, state: &mut State, index: usize, effect: Effect) {
-        let local = state.locals[index].clone();
-        let now = self.now(state, &local.holder);
-        let caller = Caller {
-            holder: &local.holder,
-            hinted: local.ended.is_some(),
-            began: if local.replies.is_empty() && !matches!(local.work, Work::Recording(_)) {
-                now
-            } else {
-                local.began
-            },
-            replies: &local.replies,
-            slot: local.slot.clone(),
-        };
-        let durable = std::mem::take(Arc::make_mut(&mut state.durable));
-        let world =
-            ModelWorld::stepping(durable, now, self.configuration.mutant, &caller, local.ask.as_ref().map(|_| effect));
-        let mut next = Local::clone(&local);
-        let keep = self.poll(&world, &mut next);
-        let Inner { durable, replies, ask, slot, broken, refused, .. } = world.into_inner();
-        state.durable = Arc::new(durable);
-        state.broken = state.broken.or(broken);
-        self.refused_writes.fetch_add(usize::from(refused), Ordering::Relaxed);
-        match keep {
-            Poll::Pending => {
-                let local = Local { replies, ask, slot, began: caller.began, ..next };
-                state.locals[index] = Arc::new(local);
-            }
-            Poll::Ready(Ended::Recorded(message)) => {
-                Arc::make_mut(&mut state.durable).acknowledged[message] = true;
-                if self.configuration.mutant == Mutant::LookBeforeEnqueue {
-                    state.locals.remove(index);
-                    return;
-                }
-                let started = Local { work: Work::Reconciling, ..next };
-                state.locals[index] = Arc::new(at_start(started));
-            }
-            Poll::Ready(Ended::Again) => state.locals[index] = Arc::new(at_start(next)),
-            Poll::Ready(Ended::Over) => match local.work {
-                Work::LookingBefore(message) => {
-                    let recording = Local { work: Work::Recording(message), began: now, ..at_start(next) };
-                    state.locals[index] = Arc::new(recording);
-                }
-                Work::Recording(_) | Work::Reconciling => {
-                    state.locals.remove(index);
-                }
-            },
-        }
-    }
-
-    fn poll(&self, world: &ModelWorld, local: &mut Local) -> Poll<Ended> {
-        let invocation = invocation(&local.holder);
-        let mut context = Context::from_waker(Waker::noop());
-        match local.work {
-            Work::Recording(message) => {
-                let objects = self.objects(message);
-                let source = source(&queue(local.table), &CONFIGS[local.table]);
-                let recording = pin!(record(world, &objects, &source, &invocation));
-                recording
-                    .poll(&mut context)
-                    .map(|recorded| if recorded.failed.is_empty() { Ended::Recorded(message) } else { Ended::Over })
-            }
-            Work::Reconciling | Work::LookingBefore(_) => {
-                let mut memory = local.memory.clone();
-                let next = pin!(round(world, &TABLES[local.table], &invocation, local.ended.as_deref(), &mut memory))
-                    .poll(&mut context);
-                next.map(|next| match next {
-                    Ok(Next::Again) => {
-                        local.memory = memory;
-                        Ended::Again
-                    }
-                    Ok(Next::Stop(_)) | Err(_) => Ended::Over,
-                })
+    /// What `cargo xtask retry` writes.
+    fn retry(&self, state: &mut State) {
+        let now = self.instant(state);
+        let durable = Arc::make_mut(&mut state.durable);
+        for items in durable.items.values_mut() {
+            let first = items.values().find_map(|item| match item {
+                Item::Failed(quarantined) => Some(operator::retry(quarantined, now)),
+                Item::Slot(_) | Item::Pending(_) | Item::File(_) | Item::Loaded(_) => None,
+            });
+            if let Some(transaction) = first {
+                let writer = Writer { holder: "operator", items };
+                let real = self.configuration.mutant.transaction(transaction, &writer);
+                apply(items, &real);
+                return;
             }
         }
     }
@@ -248,24 +169,9 @@ impl Protocol {
             }
         }
         if self.configuration.sweep {
-            actions.extend((0..self.configuration.n_tables()).map(Action::Sweep));
+            actions.extend(self.configuration.tables_in_play().into_iter().map(Action::Sweep));
         }
     }
-}
-
-enum Ended {
-    Recorded(usize),
-    Again,
-    Over,
-}
-
-fn at_start(local: Local) -> Local {
-    Local { replies: Vec::new(), ask: None, slot: None, began: 0, ..local }
-}
-
-/// An invocation that never runs out of time.
-pub fn invocation(holder: &str) -> Invocation {
-    Invocation { holder: holder.to_owned(), timing: ticking(), prefix: Some("p".to_owned()), deadline: Millis::MAX }
 }
 
 impl Model for Protocol {
@@ -273,31 +179,28 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let tables = TABLES[..self.configuration.n_tables()].iter();
+        let configuration = &self.configuration;
+        let tables = configuration.tables_in_play().into_iter().map(|table| (TABLES[table].clone(), Items::new()));
         let durable = Durable {
-            items: tables.map(|table| (table.clone(), Items::new())).collect(),
-            delivered: vec![0; self.configuration.messages.len()],
-            acknowledged: vec![
-                self.configuration.mutant == Mutant::AcknowledgeFirst;
-                self.configuration.messages.len()
-            ],
+            items: tables.collect(),
+            delivered: vec![0; configuration.messages.len()],
+            acknowledged: vec![configuration.mutant == Mutant::AcknowledgeFirst; configuration.messages.len()],
             warehouse: crate::warehouse::Warehouse {
-                names_bad_files: self.configuration.names_bad_files,
+                names_bad_files: configuration.names_bad_files,
+                columns: ["id", "at"].map(str::to_owned).to_vec(),
                 ..Default::default()
             },
             ..Durable::default()
         };
-        let mut state = State {
-            tick: 0,
-            durable: Arc::new(durable),
-            locals: Vec::new(),
-            budget: self.configuration.budget,
-            broken: None,
-        };
-        for _ in 0..self.configuration.done {
+        let budget = configuration.budget;
+        let mut state = State { tick: 0, durable: Arc::new(durable), locals: Vec::new(), budget, broken: None };
+        for _ in 0..configuration.done {
             self.script(&mut state);
         }
-        vec![state]
+        match configuration.beginning {
+            Beginning::Empty => vec![state],
+            Beginning::Old => before::states(self, &state),
+        }
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -324,6 +227,10 @@ impl Model for Protocol {
                 }
             }
         }
+        if state.budget.retries > 0 && state.durable.all_items().any(|item| matches!(item, Item::Failed(_))) {
+            actions.push(Action::Retry);
+        }
+        before::actions(state, actions);
         if state.tick + 1 < self.configuration.instants.len() {
             actions.push(Action::Tick);
         }
@@ -346,9 +253,8 @@ impl Model for Protocol {
                 let id = durable.warehouse.statements[index].id.clone();
                 durable.notified.resize(durable.warehouse.statements.len().max(durable.notified.len()), 0);
                 durable.notified[index] += 1;
-                let statement = &state.durable.warehouse.statements[index];
-                let name = StatementName::parse(&statement.name).map(|name| name.table);
-                let table = TABLES.iter().position(|table| Some(table) == name.as_ref()).unwrap_or(0);
+                let name = &state.durable.warehouse.statements[index].name;
+                let table = TABLES.iter().position(|table| *table == name.table).unwrap_or(0);
                 self.start(&mut state, Work::Reconciling, table, Some(id));
             }
             Action::Sweep(table) => self.start(&mut state, Work::Reconciling, table, None),
@@ -369,6 +275,12 @@ impl Model for Protocol {
                 state.budget.failures -= 1;
                 end(&mut state, index, End::Failure(self.configuration.failure.to_owned()));
             }
+            Action::Retry => {
+                state.budget.retries -= 1;
+                self.retry(&mut state);
+            }
+            Action::OldTakes => before::takes(&mut state),
+            Action::OldSettles => before::settles(&mut state),
             Action::Tick => {
                 // No statement runs for a day: the service ends it long before it forgets it.
                 let next = self.configuration.instants[state.tick + 1];

@@ -1,19 +1,23 @@
 //! What must hold in every state, and what must happen in some.
 
-use loader_core::ids::DbTable;
+use std::collections::BTreeSet;
+
+use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::limits::STATEMENT_MILLIS;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::invariant;
-use loader_core::tracker::item::{Item, SortKey};
-use loader_core::tracker::write::Items;
+use loader_core::tracker::item::{Item, LedgerMark, SortKey};
+use loader_core::tracker::slot::{Slot, Step};
+use loader_core::tracker::write::{Items, slot_of};
 use stateright::Property;
 
 use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
+use super::world::pendings_at;
 use crate::fixture::{START_MILLIS, TABLES};
-use crate::warehouse::Phase;
+use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
 pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
@@ -21,6 +25,19 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         Property::always("1 nothing lost", |model: &Protocol, state: &State| nothing_lost(model, &state.durable)),
         Property::always("2 at most once", |_, state: &State| {
             state.durable.warehouse.committed.values().all(|times| *times <= 1)
+        }),
+        Property::always("2 the ledger knows what is loaded", |_, state: &State| {
+            let items = &state.durable.items;
+            items.iter().all(|(table, items)| forgotten_by_ledger(table, items, &state.durable.warehouse).is_empty())
+        }),
+        Property::always("2 the ledger states facts", |_, state: &State| {
+            let items = &state.durable.items;
+            items.iter().all(|(table, items)| {
+                false_entries(table, items, &state.durable.warehouse, &BTreeSet::new()).is_empty()
+            })
+        }),
+        Property::always("2 a repeat is the same to the letter", |_, state: &State| {
+            !state.durable.warehouse.differing_repeat
         }),
         Property::always("3 one load per table", |_, state: &State| {
             state.durable.warehouse.unfinished().values().all(|statements| *statements <= 1)
@@ -38,14 +55,27 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         all.push(Property::always("nobody waits for the sweep", |_, state: &State| !forgotten(state)));
     }
     if configuration.deliveries > 1 {
-        all.push(Property::sometimes("a duplicate notification is refused", |_, state: &State| {
-            duplicate_refused(state)
+        all.push(Property::sometimes("a duplicate notification is dropped", |_, state: &State| {
+            duplicate_dropped(state)
         }));
     }
     if configuration.budget.crashes > 0 && configuration.instants.len() > 1 {
         all.push(Property::sometimes("a takeover happens", |_, state: &State| taken_over(state)));
     }
-    if configuration.script.iter().any(|change| matches!(change, Change::Put(_, blob) if blob.bad)) {
+    if configuration.budget.retries > 0 {
+        all.push(Property::sometimes("what was sent back is loaded", |_, state: &State| {
+            state.budget.retries == 0 && !state.durable.warehouse.committed.is_empty()
+        }));
+    }
+    if configuration.script.iter().any(|change| matches!(change, Change::AddColumn(_))) {
+        all.push(Property::sometimes("a merge fails by its columns", |_, state: &State| {
+            let is_failed = |phase: &Phase| matches!(phase, Phase::Failed(error) if error.contains("UNION"));
+            state.durable.warehouse.statements.iter().any(|statement| is_failed(&statement.phase))
+        }));
+    }
+    if configuration.script.iter().filter(|change| matches!(change, Change::Put(..))).count() > 2
+        && configuration.script.iter().any(|change| matches!(change, Change::Put(_, blob) if blob.bad))
+    {
         all.push(Property::sometimes("a split happens", |_, state: &State| {
             state.durable.all_items().any(|item| matches!(item, Item::Pending(pending) if pending.group.is_some()))
         }));
@@ -58,7 +88,7 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
             quarantined(state, FailureClass::OutcomeUnknown)
         }));
     }
-    if configuration.n_tables() > 1 {
+    if configuration.tables_in_play().len() > 1 {
         all.push(Property::sometimes("two tables load at the same time", |_, state: &State| {
             state.durable.warehouse.unfinished().len() > 1
         }));
@@ -90,7 +120,7 @@ fn versions_from<'a>(
 ) -> impl Iterator<Item = bool> + 'a {
     let script = &model.configuration.script;
     let name = match &script[position] {
-        Change::Put(key, _) | Change::Delete(key) => *key,
+        Change::Put(key, _) | Change::Delete(key) | Change::AddColumn(key) => *key,
     };
     script[position..durable.scripted].iter().filter_map(move |change| match change {
         Change::Put(key, blob) if *key == name => {
@@ -98,27 +128,76 @@ fn versions_from<'a>(
             let holds = |item: &Item| match item {
                 Item::Pending(pending) => pending.objects.iter().any(|waiting| waiting.object == version),
                 Item::Failed(quarantined) => quarantined.objects.iter().any(|waiting| waiting.object == version),
-                Item::Running(_) | Item::File(_) | Item::Loaded(_) => false,
+                Item::Slot(_) | Item::File(_) | Item::Loaded(_) => false,
             };
             let items = durable.items.get(table);
             let held = items.is_some_and(|items| items.values().any(holds));
             Some(held || durable.warehouse.times(table, &version) > 0)
         }
-        Change::Put(..) | Change::Delete(_) => None,
+        Change::Put(..) | Change::Delete(_) | Change::AddColumn(_) => None,
     })
+}
+
+/// What is committed to a table and neither in its ledger nor among the objects of the load that still holds its slot.
+pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<String> {
+    let keys = slot_of(items).load.map(|load| load.pending_keys).unwrap_or_default();
+    let held = pendings_at(items, &keys);
+    let is_held = |object: &ObjectVersion| {
+        held.iter().flat_map(|pending| &pending.objects).any(|waiting| waiting.object == *object)
+    };
+    let first = ObjectVersion { bucket: String::new(), key: String::new(), version: Version::Id(String::new()) };
+    let from_table = warehouse.committed.range((table.clone(), first)..).map(|((of, object), _)| (of, object));
+    let committed = from_table.take_while(|(of, _)| *of == table).map(|(_, object)| object);
+    let forgotten = committed.filter(|object| !items.contains_key(&SortKey::file(object)) && !is_held(object));
+    forgotten.map(|object| format!("{object} is committed and not in the ledger")).collect()
+}
+
+/// Ledger entries that state what is not so: loaded and not committed, or quarantined where it is neither in quarantine, nor on its way
+/// there, nor sent back from there. `was_out`: what was sent back from there once.
+pub fn false_entries(
+    table: &DbTable,
+    items: &Items,
+    warehouse: &Warehouse,
+    was_out: &BTreeSet<(DbTable, ObjectVersion)>,
+) -> Vec<String> {
+    let load = slot_of(items).load;
+    let given_up = load.filter(|load| matches!(load.step, Step::GivenUp { .. })).map(|load| load.pending_keys);
+    let doomed = pendings_at(items, &given_up.unwrap_or_default());
+    let is_out = |object: &ObjectVersion| {
+        let holds = |objects: &[WaitingObject]| objects.iter().any(|w| w.object == *object);
+        doomed.iter().any(|pending| holds(&pending.objects))
+            || was_out.contains(&(table.clone(), object.clone()))
+            || items.values().any(|item| match item {
+                Item::Failed(quarantined) => holds(&quarantined.objects),
+                Item::Pending(pending) => pending.entered && holds(&pending.objects),
+                Item::Slot(_) | Item::File(_) | Item::Loaded(_) => false,
+            })
+    };
+    let is_false = |item: &Item| match item {
+        Item::File(entry) => match &entry.mark {
+            LedgerMark::Accepted => None,
+            LedgerMark::Loaded(_) if warehouse.times(table, &entry.object) > 0 => None,
+            LedgerMark::Quarantined if is_out(&entry.object) => None,
+            LedgerMark::Loaded(_) | LedgerMark::Quarantined => Some(format!("{}: {:?}", entry.object, entry.mark)),
+        },
+        Item::Slot(_) | Item::Pending(_) | Item::Failed(_) | Item::Loaded(_) => None,
+    };
+    items.values().filter_map(is_false).collect()
 }
 
 /// Nobody is at work, the slot is free, and something waits.
 fn forgotten(state: &State) -> bool {
-    let waits = |items: &Items| {
-        !items.contains_key(&SortKey::running()) && items.values().any(|item| matches!(item, Item::Pending(_)))
-    };
+    let waits =
+        |items: &Items| slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)));
     state.locals.is_empty() && state.durable.items.values().any(waits)
 }
 
-fn duplicate_refused(state: &State) -> bool {
-    let twice = state.durable.delivered.iter().zip(&state.durable.acknowledged).any(|(n, done)| *n > 1 && *done);
-    twice && state.locals.is_empty() && state.durable.warehouse.statements.iter().any(|s| s.phase == Phase::Finished)
+fn duplicate_dropped(state: &State) -> bool {
+    let durable = &state.durable;
+    let twice = durable.delivered.iter().zip(&durable.acknowledged).any(|(n, done)| *n > 1 && *done);
+    let works = |item: &Item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_));
+    let loaded = durable.warehouse.statements.iter().any(|statement| statement.phase == Phase::Finished);
+    twice && loaded && state.locals.is_empty() && !durable.all_items().any(works)
 }
 
 fn quarantined(state: &State, class: FailureClass) -> bool {
@@ -126,9 +205,8 @@ fn quarantined(state: &State, class: FailureClass) -> bool {
 }
 
 fn taken_over(state: &State) -> bool {
-    state.durable.all_items().any(
-        |item| matches!(item, Item::Running(running) if running.version > 1 && running.touched_millis > running.claimed_millis),
-    )
+    let touched = |slot: &Slot| slot.load.as_ref().is_some_and(|load| load.touched_millis > load.claimed_millis);
+    state.durable.all_items().any(|item| matches!(item, Item::Slot(slot) if touched(slot)))
 }
 
 fn newer_replaces(state: &State) -> bool {

@@ -21,8 +21,12 @@ use super::{Options, Outcome, judge};
 
 /// Timers after which a run is called endless.
 const TIMERS_MAX: usize = 20_000_000;
+/// Timers after which a small world is judged; a world of many tables less often, because it takes longer.
+const JUDGE_TIMERS: usize = 500;
 /// Virtual hours in which everything must be drained once the faults are over.
 const DRAIN_HOURS: i64 = 26;
+/// When a request for a folder that was not answered well comes again.
+const REQUEST_AGAIN_MILLIS: i64 = 120_000;
 
 /// What an invocation ends with.
 enum Done {
@@ -64,6 +68,7 @@ impl Engine {
             let faults_end = stage.now + (stage.options.minutes + 30) * 60_000;
             stage.outage.map_or(faults_end, |(_, to)| faults_end.max(to))
         };
+        let judge_every = JUDGE_TIMERS.max(JUDGE_TIMERS * self.lock().options.tables / 10);
         for count in 0.. {
             let Some((at, wake)) = self.pop() else { break };
             if at > rough_until && self.calm(at, rough_until) {
@@ -73,7 +78,7 @@ impl Engine {
                 self.lock().violation("4 never stuck: the run has no end");
                 break;
             }
-            if count % 500 == 0 {
+            if count % judge_every == 0 {
                 judge::at_any_time(&mut self.lock());
             }
             match wake {
@@ -123,6 +128,9 @@ impl Engine {
             }
             Happening::Event(payload) => self.start_next(&payload),
             Happening::Bulk(table) => self.start_bulk(table),
+            Happening::Folder(table) => happenings::folder(&mut self.lock(), table),
+            Happening::AddColumn => happenings::add_column(&mut self.lock()),
+            Happening::Retry => happenings::retry(&mut self.lock()),
         }
     }
 
@@ -157,6 +165,8 @@ impl Engine {
 
     fn start_bulk(&mut self, table: usize) {
         let paths = bulk_request::parse(&bulk_request(table)).unwrap_or_default();
+        let id = self.next_id + 1;
+        self.lock().requests.insert(id, table);
         self.spawn(false, move |port, invocation| async move {
             let answers = bulk::handle(&port, &paths, &invocation).await;
             Done::Bulk(table, answers.iter().all(|answer| answer.error.is_none()))
@@ -169,18 +179,20 @@ impl Engine {
     {
         self.next_id += 1;
         let id = self.next_id;
-        let (skew_millis, now) = {
+        let (skew_millis, deadline) = {
             let mut stage = self.lock();
             let rough = stage.rough && stage.options.faults_per_mille > 0;
             let skew = if rough { stage.rng.random_range(-180_000..180_000) } else { 0 };
-            stage.trace(("starts", id, skew));
-            (skew, stage.now)
+            let short = rough && stage.rng.random_range(0..4) == 0;
+            let left = if short { stage.rng.random_range(500..8_000) } else { 100_000 };
+            stage.trace(("starts", id, skew, left));
+            (skew, stage.now + skew + left)
         };
         let invocation = Invocation {
             holder: format!("i{id}"),
             timing: Timing::default(),
             prefix: Some("sim".to_owned()),
-            deadline: now + skew_millis + 100_000,
+            deadline,
         };
         let port = Port { stage: self.stage.clone(), id, skew_millis, hinted };
         self.tasks.insert(id, Box::pin(flow(port, invocation)));
@@ -193,11 +205,16 @@ impl Engine {
         if self.lock().dead.remove(&id) {
             self.crashes += 1;
             self.tasks.remove(&id);
-            self.lock().trace(("dies", id));
+            let mut stage = self.lock();
+            stage.trace(("dies", id));
+            if let Some(table) = stage.requests.remove(&id) {
+                stage.happen(REQUEST_AGAIN_MILLIS, Happening::Bulk(table));
+            }
             return;
         }
         if let Poll::Ready(done) = polled {
             self.tasks.remove(&id);
+            self.lock().requests.remove(&id);
             self.finish(done);
         }
     }
@@ -218,7 +235,7 @@ impl Engine {
             }
             Done::Bulk(table, complete) => {
                 if !complete {
-                    stage.happen(120_000, Happening::Bulk(table));
+                    stage.happen(REQUEST_AGAIN_MILLIS, Happening::Bulk(table));
                 }
             }
         }

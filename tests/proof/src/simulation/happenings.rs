@@ -3,14 +3,20 @@
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::tracker::item::Millis;
+use loader_core::ids::{DbTable, ObjectVersion};
+use loader_core::tracker::item::{Item, Millis, Quarantined};
+use loader_core::tracker::operator;
+use loader_core::tracker::write::Written::Done;
+use loader_core::tracker::write::apply;
 use percent::encode;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use super::beginning;
 use super::stage::{Stage, Written};
 use crate::fixture::{BUCKET, Blob, config};
+use crate::mutant::Writer;
 use crate::warehouse::{End, Phase};
 
 /// Something happens.
@@ -28,8 +34,14 @@ pub enum Happening {
     Event(Value),
     /// Somebody asks for a folder.
     Bulk(usize),
+    /// A folder is filled without a notification, and then asked for.
+    Folder(usize),
     /// A configuration is paused, or goes on.
     Pause(usize, bool),
+    /// The target tables get one more column.
+    AddColumn,
+    /// An operator sees to the quarantine.
+    Retry,
 }
 
 const RETRYABLE: [&str; 5] = [
@@ -47,7 +59,10 @@ pub fn queue_name(table: usize) -> String {
 
 /// Configuration of a table: the kinds take turns.
 pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
-    let mut more = json!({"load": {"paused": paused, "files_max": 3 + table % 17, "age_seconds": if table % 3 == 2 { 5 } else { 0 }}});
+    let files_max = if table % 4 == 2 { 2_000 } else { 3 + table % 17 };
+    let age_seconds = if table % 3 == 2 { 5 } else { 0 };
+    let mut more = json!({"load": {"paused": paused, "files_max": files_max, "age_seconds": age_seconds,
+        "write_once": is_write_once(table)}});
     if table % 4 == 1 {
         more["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
     }
@@ -55,6 +70,11 @@ pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
         more["options"]["ledger_table"] = json!("public.loads");
     }
     config(&format!("t{table}"), &more)
+}
+
+/// Whether keys of this table are never overwritten.
+const fn is_write_once(table: usize) -> bool {
+    table % 5 == 3
 }
 
 /// Sets the scene.
@@ -74,6 +94,21 @@ pub fn set(stage: &mut Stage) {
             let at = stage.rng.random_range(0..minutes);
             stage.happen(at, Happening::Bulk(table));
         }
+        if stage.rng.random_range(0..8) == 0 {
+            let at = stage.rng.random_range(0..minutes);
+            stage.happen(at, Happening::Folder(table));
+        }
+        if stage.rng.random_range(0..3) == 0 {
+            beginning::set(stage, table);
+        }
+    }
+    for _ in 0..stage.rng.random_range(0..3) {
+        let at = stage.rng.random_range(0..minutes);
+        stage.happen(at, Happening::AddColumn);
+    }
+    for _ in 0..stage.options.changes / 20 {
+        let at = stage.rng.random_range(0..minutes + 20 * 60_000);
+        stage.happen(at, Happening::Retry);
     }
     for _ in 0..stage.options.changes {
         let at = stage.rng.random_range(0..minutes);
@@ -105,26 +140,86 @@ pub fn change(stage: &mut Stage) {
     }
 }
 
-fn put(stage: &mut Stage, table: usize) -> usize {
+/// An object is put; its position.
+pub fn put(stage: &mut Stage, table: usize) -> usize {
     let position = stage.written.len();
     let of_table: Vec<&Written> = stage.written.iter().filter(|written| written.table == table).collect();
-    let overwrite = !of_table.is_empty() && stage.rng.random_range(0..5) == 0;
+    let overwrite = !of_table.is_empty() && !is_write_once(table) && stage.rng.random_range(0..5) == 0;
     let key = if overwrite {
         of_table[stage.rng.random_range(0..of_table.len())].key.clone()
     } else {
         format!("t{table}/dt=2024 01+02/ü%{position}")
     };
-    let blob = Blob {
-        etag: format!("e{position}"),
-        size_bytes: 1 + position as u64,
-        bad: stage.rng.random_range(0..25) == 0,
-        versioned: table % 2 == 1,
-    };
+    let bad = stage.rng.random_range(0..25) == 0;
+    put_at(stage, table, key, bad)
+}
+
+fn put_at(stage: &mut Stage, table: usize, key: String, bad: bool) -> usize {
+    let position = stage.written.len();
+    let blob = Blob { etag: format!("e{position}"), size_bytes: 1 + position as u64, bad, versioned: table % 2 == 1 };
     stage.trace(("put", &key, position, blob.bad));
     stage.bucket.insert(key.clone(), blob.clone());
     stage.positions.entry(key.clone()).or_default().push(position);
     stage.written.push(Written { table, key, blob });
     position
+}
+
+/// A folder is filled, a bad file among hundreds now and then, and asked for.
+pub fn folder(stage: &mut Stage, table: usize) {
+    let count = stage.rng.random_range(50..stage.options.folder_max);
+    let bad = stage.rng.random_range(0..2 * count);
+    for number in 0..count {
+        put_at(stage, table, format!("t{table}/folder/{number:05}-{}", stage.written.len()), number == bad);
+    }
+    stage.happen(1, Happening::Bulk(table));
+}
+
+/// The target tables get one more column.
+pub fn add_column(stage: &mut Stage) {
+    let name = format!("c{}", stage.warehouse.columns.len());
+    stage.trace(("column", &name));
+    stage.warehouse.columns.push(name);
+}
+
+/// An operator takes a quarantine item, often mends what it is about, and sends it back. One whose outcome is unknown only where he has
+/// seen that its rows are not there and that no statement runs.
+pub fn retry(stage: &mut Stage) {
+    let quarantine = stage.items.iter().flat_map(|(table, items)| items.values().map(move |item| (table, item)));
+    let items: Vec<(DbTable, Quarantined)> = quarantine
+        .filter_map(|(table, item)| match item {
+            Item::Failed(quarantined) => Some((table.clone(), quarantined.clone())),
+            Item::Slot(_) | Item::Pending(_) | Item::File(_) | Item::Loaded(_) => None,
+        })
+        .collect();
+    if items.is_empty() {
+        return;
+    }
+    let (table, quarantined) = &items[stage.rng.random_range(0..items.len())];
+    let committed = quarantined.objects.iter().any(|waiting| stage.warehouse.times(table, &waiting.object) > 0);
+    if committed || stage.warehouse.unfinished().contains_key(table) {
+        return;
+    }
+    if stage.rng.random_range(0..3) > 0 {
+        quarantined.objects.iter().for_each(|waiting| mend(stage, &waiting.object));
+    }
+    stage.sent_back.extend(quarantined.objects.iter().map(|waiting| (table.clone(), waiting.object.clone())));
+    let transaction = operator::retry(quarantined, stage.now);
+    let items = stage.items.entry(table.clone()).or_default();
+    let real = stage.options.mutant.transaction(transaction, &Writer { holder: "operator", items });
+    let written = apply(items, &real);
+    stage.trace(("sent back", &quarantined.key, written == Done));
+}
+
+/// The same version is no longer bad.
+fn mend(stage: &mut Stage, object: &ObjectVersion) {
+    for written in stage.written.iter_mut().filter(|written| written.key == object.key) {
+        if written.blob.version(&written.key) == *object {
+            if stage.bucket.get(&written.key) == Some(&written.blob) {
+                stage.bucket.entry(written.key.clone()).and_modify(|blob| blob.bad = false);
+            }
+            written.blob.bad = false;
+        }
+    }
 }
 
 /// A notification of some objects, late or doubled as S3 sees fit; sometimes with what is nothing to load beside it.
@@ -171,7 +266,7 @@ pub fn statement_ends(stage: &mut Stage, index: usize) {
         Phase::Failed(_) | Phase::Running => "FAILED",
     };
     let event = json!({"source": "aws.redshift-data", "detail-type": "Redshift Data Statement Status Change",
-        "detail": {"statementName": statement.name, "statementId": statement.id, "state": status}});
+        "detail": {"statementName": statement.name.to_string(), "statementId": statement.id, "state": status}});
     stage.trace(("ended", index, status));
     for delay in event_delays(&mut stage.rng) {
         stage.happen(delay, Happening::Event(event.clone()));

@@ -1,28 +1,35 @@
 //! What one invocation sees of the stage: every port, with the dice before every call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use loader_core::config::LoadConfig;
-use loader_core::ids::DbTable;
+use loader_core::ids::{DbTable, StatementName, WaitingObject};
+use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX};
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Millis, PendingLoad, RunningLoad, SortKey, WaitingObject};
-use loader_core::tracker::prepare::Look;
+use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
+use loader_core::tracker::slot::Slot;
+use loader_core::tracker::view::TableState;
 use loader_core::tracker::wire;
-use loader_core::tracker::write::{Transaction, WriteAction, Written, apply};
-use loader_reconcile::ports::{Answer, ConfigError, Configs, Objects, PortError, Surroundings, Tracker, Warehouse};
+use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction, Written, apply, slot_of};
+use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
 use loader_reconcile::report::Event;
 use rand::Rng;
 
 use super::faults::{Fate, throw};
 use super::happenings::Happening;
 use super::stage::{Stage, TaskId, Wake};
-use crate::exhaustive::state::slot;
-use crate::fixture::MANIFEST_ROOT;
-use crate::mutant::Writer;
+use crate::exhaustive::state::{slot, slot_key};
+use crate::exhaustive::world::{ledger_of, pendings_at, pendings_of, slot_put};
+use crate::fixture::{Blob, MANIFEST_ROOT};
+use crate::mutant::{Mutant, Writer};
+
+/// Waiting loads that one read of the slot returns with it, the newest.
+const PAGE: usize = 8;
 
 /// One invocation's world.
 #[derive(Clone)]
@@ -69,8 +76,8 @@ impl Port {
     async fn call<T: Send>(
         &self,
         operation: &'static str,
-        perform: impl FnOnce(&mut Stage) -> Answer<T> + Send,
-    ) -> Answer<T> {
+        perform: impl FnOnce(&mut Stage) -> PortResult<T> + Send,
+    ) -> PortResult<T> {
         let throw = {
             let mut stage = self.lock();
             let per_mille = if stage.rough { stage.options.faults_per_mille } else { 0 };
@@ -106,10 +113,9 @@ impl Port {
             stage.options.mutant.transaction(transaction.clone(), &Writer { holder: &self.holder(), items: &*items });
         let broken = real.actions.iter().find_map(|action| unread(&transaction.table, action));
         let written = apply(items, &real);
-        let about_slot = transaction.actions.iter().any(|action| action.key() == SortKey::running());
-        if written == Written::Done && about_slot {
-            let seen = stage.seen.get(&(self.id, transaction.table.clone())).cloned().flatten();
-            if seen != before {
+        if let (Written::Done, Some(next)) = (&written, slot_put(transaction)) {
+            let seen = stage.seen.insert((self.id, transaction.table.clone()), slot_key(next));
+            if seen.as_ref() != Some(&before) {
                 stage.violation("6 fencing: a write decided from an old state of the slot took effect");
             }
         }
@@ -130,59 +136,94 @@ fn unread(table: &DbTable, action: &WriteAction) -> Option<String> {
     }
 }
 
+impl Port {
+    /// Reads something of a table's items.
+    async fn items<T: Send>(
+        &self,
+        operation: &'static str,
+        table: &DbTable,
+        read: impl FnOnce(&Items) -> T + Send,
+    ) -> PortResult<T> {
+        self.call(operation, |stage| Ok(read(stage.items.entry(table.clone()).or_default()))).await
+    }
+}
+
 impl Tracker for Port {
-    async fn running(&self, table: &DbTable) -> Answer<Option<RunningLoad>> {
-        self.call("running", |stage| {
-            let running = match stage.items.get(table).and_then(|items| items.get(&SortKey::running())) {
-                Some(Item::Running(running)) => Some(running.clone()),
-                _ => None,
-            };
-            let seen = running.as_ref().map(|running| (running.load_id.clone(), running.version));
-            stage.seen.insert((self.id, table.clone()), seen);
-            Ok(running)
-        })
-        .await
+    /// In two pages, so that others write between the slot and the loads that wait.
+    async fn state(&self, table: &DbTable) -> PortResult<TableState> {
+        let slot = self.items("state", table, slot_of).await?;
+        let newest = |items: &Items| {
+            let mut backlog: Vec<PendingLoad> = pendings_of(items).cloned().collect();
+            let older = backlog.len().saturating_sub(PAGE);
+            (backlog.split_off(older), older == 0)
+        };
+        let (backlog, complete) = self.items("state", table, newest).await?;
+        self.lock().seen.insert((self.id, table.clone()), slot_key(&slot));
+        Ok(TableState { slot, backlog, complete })
     }
 
-    async fn backlog(&self, table: &DbTable, limit: usize) -> Answer<Vec<PendingLoad>> {
-        self.call("backlog", |stage| {
-            let items = stage.items.get(table).into_iter().flat_map(|items| items.values());
-            let pendings = items.filter_map(|item| match item {
-                Item::Pending(pending) => Some(pending.clone()),
-                _ => None,
-            });
-            Ok(pendings.take(limit).collect())
-        })
-        .await
+    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
+        let oldest = |items: &Items| {
+            let backlog: Vec<PendingLoad> = pendings_of(items).take(limit).cloned().collect();
+            let complete = backlog.len() == pendings_of(items).count();
+            (backlog, complete)
+        };
+        self.items("backlog", table, oldest).await
     }
 
-    async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> Answer<Vec<PendingLoad>> {
-        self.call("pendings", |stage| {
-            let items = stage.items.entry(table.clone()).or_default();
-            let of = |key: &SortKey| match items.get(key) {
-                Some(Item::Pending(pending)) => Some(pending.clone()),
-                _ => None,
-            };
-            Ok(keys.iter().filter_map(of).collect())
-        })
-        .await
+    async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {
+        self.items("pendings", table, |items| pendings_at(items, keys)).await
     }
 
-    async fn existing(&self, table: &DbTable, keys: &BTreeSet<SortKey>, _: Millis) -> Answer<BTreeSet<SortKey>> {
-        self.call("existing", |stage| {
-            let items = stage.items.entry(table.clone()).or_default();
-            Ok(keys.iter().filter(|key| items.contains_key(key)).cloned().collect())
-        })
-        .await
+    async fn ledger(
+        &self,
+        table: &DbTable,
+        object_ids: &BTreeSet<String>,
+        _: Millis,
+    ) -> PortResult<BTreeMap<String, LedgerMark>> {
+        let mutant = self.lock().options.mutant;
+        let mut ledger = BTreeMap::new();
+        for ids in object_ids.iter().collect::<Vec<_>>().chunks(BATCH_GET_KEYS_MAX) {
+            let ids: BTreeSet<String> = ids.iter().map(|id| (*id).clone()).collect();
+            let known = self.items("ledger", table, |items| ledger_of(items, &ids)).await?;
+            ledger.extend(mutant.ledger(known, None));
+        }
+        Ok(ledger)
     }
 
-    async fn write(&self, transaction: &Transaction) -> Answer<Written> {
-        self.call("write", |stage| Ok(self.perform_write(stage, transaction))).await
+    /// In batches: where one fails, those before it are written.
+    async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {
+        if self.lock().options.mutant == Mutant::EntriesAfterRelease {
+            return Ok(());
+        }
+        for batch in entries.chunks(BATCH_WRITE_ITEMS_MAX) {
+            self.call("enter", |stage| {
+                for entry in batch {
+                    let action = WriteAction::put(Item::File(entry.clone()), Condition::Always);
+                    if let Some(broken) = unread(table, &action) {
+                        stage.violation(broken);
+                    }
+                    let items = stage.items.entry(table.clone()).or_default();
+                    items.insert(action.key(), Item::File(entry.clone()));
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
-    async fn tables_with_work(&self) -> Answer<BTreeSet<DbTable>> {
+    async fn write(&self, transaction: &Transaction) -> PortResult<Written> {
+        let written = self.call("write", |stage| Ok(self.perform_write(stage, transaction))).await;
+        match written {
+            Ok(Written::Refused(_)) if self.lock().options.mutant == Mutant::RefusedIsDone => Ok(Written::Done),
+            written => written,
+        }
+    }
+
+    async fn tables_with_work(&self) -> PortResult<BTreeSet<DbTable>> {
         self.call("tables_with_work", |stage| {
-            let works = |item: &Item| matches!(item, Item::Running(_) | Item::Pending(_));
+            let works = |item: &Item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_));
             let tables = stage.items.iter().filter(|(_, items)| items.values().any(works));
             Ok(tables.map(|(table, _)| table.clone()).collect())
         })
@@ -191,11 +232,11 @@ impl Tracker for Port {
 }
 
 impl Objects for Port {
-    async fn look(&self, _: &str, key: &str) -> Answer<Look> {
-        self.call("look", |stage| Ok(stage.bucket.get(key).map_or(Look::Missing, crate::fixture::Blob::look))).await
+    async fn object(&self, _: &str, key: &str) -> PortResult<ObjectState> {
+        self.call("object", |stage| Ok(stage.bucket.get(key).map_or(ObjectState::Missing, Blob::state))).await
     }
 
-    async fn put_manifest(&self, key: &str, content: &str) -> Answer<()> {
+    async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
         self.call("put_manifest", |stage| {
             let url = stage.options.mutant.manifest(&format!("{MANIFEST_ROOT}{key}"));
             stage.manifests.insert(url, content.to_owned());
@@ -208,7 +249,7 @@ impl Objects for Port {
         MANIFEST_ROOT.to_owned()
     }
 
-    async fn list(&self, _: &str, prefix: &str) -> Answer<Vec<WaitingObject>> {
+    async fn list(&self, _: &str, prefix: &str) -> PortResult<Vec<WaitingObject>> {
         self.call("list", |stage| {
             let below = stage.bucket.iter().filter(|(key, _)| key.starts_with(prefix));
             Ok(below.map(|(key, blob)| blob.waiting(key)).collect())
@@ -217,11 +258,12 @@ impl Objects for Port {
     }
 }
 
-impl Warehouse for Port {
-    async fn submit(&self, _: &LoadConfig, name: &str, token: &str, sql: &[String]) -> Answer<String> {
+impl DataApi for Port {
+    async fn submit(&self, _: &LoadConfig, name: &StatementName, sql: &[String]) -> PortResult<String> {
         let mut answer = self
             .call("submit", |stage| {
-                let token = stage.options.mutant.token(token, &self.holder());
+                let items = stage.items.entry(name.table.clone()).or_default();
+                let token = stage.options.mutant.token(name, &self.holder(), items);
                 let known = stage.warehouse.statements.len();
                 let id = stage.warehouse.submit(name, &token, sql, stage.now);
                 if stage.warehouse.statements.len() > known {
@@ -237,14 +279,14 @@ impl Warehouse for Port {
             .await;
         if let Err(error) = &mut answer
             && error.unknown
-            && self.lock().options.mutant == crate::mutant::Mutant::UnknownIsRefused
+            && self.lock().options.mutant == Mutant::UnknownIsRefused
         {
             (error.unknown, error.class) = (false, FailureClass::OperatorsTurn);
         }
         answer
     }
 
-    async fn status(&self, _: &LoadConfig, statement_id: &str) -> Answer<StatementStatus> {
+    async fn status(&self, _: &LoadConfig, statement_id: &str) -> PortResult<StatementStatus> {
         self.call("status", |stage| {
             let status = stage.warehouse.status(statement_id, stage.now);
             Ok(stage.options.mutant.status(status, self.hinted))
@@ -252,14 +294,14 @@ impl Warehouse for Port {
         .await
     }
 
-    async fn find(&self, _: &LoadConfig, name: &str) -> Answer<Option<String>> {
+    async fn find(&self, _: &LoadConfig, name: &StatementName) -> PortResult<Option<String>> {
         self.call("find", |stage| Ok(stage.warehouse.find(name, stage.now))).await
     }
 
-    async fn query(&self, _: &LoadConfig, sql: &str) -> Answer<Vec<Vec<Option<String>>>> {
+    async fn query(&self, _: &LoadConfig, sql: &str) -> PortResult<Vec<Vec<Option<String>>>> {
         self.call("query", |stage| {
             if sql.contains("information_schema") {
-                return Ok(["id", "at"].map(|name| vec![Some(name.to_owned()), None]).to_vec());
+                return Ok(stage.warehouse.catalog());
             }
             let load_id = sql.rsplit('\'').nth(1).unwrap_or_default();
             let count = usize::from(stage.warehouse.ledger.contains(load_id));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, LoadId};
+use loader_core::ids::{DbTable, ObjectVersion, WaitingObject};
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::write::Items;
 use rand::SeedableRng;
@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use super::Options;
 use super::happenings::Happening;
 use super::queues::Queues;
+use crate::exhaustive::state::SlotKey;
 use crate::fixture::{Blob, START_MILLIS};
 use crate::warehouse::{Bucket, Manifests, Warehouse};
 
@@ -40,6 +41,13 @@ pub struct Written {
     pub key: String,
     /// What was put.
     pub blob: Blob,
+}
+
+impl Written {
+    /// As a notification tells of it.
+    pub fn waiting(&self) -> WaitingObject {
+        self.blob.waiting(&self.key)
+    }
 }
 
 /// The stage.
@@ -78,8 +86,12 @@ pub struct Stage {
     pub positions: BTreeMap<String, Vec<usize>>,
     /// Invocations that are dead.
     pub dead: BTreeSet<TaskId>,
-    /// The slot as each invocation read it last.
-    pub seen: BTreeMap<(TaskId, DbTable), Option<(LoadId, u64)>>,
+    /// The slot as each invocation read or wrote it last.
+    pub seen: BTreeMap<(TaskId, DbTable), SlotKey>,
+    /// Requests for folders under way: their tables.
+    pub requests: BTreeMap<TaskId, usize>,
+    /// What an operator sent back from quarantine.
+    pub sent_back: BTreeSet<(DbTable, ObjectVersion)>,
     /// Violations so far.
     pub violations: BTreeSet<String>,
     /// Faults so far.
@@ -103,7 +115,7 @@ impl Stage {
             items: BTreeMap::new(),
             bucket: Bucket::new(),
             manifests: Manifests::new(),
-            warehouse: Warehouse::default(),
+            warehouse: Warehouse { columns: ["id", "at"].map(str::to_owned).to_vec(), ..Warehouse::default() },
             configs: BTreeMap::new(),
             queues: Queues::default(),
             written: Vec::new(),
@@ -111,6 +123,8 @@ impl Stage {
             positions: BTreeMap::new(),
             dead: BTreeSet::new(),
             seen: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            sent_back: BTreeSet::new(),
             violations: BTreeSet::new(),
             faults: 0,
             calls: 0,
