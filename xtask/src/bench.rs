@@ -1,19 +1,26 @@
-//! `cargo xtask bench`: sizes, cold starts, latency, throughput and what it would cost; measured on this machine, never judged.
+//! `cargo xtask bench`: calls, write units, latency, sizes, starts and what it would cost; measured on this machine, never judged.
 
 mod cold;
 mod cost;
 mod figures;
 mod files;
 mod invocations;
+mod measure;
+mod path;
+mod process;
 mod queue;
 mod report;
+mod scenario;
 mod statistics;
+mod units;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use loader_core::contract::Function;
+use serde_json::json;
 use synth::workspace;
 
 use crate::ground::aws::Aws;
@@ -25,22 +32,34 @@ use crate::loader::deployment::prepared::{self, Prepared};
 use crate::loader::deployment::request::Request;
 use crate::loader::functions::archive::BOOTSTRAP;
 use crate::loader::functions::{Asset, Profile};
-use crate::loader::warehouse::Warehouse;
+use figures::ColdStart;
 use files::Bench;
-use queue::TABLE;
+use local_client::DataApiAdmin;
+use measure::Pace;
 use report::Report;
+use scenario::Scenario;
 
 /// How often each function is started.
 const COLD_STARTS: usize = 7;
+/// How long a statement runs at least: on a warehouse it outlives the write of its id, and calls are counted as they are there.
+const STATEMENT_MILLIS: u64 = 250;
+/// Added to each call to see how many of them wait for one another: far more than the noise of a busy machine.
+const DELAY_MILLIS: u64 = 50;
+/// Files of each of the fifty tables, and seconds of a steady stream.
+const FILES_A_TABLE: u32 = 10;
+const STEADY_SECONDS: u32 = 60;
 
 /// `cargo xtask bench`
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// Files that are dropped at once
+    /// What is measured; can be given several times [default: all]
+    #[arg(long, value_enum, value_name = "NAME")]
+    scenario: Vec<Scenario>,
+    /// Files that are dropped at once; `large` drops ten times as many
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     files: u32,
-    /// Files that are dropped one by one before
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    /// Files that are loaded one after the other
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     singles: u32,
     /// Cargo profile of the functions [default: release where it is built, else dev]
     #[arg(long, value_enum)]
@@ -78,25 +97,60 @@ async fn measure(
     let aws = Aws::of_stack(stack.info().clone()).await?;
     let deployed = deployment::apply(out, &aws, request, prepared).await?.context("the benchmark deploys")?;
     let loader = Stack::get(&aws, &deployed.stack_name).await?;
-    let config = &prepared.queues.first().context("the benchmark has a queue")?.config;
-    let warehouse = Warehouse::new(&aws, config);
-    warehouse.run(&format!("CREATE TABLE {TABLE} (id BIGINT, at TIMESTAMP, value VARCHAR(64))")).await?;
+    DataApiAdmin::new(&stack.info().endpoint).change(&json!({"started_millis": STATEMENT_MILLIS})).await?;
+    let configs = prepared.queues.iter().map(|queue| (queue.name.clone(), &*queue.config)).collect();
+    let mut bench = Bench::new(out, &aws, &loader, stack.info(), configs)?;
+    let mut report = Report::default();
+    for scenario in wanted(&args.scenario) {
+        if scenario == Scenario::Start {
+            report.zips = prepared.assets.iter().map(|asset| (asset.function.package(), asset.bytes)).collect();
+            report.cold_starts = cold_starts(&bench, prepared).await?;
+        } else {
+            with_files(&mut bench, args, scenario, &mut report).await?;
+        }
+    }
+    bench.ensure_rows().await.context("these figures are worth nothing")?;
+    Ok(report)
+}
+
+/// Those that were asked for, or all, in their order.
+fn wanted(given: &[Scenario]) -> BTreeSet<Scenario> {
+    let wanted: &[Scenario] = if given.is_empty() { Scenario::value_variants() } else { given };
+    wanted.iter().copied().collect()
+}
+
+async fn cold_starts(bench: &Bench<'_>, prepared: &Prepared) -> Result<Vec<ColdStart>> {
     let folder = workspace::root().join(".local/bench");
     let mut cold_starts = Vec::new();
     for (function, asset) in Function::ALL.into_iter().zip(&prepared.assets) {
-        let step = out.step(format!("starting {} cold", function.name()));
+        let step = bench.out.step(format!("starting {} cold", function.name()));
         let bootstrap = unpacked(asset, &folder)?;
-        cold_starts.push(cold::measure(function, &bootstrap, &loader, stack.info(), COLD_STARTS).await?);
+        cold_starts.push(cold::measure(function, &bootstrap, bench.loader, bench.stack, COLD_STARTS).await?);
         step.done(format!("{} started cold {COLD_STARTS} times", function.name()));
     }
-    let bench = Bench::new(out, &aws, &loader, stack.info(), config)?;
-    let latency = bench.one_by_one(args.singles).await?;
-    let burst = bench.at_once(args.singles, args.files).await?;
-    let expected = i64::from(args.singles + args.files) * files::ROWS_PER_FILE;
-    let found = warehouse.number(&format!("SELECT COUNT(*) FROM {TABLE}")).await?;
-    anyhow::ensure!(found == expected, "{expected} rows expected, {found} found: these figures are worth nothing");
-    let zips = prepared.assets.iter().map(|asset| (asset.function.package(), asset.bytes)).collect();
-    Ok(Report { profile: "", zips, cold_starts, latency, cost: cost::of(&burst), burst })
+    Ok(cold_starts)
+}
+
+async fn with_files(bench: &mut Bench<'_>, args: &BenchArgs, scenario: Scenario, report: &mut Report) -> Result<()> {
+    let (appended, once) = ([queue::APPENDED.to_owned()], [queue::WRITTEN_ONCE.to_owned()]);
+    let (what, tables, pace) = match scenario {
+        Scenario::Start => return Ok(()),
+        Scenario::One => {
+            for table in [queue::APPENDED, queue::MERGED, queue::WRITTEN_ONCE] {
+                for delay_millis in [0, DELAY_MILLIS] {
+                    report.one_by_one.push(measure::one_by_one(bench, table, args.singles, delay_millis).await?);
+                }
+            }
+            return Ok(());
+        }
+        Scenario::Burst => (format!("{} at once", args.files), appended.to_vec(), Pace::AtOnce(args.files)),
+        Scenario::Large => (format!("{} at once", 10 * args.files), appended.to_vec(), Pace::AtOnce(10 * args.files)),
+        Scenario::WriteOnce => (format!("{} written once", args.files), once.to_vec(), Pace::AtOnce(args.files)),
+        Scenario::Steady => ("one a second".to_owned(), appended.to_vec(), Pace::EverySecond(STEADY_SECONDS)),
+        Scenario::Tables => ("fifty tables".to_owned(), queue::many(), Pace::AtOnce(FILES_A_TABLE)),
+    };
+    report.many.push(measure::many(bench, &what, &tables, pace).await?);
+    Ok(())
 }
 
 /// What is built already: a benchmark should not begin with a build of minutes.

@@ -42,8 +42,10 @@ enum Command {
     /// Load real files on this machine and count the rows
     #[command(after_help = "Example: cargo xtask demo --keep")]
     Demo(demo::DemoArgs),
-    /// Measure sizes, cold starts, latency, throughput and cost on this machine
-    #[command(after_help = "Example: cargo xtask bench --files 5000 --output json > bench.json")]
+    /// Count calls, write units and cost; measure latency, sizes and starts on this machine
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench --scenario one --scenario burst\n  cargo xtask bench --files 5000 --output json > bench.json"
+    )]
     Bench(bench::BenchArgs),
     /// Build the three functions' zips into cfn-out/assets
     Build(build::BuildArgs),

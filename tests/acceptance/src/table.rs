@@ -70,6 +70,14 @@ impl Table {
         Ok(table)
     }
 
+    /// The same as [`Self::new`], but S3 tells nobody: the test sends the notifications.
+    pub async fn without_notifications(world: &'static World, name: &str, config: Value) -> Result<Self> {
+        let table = Self::deployed(world, name, name, config).await?;
+        world.s3.create_bucket().bucket(table.bucket()).send().await?;
+        table.configure(&table.config).await?;
+        Ok(table)
+    }
+
     /// A table whose queue and bucket are deployed, or will be: only the table itself is made here.
     pub async fn deployed(world: &'static World, name: &str, queue: &str, config: Value) -> Result<Self> {
         let mut table = Self::bare(world, name, config).await?;

@@ -38,11 +38,19 @@ pub struct Setup {
     pub backoff_seconds: u32,
     /// Leave the deployment to the test, which calls [`World::adopt`] then.
     pub empty: bool,
+    /// For tests that count calls: the waiting periods of a deployment, and no sweep of its own accord.
+    pub quiet: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { queues: Vec::new(), receives_max: RECEIVES_MAX, backoff_seconds: BACKOFF_SECONDS, empty: false }
+        Self {
+            queues: Vec::new(),
+            receives_max: RECEIVES_MAX,
+            backoff_seconds: BACKOFF_SECONDS,
+            empty: false,
+            quiet: false,
+        }
     }
 }
 
@@ -289,6 +297,23 @@ fn template(setup: &Setup) -> Result<Value> {
     let template = synth::loader_template(&LoaderProps { queues, ..LoaderProps::default() })
         .map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let mut template: Value = serde_json::from_str(&template.to_json())?;
+    if setup.quiet {
+        switch_off_the_sweep(&mut template);
+    } else {
+        shorten_waits(&mut template, setup)?;
+    }
+    Ok(template)
+}
+
+fn switch_off_the_sweep(template: &mut Value) {
+    for resource in template["Resources"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+        if resource.pointer("/Properties/ScheduleExpression").is_some() {
+            resource["Properties"]["State"] = json!("DISABLED");
+        }
+    }
+}
+
+fn shorten_waits(template: &mut Value, setup: &Setup) -> Result<()> {
     for function in Function::ALL {
         let variables = &mut template["Resources"][function.name()]["Properties"]["Environment"]["Variables"];
         ensure!(variables.is_object(), "{} has no environment", function.name());
@@ -304,7 +329,7 @@ fn template(setup: &Setup) -> Result<Value> {
             resource["Properties"]["VisibilityTimeout"] = json!(VISIBILITY_SECONDS);
         }
     }
-    Ok(template)
+    Ok(())
 }
 
 fn zip(binary: &Path) -> Result<Vec<u8>> {

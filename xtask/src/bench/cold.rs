@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use crate::bench::figures::ColdStart;
+use crate::bench::process;
 use crate::bench::statistics::median;
 use crate::ground::stack::Stack;
 use crate::loader::settings;
@@ -28,23 +29,36 @@ pub async fn measure(
     stack: &StackInfo,
     runs: usize,
 ) -> Result<ColdStart> {
-    let (mut inits, mut answers) = (Vec::new(), Vec::new());
+    let (mut inits, mut answers, mut cpus, mut memories) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let once = start(function, bootstrap, loader, stack);
-        let (init, answer) = tokio::time::timeout(ANSWER_MAX, once).await.context("a function does not answer")??;
-        inits.push(init.as_secs_f64() * 1e3);
-        answers.push(answer.as_secs_f64() * 1e3);
+        let once = tokio::time::timeout(ANSWER_MAX, once).await.context("a function does not answer")??;
+        inits.push(once.init.as_secs_f64() * 1e3);
+        answers.push(once.answer.as_secs_f64() * 1e3);
+        cpus.push(once.init_cpu_millis);
+        memories.push(once.memory_bytes);
     }
-    let (init_millis, first_answer_millis) = (median(&mut inits), median(&mut answers));
-    Ok(ColdStart { function: function.name(), runs, init_millis, first_answer_millis })
+    Ok(ColdStart {
+        function: function.name(),
+        runs,
+        init_millis: median(&mut inits),
+        first_answer_millis: median(&mut answers),
+        init_cpu_millis: median(&mut cpus),
+        memory_bytes: median(&mut memories),
+    })
 }
 
-async fn start(
-    function: Function,
-    bootstrap: &Path,
-    loader: &Stack,
-    stack: &StackInfo,
-) -> Result<(Duration, Duration)> {
+/// One start.
+struct Start {
+    /// Until it asked for an event.
+    init: Duration,
+    /// Until it answered.
+    answer: Duration,
+    init_cpu_millis: f64,
+    memory_bytes: f64,
+}
+
+async fn start(function: Function, bootstrap: &Path, loader: &Stack, stack: &StackInfo) -> Result<Start> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let environment = [
         ("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string()),
@@ -68,9 +82,9 @@ async fn start(
         .stderr(Stdio::null());
     let started = Instant::now();
     let mut child = command.kill_on_drop(true).spawn().context("cannot start the function")?;
-    let times = serve(&listener, &payload(function), started).await?;
+    let start = serve(&listener, &payload(function), started, child.id()).await?;
     child.kill().await?;
-    Ok(times)
+    Ok(start)
 }
 
 /// An event with nothing to do: what is left is the start, the connections and the first reads.
@@ -82,18 +96,21 @@ fn payload(function: Function) -> Value {
     }
 }
 
-/// Lambda's runtime interface for one event. Returns when the event was asked for, and when the response came.
-async fn serve(listener: &TcpListener, payload: &Value, started: Instant) -> Result<(Duration, Duration)> {
+/// Lambda's runtime interface for one event, until it is answered.
+async fn serve(listener: &TcpListener, payload: &Value, started: Instant, pid: Option<u32>) -> Result<Start> {
     let mut init = None;
     loop {
         let (mut stream, _) = listener.accept().await?;
         let path = asked_path(&mut stream).await?;
         match (path.rsplit('/').next().unwrap_or_default(), init) {
             ("next", None) => {
-                init = Some(started.elapsed());
+                init = Some((started.elapsed(), pid.map_or(0.0, process::cpu_millis)));
                 stream.write_all(event(payload).as_bytes()).await?;
             }
-            ("response", Some(init)) => return Ok((init, started.elapsed())),
+            ("response", Some((init, init_cpu_millis))) => {
+                let memory_bytes = pid.map_or(0.0, process::memory_bytes);
+                return Ok(Start { init, answer: started.elapsed(), init_cpu_millis, memory_bytes });
+            }
             _ => bail!("the function reports a failure: {path}"),
         }
     }

@@ -1,89 +1,87 @@
 //! Dropping the benchmark's files and following them to committed rows.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
 use loader_core::tracker::item::{History, Item};
+use local_client::calls::Counts;
 use local_client::{DataApiAdmin, GatewayAdmin, StackInfo};
 use tokio::task::JoinSet;
 
-use crate::bench::figures::{Burst, Latency};
-use crate::bench::invocations;
-use crate::bench::queue::{BUCKET, TABLE};
-use crate::bench::statistics::{median, percentile};
+use crate::bench::queue::BUCKET;
 use crate::ground::aws::{Aws, failed};
-use crate::ground::clock::now_millis;
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
 use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::warehouse::Warehouse;
 
 /// Rows of every file.
-pub const ROWS_PER_FILE: i64 = 10;
+const ROWS_PER_FILE: u32 = 10;
 /// Uploads at the same time.
-const UPLOADS: u32 = 16;
+const UPLOADS: usize = 16;
 const POLL: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_mins(10);
 const ITEMS_MAX: usize = 100_000;
+/// No call for so long: the invocations are over.
+const QUIET: Duration = Duration::from_millis(1500);
 
 /// What the measurements need.
 pub struct Bench<'a> {
-    out: Out,
-    aws: &'a Aws,
-    loader: &'a Stack,
-    stack: &'a StackInfo,
+    pub out: Out,
+    pub aws: &'a Aws,
+    pub loader: &'a Stack,
+    pub stack: &'a StackInfo,
+    configs: BTreeMap<String, &'a LoadConfig>,
     tracker: Tracker,
-    table: String,
+    dropped: BTreeMap<String, u32>,
 }
 
 impl<'a> Bench<'a> {
     /// Of a deployed loader.
-    pub fn new(out: Out, aws: &'a Aws, loader: &'a Stack, stack: &'a StackInfo, config: &LoadConfig) -> Result<Self> {
+    pub fn new(
+        out: Out,
+        aws: &'a Aws,
+        loader: &'a Stack,
+        stack: &'a StackInfo,
+        configs: BTreeMap<String, &'a LoadConfig>,
+    ) -> Result<Self> {
         let tracker = Tracker::of_stack(aws, loader)?;
-        Ok(Self { out, aws, loader, stack, tracker, table: config.db_table().0 })
+        Ok(Self { out, aws, loader, stack, configs, tracker, dropped: BTreeMap::new() })
     }
 
-    /// Each file is loaded before the next is dropped. The first is left out of the figures: it finds the functions cold.
-    pub async fn one_by_one(&self, n: u32) -> Result<Latency> {
-        let step = self.out.step("dropping files one by one");
-        let mut millis = Vec::new();
-        for number in 0..n {
-            step.now(&format!("{number} of {n}"));
-            let started = now_millis();
-            put(&self.aws.s3(), number).await?;
-            let loads = self.drained(u64::from(number) + 1).await?;
-            let last = loads.last().context("there is a load")?;
-            millis.push(self.committed(&last.statement_id).await? - started);
+    /// Configuration of a table.
+    pub fn config(&self, table: &str) -> Result<&'a LoadConfig> {
+        self.configs.get(table).copied().with_context(|| format!("no queue {table}"))
+    }
+
+    /// The gateway's counts and faults.
+    pub fn gateway(&self) -> GatewayAdmin {
+        GatewayAdmin::new(&self.stack.endpoint)
+    }
+
+    /// Drops one file; the first of a table makes the table.
+    pub async fn drop_one(&mut self, table: &str) -> Result<()> {
+        let number = self.next_number(table, 1).await?;
+        put(&self.aws.s3(), table, number).await
+    }
+
+    /// Drops so many files for each of these tables, several at the same time.
+    pub async fn drop_many(&mut self, tables: &[String], per_table: u32) -> Result<()> {
+        let mut files = Vec::new();
+        for table in tables {
+            let first = self.next_number(table, per_table).await?;
+            files.extend((first..first + per_table).map(|number| (table.clone(), number)));
         }
-        if millis.len() > 1 {
-            millis.remove(0);
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
-        let mut millis: Vec<f64> = millis.into_iter().map(|millis| millis as f64).collect();
-        step.done(format!("dropped {n} files one by one"));
-        Ok(Latency { files: millis.len(), median_millis: median(&mut millis), p95_millis: percentile(&mut millis, 95) })
-    }
-
-    /// When the warehouse ended a statement, by the clock of this machine.
-    async fn committed(&self, statement_id: &str) -> Result<i64> {
-        let described = self.aws.redshift_data().describe_statement().id(statement_id).send().await;
-        let described = described.map_err(failed("ask for a statement"))?;
-        Ok(described.updated_at().context("the statement has a time")?.to_millis()?)
-    }
-
-    /// Many files at once; `first` were dropped before.
-    pub async fn at_once(&self, first: u32, n: u32) -> Result<Burst> {
-        let step = self.out.step(format!("dropping {n} files at once"));
-        let gateway = GatewayAdmin::new(&self.stack.endpoint);
-        gateway.reset_calls().await?;
-        let (since, started) = (now_millis(), Instant::now());
         let mut uploads = JoinSet::new();
         for lane in 0..UPLOADS {
+            let lane: Vec<(String, u32)> = files.iter().skip(lane).step_by(UPLOADS).cloned().collect();
             let client = self.aws.s3();
             uploads.spawn(async move {
-                for number in (first + lane..first + n).step_by(UPLOADS as usize) {
-                    put(&client, number).await?;
+                for (table, number) in lane {
+                    put(&client, &table, number).await?;
                 }
                 Ok::<(), anyhow::Error>(())
             });
@@ -91,54 +89,107 @@ impl<'a> Bench<'a> {
         while let Some(lane) = uploads.join_next().await {
             lane??;
         }
-        let upload_seconds = started.elapsed().as_secs_f64();
-        step.now("waiting until all are loaded");
-        self.drained(u64::from(first + n)).await?;
-        let drained_seconds = started.elapsed().as_secs_f64();
-        let calls = gateway.calls().await?.functions;
-        let copies = self.copies_since(since).await?;
-        // What an invocation took is logged when it is over.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let invocations = invocations::since(self.aws, &self.loader.name, since).await?;
-        step.done(format!("dropped and loaded {n} files"));
-        Ok(Burst { files: n, upload_seconds, drained_seconds, copies, calls, invocations })
+        Ok(())
+    }
+
+    /// Number of the next file of a table, of which so many are taken.
+    async fn next_number(&mut self, table: &str, n: u32) -> Result<u32> {
+        if !self.dropped.contains_key(table) {
+            let create = format!("CREATE TABLE {table} (id BIGINT, at TIMESTAMP, value VARCHAR(64))");
+            Warehouse::new(self.aws, self.config(table)?).run(&create).await?;
+        }
+        let next = self.dropped.entry(table.to_owned()).or_default();
+        *next += n;
+        Ok(*next - n)
+    }
+
+    /// Waits until everything that was dropped for these tables is loaded, and nothing waits or runs. Returns their loads, the newest of
+    /// a table last.
+    pub async fn drained(&self, tables: &[String]) -> Result<Vec<History>> {
+        let started = Instant::now();
+        let mut found = Vec::new();
+        for table in tables {
+            let db_table = self.config(table)?.db_table().0;
+            let n_dropped = u64::from(self.dropped.get(table).copied().unwrap_or_default());
+            loop {
+                let loads = self.loads(&db_table).await?;
+                let n_loaded: u64 = loads.iter().map(|load| load.n_objects).sum();
+                if n_loaded >= n_dropped && !self.tracker.tables_with_work().await?.contains(&db_table) {
+                    found.extend(loads);
+                    break;
+                }
+                if started.elapsed() > WAIT_MAX {
+                    bail!("{table}: {n_loaded} of {n_dropped} files are loaded after {} s", WAIT_MAX.as_secs());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The history of a table, oldest first.
+    async fn loads(&self, db_table: &str) -> Result<Vec<History>> {
+        let items = self.tracker.items(db_table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await?;
+        let loaded = |item| if let Item::Loaded(load) = item { Some(load) } else { None };
+        Ok(items.into_iter().filter_map(loaded).collect())
+    }
+
+    /// The functions' calls since the last reset, once they are at rest; without those of a starting environment, which alone calls
+    /// `GetItem`.
+    pub async fn calls(&self) -> Result<Counts> {
+        let mut counts = self.gateway().calls().await?.functions;
+        loop {
+            tokio::time::sleep(QUIET).await;
+            let later = self.gateway().calls().await?.functions;
+            if later == counts {
+                break;
+            }
+            counts = later;
+        }
+        let starts = counts.get("dynamodb").and_then(|calls| calls.get("GetItem")).copied().unwrap_or_default();
+        for (service, operation) in
+            [("dynamodb", "GetItem"), ("s3", "HeadObject"), ("redshift-data", "DescribeStatement")]
+        {
+            if let Some(n) = counts.get_mut(service).and_then(|calls| calls.get_mut(operation)) {
+                *n = n.saturating_sub(starts);
+            }
+        }
+        counts.values_mut().for_each(|calls| calls.retain(|_, n| *n > 0));
+        Ok(counts)
     }
 
     /// COPY commands that were submitted since this time (epoch milliseconds).
-    async fn copies_since(&self, since: i64) -> Result<usize> {
+    pub async fn copies_since(&self, since: i64) -> Result<usize> {
         let statements = DataApiAdmin::new(&self.stack.endpoint).statements().await?;
         let recent = statements.iter().filter(|statement| statement.created_millis >= since);
         Ok(recent.flat_map(|statement| &statement.parts).filter(|part| part.sql.starts_with("COPY ")).count())
     }
 
-    /// Waits until so many files are loaded and nothing waits or runs. Returns all loads, oldest first.
-    async fn drained(&self, n_files: u64) -> Result<Vec<History>> {
-        let started = Instant::now();
-        loop {
-            let loaded = self.tracker.items(&self.table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await?;
-            let loads: Vec<History> = loaded
-                .into_iter()
-                .filter_map(|item| if let Item::Loaded(load) = item { Some(load) } else { None })
-                .collect();
-            let n_loaded: u64 = loads.iter().map(|load| load.n_objects).sum();
-            if n_loaded >= n_files && !self.tracker.tables_with_work().await?.contains(&self.table) {
-                return Ok(loads);
-            }
-            if started.elapsed() > WAIT_MAX {
-                bail!("{n_loaded} of {n_files} files are loaded after {} s", WAIT_MAX.as_secs());
-            }
-            tokio::time::sleep(POLL).await;
+    /// When the warehouse ended a statement, by the clock of this machine.
+    pub async fn committed(&self, statement_id: &str) -> Result<i64> {
+        let described = self.aws.redshift_data().describe_statement().id(statement_id).send().await;
+        let described = described.map_err(failed("ask for a statement"))?;
+        Ok(described.updated_at().context("the statement has a time")?.to_millis()?)
+    }
+
+    /// Whether every file's rows are there, once: else the figures are worth nothing.
+    pub async fn ensure_rows(&self) -> Result<()> {
+        for (table, n_files) in &self.dropped {
+            let expected = i64::from(*n_files) * i64::from(ROWS_PER_FILE);
+            let warehouse = Warehouse::new(self.aws, self.config(table)?);
+            let found = warehouse.number(&format!("SELECT COUNT(*) FROM {table}")).await?;
+            anyhow::ensure!(found == expected, "{table}: {expected} rows expected, {found} found");
         }
+        Ok(())
     }
 }
 
 /// Drops a file with rows of its own.
-async fn put(client: &aws_sdk_s3::Client, number: u32) -> Result<()> {
-    let rows = (0..ROWS_PER_FILE).map(|row| {
-        format!("{},2026-01-31 12:00:00,row {row} of file {number}\n", i64::from(number) * ROWS_PER_FILE + row)
-    });
+async fn put(client: &aws_sdk_s3::Client, table: &str, number: u32) -> Result<()> {
+    let rows = (0..ROWS_PER_FILE)
+        .map(|row| format!("{},2026-01-31 12:00:00,row {row} of file {number}\n", number * ROWS_PER_FILE + row));
     let body = ByteStream::from(rows.collect::<String>().into_bytes());
-    let request = client.put_object().bucket(BUCKET).key(format!("{TABLE}/{number:06}.csv")).body(body);
+    let request = client.put_object().bucket(BUCKET).key(format!("{table}/{number:06}.csv")).body(body);
     request.send().await.map_err(failed("drop a file"))?;
     Ok(())
 }

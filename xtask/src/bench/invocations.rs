@@ -11,6 +11,8 @@ use crate::loader::logs;
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Invocations {
     pub count: u64,
+    /// Those of `MicrobatchLoader`: each records a pending load.
+    pub recording: usize,
     /// Seconds of all of them together.
     pub seconds: f64,
 }
@@ -22,6 +24,7 @@ pub async fn since(aws: &Aws, stack: &str, since: i64) -> Result<Invocations> {
         for event in logs::events(&aws.logs(), stack, function, since).await? {
             if let Some(millis) = event.message.as_deref().and_then(reported_millis) {
                 found.count += 1;
+                found.recording += usize::from(function == Function::MicrobatchLoader);
                 found.seconds += millis / 1e3;
             }
         }

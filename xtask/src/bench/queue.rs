@@ -1,24 +1,46 @@
-//! The one queue of the benchmark, and its table of the same name.
+//! The queues of the benchmark; each has a table of the same name.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// The table; its queue has the same name.
-pub const TABLE: &str = "bench";
+/// Appended.
+pub const APPENDED: &str = "bench";
+/// Merged by id and time.
+pub const MERGED: &str = "bench_merged";
+/// Appended, with `load.write_once`.
+pub const WRITTEN_ONCE: &str = "bench_once";
 /// The source bucket.
 pub const BUCKET: &str = "rs-loader-bench";
+/// Tables that get files at the same time.
+const MANY: usize = 50;
 
-/// The configuration of the benchmark's queue, in a folder of its own.
+/// Names of the tables that get files at the same time.
+pub fn many() -> Vec<String> {
+    (1..=MANY).map(|number| format!("bench_{number:02}")).collect()
+}
+
+/// The configurations, in a folder of its own.
 pub fn write(dir: &Path) -> Result<PathBuf> {
     let folder = dir.join("queues");
     std::fs::create_dir_all(&folder)?;
-    let document = json!({
-        "source": format!("s3://{BUCKET}/{TABLE}/"),
-        "copy": {"table_name": TABLE, "role_arn": "default", "options": "CSV"},
-        "cluster": {"identifier": "analytics", "db_name": "dev"},
-    });
-    std::fs::write(folder.join(format!("{TABLE}.json")), format!("{document:#}\n"))?;
+    let mut merged = appended(MERGED);
+    merged["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+    let mut written_once = appended(WRITTEN_ONCE);
+    written_once["load"] = json!({"write_once": true});
+    let many = many().into_iter().map(|name| (appended(&name), name));
+    let all = [(appended(APPENDED), APPENDED.to_owned()), (merged, MERGED.to_owned())];
+    for (document, name) in all.into_iter().chain([(written_once, WRITTEN_ONCE.to_owned())]).chain(many) {
+        std::fs::write(folder.join(format!("{name}.json")), format!("{document:#}\n"))?;
+    }
     Ok(folder)
+}
+
+fn appended(name: &str) -> Value {
+    json!({
+        "source": format!("s3://{BUCKET}/{name}/"),
+        "copy": {"table_name": name, "role_arn": "default", "options": "CSV"},
+        "cluster": {"identifier": "analytics", "db_name": "dev"},
+    })
 }

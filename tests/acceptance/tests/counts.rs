@@ -1,0 +1,308 @@
+//! What a load costs, counted and never timed: the functions' AWS calls, the COPYs, the tracker's write units.
+//!
+//! Every statement is held until its id is recorded and, in a burst, until all files are: so the counts do not depend on how quick
+//! the machine is. What remains open is which of two invocations takes the slot; the bounds hold either way.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use acceptance::counted::{Counted, Counter, item_bytes, n_calls, write_units};
+use acceptance::table::{Table, append, csv, merge};
+use acceptance::world::{Setup, World, world_of};
+use anyhow::{Result, bail, ensure};
+use loader_core::ids::DbTable;
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
+use loader_core::tracker::write::Items;
+use serde_json::{Value, json};
+
+const MERGED: &str = "count-merge";
+const APPENDED: &str = "count-append";
+const WRITE_ONCE: &str = "count-once";
+const HUNDRED: &str = "count-hundred";
+const FIVE: [&str; 5] = ["count-five1", "count-five2", "count-five3", "count-five4", "count-five5"];
+/// Records of one notification.
+const RECORDS: usize = 10;
+/// Write units of a file alone: fifteen, and four more where the slot with its load is larger than one unit.
+const UNITS_MAX: usize = 19;
+const WAIT_MAX: Duration = Duration::from_secs(90);
+
+/// One test at a time: the gateway counts the calls of all.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn table_name(queue: &str) -> String {
+    queue.replace('-', "_")
+}
+
+fn appended(queue: &str) -> Value {
+    append(&table_name(queue))
+}
+
+fn merged() -> Value {
+    merge(&table_name(MERGED), true)
+}
+
+fn written_once() -> Value {
+    let mut config = appended(WRITE_ONCE);
+    config["load"] = json!({"write_once": true});
+    config
+}
+
+fn world() -> &'static World {
+    world_of(|| {
+        let plain = [APPENDED, HUNDRED].into_iter().chain(FIVE).map(|queue| (queue, appended(queue)));
+        let queues = plain.chain([(MERGED, merged()), (WRITE_ONCE, written_once())]);
+        Setup { quiet: true, ..Setup::of(queues) }
+    })
+}
+
+fn alone<T>(test: impl Future<Output = Result<T>>) -> T {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    world().run(test)
+}
+
+/// The twelve calls of ARCHITECTURE.md.
+const ONE_FILE: [(&str, usize); 9] = [
+    ("MicrobatchLoader dynamodb:BatchGetItem", 1),
+    ("MicrobatchLoader dynamodb:PutItem", 3),
+    ("MicrobatchLoader dynamodb:Query", 1),
+    ("MicrobatchLoader redshift-data:BatchExecuteStatement", 1),
+    ("MicrobatchLoader s3:HeadObject", 1),
+    ("MicrobatchLoader s3:PutObject", 1),
+    ("NextLoader dynamodb:Query", 2),
+    ("NextLoader dynamodb:TransactWriteItems", 1),
+    ("NextLoader redshift-data:DescribeStatement", 1),
+];
+
+fn one_file() -> Counted {
+    ONE_FILE.into_iter().map(|(call, n)| (call.to_owned(), n)).collect()
+}
+
+fn one_file_unseen() -> Counted {
+    one_file().into_iter().filter(|(call, _)| !call.ends_with("s3:HeadObject")).collect()
+}
+
+#[test]
+fn one_file_is_merged_with_the_twelve_calls_of_the_architecture() {
+    alone(async {
+        let counted = second_file(MERGED, merged()).await?;
+        ensure!(counted == one_file(), "{counted:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn one_file_is_appended_with_the_same_calls() {
+    alone(async {
+        let counted = second_file(APPENDED, appended(APPENDED)).await?;
+        ensure!(counted == one_file(), "{counted:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn where_keys_are_written_once_nobody_looks_at_the_object() {
+    alone(async {
+        let counted = second_file(WRITE_ONCE, written_once()).await?;
+        ensure!(counted == one_file_unseen(), "{counted:#?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_hundred_files_cost_less_than_a_call_each_beside_the_look() {
+    alone(async {
+        let burst = burst(&[HUNDRED], 100).await?;
+        burst.ensure_calls_at_most(0.8)
+    });
+}
+
+#[test]
+fn five_hundred_files_over_five_tables_cost_half_a_call_each_beside_the_look() {
+    alone(async {
+        let burst = burst(&FIVE, 100).await?;
+        ensure!(burst.copies <= 12, "{} COPYs", burst.copies);
+        burst.ensure_calls_at_most(0.5)
+    });
+}
+
+/// The calls of a table's second file: the functions run, the configuration is cached, the columns are known.
+async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
+    let table = Table::new(world(), queue, config).await?;
+    table.put("0.csv", content(0)).await?;
+    until(&table, "loaded", |items| n_loaded(items) == 1).await?;
+    let counter = count_from_here().await?;
+    hold(&table).await?;
+    table.put("1.csv", content(1)).await?;
+    until(&table, "submitted", is_submitted).await?;
+    let during = table.items().await?;
+    release(&table).await?;
+    until(&table, "loaded", |items| n_loaded(items) == 2).await?;
+    let counted = counter.calls(one_file_unseen().values().sum()).await?;
+    let units = units_of_one_file(&DbTable(table.db_table()?), &during, &table.items().await?)?;
+    println!("proof: counts: {queue}: one file, {} calls, {units} write units", counted.values().sum::<usize>());
+    ensure!(units <= UNITS_MAX, "{units} write units");
+    table.rest_with(&[row(0), row(1)]).await?;
+    Ok(counted)
+}
+
+/// Two plain writes of the slot, one of the pending load; slot, pending load, ledger and history in a transaction, at twice the price;
+/// and the keys of slot and pending load enter the index of tables with work and leave it.
+fn units_of_one_file(table: &DbTable, during: &Items, after: &Items) -> Result<usize> {
+    let units = |items: &Items, wanted: &dyn Fn(&Item) -> bool| -> Result<usize> {
+        items.values().rev().find(|item| wanted(item)).map_or(Ok(0), |item| write_units(table, item))
+    };
+    let slot = units(during, &|item| matches!(item, Item::Slot(_)))?;
+    let pending = units(during, &|item| matches!(item, Item::Pending(_)))?;
+    let ledger = units(after, &|item| matches!(item, Item::File(_)))?;
+    let history = units(after, &|item| matches!(item, Item::Loaded(_)))?;
+    ensure!(slot > 0 && pending > 0 && ledger > 0 && history > 0, "items are missing");
+    Ok(pending + 2 * slot + 2 * (slot + pending + ledger + history) + 4)
+}
+
+/// What many files cost.
+struct Burst {
+    n_files: usize,
+    counted: Counted,
+    copies: usize,
+}
+
+impl Burst {
+    /// Beside the looks at the objects, one each, and the configurations: each environment reads those once a minute, and how many
+    /// environments there are is the platform's choice.
+    fn ensure_calls_at_most(&self, per_file: f64) -> Result<()> {
+        let (looks, configs) = (n_calls(&self.counted, "s3:HeadObject"), n_calls(&self.counted, "s3:GetObject"));
+        let beside = self.counted.values().sum::<usize>() - looks - configs;
+        let Self { n_files, copies, .. } = self;
+        println!(
+            "proof: counts: {n_files} files: {beside} calls, {looks} looks, {configs} configurations, {copies} COPYs"
+        );
+        #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
+        let found = beside as f64 / *n_files as f64;
+        ensure!(found <= per_file, "{found} calls a file\n{:#?}", self.counted);
+        Ok(())
+    }
+}
+
+/// Files in notifications of ten; each table's first load runs until all of them are recorded.
+async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
+    let mut tables = Vec::new();
+    for queue in queues {
+        let table = Table::without_notifications(world(), queue, appended(queue)).await?;
+        notify(&table, 0..1).await?;
+        until(&table, "loaded", |items| n_loaded(items) == 1).await?;
+        tables.push(table);
+    }
+    let mut messages = Vec::new();
+    for first in (1..=per_table).step_by(RECORDS) {
+        for table in &tables {
+            messages.push((table, message(table, first..first + RECORDS).await?));
+        }
+    }
+    let counter = count_from_here().await?;
+    for table in &tables {
+        hold(table).await?;
+    }
+    for (table, message) in messages {
+        table.send(message).await?;
+    }
+    for table in &tables {
+        until(table, "recorded", |items| n_waiting(items) == per_table && is_submitted(items)).await?;
+    }
+    for table in &tables {
+        release(table).await?;
+    }
+    let mut copies = 0;
+    for table in &tables {
+        until(table, "loaded", |items| n_loaded(items) == 1 + per_table).await?;
+        copies += table.statements().await?.len() - 1;
+        ensure_small_items(table).await?;
+    }
+    let counted = counter.calls(tables.len() * per_table).await?;
+    let expected: Vec<String> = (0..=per_table).map(row).collect();
+    for table in &tables {
+        table.rest_with(&expected).await?;
+    }
+    Ok(Burst { n_files: tables.len() * per_table, counted, copies })
+}
+
+/// A ledger entry is one write unit, with room for longer keys.
+async fn ensure_small_items(table: &Table) -> Result<()> {
+    let db_table = DbTable(table.db_table()?);
+    for item in table.items().await?.values() {
+        if matches!(item, Item::File(_)) {
+            let bytes = item_bytes(&db_table, item)?;
+            ensure!(bytes <= 512, "a ledger entry of {bytes} bytes: {item:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn count_from_here() -> Result<Counter> {
+    let gateway = world().stack.gateway();
+    Counter::start(gateway.clone()).await?.calls(0).await?;
+    Counter::start(gateway).await
+}
+
+fn row(number: usize) -> String {
+    format!("{number},2026-01-01 00:00:00,x")
+}
+
+fn content(number: usize) -> Vec<u8> {
+    csv(&[&row(number)])
+}
+
+async fn notify(table: &Table, numbers: std::ops::Range<usize>) -> Result<()> {
+    table.send(message(table, numbers).await?).await
+}
+
+/// Drops these files and tells about them in one notification.
+async fn message(table: &Table, numbers: std::ops::Range<usize>) -> Result<String> {
+    let mut records = Vec::new();
+    for number in numbers {
+        let key = format!("{number}.csv");
+        table.put(&key, content(number)).await?;
+        records.push(table.record(&key).await?);
+    }
+    Ok(json!({"Records": records}).to_string())
+}
+
+async fn hold(table: &Table) -> Result<()> {
+    world().standin(&json!({"hold": {"name": held(table)?, "at": "SUBMITTED"}})).await
+}
+
+async fn release(table: &Table) -> Result<()> {
+    world().standin(&json!({"release": held(table)?})).await
+}
+
+fn held(table: &Table) -> Result<String> {
+    Ok(format!("/{}/", table.db_table()?))
+}
+
+/// Waits, without a sweep.
+async fn until(table: &Table, what: &str, holds: impl Fn(&Items) -> bool) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let items = table.items().await?;
+        if holds(&items) {
+            return Ok(());
+        }
+        if started.elapsed() > WAIT_MAX {
+            bail!("{}: never {what}: {items:#?}", table.name);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn is_submitted(items: &Items) -> bool {
+    items.values().any(|item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. })))
+}
+
+fn n_loaded(items: &Items) -> usize {
+    let loaded = |item: &Item| if let Item::Loaded(history) = item { history.n_objects } else { 0 };
+    usize::try_from(items.values().map(loaded).sum::<u64>()).unwrap_or(usize::MAX)
+}
+
+fn n_waiting(items: &Items) -> usize {
+    items.values().map(|item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 }).sum()
+}
