@@ -88,7 +88,9 @@ fn running(state: &State) -> Option<&RunningLoad> {
 
 fn finished(state: &State, load: &RunningLoad) -> bool {
     let statements = &state.durable.warehouse.statements;
-    statements.iter().any(|statement| Some(statement.id.as_str()) == load.statement_id() && statement.phase == Phase::Finished)
+    statements
+        .iter()
+        .any(|statement| Some(statement.id.as_str()) == load.statement_id() && statement.phase == Phase::Finished)
 }
 
 /// It takes the slot, which is not there, with everything that it recorded, and submits.

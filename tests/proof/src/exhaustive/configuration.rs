@@ -245,7 +245,11 @@ impl Configuration {
         let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
         let budget = Budget { crashes: 1, ..Budget::default() };
         Self {
-            script: keys.iter().enumerate().map(|(number, key)| Change::Put(key, blob(key, 1 + number as u64))).collect(),
+            script: keys
+                .iter()
+                .enumerate()
+                .map(|(number, key)| Change::Put(key, blob(key, 1 + number as u64)))
+                .collect(),
             done: keys.len(),
             messages: vec![(0..keys.len()).collect(), vec![0]],
             deliveries: 2,
@@ -263,11 +267,7 @@ impl Configuration {
     /// A merged table gets a column at any time.
     pub fn columns() -> Self {
         Self {
-            script: vec![
-                Change::Put("a", blob("a1", 1)),
-                Change::Put("b", blob("b1", 2)),
-                Change::AddColumn("more"),
-            ],
+            script: vec![Change::Put("a", blob("a1", 1)), Change::Put("b", blob("b1", 2)), Change::AddColumn("more")],
             tables: vec![MERGED, MERGED],
             ..Self::base("columns")
         }

@@ -59,7 +59,8 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
             durable = run(model, durable, now, table, None)?;
         }
         let idle = durable.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running);
-        let waits = durable.all_items().any(|item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)));
+        let waits =
+            durable.all_items().any(|item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)));
         if !waits && idle {
             return judge(model, &durable);
         }

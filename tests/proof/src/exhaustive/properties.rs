@@ -13,8 +13,8 @@ use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
-use crate::fixture::{START_MILLIS, TABLES};
 use super::world::pendings_at;
+use crate::fixture::{START_MILLIS, TABLES};
 use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
@@ -138,7 +138,9 @@ fn versions_from<'a>(
 pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<String> {
     let keys = slot_of(items).load.map(|load| load.pending_keys).unwrap_or_default();
     let held = pendings_at(items, &keys);
-    let is_held = |object: &ObjectVersion| held.iter().flat_map(|pending| &pending.objects).any(|waiting| waiting.object == *object);
+    let is_held = |object: &ObjectVersion| {
+        held.iter().flat_map(|pending| &pending.objects).any(|waiting| waiting.object == *object)
+    };
     let committed = warehouse.committed.keys().filter(|(of, _)| of == table).map(|(_, object)| object);
     let forgotten = committed.filter(|object| !items.contains_key(&SortKey::file(object)) && !is_held(object));
     forgotten.map(|object| format!("{object} is committed and not in the ledger")).collect()
@@ -173,9 +175,8 @@ pub fn facts(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<Strin
 
 /// Nobody is at work, the slot is free, and something waits.
 fn forgotten(state: &State) -> bool {
-    let waits = |items: &Items| {
-        slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)))
-    };
+    let waits =
+        |items: &Items| slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)));
     state.locals.is_empty() && state.durable.items.values().any(waits)
 }
 

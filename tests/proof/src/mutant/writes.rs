@@ -40,11 +40,12 @@ impl Mutant {
             Self::EntriesAfterRelease if what.finishes => actions.retain(|action| !puts(action, is_entry)),
             Self::NewerNotInLedger if what.prepares => actions.retain(|action| !puts(action, is_pending)),
             Self::RestDropped if what.prepares => {
-                actions
-                    .retain(|action| !(puts(action, is_pending) && matches!(action.condition(), Condition::Absent)));
+                actions.retain(|action| !(puts(action, is_pending) && matches!(action.condition(), Condition::Absent)));
             }
             Self::StaleColumns => each_slot(actions, |slot| keep_columns(slot, &before)),
-            Self::QuarantineKeepsSlot if what.quarantines => each_slot(actions, |slot| slot.load.clone_from(&before.load)),
+            Self::QuarantineKeepsSlot if what.quarantines => {
+                each_slot(actions, |slot| slot.load.clone_from(&before.load))
+            }
             Self::QuarantineNotInLedger if what.quarantines => actions.retain(|action| !puts(action, is_entry)),
             Self::QuarantineDropsObjects => actions.retain(|action| !puts(action, is_quarantine)),
             Self::SplitLosesPart if what.splits => {

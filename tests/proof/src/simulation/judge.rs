@@ -55,7 +55,9 @@ pub fn at_any_time(stage: &mut Stage) {
         let forgotten = forgotten_by_ledger(table, items, &stage.warehouse);
         found.extend(forgotten.into_iter().map(|violation| format!("2 at most once: {violation}")));
         let false_entries = facts(table, items, &stage.warehouse);
-        found.extend(false_entries.into_iter().map(|entry| format!("2 the ledger of {table} states what is not so: {entry}")));
+        found.extend(
+            false_entries.into_iter().map(|entry| format!("2 the ledger of {table} states what is not so: {entry}")),
+        );
     }
     if stage.warehouse.differing_repeat {
         found.push("2 a client token came again with other SQL".to_owned());
