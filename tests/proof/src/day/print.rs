@@ -8,7 +8,7 @@ use super::{Options, Outcome, percentile, run};
 /// The values of `load.age_seconds` that are compared.
 const AGES_SECONDS: [u32; 4] = [0, 60, 300, 900];
 /// Files in an hour that are tried until something is throttled.
-const HOURLY_FILES: [usize; 3] = [10_000, 20_000, 40_000];
+const HOURLY_FILES: [usize; 4] = [10_000, 40_000, 80_000, 160_000];
 
 /// Calls, units and waits as the number of files and tables grows.
 pub fn scale(sizes: &[(usize, usize)]) {
