@@ -4,6 +4,7 @@
 //! Nothing here models a decision or a write of the loader: those are the production functions. What is modelled is the
 //! world around them: a bucket, a warehouse that commits object versions, clocks, faults.
 
+pub mod day;
 pub mod exhaustive;
 pub mod fixture;
 pub mod mutant;

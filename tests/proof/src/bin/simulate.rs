@@ -1,10 +1,13 @@
 //! `simulate`: long runs of the simulation; `cargo xtask simulate` starts it.
 
 use std::io::{IsTerminal, stderr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use proof::day;
+use proof::day::arrivals::{self, Shape};
 use proof::simulation::{Options, simulate};
 
 /// Seeds after which a line tells how far the run is.
@@ -15,7 +18,7 @@ const PROGRESS_SEEDS: u64 = 100;
 #[command(
     name = "cargo xtask simulate",
     bin_name = "cargo xtask simulate",
-    after_help = "Example: cargo xtask simulate --seeds 10000 --from 5000\n\nExit codes: 0 every invariant held, 1 a seed broke one."
+    after_help = "Examples:\n  cargo xtask simulate --seeds 10000 --from 5000\n  cargo xtask simulate --cost --files 2000 --tables 5\n\nExit codes: 0 every invariant held, 1 a seed broke one."
 )]
 struct Arguments {
     /// How many seeds
@@ -27,11 +30,35 @@ struct Arguments {
     /// 300 tables and thousands of files per seed, instead of a handful
     #[arg(long)]
     big: bool,
+    /// What a day costs and how long files wait, without faults, as tables (docs/performance-day.md)
+    #[arg(long, conflicts_with_all = ["seeds", "from", "big"])]
+    cost: bool,
+    /// Files of that day
+    #[arg(long, default_value_t = 2000, requires = "cost")]
+    files: usize,
+    /// Target tables of that day
+    #[arg(long, default_value_t = 5, requires = "cost", value_parser = clap::value_parser!(u16).range(1..))]
+    tables: u16,
+    /// Files of that day as a list, one `millis,bytes` a line, instead of `--files`
+    #[arg(long, requires = "cost", conflicts_with = "files")]
+    trace: Option<PathBuf>,
+    /// Scale and quotas, too: 1,000 tables and up to this many files; 1000000 takes minutes
+    #[arg(long, requires = "cost")]
+    scale: Option<usize>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Arguments { seeds, from, big } = arguments;
+    if arguments.cost {
+        return match cost(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("{problem}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    let Arguments { seeds, from, big, .. } = arguments;
     let started = Instant::now();
     let (mut loads, mut faults, mut crashes, mut failed) = (0, 0, 0, 0);
     for seed in from..from.saturating_add(seeds) {
@@ -56,4 +83,38 @@ fn main() -> ExitCode {
         started.elapsed().as_secs_f64()
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints the tables of a day.
+fn cost(arguments: &Arguments) -> Result<(), String> {
+    let tables = usize::from(arguments.tables);
+    let shapes = match &arguments.trace {
+        Some(path) => vec![("as the list says", replayed(path, tables)?)],
+        None => vec![("steadily", Shape::Steady), ("in bursts", Shape::Bursty)],
+    };
+    println!("{:#?}\n", day::cost::Cost::default());
+    for (name, shape) in shapes {
+        let options = day::Options { tables, files: arguments.files, shape, ..day::Options::default() };
+        println!("Files arrive {name}, tables: {tables}\n");
+        day::print::freshness(&options);
+        println!();
+    }
+    if let Some(files) = arguments.scale {
+        let sizes: Vec<(usize, usize)> = [(100, 10_000), (1_000, 10_000), (1_000, 100_000), (1_000, 1_000_000)]
+            .into_iter()
+            .filter(|(_, size)| *size <= files)
+            .collect();
+        println!("Scale\n");
+        day::print::scale(&sizes);
+        println!("\nQuotas: one hour, 1000 tables\n");
+        day::print::limits(1_000);
+    }
+    Ok(())
+}
+
+fn replayed(path: &Path, tables: usize) -> Result<Shape, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!("cannot read the list `{}` ({error}): name a file of `millis,bytes`", path.display())
+    })?;
+    arrivals::parse(&text, tables).map(Shape::Replayed).map_err(|problem| format!("`{}`, {problem}", path.display()))
 }

@@ -1,0 +1,158 @@
+//! A day of the loader in virtual time, without faults: the production code over services with latencies, prices and quotas. It tells what
+//! a number of files and tables costs, how long files wait for their rows, and which quota is reached first.
+//!
+//! Nothing in it is measured on AWS: the numbers follow from the parameters in [`cost::Cost`].
+
+pub mod arrivals;
+pub mod cost;
+pub mod engine;
+pub mod policies;
+pub mod port;
+pub mod print;
+pub mod shelf;
+pub mod stage;
+
+use loader_core::tracker::prepare::ObjectState;
+
+use crate::fixture::{BUCKET, START_MILLIS};
+use arrivals::{Arrival, Shape};
+use cost::Cost;
+use stage::{Counts, Stage};
+
+/// A day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The dice.
+    pub seed: u64,
+    /// Target tables.
+    pub tables: usize,
+    /// Files; ignored where they are replayed.
+    pub files: usize,
+    /// How they arrive.
+    pub shape: Shape,
+    /// Length of the day.
+    pub hours: i64,
+    /// `load.age_seconds` of every table.
+    pub age_seconds: u32,
+    /// `load.write_once` of every table.
+    pub write_once: bool,
+    /// The parameters.
+    pub cost: Cost,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            tables: 5,
+            files: 2_000,
+            shape: Shape::Steady,
+            hours: 24,
+            age_seconds: 0,
+            write_once: true,
+            cost: Cost::default(),
+        }
+    }
+}
+
+/// What a day was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Files that arrived.
+    pub files: usize,
+    /// Loads.
+    pub loads: usize,
+    /// Milliseconds from object to row, in ascending order.
+    pub waits: Vec<i64>,
+    /// Milliseconds for which the warehouse is billed.
+    pub awake_millis: i64,
+    /// How often it was woken.
+    pub wakes: usize,
+    /// What was counted.
+    pub counts: Counts,
+    /// What must not be; empty when all is well.
+    pub violations: Vec<String>,
+}
+
+/// Runs the loader through a day.
+pub fn run(options: &Options) -> Outcome {
+    outcome(engine::Engine::new(options).run())
+}
+
+fn outcome(stage: Stage) -> Outcome {
+    let mut violations: Vec<String> = stage.violations.into_iter().collect();
+    violations.extend(stage.tables.iter().flat_map(|shelf| shelf.unexpected.iter().cloned()));
+    let missing = stage.committed.iter().filter(|millis| **millis == 0).count();
+    if missing > 0 {
+        violations.push(format!("{missing} files are not loaded"));
+    }
+    let wait = |(file, committed): (&Arrival, &i64)| (*committed > 0).then(|| committed - START_MILLIS - file.millis);
+    let mut waits: Vec<i64> = stage.files.iter().zip(&stage.committed).filter_map(wait).collect();
+    waits.sort_unstable();
+    let loads = stage.busy.len();
+    let (awake_millis, wakes) = stage.cost.awake(stage.busy);
+    Outcome { files: stage.files.len(), loads, waits, awake_millis, wakes, counts: stage.counts, violations }
+}
+
+impl Outcome {
+    /// All calls.
+    pub fn calls(&self) -> u64 {
+        self.counts.calls.values().sum()
+    }
+
+    /// Calls of operations that begin like this.
+    pub fn calls_of(&self, operation: &str) -> u64 {
+        self.counts.calls.iter().filter(|(name, _)| name.starts_with(operation)).map(|(_, calls)| calls).sum()
+    }
+
+    /// Calls beside those of SQS and the looks at objects.
+    pub fn calls_beside_looks(&self) -> u64 {
+        self.calls() - self.calls_of("s3:HeadObject") - self.calls_of("sqs:")
+    }
+
+    /// Dollars, the warehouse excluded.
+    #[expect(clippy::cast_precision_loss, reason = "dollars are rounded anyway")]
+    pub fn dollars(&self, cost: &Cost) -> f64 {
+        let gets = self.calls_of("s3:GetObject") + self.calls_of("s3:HeadObject") + self.files as u64;
+        let millions = |count: u64, dollars: f64| count as f64 * dollars / 1e6;
+        millions(self.counts.write_units, cost.write_units_dollars)
+            + millions(self.counts.read_units, cost.read_units_dollars)
+            + millions(self.calls_of("s3:PutObject"), cost.s3_puts_dollars)
+            + millions(gets, cost.s3_gets_dollars)
+            + millions(self.calls_of("sqs:"), cost.sqs_dollars)
+            + millions(self.counts.invocations, cost.invocations_dollars)
+            + millions(self.counts.invocation_millis / 1000, cost.function_seconds_dollars)
+    }
+}
+
+/// A part of sorted numbers, e.g. 99 of 100; 0 where there are none.
+pub fn percentile(sorted: &[i64], hundredths: usize) -> i64 {
+    let position = (sorted.len() * hundredths).div_ceil(100).max(1) - 1;
+    sorted.get(position).copied().unwrap_or(0)
+}
+
+/// Key of a file.
+fn key(file: usize, table: usize) -> String {
+    format!("t{table}/dt=2024-01-02/part-{file:08}.parquet")
+}
+
+/// The file of a key or URL.
+fn file_of(key: &str) -> Option<usize> {
+    key.rsplit_once("part-")?.1.get(..8)?.parse().ok()
+}
+
+fn object_state(file: usize, size_bytes: u64) -> ObjectState {
+    ObjectState::Found { version_id: None, etag: Some(etag(file)), size_bytes }
+}
+
+fn etag(file: usize) -> String {
+    format!("{file:032x}")
+}
+
+/// The notification of a file.
+fn message_body(file: usize, arrival: &Arrival) -> String {
+    let (key, etag, size) = (key(file, arrival.table).replace('=', "%3D"), etag(file), arrival.size_bytes);
+    format!(
+        r#"{{"Records":[{{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{{"bucket":{{"name":"{BUCKET}"}},"object":{{"key":"{key}","size":{size},"eTag":"{etag}"}}}}}}]}}"#
+    )
+}

@@ -1,0 +1,126 @@
+//! The tables of `cargo xtask simulate --cost`.
+
+use super::arrivals::{Arrival, Shape, of_day};
+use super::cost::Cost;
+use super::policies::{self, Ran};
+use super::{Options, Outcome, percentile, run};
+
+/// The values of `load.age_seconds` that are compared.
+const AGES_SECONDS: [u32; 4] = [0, 60, 300, 900];
+/// Files in an hour that are tried until something is throttled.
+const HOURLY_FILES: [usize; 4] = [10_000, 40_000, 80_000, 160_000];
+
+/// Calls, units and waits as the number of files and tables grows.
+pub fn scale(sizes: &[(usize, usize)]) {
+    println!(
+        "| tables | files | arrive | calls a file | write units a file | dollars a million files | loads | median wait s | p99 s | longest s | sweep calls, quarters of the day | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    );
+    for (tables, files) in sizes {
+        for (name, shape) in [("steadily", Shape::Steady), ("in bursts", Shape::Bursty)] {
+            let options = Options { tables: *tables, files: *files, shape, ..Options::default() };
+            let outcome = run(&options);
+            println!("| {tables} | {files} | {name} | {} |", scale_cells(&outcome, &options.cost));
+        }
+    }
+}
+
+fn scale_cells(outcome: &Outcome, cost: &Cost) -> String {
+    let waits = [50, 99, 100].map(|part| seconds(percentile(&outcome.waits, part))).join(" | ");
+    let per_file = |count: u64| format!("{:.2}", ratio(count, outcome.files));
+    format!(
+        "{} | {} | {:.2} | {} | {waits} | {} | {}",
+        per_file(outcome.calls_beside_looks()),
+        per_file(outcome.counts.write_units),
+        outcome.dollars(cost) * 1e6 / ratio(outcome.files as u64, 1),
+        outcome.loads,
+        outcome.counts.sweep_calls.map(|calls| calls.to_string()).join(", "),
+        throttled(outcome),
+    )
+}
+
+/// Which quota refuses first, as the load of an hour grows: with the warehouse of the defaults, and with one that runs more at once.
+pub fn limits(tables: usize) {
+    println!(
+        "| files an hour | loads at once in the warehouse | loads | p99 s | longest s | most active statements | most invocations at once | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
+    );
+    for statements_at_once in [Cost::default().statements_at_once, 400] {
+        for files in HOURLY_FILES {
+            let cost = Cost { statements_at_once, ..Cost::default() };
+            let options = Options { tables, files, hours: 1, cost, ..Options::default() };
+            let outcome = run(&options);
+            let waits = [99, 100].map(|part| seconds(percentile(&outcome.waits, part))).join(" | ");
+            let Outcome { loads, counts, .. } = &outcome;
+            let (active, invocations) = (counts.statements_at_once, counts.invocations_at_once);
+            println!(
+                "| {files} | {statements_at_once} | {loads} | {waits} | {active} | {invocations} | {} |",
+                throttled(&outcome)
+            );
+        }
+    }
+}
+
+fn throttled(outcome: &Outcome) -> String {
+    let names = outcome.counts.throttled.iter().map(|(quota, times)| format!("{quota}: {times}"));
+    let names: Vec<String> = names.chain(outcome.violations.iter().map(|v| format!("WRONG: {v}"))).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join("; ") }
+}
+
+/// How long files wait and what the warehouse costs, for each setting and for other policies.
+pub fn freshness(options: &Options) {
+    let Options { seed, shape, files, tables, hours, cost, .. } = options;
+    let files = of_day(*seed, shape, *files, *tables, *hours);
+    println!(
+        "| policy | loads | p50 s | p99 s | bound of p99 s | in hindsight s | p99 / hindsight | warehouse minutes | wakes | dollars a month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    );
+    for age_seconds in AGES_SECONDS {
+        let outcome = run(&Options { age_seconds, ..options.clone() });
+        let name = format!("`load.age_seconds: {age_seconds}`");
+        let Outcome { waits, awake_millis, wakes, loads, .. } = outcome;
+        println!("{}", line(&name, &Row { waits, awake_millis, wakes, loads }, &files, options));
+    }
+    let others: [(&str, Ran); 3] = [
+        ("one COPY for each notification batch", policies::per_notification_batch(&files, cost)),
+        ("every 5 minutes", policies::fixed_batches(&files, cost, 300)),
+        ("every 15 minutes", policies::fixed_batches(&files, cost, 900)),
+    ];
+    for (name, Ran { mut waits, busy }) in others {
+        waits.sort_unstable();
+        let loads = busy.len();
+        let (awake_millis, wakes) = cost.awake(busy);
+        println!("{}", line(name, &Row { waits, awake_millis, wakes, loads }, &files, options));
+    }
+}
+
+struct Row {
+    waits: Vec<i64>,
+    awake_millis: i64,
+    wakes: usize,
+    loads: usize,
+}
+
+fn line(name: &str, row: &Row, files: &[Arrival], options: &Options) -> String {
+    let bound = policies::p99_bound(files, &options.cost, row.loads);
+    let hindsight = policies::p99_in_hindsight(files, &options.cost, row.loads);
+    let p99 = percentile(&row.waits, 99);
+    format!(
+        "| {name} | {} | {} | {} | {} | {} | {:.1} | {} | {} | {:.0} |",
+        row.loads,
+        seconds(percentile(&row.waits, 50)),
+        seconds(p99),
+        seconds(bound),
+        seconds(hindsight),
+        ratio(u64::try_from(p99).unwrap_or(0), usize::try_from(hindsight).unwrap_or(1)),
+        row.awake_millis / 60_000,
+        row.wakes,
+        options.cost.warehouse_dollars(row.awake_millis, options.hours),
+    )
+}
+
+fn seconds(millis: i64) -> String {
+    format!("{:.1}", ratio(u64::try_from(millis).unwrap_or(0), 1000))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn ratio(count: u64, of: usize) -> f64 {
+    count as f64 / of.max(1) as f64
+}

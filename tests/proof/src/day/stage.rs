@@ -1,0 +1,266 @@
+//! What the invocations of a day share: the clock, the tracker, the warehouse, the quotas, the counters.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+
+use loader_core::config::LoadConfig;
+use loader_core::ids::DbTable;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::arrivals::Arrival;
+use super::cost::Cost;
+use super::shelf::Shelf;
+use super::{Options, arrivals};
+use crate::fixture::{START_MILLIS, config};
+
+/// What a timer sets going.
+#[derive(Debug)]
+pub enum Wake {
+    /// An invocation goes on.
+    Task(usize, Waker),
+    /// The batch of a table's queue is complete.
+    Batch(usize),
+    /// A statement ends.
+    StatementEnds(usize),
+    /// The event of a statement arrives.
+    Event(usize),
+    /// The schedule fires.
+    Sweep,
+}
+
+/// A statement that was accepted.
+#[derive(Debug)]
+pub struct Statement {
+    /// Its name.
+    pub name: String,
+    /// The files that its manifest lists.
+    pub files: Vec<usize>,
+    /// When the warehouse began it.
+    pub began_millis: i64,
+    /// Whether it has ended.
+    pub ended: bool,
+}
+
+/// A source queue with its event source mapping.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// Files whose messages wait.
+    pub waiting: VecDeque<usize>,
+    /// Invocations at the same time.
+    pub in_flight: usize,
+    /// Whether a batch is being collected.
+    pub collecting: bool,
+}
+
+/// What is counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls by operation.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Calls that were refused, by quota.
+    pub throttled: BTreeMap<&'static str, u64>,
+    /// DynamoDB write units.
+    pub write_units: u64,
+    /// DynamoDB read units.
+    pub read_units: u64,
+    /// Invocations.
+    pub invocations: u64,
+    /// How long they took, in milliseconds.
+    pub invocation_millis: u64,
+    /// Most invocations at the same time.
+    pub invocations_at_once: usize,
+    /// Most active statements at the same time.
+    pub statements_at_once: usize,
+    /// Calls that sweeps made, in the quarters of the day; the last one holds what follows the day, too.
+    pub sweep_calls: [u64; 4],
+}
+
+/// The stage.
+pub struct Stage {
+    /// The parameters.
+    pub cost: Cost,
+    /// The length of the day.
+    hours: i64,
+    /// The time.
+    pub now: i64,
+    /// The dice: only for the SDK's waits.
+    pub rng: StdRng,
+    /// What is to come.
+    pub timers: BTreeMap<(i64, u64), Wake>,
+    sequence: u64,
+    /// The files, in the order of their arrival.
+    pub files: Vec<Arrival>,
+    /// When the rows of each file were committed; 0: not yet.
+    pub committed: Vec<i64>,
+    /// The tables.
+    pub tables: Vec<Shelf>,
+    /// Their numbers.
+    pub numbers: HashMap<DbTable, usize>,
+    /// Their configurations.
+    pub configs: Vec<Arc<LoadConfig>>,
+    /// When each configuration was read last.
+    pub configs_read: Vec<i64>,
+    /// Their queues.
+    pub queues: Vec<Queue>,
+    /// The tables with a load that waits or runs.
+    pub work: BTreeSet<DbTable>,
+    /// What the manifests list, by URL.
+    pub manifests: HashMap<String, Vec<usize>>,
+    /// The statements.
+    pub statements: Vec<Statement>,
+    /// Those that wait for the warehouse.
+    pub queued: VecDeque<usize>,
+    /// How many the warehouse runs.
+    pub running: usize,
+    /// How many have not ended.
+    pub active: usize,
+    /// Names of the statements that have not ended.
+    pub names: HashMap<String, usize>,
+    /// When each load began and ended.
+    pub busy: Vec<(i64, i64)>,
+    used: HashMap<(&'static str, usize), (i64, u64)>,
+    /// What is counted.
+    pub counts: Counts,
+    /// What must not be.
+    pub violations: BTreeSet<String>,
+}
+
+impl Stage {
+    /// Before the day.
+    pub fn new(options: &Options) -> Self {
+        let files = arrivals::of_day(options.seed, &options.shape, options.files, options.tables, options.hours);
+        let more = serde_json::json!({"load": {"age_seconds": options.age_seconds, "write_once": options.write_once}});
+        let configs: Vec<Arc<LoadConfig>> =
+            (0..options.tables).map(|table| config(&format!("t{table}"), &more)).collect();
+        Self {
+            cost: options.cost.clone(),
+            hours: options.hours,
+            now: START_MILLIS,
+            rng: StdRng::seed_from_u64(options.seed),
+            timers: BTreeMap::new(),
+            sequence: 0,
+            committed: vec![0; files.len()],
+            files,
+            tables: configs.iter().map(|_| Shelf::default()).collect(),
+            numbers: configs.iter().enumerate().map(|(number, config)| (config.db_table(), number)).collect(),
+            configs_read: vec![0; configs.len()],
+            queues: configs.iter().map(|_| Queue::default()).collect(),
+            configs,
+            work: BTreeSet::new(),
+            manifests: HashMap::new(),
+            statements: Vec::new(),
+            queued: VecDeque::new(),
+            running: 0,
+            active: 0,
+            names: HashMap::new(),
+            busy: Vec::new(),
+            used: HashMap::new(),
+            counts: Counts::default(),
+            violations: BTreeSet::new(),
+        }
+    }
+
+    /// Something happens after a while.
+    pub fn after(&mut self, millis: i64, wake: Wake) {
+        self.sequence += 1;
+        self.timers.insert((self.now + millis.max(0), self.sequence), wake);
+    }
+
+    /// The items of a table.
+    pub fn shelf(&mut self, table: &DbTable) -> &mut Shelf {
+        let number = self.numbers[table];
+        &mut self.tables[number]
+    }
+
+    /// Notes whether a table has work.
+    pub fn note_work(&mut self, table: &DbTable) {
+        if self.shelf(table).has_work() {
+            self.work.insert(table.clone());
+        } else {
+            self.work.remove(table);
+        }
+    }
+
+    /// Counts calls.
+    pub fn count(&mut self, operation: &'static str, calls: u64) {
+        *self.counts.calls.entry(operation).or_default() += calls;
+    }
+
+    /// Counts calls of a sweep.
+    pub fn count_sweep(&mut self, calls: u64) {
+        let quarter = (self.now - START_MILLIS) * 4 / (self.hours * 3_600_000);
+        self.counts.sweep_calls[usize::try_from(quarter).unwrap_or(0).min(3)] += calls;
+    }
+
+    /// Takes `units` of this second's quota, or counts a refusal.
+    pub fn admits(&mut self, quota: &'static str, of: usize, units: u64, per_second: u32) -> bool {
+        let second = self.now / 1000;
+        let used = self.used.entry((quota, of)).or_default();
+        if used.0 != second {
+            *used = (second, 0);
+        }
+        let fits = used.1 == 0 || used.1 + units <= u64::from(per_second);
+        if fits {
+            used.1 += units;
+        } else {
+            self.refuse(quota);
+        }
+        fits
+    }
+
+    /// Counts a refusal.
+    pub fn refuse(&mut self, quota: &'static str) {
+        *self.counts.throttled.entry(quota).or_default() += 1;
+    }
+
+    /// Accepts a statement.
+    pub fn submit(&mut self, name: String, manifest: &str) -> usize {
+        if let Some(known) = self.names.get(&name) {
+            return *known;
+        }
+        let files = self.manifests.remove(manifest).unwrap_or_default();
+        if files.is_empty() {
+            self.violations.insert(format!("{name}: a COPY without files"));
+        }
+        let index = self.statements.len();
+        self.names.insert(name.clone(), index);
+        self.statements.push(Statement { name, files, began_millis: 0, ended: false });
+        self.active += 1;
+        self.counts.statements_at_once = self.counts.statements_at_once.max(self.active);
+        self.queued.push_back(index);
+        self.run_queued();
+        index
+    }
+
+    /// The warehouse begins what it has room for.
+    fn run_queued(&mut self) {
+        while self.running < self.cost.statements_at_once {
+            let Some(index) = self.queued.pop_front() else { return };
+            self.running += 1;
+            let size_bytes = self.statements[index].files.iter().map(|file| self.files[*file].size_bytes).sum();
+            self.statements[index].began_millis = self.now;
+            self.after(self.cost.load_millis(size_bytes), Wake::StatementEnds(index));
+        }
+    }
+
+    /// A statement ends: its rows are committed.
+    pub fn statement_ends(&mut self, index: usize) {
+        let statement = &mut self.statements[index];
+        statement.ended = true;
+        self.busy.push((statement.began_millis, self.now));
+        let files = std::mem::take(&mut statement.files);
+        self.names.remove(&self.statements[index].name);
+        for file in files {
+            if self.committed[file] > 0 {
+                self.violations.insert(format!("file {file} is loaded twice"));
+            }
+            self.committed[file] = self.now;
+        }
+        self.running -= 1;
+        self.active -= 1;
+        self.run_queued();
+        self.after(self.cost.event_millis, Wake::Event(index));
+    }
+}

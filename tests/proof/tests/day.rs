@@ -1,0 +1,80 @@
+//! A small day of the production code in virtual time: what it costs must not grow with what is there.
+
+use proof::day::arrivals::Shape;
+use proof::day::cost::Cost;
+use proof::day::{Options, Outcome, percentile, run};
+
+fn well(options: &Options) -> Outcome {
+    let outcome = run(options);
+    assert!(outcome.violations.is_empty(), "{options:?}: {:#?}", outcome.violations);
+    assert_eq!(outcome.waits.len(), outcome.files);
+    outcome
+}
+
+fn hours(hours: i64, tables: usize, files: usize) -> Options {
+    Options { hours, tables, files, ..Options::default() }
+}
+
+/// Calls beside the looks, and write units, for a hundred files.
+fn for_a_hundred(outcome: &Outcome) -> (u64, u64) {
+    let files = outcome.files as u64;
+    (outcome.calls_beside_looks() * 100 / files, outcome.counts.write_units * 100 / files)
+}
+
+#[test]
+fn the_same_day_is_the_same_again() {
+    let options = Options { shape: Shape::Bursty, ..hours(2, 10, 500) };
+    assert_eq!(well(&options), well(&options));
+    assert_ne!(well(&options), well(&Options { seed: 2, ..options.clone() }));
+}
+
+#[test]
+fn calls_and_units_for_a_file_do_not_grow_with_files_and_tables() {
+    for shape in [Shape::Steady, Shape::Bursty] {
+        // The same number of files for each table and hour.
+        let small = for_a_hundred(&well(&Options { shape: shape.clone(), ..hours(2, 10, 1_000) }));
+        let large = for_a_hundred(&well(&Options { shape: shape.clone(), ..hours(2, 100, 10_000) }));
+        println!(
+            "proof: a day, {shape:?}: {small:?} calls and write units for 100 files of 10 tables, {large:?} of 100"
+        );
+        assert!(large.0 * 100 <= small.0 * 110 && large.1 * 100 <= small.1 * 110, "{small:?} {large:?}");
+    }
+}
+
+#[test]
+fn a_sweep_does_not_cost_more_because_much_was_loaded() {
+    let [first, _, _, last] = well(&hours(8, 20, 8_000)).counts.sweep_calls;
+    println!("proof: a day: {first} calls of sweeps in its first quarter, {last} in its last");
+    assert!(last <= first * 12 / 10, "{first} {last}");
+}
+
+#[test]
+fn nobody_starves_where_the_warehouse_is_the_bottleneck() {
+    let cost = Cost { statements_at_once: 2, ..Cost::default() };
+    let outcome = well(&Options { cost, ..hours(1, 100, 4_000) });
+    let longest = percentile(&outcome.waits, 100);
+    println!("proof: a day: 100 tables share two slots, the longest wait is {} s", longest / 1000);
+    // A round of all tables takes about 100 × 4 s / 2; twice that for the file that just missed its table's load.
+    assert!(longest < 2 * 200_000 + 60_000, "{longest}");
+}
+
+#[test]
+fn older_loads_are_fewer_and_wake_the_warehouse_less() {
+    let aged = |age_seconds| well(&Options { age_seconds, ..hours(6, 3, 1_000) });
+    let (at_once, aged) = (aged(0), aged(900));
+    println!(
+        "proof: a day: {} loads and {} wakes at age 0, {} and {} at age 900",
+        at_once.loads, at_once.wakes, aged.loads, aged.wakes
+    );
+    assert!(aged.loads * 10 < at_once.loads && aged.awake_millis < at_once.awake_millis);
+    assert!(percentile(&at_once.waits, 99) < percentile(&aged.waits, 50));
+    // Ripe after the age, started by the next sweep, then the COPY.
+    assert!(percentile(&aged.waits, 100) < 900_000 + 60_000 + 60_000, "{}", percentile(&aged.waits, 100));
+}
+
+#[test]
+fn a_quota_that_is_exceeded_delays_files_and_loses_none() {
+    let cost = Cost { submits_per_second: 1, active_statements_max: 10, ..Cost::default() };
+    let outcome = well(&Options { cost, ..hours(1, 50, 4_000) });
+    assert!(!outcome.counts.throttled.is_empty(), "nothing is throttled");
+}
