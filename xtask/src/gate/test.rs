@@ -83,7 +83,7 @@ impl Tally {
 
 fn checks(out: Out, tally: &mut Tally) {
     tally.check(out, "format: cargo fmt --check", |_| words_of(shell::cargo(&["fmt", "--all", "--check"])));
-    tally.check(out, "tidy: file length, headers, nothing left behind", |_| Ok(tidy::check()?.join("\n")));
+    tally.check(out, "tidy: lengths, headers, modules, nothing left behind", |_| Ok(tidy::check()?.join("\n")));
     tally.check(out, "lint: cargo clippy, warnings are errors", |step| {
         let command = shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
         shell::run_with_progress(command, "cargo clippy", step).map(|_| String::new())
