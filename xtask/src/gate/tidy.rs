@@ -1,5 +1,6 @@
 //! Rules about the tree that no other tool checks. Each rule is a file; each complaint names the file, the rule and the remedy.
 
+mod glossary;
 mod headers;
 mod length;
 mod modules;
@@ -12,7 +13,7 @@ use tree::Tree;
 /// Checks the clone. Returns the complaints, one line each.
 pub fn check() -> Result<Vec<String>> {
     let tree = Tree::read()?;
-    Ok([headers::check(&tree), length::check(&tree), modules::check(&tree)].concat())
+    Ok([headers::check(&tree), length::check(&tree), modules::check(&tree), glossary::check(&tree)].concat())
 }
 
 #[cfg(test)]
