@@ -1,5 +1,6 @@
 //! Rules about the tree that no other tool checks. Each rule is a file; each complaint names the file, the rule and the remedy.
 
+mod documents;
 mod glossary;
 mod headers;
 mod length;
@@ -10,20 +11,29 @@ use anyhow::Result;
 
 use tree::Tree;
 
-/// Checks the clone. Returns the complaints, one line each.
-pub fn check() -> Result<Vec<String>> {
+/// Checks the clone; documents may name the commands of `xtask`. Returns the complaints, one line each.
+pub fn check(xtask: &clap::Command) -> Result<Vec<String>> {
     let tree = Tree::read()?;
-    Ok([headers::check(&tree), length::check(&tree), modules::check(&tree), glossary::check(&tree)].concat())
+    Ok([
+        headers::check(&tree),
+        length::check(&tree),
+        modules::check(&tree),
+        glossary::check(&tree),
+        documents::check(&tree, xtask),
+    ]
+    .concat())
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     /// Tidy alone, in a second: `cargo test -p xtask tidy`.
     #[test]
     fn the_tree_is_tidy() {
-        let complaints = check().expect("the clone can be read");
+        let complaints = check(&crate::Cli::command()).expect("the clone can be read");
         assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
     }
 }
