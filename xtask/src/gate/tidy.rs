@@ -1,10 +1,12 @@
 //! Rules about the tree that no other tool checks. Each rule is a file; each complaint names the file, the rule and the remedy.
 
+mod dependencies;
 mod documents;
 mod glossary;
 mod headers;
 mod length;
 mod modules;
+mod rooms;
 mod tree;
 
 use anyhow::Result;
@@ -20,6 +22,8 @@ pub fn check(xtask: &clap::Command) -> Result<Vec<String>> {
         modules::check(&tree),
         glossary::check(&tree),
         documents::check(&tree, xtask),
+        dependencies::check(&tree),
+        rooms::check(&tree),
     ]
     .concat())
 }
