@@ -12,7 +12,7 @@ fn complaints(package: &File, tree: &Tree) -> Vec<String> {
     let sources: Vec<&File> = tree.sources.iter().filter(|file| file.path.starts_with(folder)).collect();
     let unused = dependencies(&package.text).filter(|name| {
         let used = name.replace('-', "_");
-        !sources.iter().any(|file| names(&file.text, &used))
+        !sources.iter().any(|file| file.text.contains(&used) && names(&file.text, &used))
     });
     unused.map(|name| format!("{}: `{name}` is used by no source of the package: remove it", package.path)).collect()
 }

@@ -41,15 +41,19 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
 /// A path of the clone, not a pattern and not a place in AWS.
 fn is_path(text: &str) -> bool {
     let is_plain = text.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
-    is_plain && (ROOTS.iter().any(|root| text.starts_with(root)) || text.ends_with(".rs"))
+    is_plain && (ROOTS.iter().any(|root| text.starts_with(root)) || is_source(text))
 }
 
-/// A file's end of a path is enough: `choose.rs` beside the path of its neighbour.
+fn is_source(path: &str) -> bool {
+    std::path::Path::new(path).extension().is_some_and(|extension| extension == "rs")
+}
+
+/// The end of a file's path is enough: `choose.rs` beside the path of its neighbour.
 fn exists(path: &str, tree: &Tree) -> bool {
     let end = format!("/{path}");
     MADE.contains(&path)
         || workspace::root().join(path).exists()
-        || path.ends_with(".rs") && tree.sources.iter().any(|file| file.path.ends_with(&end))
+        || is_source(path) && tree.sources.iter().any(|file| file.path.ends_with(&end))
 }
 
 /// Targets of Markdown links to files.
@@ -71,7 +75,7 @@ fn wrong(text: &str, xtask: &Command) -> Option<String> {
     let mut words = text.split(' ').map(|word| word.split(|letter| !is_name(letter)).next().unwrap_or_default());
     let name = words.next().filter(|name| !name.is_empty() && !name.starts_with('-'))?;
     let Some(command) = xtask.find_subcommand(name) else { return Some(name.to_owned()) };
-    let ends_there = text[name.len()..].chars().next() != Some(' ');
+    let ends_there = !text[name.len()..].starts_with(' ');
     if ends_there || !command.has_subcommands() {
         return None;
     }

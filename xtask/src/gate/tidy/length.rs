@@ -52,8 +52,7 @@ fn functions(text: &str) -> Vec<Function<'_>> {
             line.strip_prefix(indent).is_some_and(|rest| rest == "}" || rest.ends_with(';') && !rest.starts_with(' '))
         };
         let is_one_line = line.ends_with('}') || line.ends_with(';');
-        let n_after =
-            if is_one_line { 0 } else { lines[at + 1..].iter().position(|line| ends(&line)).map_or(0, |n| n + 1) };
+        let n_after = if is_one_line { 0 } else { lines[at + 1..].iter().position(ends).map_or(0, |n| n + 1) };
         functions.push(Function { line: at + 1, name, n_lines: n_after + 1 });
     }
     functions
