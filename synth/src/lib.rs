@@ -5,6 +5,8 @@
 //! The layers read no file, know no account and ask no clock: the same props give the same bytes. What the template and the programs that
 //! deploy it must agree on is in [`names`], [`queue_name`] and [`limits`].
 
+#![warn(missing_docs)]
+
 pub mod architecture;
 mod json;
 pub mod l1;

@@ -37,7 +37,7 @@ pub enum QueuesError {
     /// There is no such folder, or it cannot be listed.
     #[error("cannot read the folder `{}` of the queue configurations", shown(.folder))]
     Folder {
-        /// The folder.
+        /// The folder with the queue files.
         folder: PathBuf,
         /// What the system says.
         source: io::Error,

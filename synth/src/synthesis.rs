@@ -77,7 +77,7 @@ pub enum SynthError {
     /// [`TemplateFile::Write`]: the file cannot be written.
     #[error("cannot write `{}`", shown(.path))]
     Write {
-        /// The file.
+        /// The template's file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -85,7 +85,7 @@ pub enum SynthError {
     /// [`TemplateFile::Check`]: there is no such file, or it cannot be read.
     #[error("cannot read `{}`, which must be the template", shown(.path))]
     Missing {
-        /// The file.
+        /// The template's file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -93,7 +93,7 @@ pub enum SynthError {
     /// [`TemplateFile::Check`]: the file is not the template.
     #[error("`{}` is not what the queue configurations and the synthesizer give: line {line} differs", shown(.path))]
     Differs {
-        /// The file.
+        /// The template's file.
         path: PathBuf,
         /// The first line that differs, from 1.
         line: usize,

@@ -119,7 +119,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,
         Command::Resume(args) => operate::resume::run(&args).await,
-        Command::Test(args) => gate::test::run(&args),
+        Command::Test(args) => gate::test::run(&args, &Cli::command()),
         Command::Simulate(args) => gate::simulate::run(&args),
         Command::Fuzz(args) => gate::fuzz::run(&args),
         Command::Local(args) => local::run(&args).await,

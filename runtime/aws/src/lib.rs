@@ -1,6 +1,8 @@
 //! The adapters: the only runtime crate that knows the AWS SDK. One file per service; each call answers done, certainly not
 //! done, or unknown. The functions (`loader-functions`) and `xtask` use it.
 
+#![warn(missing_docs)]
+
 mod clients;
 mod configs;
 mod dynamodb;

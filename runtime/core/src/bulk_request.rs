@@ -17,7 +17,7 @@ pub struct BulkPath {
     pub table: String,
     /// Bucket and key prefix; the prefix ends in `/` unless it is empty, so `dt=2021-1` is not `dt=2021-10`.
     pub folder: SourceFolder,
-    /// How to load it.
+    /// The request's configuration with this path's options.
     pub config: Arc<LoadConfig>,
 }
 

@@ -4,6 +4,8 @@
 //! texts from outside come in as values; decisions, SQL, manifests and conditional writes go out as values.
 //! The adapters (`loader-aws`) perform them, the model checker and the simulation (`proof`) check them.
 
+#![warn(missing_docs)]
+
 pub mod bulk_request;
 pub mod config;
 pub mod contract;

@@ -25,7 +25,7 @@ pub struct Notification {
 /// A record that is well understood, and nothing to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// What it is about.
+    /// The object or event name that was skipped.
     pub what: String,
     /// Why it is nothing to load.
     pub why: &'static str,

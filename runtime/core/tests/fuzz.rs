@@ -1,6 +1,8 @@
 //! A short run of the fuzz targets: every seed, and many changed copies of each. The long run, guided by coverage, is
 //! `cargo xtask fuzz`.
 
+#![allow(clippy::disallowed_methods, reason = "the seeds are files")]
+
 use std::path::Path;
 
 use proptest::prelude::{Rng, RngExt};

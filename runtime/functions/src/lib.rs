@@ -1,5 +1,7 @@
 //! The three Lambda functions: payload in, one flow of `loader-reconcile`, answer out.
 
+#![warn(missing_docs)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

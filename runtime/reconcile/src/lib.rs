@@ -3,6 +3,8 @@
 //! This crate is async but knows no SDK, no clock and no environment: everything outside is a [`ports::World`]. The Lambda
 //! functions run it over AWS (`loader-aws`), the simulation over memory with virtual time and faults (`proof`).
 
+#![warn(missing_docs)]
+
 pub mod bulk;
 mod look;
 pub mod microbatch;

@@ -183,7 +183,7 @@ enum Unseen {
     /// Some of the objects, or all, may not be looked at.
     #[error("{error}")]
     Refused {
-        /// Their ids.
+        /// Ids of the object versions that the role may not read.
         objects: BTreeSet<String>,
         /// What the service says of the first.
         error: PortError,

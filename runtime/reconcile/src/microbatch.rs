@@ -21,7 +21,7 @@ pub struct Message {
     pub id: String,
     /// Name of its queue.
     pub queue: String,
-    /// Its body.
+    /// An S3 notification, as SQS delivered it.
     pub body: String,
 }
 

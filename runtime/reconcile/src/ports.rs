@@ -26,7 +26,7 @@ pub struct PortError {
     pub operation: &'static str,
     /// Whether it may have taken effect all the same.
     pub unknown: bool,
-    /// What it asks for.
+    /// What the failure means for what comes next.
     pub class: FailureClass,
     /// The service's words.
     pub message: String,

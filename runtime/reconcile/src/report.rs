@@ -8,46 +8,46 @@ use loader_core::tracker::item::Millis;
 pub enum Event {
     /// Objects were recorded for a table.
     Recorded {
-        /// The table.
+        /// The target table, as the tracker spells its key.
         table: String,
         /// Object versions, repeated ones included.
         n_objects: usize,
     },
     /// A record was understood and is nothing to load.
     Skipped {
-        /// What.
+        /// The object or record that nobody loads.
         what: String,
-        /// Why.
+        /// The reason, one line.
         why: String,
     },
     /// A message could not be taken and stays in its queue.
     Refused {
-        /// Its message id.
+        /// SQS's id of the message, which comes again.
         message_id: String,
-        /// Why.
+        /// The reason, one line.
         why: String,
     },
     /// The tracker moved.
     Moved {
-        /// The table.
+        /// The target table, as the tracker spells its key.
         table: String,
-        /// The load.
+        /// The load that moved.
         load_id: String,
         /// Its statement, once it has one.
         statement_id: Option<String>,
-        /// What happened.
+        /// The step that was written, with its figures.
         note: Note,
     },
     /// A service did not do what it was asked; the next reconcile goes on from the tracker.
     Stopped {
-        /// The table.
+        /// The target table, as the tracker spells its key.
         table: String,
-        /// Why.
+        /// The reason, one line.
         why: String,
     },
     /// A payload is not ours.
     NotOurs {
-        /// Why.
+        /// The reason, one line.
         why: String,
     },
     /// A sweep came to its end.
@@ -59,7 +59,7 @@ pub enum Event {
     },
     /// How long a table's oldest object waits.
     Waiting {
-        /// The table.
+        /// The target table, as the tracker spells its key.
         table: String,
         /// For how long.
         oldest_millis: i64,

@@ -17,7 +17,7 @@ pub(super) struct TableSourceProps<'a> {
     pub(super) props: &'a LoaderProps,
     /// The function that the queue feeds.
     pub(super) function: &'a Function,
-    /// Its role.
+    /// The execution role that may consume the queue.
     pub(super) role: &'a Role,
     /// The policy of the dead-letter queues.
     pub(super) dead_letters_policy: &'a TlsOnlyPolicy,

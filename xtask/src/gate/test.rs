@@ -33,12 +33,13 @@ struct Tally {
     failed: u64,
 }
 
-pub fn run(args: &TestArgs) -> Result<()> {
+/// Runs the command. Documents may name the commands of `xtask`.
+pub fn run(args: &TestArgs, xtask: &clap::Command) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
     let mut tally = Tally::default();
     if args.filter.is_none() {
-        checks(out, &mut tally);
+        checks(out, xtask, &mut tally);
     }
     // What the end-to-end tests start: the stack's program, and the functions as zips.
     let prepared = local_stack::build(out).and_then(|_| {
@@ -80,9 +81,9 @@ impl Tally {
     }
 }
 
-fn checks(out: Out, tally: &mut Tally) {
+fn checks(out: Out, xtask: &clap::Command, tally: &mut Tally) {
     tally.check(out, "format: cargo fmt --check", |_| words_of(shell::cargo(&["fmt", "--all", "--check"])));
-    tally.check(out, "tidy: file length, headers, nothing left behind", |_| Ok(tidy::check()?.join("\n")));
+    tally.check(out, "tidy: lengths, headers, modules, nothing left behind", |_| Ok(tidy::check(xtask)?.join("\n")));
     tally.check(out, "lint: cargo clippy, warnings are errors", |step| {
         let command = shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
         shell::run_with_progress(command, "cargo clippy", step).map(|_| String::new())

@@ -26,19 +26,19 @@ pub enum SqlError {
     /// A merge column is not a column of the target.
     #[error("table {table} has no column {column}, by which rows are merged: correct `options`, or add the column")]
     MissingColumn {
-        /// The target.
+        /// The target table, which the catalog knows.
         table: TableName,
-        /// The column.
+        /// The configured merge column.
         column: Ident,
     },
-    /// Which of two rows remains is told by an order of all columns, so that it does not depend on how files were grouped.
+    /// Which of two rows remains is decided by an order of all columns, so that it does not depend on how files were grouped.
     #[error(
         "column {column} is a {kind}, by which rows cannot be ordered, so this table cannot be merged: append to it"
     )]
     Unordered {
-        /// The column.
+        /// The target's column.
         column: Ident,
-        /// Its type.
+        /// The type as the catalog spells it.
         kind: String,
     },
     /// `options.merge_window_days` is a condition on the timestamp, which days must be taken from.
@@ -48,7 +48,7 @@ pub enum SqlError {
     NoWindow {
         /// The timestamp column.
         column: Ident,
-        /// Its type.
+        /// The type as the catalog spells it.
         kind: String,
     },
     /// The service would refuse it.

@@ -7,7 +7,7 @@ use std::fmt;
 /// Format of the files of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileFormat {
-    /// The default.
+    /// Columnar, and the format where none is named.
     Parquet,
     /// Optimized row columnar.
     Orc,
@@ -71,7 +71,7 @@ pub enum OptionError {
     /// Not with this format.
     #[error("`{option}` is not allowed with {format}: remove it, or name another format")]
     Format {
-        /// The option.
+        /// The option's word, as the message shows it.
         option: &'static str,
         /// The format it stands beside.
         format: &'static str,

@@ -16,7 +16,7 @@ const OLDEST: &str = "0001-01-01";
 
 /// A merge whose columns are those of the target.
 pub(super) struct Merge<'a> {
-    /// The target.
+    /// The target table of the load.
     pub table: &'a TableName,
     /// What is loaded, in the order of the files.
     pub columns: &'a [TargetColumn],
