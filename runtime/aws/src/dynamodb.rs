@@ -393,9 +393,10 @@ fn expression(condition: &Condition) -> Expression {
     let table = ("#table", TRACKER_PARTITION_KEY);
     match condition {
         Condition::Always => Expression::default(),
-        Condition::Absent => make("attribute_not_exists(#table)", &[table], vec![]),
+        Condition::Absent | Condition::Slot { version: 0, .. } => {
+            make("attribute_not_exists(#table)", &[table], vec![])
+        }
         Condition::Present => make("attribute_exists(#table)", &[table], vec![]),
-        Condition::Slot { version: 0, .. } => make("attribute_not_exists(#table)", &[table], vec![]),
         Condition::Slot { version, load_id: None } => make(
             "#version = :version AND attribute_not_exists(#load)",
             &[("#version", wire::SLOT_VERSION), ("#load", wire::SLOT_LOAD_ID)],

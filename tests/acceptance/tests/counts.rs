@@ -131,14 +131,14 @@ async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     let table = Table::new(world(), queue, config).await?;
     table.put("0.csv", content(0)).await?;
     until(&table, "loaded", |items| n_loaded(items) == 1).await?;
-    let counter = count_from_here().await?;
+    let since = count_from_here().await?;
     hold(&table).await?;
     table.put("1.csv", content(1)).await?;
     until(&table, "submitted", is_submitted).await?;
     let during = table.items().await?;
     release(&table).await?;
     until(&table, "loaded", |items| n_loaded(items) == 2).await?;
-    let counted = counter.calls(one_file_unseen().values().sum()).await?;
+    let counted = since.calls(one_file_unseen().values().sum()).await?;
     let units = units_of_one_file(&DbTable(table.db_table()?), &during, &table.items().await?)?;
     println!("proof: counts: {queue}: one file, {} calls, {units} write units", counted.values().sum::<usize>());
     ensure!(units <= UNITS_MAX, "{units} write units");
@@ -199,7 +199,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
             messages.push((table, message(table, first..first + RECORDS).await?));
         }
     }
-    let counter = count_from_here().await?;
+    let since = count_from_here().await?;
     for table in &tables {
         hold(table).await?;
     }
@@ -218,7 +218,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
         copies += table.statements().await?.len() - 1;
         ensure_small_items(table).await?;
     }
-    let counted = counter.calls(tables.len() * per_table).await?;
+    let counted = since.calls(tables.len() * per_table).await?;
     let expected: Vec<String> = (0..=per_table).map(row).collect();
     for table in &tables {
         table.rest_with(&expected).await?;

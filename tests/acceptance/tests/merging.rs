@@ -10,6 +10,7 @@ use loader_core::config::LoadConfig;
 use loader_core::sql::columns::{TargetColumns, columns_query};
 use loader_core::sql::merge::{LoadSql, needs_columns, statements};
 use serde_json::Value;
+use tempfile as _;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 #[path = "../../local/data-api/tests/it/support/postgres.rs"]

@@ -154,7 +154,9 @@ impl<'a> Bench<'a> {
                 *n = n.saturating_sub(starts);
             }
         }
-        counts.values_mut().for_each(|calls| calls.retain(|_, n| *n > 0));
+        for calls in counts.values_mut() {
+            calls.retain(|_, n| *n > 0);
+        }
         Ok(counts)
     }
 

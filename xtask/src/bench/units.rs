@@ -94,7 +94,7 @@ fn pending_bytes(config: &LoadConfig, n_objects: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn config() -> LoadConfig {
+    fn config() -> std::sync::Arc<LoadConfig> {
         let document = serde_json::json!({
             "copy": {"table_name": "t", "role_arn": "default", "options": "CSV"},
             "cluster": {"identifier": "c", "db_name": "d"},

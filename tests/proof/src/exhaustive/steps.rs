@@ -77,7 +77,7 @@ impl Protocol {
         self.refused_writes.fetch_add(usize::from(refused), Ordering::Relaxed);
         match keep {
             Poll::Pending => {
-                let local = Local { replies, ask, began, ..next };
+                let local = Local { began, replies, ask, ..next };
                 state.locals[index] = Arc::new(local);
             }
             Poll::Ready(Ended::Recorded(message)) => {

@@ -44,7 +44,7 @@ impl Mutant {
             }
             Self::StaleColumns => each_slot(actions, |slot| keep_columns(slot, &before)),
             Self::QuarantineKeepsSlot if what.quarantines => {
-                each_slot(actions, |slot| slot.load.clone_from(&before.load))
+                each_slot(actions, |slot| slot.load.clone_from(&before.load));
             }
             Self::QuarantineNotInLedger if what.quarantines => actions.retain(|action| !puts(action, is_entry)),
             Self::QuarantineDropsObjects => actions.retain(|action| !puts(action, is_quarantine)),
@@ -92,6 +92,7 @@ impl Mutant {
 }
 
 /// What a transaction is about.
+#[expect(clippy::struct_excessive_bools, reason = "four questions about one write")]
 struct What {
     finishes: bool,
     prepares: bool,
