@@ -21,7 +21,12 @@ use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
 pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
-    let mut all = vec![
+    [everywhere(), of_deliveries(configuration), of_script(configuration)].into_iter().flatten().collect()
+}
+
+/// What holds or happens in every configuration.
+fn everywhere() -> Vec<Property<Protocol>> {
+    vec![
         Property::always("1 nothing lost", |model: &Protocol, state: &State| nothing_lost(model, &state.durable)),
         Property::always("2 at most once", |_, state: &State| {
             state.durable.warehouse.committed.values().all(|times| *times <= 1)
@@ -50,7 +55,12 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         Property::sometimes("a load finishes", |_, state: &State| {
             state.durable.all_items().any(|item| matches!(item, Item::Loaded(_)))
         }),
-    ];
+    ]
+}
+
+/// What follows from who comes, how often and when.
+fn of_deliveries(configuration: &Configuration) -> Vec<Property<Protocol>> {
+    let mut all = Vec::new();
     if !configuration.sweep {
         all.push(Property::always("nobody waits for the sweep", |_, state: &State| !forgotten(state)));
     }
@@ -67,6 +77,22 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
             state.budget.retries == 0 && !state.durable.warehouse.committed.is_empty()
         }));
     }
+    if configuration.instants.iter().any(|instant| *instant >= START_MILLIS + STATEMENT_MILLIS) {
+        all.push(Property::sometimes("nobody can know any more", |_, state: &State| {
+            quarantined(state, FailureClass::OutcomeUnknown)
+        }));
+    }
+    if configuration.tables_in_play().len() > 1 {
+        all.push(Property::sometimes("two tables load at the same time", |_, state: &State| {
+            state.durable.warehouse.unfinished().len() > 1
+        }));
+    }
+    all
+}
+
+/// What follows from what happens in the bucket and to the tables.
+fn of_script(configuration: &Configuration) -> Vec<Property<Protocol>> {
+    let mut all = Vec::new();
     if configuration.script.iter().any(|change| matches!(change, Change::AddColumn(_))) {
         all.push(Property::sometimes("a merge fails by its columns", |_, state: &State| {
             let is_failed = |phase: &Phase| matches!(phase, Phase::Failed(error) if error.contains("UNION"));
@@ -81,16 +107,6 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         }));
         all.push(Property::sometimes("quarantine happens", |_, state: &State| {
             quarantined(state, FailureClass::BadInput)
-        }));
-    }
-    if configuration.instants.iter().any(|instant| *instant >= START_MILLIS + STATEMENT_MILLIS) {
-        all.push(Property::sometimes("nobody can know any more", |_, state: &State| {
-            quarantined(state, FailureClass::OutcomeUnknown)
-        }));
-    }
-    if configuration.tables_in_play().len() > 1 {
-        all.push(Property::sometimes("two tables load at the same time", |_, state: &State| {
-            state.durable.warehouse.unfinished().len() > 1
         }));
     }
     if configuration.script.iter().any(|change| matches!(change, Change::Put(_, blob) if blob.etag == "a2")) {
