@@ -3,6 +3,7 @@
 use loader_core::tracker::decide::{Action, Idle, decide};
 use loader_core::tracker::item::{Item, LedgerMark};
 use loader_core::tracker::operator;
+use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::slot::Step;
 use loader_core::tracker::write::{Written, apply};
 
@@ -97,4 +98,21 @@ fn a_submit_that_waits_after_a_refusal_can_be_resumed() {
     assert_eq!(apply(&mut table.items, &resume), Written::Done);
     let view = table.view();
     assert!(matches!(decide(&table.name(), &view, &table.context()), Action::Write(_)), "taken over, then submitted");
+}
+
+/// The object was gone, came back, and was found to be bad: sending the first quarantine item again must not load the bad one.
+#[test]
+fn a_deleted_object_that_is_in_quarantine_again_is_not_loaded_by_its_first_item() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.prepare(vec![ObjectState::Missing]);
+    let deleted = table.quarantine().remove(0);
+    table.record(&["a"]);
+    table.run();
+    table.fail("Load into table 't' failed");
+    assert_eq!(table.quarantine().len(), 2);
+
+    apply(&mut table.items, &operator::retry(&deleted, table.now));
+    assert_eq!(table.drain(|_| None).1, 0);
+    assert_eq!(table.quarantine().len(), 1);
 }
