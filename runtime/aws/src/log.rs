@@ -101,6 +101,7 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
 fn moved(note: &Note) -> (&'static str, &'static str, Value) {
     match note {
         Note::Claimed { n_objects } => ("claimed", "INFO", json!({"objects": n_objects})),
+        Note::Gathered { n_loads, n_objects } => ("gathered", "INFO", json!({"loads": n_loads, "objects": n_objects})),
         Note::Prepared { attempt, n_objects, n_deleted, n_known } => (
             "prepared",
             "INFO",

@@ -1,9 +1,10 @@
 //! The settings of a function: its environment variables, read once, all problems at once.
 
 use crate::contract;
+use crate::limits::LOAD_PENDINGS_MAX;
 use crate::problem::Problems;
 
-/// Waiting periods, in milliseconds.
+/// Waiting periods, in milliseconds, and a bound that the proofs make small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// How long a load which another invocation works on is left alone. Lower: double work, never double loads.
@@ -18,6 +19,8 @@ pub struct Timing {
     pub ledger_millis: i64,
     /// How long history is kept.
     pub history_millis: i64,
+    /// Waiting loads that one load takes; where there are more, some become one first.
+    pub load_pendings_max: usize,
 }
 
 impl Default for Timing {
@@ -29,6 +32,7 @@ impl Default for Timing {
             backoff_cap_millis: 600_000,
             ledger_millis: 64 * DAY_MILLIS,
             history_millis: 90 * DAY_MILLIS,
+            load_pendings_max: LOAD_PENDINGS_MAX,
         }
     }
 }
@@ -90,6 +94,7 @@ impl Settings {
             backoff_cap_millis: seconds(contract::BACKOFF_CAP_SECONDS, 600, &mut problems),
             ledger_millis: days(contract::LEDGER_DAYS, 64, &mut problems),
             history_millis: days(contract::HISTORY_DAYS, 90, &mut problems),
+            load_pendings_max: LOAD_PENDINGS_MAX,
         };
         let config_cache_millis = seconds(contract::CONFIG_CACHE_SECONDS, 60, &mut problems);
         problems.into_result()?;

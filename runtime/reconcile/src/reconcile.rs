@@ -256,7 +256,10 @@ impl<W: World> Round<'_, W> {
             self.world.enter(self.table, &change.entries).await?;
         }
         if self.world.write(&change.transaction).await? == Written::Done {
-            self.memory.view = Some(view.clone().after(&change));
+            let after = view.clone().after(&change);
+            // Of a long backlog only a part is known: the rest decides with it what comes next.
+            let known = after.state.complete || after.state.slot.load.is_some();
+            self.memory.view = known.then_some(after);
             self.report(load, change);
         }
         Ok(Next::Again)

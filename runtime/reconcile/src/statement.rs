@@ -6,7 +6,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::sql::columns::TargetColumns;
 use loader_core::sql::ident::TableName;
 use loader_core::sql::merge::{self, LoadSql};
-use loader_core::tracker::choose::{Chosen, choose};
+use loader_core::tracker::choose::{Choice, Chosen, choose};
 use loader_core::tracker::decide::Idle;
 use loader_core::tracker::settle::{self, StatementStatus, SubmitOutcome};
 use loader_core::tracker::slot::{Held, Prepared, RunningLoad, Slot};
@@ -111,7 +111,7 @@ impl<W: World> Round<'_, W> {
 
     fn next_load(&self, view: &View) -> Option<Chosen> {
         let has_time = self.world.now() + NEXT_LOAD_MILLIS_MIN < self.invocation.deadline;
-        if has_time { choose(self.table, view, &self.context()).ok() } else { None }
+        if has_time { choose(self.table, view, &self.context()).ok().and_then(Choice::load) } else { None }
     }
 }
 

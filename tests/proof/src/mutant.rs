@@ -51,6 +51,8 @@ pub enum Mutant {
     LookBeforeEnqueue,
     /// A free slot is left alone without reading the backlog once more.
     NoFreshRead,
+    /// Waiting loads become one, and the slot's version stays.
+    GatherKeepsVersion,
     /// The view after a write is carried on although the write was refused.
     RefusedIsDone,
     /// The manifest of a load has one key, whatever its content.
@@ -83,7 +85,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// The bugs that the model must find.
-    pub const MODEL: [Self; 30] = [
+    pub const MODEL: [Self; 31] = [
         Self::NoSlotCondition,
         Self::NoVersionCheck,
         Self::NoPendingCheck,
@@ -101,6 +103,7 @@ impl Mutant {
         Self::AcknowledgeFirst,
         Self::LookBeforeEnqueue,
         Self::NoFreshRead,
+        Self::GatherKeepsVersion,
         Self::RefusedIsDone,
         Self::OneManifestKey,
         Self::NewerNotInLedger,

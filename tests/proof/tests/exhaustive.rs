@@ -107,6 +107,11 @@ fn long_backlog() {
 }
 
 #[test]
+fn gathering() {
+    explore(Configuration::gathering(), 328_772);
+}
+
+#[test]
 fn columns() {
     explore(Configuration::columns(), 665_111);
 }

@@ -33,6 +33,7 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         Mutant::QuarantineBeforeDecision => Configuration::hours_apart(),
         Mutant::EnteredIgnored => Configuration::retry(),
         Mutant::StaleColumns => Configuration::columns(),
+        Mutant::GatherKeepsVersion => Configuration::gathering(),
         Mutant::NoPendingCheck => Configuration::upgrade(),
     }
 }

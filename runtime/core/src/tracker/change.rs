@@ -77,6 +77,13 @@ pub enum Note {
         /// Objects chosen.
         n_objects: usize,
     },
+    /// Many waiting loads became one.
+    Gathered {
+        /// How many they were.
+        n_loads: usize,
+        /// Objects of all of them.
+        n_objects: usize,
+    },
     /// The manifest is written; with a free slot before, the slot was taken.
     Prepared {
         /// Attempt, from 1.

@@ -2,14 +2,35 @@
 
 use std::sync::Arc;
 
+use super::change::Change;
 use super::decide::{Context, Idle};
+use super::gather::{gather, gatherable};
 use super::item::{ConfigSource, Millis, PendingLoad};
 use super::slot::{RunningLoad, Slot, Step};
 use super::view::View;
 use crate::config::LoadConfig;
 use crate::ids::{DbTable, LoadId};
-use crate::limits::{LOAD_METADATA_BYTES_MAX, LOAD_PENDINGS_MAX};
+use crate::limits::LOAD_METADATA_BYTES_MAX;
 use crate::tracker::pack;
+
+/// What follows for the loads that wait.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    /// A load that may take the slot now.
+    Load(Chosen),
+    /// They are more than one load takes: some become one first.
+    Gather(Change),
+}
+
+impl Choice {
+    /// The load that may start, if one may.
+    pub fn load(self) -> Option<Chosen> {
+        match self {
+            Self::Load(chosen) => Some(chosen),
+            Self::Gather(_) => None,
+        }
+    }
+}
 
 /// A load that may take the slot now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +49,7 @@ impl Chosen {
 }
 
 /// The next load of a table whose slot is free, or is being freed; else why none may start.
-pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Chosen, Idle> {
+pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice, Idle> {
     let startable: Vec<&PendingLoad> = view.others().filter(|pending| !view.config(&pending.source).paused).collect();
     if view.others().next().is_none() {
         return Err(Idle::Empty);
@@ -45,39 +66,57 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Chosen,
             && pending.group == head.group
             && view.config(&pending.source) == config
     };
-    let (chosen, full) = within_limits(config, startable.iter().filter(alike).copied());
+    let (chosen, bound) =
+        within_limits(config, startable.iter().filter(alike).copied(), context.timing.load_pendings_max);
+    if bound == Some(Bound::Pendings) {
+        let gathered = gatherable(startable.iter().filter(alike).copied());
+        if let Some(change) = gather(table, &view.state.slot, &gathered) {
+            return Ok(Choice::Gather(change));
+        }
+    }
     let ripe_millis = head.recorded_millis + i64::from(config.limits.age_seconds) * 1000;
-    if head.group.is_none() && !full && ripe_millis > context.now {
+    if head.group.is_none() && bound.is_none() && ripe_millis > context.now {
         return Err(Idle::NotBefore(ripe_millis));
     }
-    Ok(Chosen {
+    Ok(Choice::Load(Chosen {
         load: claimed(table, &view.state.slot, &chosen, config.clone(), context),
         pendings: chosen.into_iter().cloned().collect(),
-    })
+    }))
 }
 
-/// The oldest loads that fit one load; always at least the first. Says whether a bound was reached.
+/// Why no more loads fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    /// Files, bytes, or the size of what must be written when the load is divided: the load is full.
+    Full,
+    /// So many waiting loads.
+    Pendings,
+}
+
+/// The oldest loads that fit one load; always at least the first. Says which bound was reached, if one was.
 fn within_limits<'a>(
     config: &LoadConfig,
     loads: impl Iterator<Item = &'a PendingLoad>,
-) -> (Vec<&'a PendingLoad>, bool) {
+    pendings_max: usize,
+) -> (Vec<&'a PendingLoad>, Option<Bound>) {
     let (mut files, mut bytes, mut metadata) = (0_u64, 0_u64, 0_usize);
     let mut chosen: Vec<&PendingLoad> = Vec::new();
     for pending in loads {
         files += pending.objects.len() as u64;
         bytes = bytes.saturating_add(pending.size_bytes());
         metadata += pack::item_bytes(pending);
-        let fits = files <= config.limits.files_max
-            && bytes <= config.limits.bytes_max
-            && metadata <= LOAD_METADATA_BYTES_MAX
-            && chosen.len() < LOAD_PENDINGS_MAX;
+        let fits =
+            files <= config.limits.files_max && bytes <= config.limits.bytes_max && metadata <= LOAD_METADATA_BYTES_MAX;
         if !fits && !chosen.is_empty() {
-            return (chosen, true);
+            return (chosen, Some(Bound::Full));
+        }
+        if chosen.len() == pendings_max {
+            return (chosen, Some(Bound::Pendings));
         }
         chosen.push(pending);
     }
     let full = files >= config.limits.files_max || bytes >= config.limits.bytes_max;
-    (chosen, full)
+    (chosen, full.then_some(Bound::Full))
 }
 
 /// The load id holds the version that the slot will have: the same item keys could come a second time, a version never does.

@@ -4,7 +4,7 @@
 //! What follows from what an action saw is decided in `prepare` (objects) and `settle` (submits and statements).
 
 use super::change::{Change, Note, put_slot};
-use super::choose::{Chosen, choose};
+use super::choose::{Choice, Chosen, choose};
 use super::item::{Millis, PendingLoad};
 use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
 use super::view::View;
@@ -113,10 +113,13 @@ fn look<'a>(load: RunningLoad, view: &View) -> Action<'a> {
 fn start<'a>(table: &DbTable, view: &View, context: &Context) -> Action<'a> {
     match choose(table, view, context) {
         Err(idle) => Action::Idle(idle),
-        Ok(chosen) if chosen.n_objects() > UNCLAIMED_OBJECTS_MAX || chosen.pendings.iter().any(|p| p.entered) => {
+        Ok(Choice::Gather(change)) => Action::Write(change),
+        Ok(Choice::Load(chosen))
+            if chosen.n_objects() > UNCLAIMED_OBJECTS_MAX || chosen.pendings.iter().any(|p| p.entered) =>
+        {
             Action::Write(claim(&view.state.slot, &chosen))
         }
-        Ok(Chosen { load, pendings }) => Action::Look { load: Box::new(load), pendings: Some(pendings) },
+        Ok(Choice::Load(Chosen { load, pendings })) => Action::Look { load: Box::new(load), pendings: Some(pendings) },
     }
 }
 

@@ -1,6 +1,7 @@
 //! The protocol step by step, over items in memory: the production decisions and the production writes.
 
 mod claim;
+mod gather;
 mod ledger;
 mod operator;
 mod prepare;

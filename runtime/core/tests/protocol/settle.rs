@@ -7,7 +7,7 @@ use loader_core::config::LoadConfig;
 use loader_core::limits::{LOAD_PENDINGS_MAX, TRANSACTION_ACTIONS_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::change::{Change, Note};
-use loader_core::tracker::choose::choose;
+use loader_core::tracker::choose::{Choice, choose};
 use loader_core::tracker::decide::{Action, Idle, decide};
 use loader_core::tracker::item::{ConfigSource, Item, LedgerMark, PendingLoad};
 use loader_core::tracker::settle;
@@ -28,7 +28,7 @@ fn n_next(change: &Change) -> usize {
 /// Settles from this view, and not from what the tracker holds.
 fn settling_from(table: &Table, view: &View) -> Change {
     let slot = &view.state.slot;
-    let next = choose(&table.name(), view, &table.context()).ok();
+    let next = choose(&table.name(), view, &table.context()).ok().and_then(Choice::load);
     let held = Held { slot, load: slot.load.as_ref().unwrap() };
     settle::finished(held, &table.own(), None, next.as_ref(), &table.context())
 }

@@ -7,7 +7,7 @@ use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::settings::Timing;
 use loader_core::tracker::change::{Change, Note};
-use loader_core::tracker::choose::choose;
+use loader_core::tracker::choose::{Choice, choose};
 use loader_core::tracker::decide::{Action, Context, decide};
 use loader_core::tracker::enqueue;
 use loader_core::tracker::invariant::violations;
@@ -230,7 +230,7 @@ impl Table {
     pub fn settling(&self) -> Change {
         let (view, slot) = (self.view(), self.slot());
         let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
-        let next = choose(&self.name(), &view, &self.context()).ok();
+        let next = choose(&self.name(), &view, &self.context()).ok().and_then(Choice::load);
         settle::finished(held, &self.own(), Some(1), next.as_ref(), &self.context())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
@@ -46,6 +47,8 @@ pub struct Configuration {
     pub beginning: Beginning,
     /// Waiting loads that one read of the slot returns with it, the newest.
     pub page: usize,
+    /// Waiting loads that one load takes.
+    pub load_pendings_max: usize,
     /// The instants; time goes from one to the next.
     pub instants: Vec<Millis>,
     /// How far each holder's clock is off, in turn.
@@ -95,6 +98,7 @@ impl Configuration {
             tables: Vec::new(),
             beginning: Beginning::Empty,
             page: usize::MAX,
+            load_pendings_max: LOAD_PENDINGS_MAX,
             instants: ticks(2),
             skews: vec![0],
             invocations: 2,
@@ -265,6 +269,12 @@ impl Configuration {
         Self { page: 1, deliveries: 2, instants: ticks(1), ..Self::base("long backlog") }
     }
 
+    /// A load takes one waiting load: the two become one first.
+    pub fn gathering() -> Self {
+        let budget = Budget { crashes: 1, ..Budget::default() };
+        Self { load_pendings_max: 1, deliveries: 2, instants: ticks(1), budget, ..Self::base("gathering") }
+    }
+
     /// A merged table gets a column at any time.
     pub fn columns() -> Self {
         Self {
@@ -325,6 +335,7 @@ impl Configuration {
             Self::retry(),
             Self::many(),
             Self::long_backlog(),
+            Self::gathering(),
             Self::columns(),
             Self::upgrade(),
         ]

@@ -76,7 +76,7 @@ fn run(
     message: Option<usize>,
 ) -> Result<Durable, String> {
     let world = ModelWorld::direct(durable, now, &model.configuration, "drain");
-    let invocation = invocation("drain");
+    let invocation = invocation("drain", &model.configuration);
     let all = async {
         if let Some(message) = message {
             let recorded = record(&world, &model.objects(message), &source(&queue(table), &CONFIGS[table])).await;

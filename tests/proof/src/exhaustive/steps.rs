@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use loader_core::limits::INVOCATION_MILLIS_MAX;
+use loader_core::settings::Timing;
 use loader_core::tracker::item::Millis;
 use loader_reconcile::reconcile::{Invocation, Memory, Next, round};
 use loader_reconcile::record::record;
 
+use super::configuration::Configuration;
 use super::model::Protocol;
 use super::state::{BugMemory, Local, State, Work};
 use super::world::{Caller, Effect, Inner, ModelWorld, whole_ledger};
@@ -103,7 +105,7 @@ impl Protocol {
     }
 
     fn poll(&self, world: &ModelWorld, local: &mut Local) -> Poll<Ended> {
-        let invocation = invocation(&local.holder);
+        let invocation = invocation(&local.holder, &self.configuration);
         let mut context = Context::from_waker(Waker::noop());
         match local.work {
             Work::Recording(message) => {
@@ -141,6 +143,7 @@ fn at_start(local: Local) -> Local {
 }
 
 /// An invocation that never runs out of time.
-pub fn invocation(holder: &str) -> Invocation {
-    Invocation { holder: holder.to_owned(), timing: ticking(), prefix: Some("p".to_owned()), deadline: Millis::MAX }
+pub fn invocation(holder: &str, configuration: &Configuration) -> Invocation {
+    let timing = Timing { load_pendings_max: configuration.load_pendings_max, ..ticking() };
+    Invocation { holder: holder.to_owned(), timing, prefix: Some("p".to_owned()), deadline: Millis::MAX }
 }

@@ -42,6 +42,11 @@ impl Mutant {
             Self::RestDropped if what.prepares => {
                 actions.retain(|action| !(puts(action, is_pending) && matches!(action.condition(), Condition::Absent)));
             }
+            Self::GatherKeepsVersion if before.load.is_none() => each_slot(actions, |slot| {
+                if slot.load.is_none() {
+                    slot.version = before.version;
+                }
+            }),
             Self::StaleColumns => each_slot(actions, |slot| keep_columns(slot, &before)),
             Self::QuarantineKeepsSlot if what.quarantines => {
                 each_slot(actions, |slot| slot.load.clone_from(&before.load));

@@ -188,9 +188,10 @@ impl Engine {
             stage.trace(("starts", id, skew, left));
             (skew, stage.now + skew + left)
         };
+        let load_pendings_max = if self.seed.is_multiple_of(3) { 2 } else { Timing::default().load_pendings_max };
         let invocation = Invocation {
             holder: format!("i{id}"),
-            timing: Timing::default(),
+            timing: Timing { load_pendings_max, ..Timing::default() },
             prefix: Some("sim".to_owned()),
             deadline,
         };

@@ -1,0 +1,149 @@
+//! Many small waiting loads: their number neither ends a wait nor makes a small load.
+
+use loader_core::ids::WaitingObject;
+use loader_core::limits::{LOAD_PENDINGS_MAX, PENDING_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::change::{Change, Note};
+use loader_core::tracker::decide::{Action, Idle, decide};
+use loader_core::tracker::gather::GATHERED_MAX;
+use loader_core::tracker::item::{LedgerMark, PendingLoad};
+use loader_core::tracker::pack;
+use loader_core::tracker::settle;
+use loader_core::tracker::slot::Held;
+use loader_core::tracker::write::Written;
+use serde_json::json;
+
+use crate::table::{Table, keys, many, object};
+
+/// Records so many files, each in a waiting load of its own, and one second after the other.
+fn trickle(table: &mut Table, n_files: usize) {
+    for key in many(n_files) {
+        table.record(&[&key]);
+        table.now += 999;
+    }
+}
+
+fn action(table: &Table) -> Option<Change> {
+    match decide(&table.name(), &table.view(), &table.context()) {
+        Action::Write(change) => Some(change),
+        _ => None,
+    }
+}
+
+fn idle(table: &Table) -> Option<Idle> {
+    match decide(&table.name(), &table.view(), &table.context()) {
+        Action::Idle(idle) => Some(idle),
+        _ => None,
+    }
+}
+
+/// Writes until there is nothing to write.
+fn settle_down(table: &mut Table) -> usize {
+    let mut writes = 0;
+    while let Some(change) = action(table).filter(|change| matches!(change.note, Note::Gathered { .. })) {
+        assert!(change.transaction.actions.len() <= TRANSACTION_ACTIONS_MAX);
+        table.done(&change);
+        writes += 1;
+    }
+    writes
+}
+
+#[test]
+fn a_file_a_second_waits_for_its_age_however_many_they_are() {
+    let mut table = Table::with(json!({"load": {"age_seconds": 900}}));
+    let mut writes = 0;
+    for key in many(890) {
+        table.record(&[&key]);
+        table.now += 999;
+        writes += settle_down(&mut table);
+        assert_eq!(idle(&table), Some(Idle::NotBefore(1_000_000 + 900_000)));
+    }
+    assert!(table.backlog().len() <= LOAD_PENDINGS_MAX, "{} waiting loads", table.backlog().len());
+    assert!(writes <= 890 / (LOAD_PENDINGS_MAX - 12), "{writes} times");
+    table.now = 1_900_000;
+    table.run();
+    assert_eq!(keys(&table.own()).len(), 890);
+}
+
+#[test]
+fn a_backlog_of_thousands_of_notifications_is_loaded_with_full_loads() {
+    let mut table = Table::with(json!({"load": {"files_max": 1000}}));
+    trickle(&mut table, 3_000);
+    let mut sizes = Vec::new();
+    while !table.backlog().is_empty() {
+        settle_down(&mut table);
+        table.run();
+        sizes.push(keys(&table.own()).len());
+        table.finish();
+    }
+    assert_eq!(sizes.iter().sum::<usize>(), 3_000);
+    assert!(sizes.len() <= 4, "{sizes:?}");
+}
+
+#[test]
+fn what_was_gathered_waits_since_the_oldest_and_is_first() {
+    let mut table = Table::with(json!({"load": {"age_seconds": 900}}));
+    trickle(&mut table, LOAD_PENDINGS_MAX + 1);
+    let oldest = table.backlog()[0].clone();
+    table.done(&action(&table).unwrap());
+    let backlog = table.backlog();
+    assert_eq!(backlog.len(), 1);
+    assert_eq!(keys(&backlog).len(), LOAD_PENDINGS_MAX + 1);
+    assert_eq!(backlog[0].recorded_millis, oldest.recorded_millis);
+    assert_eq!(backlog[0].key.since_millis(), oldest.key.since_millis());
+}
+
+#[test]
+fn who_read_the_waiting_loads_before_is_refused_the_slot() {
+    let mut table = Table::new();
+    trickle(&mut table, LOAD_PENDINGS_MAX + 1);
+    let gathering = action(&table).unwrap();
+    table.timing.load_pendings_max = usize::MAX;
+    let change = action(&table).expect("a large load is claimed");
+    assert!(matches!(change.note, Note::Claimed { .. }));
+    table.done(&gathering);
+    assert!(matches!(table.apply(&change), Written::Refused(_)));
+}
+
+#[test]
+fn parts_and_entered_loads_are_left_alone() {
+    let mut table = Table::new();
+    for key in many(LOAD_PENDINGS_MAX + 5) {
+        table.record_entered(&[&key], &LedgerMark::Accepted);
+    }
+    assert!(matches!(action(&table).unwrap().note, Note::Claimed { n_objects: LOAD_PENDINGS_MAX }));
+
+    let mut table = Table::new();
+    trickle(&mut table, LOAD_PENDINGS_MAX);
+    table.run();
+    let slot = table.slot();
+    let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
+    let waits = settle::wait(held, FailureClass::RetryLater, "busy".to_owned(), &table.context());
+    table.done(&waits);
+    trickle(&mut table, LOAD_PENDINGS_MAX);
+    assert!(action(&table).is_none(), "while a load holds the slot, nobody touches its pending loads");
+}
+
+#[test]
+fn large_waiting_loads_are_not_written_again() {
+    let mut table = Table::new();
+    let large: Vec<WaitingObject> =
+        (0..300).map(|number| object(&format!("{number}-{}", "k".repeat(900)), "1")).collect();
+    table.record_objects(large);
+    trickle(&mut table, LOAD_PENDINGS_MAX);
+    let change = action(&table).unwrap();
+    assert!(matches!(change.note, Note::Gathered { n_loads: LOAD_PENDINGS_MAX, n_objects: LOAD_PENDINGS_MAX }));
+    table.done(&change);
+    let sizes: Vec<usize> = table.backlog().iter().map(pack::item_bytes).collect();
+    assert_eq!(sizes.len(), 2);
+    assert!(sizes.iter().all(|size| *size <= PENDING_BYTES_MAX));
+}
+
+#[test]
+fn a_gathering_never_exceeds_a_transaction() {
+    let mut table = Table::new();
+    trickle(&mut table, 3 * GATHERED_MAX);
+    let n_waiting = |table: &Table| table.backlog().iter().filter(|p: &&PendingLoad| p.objects.len() == 1).count();
+    table.done(&action(&table).unwrap());
+    assert_eq!(n_waiting(&table), 2 * GATHERED_MAX);
+}
