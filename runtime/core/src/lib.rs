@@ -13,6 +13,7 @@ pub mod ids;
 pub mod limits;
 pub mod manifest;
 pub mod outcome;
+pub mod pace;
 pub mod problem;
 pub mod s3_event;
 pub mod settings;
