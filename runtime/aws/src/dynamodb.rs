@@ -12,7 +12,7 @@ use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, WORK_ATTRIB
 use loader_core::ids::DbTable;
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
-use loader_core::tracker::view::TableState;
+use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
 use loader_core::tracker::{pack, wire};
 use loader_reconcile::ports::{PortError, PortResult, Surroundings, Tracker};
@@ -130,8 +130,8 @@ impl Tracker for Aws {
         })
     }
 
-    async fn tables_with_work(&self) -> PortResult<BTreeSet<DbTable>> {
-        let mut tables = BTreeSet::new();
+    async fn tables_with_work(&self) -> PortResult<BTreeMap<DbTable, Work>> {
+        let mut tables: BTreeMap<DbTable, Work> = BTreeMap::new();
         let mut start = None;
         loop {
             let page = self
@@ -139,14 +139,19 @@ impl Tracker for Aws {
                 .scan()
                 .table_name(&self.settings.tracker_table)
                 .index_name(WORK_INDEX)
-                .projection_expression("#work")
+                .projection_expression("#work, #key")
                 .expression_attribute_names("#work", WORK_ATTRIBUTE)
+                .expression_attribute_names("#key", TRACKER_SORT_KEY)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
                 .map_err(|error| errors::sort("dynamodb:Scan", &error))?;
-            let work = |item: &Attributes| item.get(WORK_ATTRIBUTE).and_then(|value| value.as_s().ok()).cloned();
-            tables.extend(page.items().iter().filter_map(work).map(DbTable));
+            for item in page.items() {
+                let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+                if let (Some(table), Some(key)) = (text(WORK_ATTRIBUTE), text(TRACKER_SORT_KEY)) {
+                    tables.entry(DbTable(table)).or_default().add(&SortKey(key));
+                }
+            }
             start = page.last_evaluated_key;
             if start.is_none() {
                 return Ok(tables);

@@ -114,6 +114,7 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
         Note::Submitted { statement_id } => ("submitted", "INFO", json!({"statement_id": statement_id})),
         Note::TakenOver { from } => ("taken_over", "INFO", json!({"from": from})),
         Note::NotSubmitted { reason } => ("not_submitted", "WARN", json!({"reason": reason})),
+        Note::Cancelling { minutes } => ("cancelling", "WARN", json!({"minutes": minutes})),
         Note::Failed { class, reason } => ("failed", "WARN", json!({"class": class.name(), "reason": reason})),
         Note::Split { parts, reason } => ("split", "WARN", json!({"parts": parts, "reason": reason})),
         Note::SetAside { reason } => ("set_aside", "WARN", json!({"reason": reason})),

@@ -57,6 +57,12 @@ impl DataApi for Aws {
         })
     }
 
+    async fn cancel(&self, statement_id: &str) -> PortResult<()> {
+        const OPERATION: &str = "redshift-data:CancelStatement";
+        let answer = self.redshift_data.cancel_statement().id(statement_id).send().await;
+        answer.map(|_| ()).map_err(|error| errors::sort(OPERATION, &error))
+    }
+
     async fn find(&self, _config: &LoadConfig, name: &StatementName) -> PortResult<Option<String>> {
         const OPERATION: &str = "redshift-data:ListStatements";
         let (name, mut next) = (name.to_string(), None);

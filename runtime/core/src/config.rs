@@ -10,9 +10,11 @@ use serde_json::Value;
 #[cfg(feature = "schema")]
 pub use self::file::schema;
 use self::file::{
-    AGE_SECONDS_MAX, ClusterPart, File, LoadPart, OneOrMany, OptionsPart, WINDOW_DAYS_MAX, refuse_unknown_fields,
+    AGE_SECONDS_MAX, ClusterPart, File, LoadPart, NameOr, OneOrMany, OptionsPart, TIMEOUT_MINUTES_MAX, WINDOW_DAYS_MAX,
+    refuse_unknown_fields,
 };
-use crate::ids::{DbTable, RedshiftTarget, TargetTable};
+use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
+use crate::pace::Pace;
 use crate::problem::{Problem, Problems};
 use crate::sql::ident::{Ident, TableName};
 use crate::sql::options::CopyOptions;
@@ -50,6 +52,10 @@ pub struct LoadConfig {
     pub paused: bool,
     /// Keys are never written again: what a notification says of an object is still true when it is loaded.
     pub write_once: bool,
+    /// How its warehouse is used; `None`: loads start on their own.
+    pub pace: Option<Arc<Pace>>,
+    /// Name of the warehouse's file, where this text does not hold its content.
+    pub pace_name: Option<String>,
     /// Where the files come from, for the deployment.
     pub source: Option<SourceFolder>,
     /// The text this was read from, compact: what a tracker item keeps.
@@ -106,8 +112,10 @@ pub struct LoadLimits {
     pub files_max: u64,
     /// Bytes of one load at most; a single larger file is a load of its own.
     pub bytes_max: u64,
-    /// How long files may wait for others before their load starts, in seconds. 0: at once.
-    pub age_seconds: u32,
+    /// How long files may wait for others before their load starts, in seconds. `None`: as the warehouse's pace says, else at once.
+    pub age_seconds: Option<u32>,
+    /// How long a statement may run before it is cancelled, in minutes. `None`: for ever.
+    pub timeout_minutes: Option<u32>,
 }
 
 /// `s3://bucket/prefix` of the source files.
@@ -180,6 +188,23 @@ impl LoadConfig {
         problems.into_result()
     }
 
+    /// When a load starts at the latest whose oldest object was recorded then.
+    pub fn start_millis(&self, recorded: Millis) -> Millis {
+        let own = self.limits.age_seconds.map(|seconds| recorded + i64::from(seconds) * 1000);
+        let shared = self.pace.as_ref().map(|pace| pace.start_millis(recorded));
+        own.into_iter().chain(shared).min().unwrap_or(recorded)
+    }
+
+    /// Until when nothing of this warehouse may start, if that is so now.
+    pub fn never_until(&self, now: Millis) -> Option<Millis> {
+        self.pace.as_ref().and_then(|pace| pace.never_until(now))
+    }
+
+    /// Whether its loads start by an age of the queue's own instead of with the others of their warehouse.
+    pub fn starts_on_its_own(&self) -> bool {
+        self.pace.is_some() && self.limits.age_seconds.is_some()
+    }
+
     /// Partition key of the target table.
     pub fn db_table(&self) -> DbTable {
         self.target.db_table()
@@ -202,6 +227,11 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
         .and_then(|options| given(options.ledger_table.as_ref()))
         .and_then(|name| problems.take("options.ledger_table", TableName::parse(name)));
     let limits = limits(file.load.as_ref(), problems);
+    let (pace, pace_name) = match &file.warehouse {
+        Some(NameOr::Content(part)) => (Pace::build(part, problems), None),
+        Some(NameOr::Name(name)) => (None, problems.take("warehouse", warehouse_name(name))),
+        None => (None, None),
+    };
     let source = given(file.source.as_ref()).and_then(|text| problems.take("source", SourceFolder::parse(text)));
     Some(LoadConfig {
         target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
@@ -212,11 +242,23 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
         mode: mode?,
         ledger_table,
         limits,
+        pace: pace.map(Arc::new),
+        pace_name,
         paused: file.load.as_ref().is_some_and(|load| load.paused),
         write_once: file.load.as_ref().is_some_and(|load| load.write_once),
         source,
         document,
     })
+}
+
+fn warehouse_name(name: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=60).contains(&name.len()) && name.chars().all(allowed) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "`{name}` is not the name of a file: 1 to 60 letters, digits, `-` and `_`, as in warehouses/<name>.json"
+    ))
 }
 
 fn copy_role(text: &str) -> Result<CopyRole, String> {
@@ -354,11 +396,16 @@ fn limits(load: Option<&LoadPart>, problems: &mut Problems) -> LoadLimits {
             problems.add(field, "`0` would load nothing: give at least 1, or set `load.paused`");
         }
     }
-    let age_seconds = load.map_or(0, |load| load.age_seconds);
-    if age_seconds > AGE_SECONDS_MAX {
-        problems.add("load.age_seconds", format!("`{age_seconds}` is more than a day ({AGE_SECONDS_MAX})"));
+    let age_seconds = load.and_then(|load| load.age_seconds);
+    if let Some(seconds) = age_seconds.filter(|seconds| *seconds > AGE_SECONDS_MAX) {
+        problems.add("load.age_seconds", format!("`{seconds}` is more than a day ({AGE_SECONDS_MAX})"));
     }
-    LoadLimits { files_max, bytes_max, age_seconds }
+    let timeout_minutes = load.and_then(|load| load.timeout_minutes);
+    if let Some(minutes) = timeout_minutes.filter(|minutes| !(1..=TIMEOUT_MINUTES_MAX).contains(minutes)) {
+        let rule = format!("`{minutes}` is not a number of minutes from 1 to {TIMEOUT_MINUTES_MAX}");
+        problems.add("load.timeout_minutes", format!("{rule}: the Data API ends every statement after a day"));
+    }
+    LoadLimits { files_max, bytes_max, age_seconds, timeout_minutes }
 }
 
 fn idents(field: &str, names: &[String], problems: &mut Problems) -> Vec<Ident> {

@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::limits::STATEMENT_NAME_CHARACTERS_MAX;
 use crate::sql::ident::TableName;
 
+/// Milliseconds since 1970-01-01 UTC.
+pub type Millis = i64;
+
 /// What tells two contents of the same object key apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
@@ -126,6 +129,14 @@ fn escape(part: &str) -> String {
 /// Partition key of a target table in the tracker. Unambiguous across warehouses and databases; holds no `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DbTable(pub String);
+
+impl DbTable {
+    /// The warehouse's part of it: `cluster:<identifier>` or `workgroup:<name>`.
+    pub fn warehouse(&self) -> &str {
+        let second = self.0.match_indices(':').nth(1).map_or(self.0.len(), |(at, _)| at);
+        &self.0[..second]
+    }
+}
 
 impl fmt::Display for DbTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

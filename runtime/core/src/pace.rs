@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use sha2::{Digest, Sha256};
 
-pub use self::file::PaceFile;
+pub use self::file::{PACE_FIELDS, PaceFile};
+use crate::ids::Millis;
 use crate::problem::Problems;
-use crate::tracker::item::Millis;
 
 mod file;
 
@@ -70,6 +70,21 @@ struct Segment {
 }
 
 impl Pace {
+    /// Reads a warehouse's file; all problems are reported, each with its field.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let part: PaceFile = match serde_json::from_str(text) {
+            Ok(part) => part,
+            Err(error) => {
+                problems.add("", format!("{error}: see docs/configuration.md for the shape"));
+                return Err(problems);
+            }
+        };
+        let pace = Self::build(&part, &mut problems);
+        problems.into_result()?;
+        pace.map(|pace| Self { name: name.to_owned(), ..pace }).ok_or_else(Problems::default)
+    }
+
     /// Checks a file's content; the name is the file's.
     pub fn build(part: &PaceFile, problems: &mut Problems) -> Option<Self> {
         file::build(part, problems)

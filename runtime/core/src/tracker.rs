@@ -4,6 +4,7 @@
 //! `decide`, `choose` and `gather` (what to do next), `prepare` and `settle` (what follows from what was seen), `enqueue` (how facts enter),
 //! `invariant` (what always holds).
 
+pub mod admit;
 pub mod change;
 pub mod choose;
 pub mod decide;

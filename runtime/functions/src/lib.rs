@@ -68,6 +68,8 @@ fn invocation(aws: &Aws, context: &Context) -> Invocation {
         prefix: aws.settings().statement_name_prefix.clone(),
         // Some runtimes give a duration here; then the longest timeout of ours bounds the invocation.
         deadline: if deadline > aws.now() { deadline - RESERVE_MILLIS } else { aws.now() + 60_000 },
+        awake: false,
+        turn: false,
     }
 }
 

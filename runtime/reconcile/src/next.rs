@@ -1,8 +1,12 @@
 //! NextLoader: a statement ended, or a minute is over. Records nothing; reconciles.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, stream};
+use loader_core::config::LoadConfig;
 use loader_core::ids::DbTable;
 use loader_core::statement_event::Trigger;
+use loader_core::tracker::admit;
 use loader_core::tracker::decide::Idle;
 use loader_core::tracker::item::Millis;
 
@@ -12,7 +16,7 @@ use crate::report::Event;
 
 /// Waits of an event for a table that another invocation is working on: soon at first, because that one has only to record the
 /// statement's id; about five seconds in all.
-const HELD_MILLIS: [u64; 7] = [50, 100, 200, 400, 800, 1600, 1850];
+const HELD_MILLIS: [u64; 8] = [50, 100, 200, 400, 800, 1600, 1850, 0];
 /// Tables reconciled at the same time by a sweep.
 const TABLES_AT_ONCE: usize = 8;
 
@@ -33,30 +37,83 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
 
 /// The event of a quick statement can be faster than who submitted it and is about to record its id: then it is worth a moment.
 async fn statement_ended<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
+    let mut memory = Memory::default();
     for millis in HELD_MILLIS {
-        if reconcile(world, table, invocation, statement_id).await != Ended::Idle(Idle::Held) {
-            return;
+        memory = Memory::default();
+        if reconcile_with(world, table, invocation, statement_id, &mut memory).await != Ended::Idle(Idle::Held) {
+            break;
         }
         world.sleep(millis).await;
     }
-    reconcile(world, table, invocation, statement_id).await;
+    if let Some(config) = memory.settled {
+        follow(world, table, &config, invocation).await;
+    }
 }
 
-/// Reconciles every table with work. One table that cannot go on does not hold up the others.
+/// What the end of a load means for the other tables of its warehouse: there is room for one more, and where the load started on its
+/// own, the warehouse is awake anyway. What fails here, the sweep does.
+async fn follow<W: World>(world: &W, table: &DbTable, config: &LoadConfig, invocation: &Invocation) {
+    let Some(pace) = &config.pace else { return };
+    let awake = config.starts_on_its_own();
+    if !awake && pace.concurrent_loads_max.is_none() {
+        return;
+    }
+    if let Ok(work) = world.tables_with_work().await {
+        let others = admit::in_turn(table.warehouse(), &work).into_iter().filter(|other| other != table);
+        give_turns(world, others.collect(), &Invocation { awake, ..invocation.clone() }).await;
+    }
+}
+
+/// Lets these tables start, one after the other, until their warehouse is full.
+async fn give_turns<W: World>(world: &W, tables: Vec<DbTable>, invocation: &Invocation) {
+    let invocation = Invocation { turn: true, ..invocation.clone() };
+    for table in tables {
+        let ended = reconcile(world, &table, &invocation, None).await;
+        if matches!(ended, Ended::OutOfTime | Ended::Idle(Idle::WarehouseFull)) {
+            return;
+        }
+    }
+}
+
+/// How a table was left by a sweep.
+struct Swept {
+    table: DbTable,
+    ended: Ended,
+    oldest: Option<Millis>,
+    probes: bool,
+}
+
+/// Reconciles every table with work, the longest wait first. One table that cannot go on does not hold up the others.
 async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
-    let tables = world.tables_with_work().await?;
-    let oldest: Vec<Option<Millis>> = stream::iter(&tables)
-        .map(|table| async move {
-            let mut memory = Memory::default();
-            reconcile_with(world, table, invocation, None, &mut memory).await;
-            if let Some(millis) = memory.oldest {
-                world.report(&Event::Waiting { table: table.0.clone(), oldest_millis: world.now() - millis });
-            }
-            memory.oldest
-        })
+    let work = world.tables_with_work().await?;
+    let mut tables: Vec<&DbTable> = work.keys().collect();
+    tables.sort_by_key(|table| work[*table].since_millis);
+    let swept: Vec<Swept> = stream::iter(tables)
+        .map(|table| sweep_table(world, table, invocation))
         .buffer_unordered(TABLES_AT_ONCE)
         .collect()
         .await;
-    world.report(&Event::Swept { n_tables: tables.len(), oldest: oldest.into_iter().flatten().min() });
+    let of =
+        |what: fn(&Swept) -> bool| swept.iter().filter(move |swept| what(swept)).map(|swept| swept.table.warehouse());
+    let full: BTreeSet<&str> = of(|swept| swept.ended == Ended::Idle(Idle::WarehouseFull)).collect();
+    for warehouse in full {
+        give_turns(world, admit::in_turn(warehouse, &work), invocation).await;
+    }
+    let awake: BTreeSet<&str> = of(|swept| swept.ended == Ended::Idle(Idle::StatementRuns)).collect();
+    let awake_invocation = Invocation { awake: true, ..invocation.clone() };
+    for probe in swept.iter().filter(|swept| swept.probes && awake.contains(swept.table.warehouse())) {
+        reconcile(world, &probe.table, &awake_invocation, None).await;
+    }
+    let oldest = swept.iter().filter_map(|swept| swept.oldest).min();
+    world.report(&Event::Swept { n_tables: swept.len(), oldest });
     Ok(())
+}
+
+async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocation) -> Swept {
+    let mut memory = Memory::default();
+    let ended = reconcile_with(world, table, invocation, None, &mut memory).await;
+    if let Some(millis) = memory.oldest {
+        world.report(&Event::Waiting { table: table.0.clone(), oldest_millis: world.now() - millis });
+    }
+    Swept { table: table.clone(), ended, oldest: memory.oldest, probes: memory.probes }
 }

@@ -14,7 +14,7 @@ use loader_core::problem::Problems;
 use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
-use loader_core::tracker::view::TableState;
+use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Transaction, Written};
 
 use crate::report::Event;
@@ -100,7 +100,7 @@ pub trait Tracker {
     /// Applies a transaction.
     fn write(&self, transaction: &Transaction) -> impl Future<Output = PortResult<Written>> + Send;
     /// The tables with a slot held or a load waiting; eventually consistent.
-    fn tables_with_work(&self) -> impl Future<Output = PortResult<BTreeSet<DbTable>>> + Send;
+    fn tables_with_work(&self) -> impl Future<Output = PortResult<BTreeMap<DbTable, Work>>> + Send;
 }
 
 /// S3.
@@ -131,6 +131,8 @@ pub trait DataApi {
         config: &LoadConfig,
         statement_id: &str,
     ) -> impl Future<Output = PortResult<StatementStatus>> + Send;
+    /// Cancels a statement. Whether it was still running then, its status tells.
+    fn cancel(&self, statement_id: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// The statement of this name, if the service knows one.
     fn find(
         &self,

@@ -4,10 +4,14 @@
 //! after a refused one it reads again and sees what others did. What a lost result leaves behind, the next invocation reads.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::LOAD_PENDINGS_MAX;
+use loader_core::outcome::FailureClass;
 use loader_core::settings::Timing;
+use loader_core::tracker::admit;
 use loader_core::tracker::change::Change;
 use loader_core::tracker::decide::{Action, Context, Idle, decide};
 use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
@@ -39,6 +43,10 @@ pub struct Invocation {
     pub prefix: Option<String>,
     /// No new round after this.
     pub deadline: Millis,
+    /// Whether the tables' warehouse is known to be awake.
+    pub awake: bool,
+    /// Whether it is this table's turn to start, however long others have waited.
+    pub turn: bool,
 }
 
 /// How a reconcile ended.
@@ -96,11 +104,22 @@ pub struct Memory {
     backlog_limit: usize,
     /// When the object was recorded that waits longest, as far as it was read.
     pub(crate) oldest: Option<Millis>,
+    /// The configuration of a load that was settled.
+    pub(crate) settled: Option<Arc<LoadConfig>>,
+    /// Whether the table waits for an operator, and its next probe waits for an awake warehouse.
+    pub(crate) probes: bool,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { submitted: BTreeSet::new(), view: None, backlog_limit: BACKLOG_READ, oldest: None }
+        Self {
+            submitted: BTreeSet::new(),
+            view: None,
+            backlog_limit: BACKLOG_READ,
+            oldest: None,
+            settled: None,
+            probes: false,
+        }
     }
 }
 
@@ -143,7 +162,11 @@ pub(crate) struct Round<'a, W> {
 impl<W: World> Round<'_, W> {
     async fn perform(&mut self, view: &View) -> PortResult<Next> {
         let slot = &view.state.slot;
-        match decide(self.table, view, &self.context()) {
+        let action = decide(self.table, view, &self.context());
+        if slot.load.is_none() && !self.is_admitted(&action).await? {
+            return Ok(Next::Stop(Idle::WarehouseFull));
+        }
+        match action {
             Action::Idle(idle) => self.idle(view, idle).await,
             Action::Write(change) => self.apply(view, slot.load.as_ref(), change).await,
             Action::Look { load, pendings } => self.look(view, *load, pendings).await,
@@ -163,6 +186,18 @@ impl<W: World> Round<'_, W> {
         }
     }
 
+    /// Whether the warehouse has room for the load that is about to begin, if one is.
+    async fn is_admitted(&self, action: &Action<'_>) -> PortResult<bool> {
+        let pace = action.begins().and_then(|load| load.source.recorded.pace.as_ref());
+        match pace.and_then(|pace| pace.concurrent_loads_max) {
+            None => Ok(true),
+            Some(max) => {
+                let work = self.world.tables_with_work().await?;
+                Ok(admit::has_room(self.table, &work, max, self.invocation.turn))
+            }
+        }
+    }
+
     pub(crate) fn context(&self) -> Context<'_> {
         Context {
             now: self.world.now(),
@@ -170,6 +205,7 @@ impl<W: World> Round<'_, W> {
             timing: &self.invocation.timing,
             prefix: self.invocation.prefix.as_deref(),
             ended: self.ended,
+            awake: self.invocation.awake,
         }
     }
 
@@ -229,6 +265,10 @@ impl<W: World> Round<'_, W> {
             return Ok(Next::Again);
         }
         self.memory.oldest = view.oldest();
+        self.memory.probes = view.state.slot.load.as_ref().is_some_and(|load| {
+            let waits = matches!(load.step, Step::Waiting { class: FailureClass::OperatorsTurn, .. });
+            waits && load.source.recorded.pace.is_some()
+        });
         match idle {
             Idle::NotBefore(_) | Idle::Paused
                 if free && !view.state.complete && self.memory.backlog_limit < BACKLOG_READ_MAX =>
@@ -246,7 +286,7 @@ impl<W: World> Round<'_, W> {
                 self.world.sleep(u64::try_from(wait.max(1)).unwrap_or(1)).await;
                 Ok(Next::Again)
             }
-            Idle::Empty | Idle::Paused | Idle::Held | Idle::StatementRuns => Ok(Next::Stop(idle)),
+            Idle::Empty | Idle::Paused | Idle::Held | Idle::StatementRuns | Idle::WarehouseFull => Ok(Next::Stop(idle)),
         }
     }
 

@@ -71,6 +71,9 @@ impl<W: World> Round<'_, W> {
                 Vec::new()
             }
             StatementStatus::Failed { .. } => self.pendings(view, load).await?,
+            StatementStatus::Running if settle::is_overdue(load, &self.context()) => {
+                return self.cancel(view, load, statement_id).await;
+            }
             StatementStatus::Running | StatementStatus::Aborted { .. } => Vec::new(),
         };
         let held = Held { slot: &view.state.slot, load };
@@ -78,6 +81,15 @@ impl<W: World> Round<'_, W> {
             Some(change) => self.apply(view, Some(load), change).await,
             None => Ok(Next::Stop(Idle::StatementRuns)),
         }
+    }
+
+    /// Cancels a statement that runs for too long, again at each look until it has ended.
+    async fn cancel(&mut self, view: &View, load: &RunningLoad, statement_id: &str) -> PortResult<Next> {
+        self.world.cancel(statement_id).await?;
+        if let Some(change) = settle::cancelling(Held { slot: &view.state.slot, load }, &self.context()) {
+            self.apply(view, Some(load), change).await?;
+        }
+        Ok(Next::Stop(Idle::StatementRuns))
     }
 
     pub(crate) async fn ask_warehouse_ledger(
@@ -106,12 +118,18 @@ impl<W: World> Round<'_, W> {
         let next = self.next_load(&view);
         let held = Held { slot: &view.state.slot, load };
         let change = settle::finished(held, &pendings, rows, next.as_ref(), &self.context());
+        self.memory.settled = Some(load.source.recorded.clone());
         self.apply(&view, Some(load), change).await
     }
 
     fn next_load(&self, view: &View) -> Option<Chosen> {
         let has_time = self.world.now() + NEXT_LOAD_MILLIS_MIN < self.invocation.deadline;
-        if has_time { choose(self.table, view, &self.context()).ok().and_then(Choice::load) } else { None }
+        let next = choose(self.table, view, &self.context()).ok().and_then(Choice::load).filter(|_| has_time);
+        // Where the warehouse has room for few loads, the slot is freed, so that who has waited longest is next.
+        let shares = |chosen: &Chosen| {
+            chosen.load.source.recorded.pace.as_ref().is_some_and(|pace| pace.concurrent_loads_max.is_some())
+        };
+        next.filter(|chosen| !shares(chosen))
     }
 }
 

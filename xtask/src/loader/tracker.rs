@@ -38,7 +38,7 @@ impl Tracker {
     /// Tables that have a running or a waiting load.
     pub async fn tables_with_work(&self) -> Result<BTreeSet<String>> {
         let tables = self.functions.tables_with_work().await.map_err(failed("read the index of the tracker"))?;
-        Ok(tables.into_iter().map(|table| table.0).collect())
+        Ok(tables.into_keys().map(|table| table.0).collect())
     }
 
     /// Sends an operator's transaction. Returns whether it took effect; `false` when somebody was faster.

@@ -7,10 +7,13 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "schema")]
 use super::{BYTES_MAX_DEFAULT, DB_USER_DEFAULT, FILES_MAX_DEFAULT};
+use crate::pace::{PACE_FIELDS, PaceFile};
 use crate::problem::Problems;
 
 /// Longest wait for other files, in seconds: a day.
 pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
+/// Longest time that a statement may run, in minutes: a day (Redshift management guide, Data API: maximum duration of a query).
+pub(super) const TIMEOUT_MINUTES_MAX: u32 = 1440;
 /// Longest look back of a merge, in days: a century, which can be taken from every timestamp of this era.
 pub(super) const WINDOW_DAYS_MAX: u32 = 36_500;
 
@@ -31,6 +34,9 @@ pub(super) struct File {
     pub cluster: ClusterPart,
     /// How rows are merged; when absent they are appended.
     pub options: Option<OptionsPart>,
+    /// Name of a file in warehouses/ that says how the warehouse is used; the loader puts its content here.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub warehouse: Option<NameOr>,
     /// Bounds of one load.
     pub load: Option<LoadPart>,
 }
@@ -100,16 +106,26 @@ pub(super) struct LoadPart {
     /// Bytes of one load at most.
     #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = BYTES_MAX_DEFAULT)))]
     pub bytes_max: Option<u64>,
-    /// Seconds that files wait for others before their load starts.
-    #[serde(default)]
+    /// Seconds that files wait for others before their load starts; when absent as the warehouse says, else 0.
     #[cfg_attr(feature = "schema", schemars(range(max = AGE_SECONDS_MAX)))]
-    pub age_seconds: u32,
+    pub age_seconds: Option<u32>,
+    /// Minutes that a statement may run before it is cancelled and repeated.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = TIMEOUT_MINUTES_MAX)))]
+    pub timeout_minutes: Option<u32>,
     /// Nothing is started while this is true.
     #[serde(default)]
     pub paused: bool,
     /// true: keys are never overwritten (Firehose, Spark, most exports), so objects are not looked at before they are loaded.
     #[serde(default)]
     pub write_once: bool,
+}
+
+/// In a queue's file a name; in a tracker item the content of the file with that name.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum NameOr {
+    Name(String),
+    Content(PaceFile),
 }
 
 #[derive(Deserialize)]
@@ -146,7 +162,8 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("copy", &["options", "role_arn", "table_name", "columns"]),
     ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
     ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "merge_window_days", "ledger_table"]),
-    ("load", &["files_max", "bytes_max", "age_seconds", "paused", "write_once"]),
+    ("load", &["files_max", "bytes_max", "age_seconds", "timeout_minutes", "paused", "write_once"]),
+    ("warehouse", PACE_FIELDS),
     ("source", &[]),
     ("$schema", &[]),
 ];

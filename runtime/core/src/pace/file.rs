@@ -6,6 +6,18 @@ use serde::Deserialize;
 use super::{FRESHNESS_SECONDS_MAX, FRESHNESS_SECONDS_MIN, Freshness, Pace, Window};
 use crate::problem::Problems;
 
+/// The fields of the file.
+pub const PACE_FIELDS: &[&str] = &[
+    "$schema",
+    "name",
+    "freshness_seconds",
+    "windows",
+    "time_zone",
+    "concurrent_loads_max",
+    "base_rpu",
+    "dollars_per_rpu_hour",
+];
+
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 /// How a warehouse is used. In a tracker item it is part of the queue's configuration.

@@ -13,7 +13,7 @@ fn at(text: &str) -> Millis {
     text.parse::<Timestamp>().unwrap().as_millisecond()
 }
 
-fn starts(warehouse: &Pace, recorded: &str) -> String {
+fn starts(pace: &Pace, recorded: &str) -> String {
     Timestamp::from_millisecond(pace.start_millis(at(recorded))).unwrap().to_string()
 }
 
@@ -45,8 +45,7 @@ fn without_a_promise_loads_start_at_once() {
 #[test]
 fn nothing_starts_in_a_window_that_says_never_and_everything_at_its_end() {
     let night = json!({"from": "22:00", "to": "06:00", "freshness_seconds": null});
-    let warehouse =
-        pace(&json!({"name": "w", "freshness_seconds": 900, "time_zone": "Europe/Berlin", "windows": [night]}));
+    let pace = pace(&json!({"name": "w", "freshness_seconds": 900, "time_zone": "Europe/Berlin", "windows": [night]}));
     assert_eq!(starts(&pace, "2026-01-10T21:30:00Z"), "2026-01-11T05:00:00Z", "winter: an hour behind Berlin");
     assert_eq!(starts(&pace, "2026-07-10T20:30:00Z"), "2026-07-11T04:00:00Z", "summer: two hours");
     assert_eq!(starts(&pace, "2026-01-10T20:59:59Z"), "2026-01-11T05:00:00Z", "its instant would be in the night");

@@ -117,6 +117,11 @@ pub enum Note {
         /// The service's words.
         reason: String,
     },
+    /// The statement ran for too long, or somebody said so: it is being cancelled.
+    Cancelling {
+        /// How long it has run.
+        minutes: i64,
+    },
     /// The attempt failed and will be repeated.
     Failed {
         /// What it asks for.

@@ -74,9 +74,13 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
             return Ok(Choice::Gather(change));
         }
     }
-    let ripe_millis = head.recorded_millis + i64::from(config.limits.age_seconds) * 1000;
-    if head.group.is_none() && bound.is_none() && ripe_millis > context.now {
-        return Err(Idle::NotBefore(ripe_millis));
+    if let Some(until) = config.never_until(context.now) {
+        return Err(Idle::NotBefore(until));
+    }
+    let start_millis = config.start_millis(head.recorded_millis);
+    let rides = context.awake && config.pace.is_some();
+    if head.group.is_none() && bound.is_none() && !rides && start_millis > context.now {
+        return Err(Idle::NotBefore(start_millis));
     }
     Ok(Choice::Load(Chosen {
         load: claimed(table, &view.state.slot, &chosen, config.clone(), context),

@@ -11,6 +11,7 @@ use super::view::View;
 use super::write::{Condition, WriteAction};
 use crate::ids::DbTable;
 use crate::limits::{CLIENT_TOKEN_MILLIS, INVOCATION_MILLIS_MAX, STATEMENT_MILLIS, UNCLAIMED_OBJECTS_MAX};
+use crate::outcome::FailureClass;
 use crate::settings::Timing;
 use crate::sql::ident::TableName;
 
@@ -32,6 +33,8 @@ pub struct Context<'a> {
     pub prefix: Option<&'a str>,
     /// The statement that an event said has ended: a hint to ask now.
     pub ended: Option<&'a str>,
+    /// Whether the warehouse is known to be awake, so that what waits for it may start.
+    pub awake: bool,
 }
 
 /// Why there is nothing to do.
@@ -47,6 +50,8 @@ pub enum Idle {
     Held,
     /// The statement runs.
     StatementRuns,
+    /// The warehouse runs as many loads as it may.
+    WarehouseFull,
 }
 
 /// The one next thing to do. What an action needs, it carries.
@@ -75,6 +80,25 @@ pub enum Action<'a> {
     Quarantine(&'a RunningLoad),
 }
 
+impl Action<'_> {
+    /// The load that takes a free slot by this action, or is about to.
+    pub fn begins(&self) -> Option<&RunningLoad> {
+        match self {
+            Self::Look { load, .. } => Some(load),
+            Self::Write(change) => change.transaction.actions.iter().find_map(|action| match action {
+                WriteAction::Put(item, _) => item.load(),
+                WriteAction::Delete(..) | WriteAction::Check(..) => None,
+            }),
+            Self::Idle(_)
+            | Self::Submit(..)
+            | Self::Find(..)
+            | Self::Ask(..)
+            | Self::AskWarehouseLedger(..)
+            | Self::Quarantine(_) => None,
+        }
+    }
+}
+
 /// The next action for a table.
 pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<'a> {
     let slot = &view.state.slot;
@@ -85,6 +109,9 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
         // No statement is on its way: a paused table stands still.
         Step::Claimed | Step::Waiting { .. } if view.config(&load.source).paused => Action::Idle(Idle::Paused),
         Step::Claimed => look(load.clone(), view),
+        Step::Waiting { class: FailureClass::OperatorsTurn, .. } if context.awake && may_ride(load, context) => {
+            look(RunningLoad { attempt: load.attempt + 1, ..load.clone() }, view)
+        }
         Step::Waiting { not_before_millis, .. } if *not_before_millis > context.now => {
             Action::Idle(Idle::NotBefore(*not_before_millis))
         }
@@ -101,6 +128,11 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
         }
         Step::GivenUp { .. } => Action::Quarantine(load),
     }
+}
+
+/// A probe that costs no wake: as often as probes come where no pace makes them rare.
+fn may_ride(load: &RunningLoad, context: &Context) -> bool {
+    load.touched_millis + context.timing.backoff_cap_millis <= context.now
 }
 
 fn look<'a>(load: RunningLoad, view: &View) -> Action<'a> {

@@ -10,8 +10,7 @@ use crate::config::LoadConfig;
 use crate::ids::{LoadId, ObjectVersion, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
 
-/// Milliseconds since 1970-01-01 UTC.
-pub type Millis = i64;
+pub use crate::ids::Millis;
 
 /// Sort key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

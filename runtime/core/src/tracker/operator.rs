@@ -2,6 +2,7 @@
 
 use super::change::put_slot;
 use super::item::{Item, Millis, PendingLoad, Quarantined, SortKey};
+use super::settle;
 use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::LoadId;
@@ -33,6 +34,14 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
 pub fn dismiss(quarantined: &Quarantined) -> Transaction {
     let gone = WriteAction::Delete(quarantined.key.clone(), Condition::Present);
     Transaction::new(quarantined.source.recorded.db_table(), vec![gone])
+}
+
+/// Cancels the statement that runs: the loader does it, and its status decides how it ended. The attempt is repeated after a wait, so
+/// pause the table first if it must not be. `None` when no statement runs.
+pub fn cancel(slot: &Slot, holder: &str, now: Millis) -> Option<Transaction> {
+    let load = slot.load.as_ref()?;
+    let next = load.at(settle::cancelled(&load.step, now)?, holder, now);
+    Some(Transaction::new(load.table(), vec![put_slot(Held { slot, load }, Some(next))]))
 }
 
 /// Lets a table that waits after a failure try again at once. `None` when it does not wait.

@@ -102,6 +102,8 @@ pub enum Step {
         statement_id: String,
         /// When its id was recorded.
         submitted_millis: Millis,
+        /// When its cancellation was decided, by the clock or by a person.
+        cancelled_millis: Option<Millis>,
     },
     /// Nobody can know any more whether the rows were committed. From here every way leads to quarantine.
     GivenUp {

@@ -23,6 +23,23 @@ pub struct TableState {
     pub complete: bool,
 }
 
+/// Why a table is in the index of tables with work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Whether a load holds its slot.
+    pub held: bool,
+    /// Since when its oldest pending load waits, those of the running load included.
+    pub since_millis: Option<Millis>,
+}
+
+impl Work {
+    /// With one more item of the table.
+    pub fn add(&mut self, key: &SortKey) {
+        self.held |= *key == SortKey::slot();
+        self.since_millis = self.since_millis.into_iter().chain(key.since_millis()).min();
+    }
+}
+
 /// What is known of one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {

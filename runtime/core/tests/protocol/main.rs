@@ -4,6 +4,7 @@ mod claim;
 mod gather;
 mod ledger;
 mod operator;
+mod pace;
 mod prepare;
 mod settle;
 mod sizes;

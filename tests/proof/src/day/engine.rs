@@ -187,6 +187,8 @@ impl Engine {
             timing: Timing::default(),
             prefix: Some("day".to_owned()),
             deadline: began_millis + INVOCATION_MILLIS,
+            awake: false,
+            turn: false,
         };
         let port = Port { stage: self.stage.clone(), id, sweep };
         self.tasks.insert(id, Task { future: Box::pin(flow(port, invocation)), began_millis });

@@ -13,7 +13,7 @@ use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingL
 use loader_core::tracker::pack;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
-use loader_core::tracker::view::TableState;
+use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Transaction, Written};
 use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
 use loader_reconcile::report::Event;
@@ -245,14 +245,15 @@ impl Tracker for Port {
         self.units(Call::one(operation), table, units, apply).await
     }
 
-    async fn tables_with_work(&self) -> PortResult<BTreeSet<DbTable>> {
+    async fn tables_with_work(&self) -> PortResult<BTreeMap<DbTable, Work>> {
         let scan = |stage: &mut Stage| {
             let pendings: usize =
                 stage.work.iter().map(|table| stage.tables[stage.numbers[table]].pendings.len()).sum();
             let bytes = (pendings + stage.work.len()) as u64 * INDEX_KEY_BYTES;
             stage.counts.read_units += bytes.div_ceil(2 * READ_UNIT_BYTES).max(1);
             stage.count("dynamodb:Scan", bytes / PAGE_BYTES);
-            stage.work.clone()
+            let work = |table: &DbTable| (table.clone(), stage.tables[stage.numbers[table]].work());
+            stage.work.iter().map(work).collect()
         };
         Ok(self.free(Call::one("dynamodb:Scan"), scan).await)
     }
@@ -312,6 +313,10 @@ impl DataApi for Port {
             }
         };
         self.limited(Call::one("redshift-data:DescribeStatement"), admit, status).await
+    }
+
+    async fn cancel(&self, _: &str) -> PortResult<()> {
+        Ok(())
     }
 
     async fn find(&self, _: &LoadConfig, _: &StatementName) -> PortResult<Option<String>> {

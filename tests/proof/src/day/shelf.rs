@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use loader_core::ids::{DbTable, LoadId};
 use loader_core::tracker::item::{Item, LedgerMark, PendingLoad, SortKey};
 use loader_core::tracker::slot::Slot;
+use loader_core::tracker::view::Work;
 use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
 use serde_json::to_string;
@@ -36,6 +37,12 @@ impl Shelf {
     /// Whether the sweep must look at the table.
     pub fn has_work(&self) -> bool {
         self.slot.load.is_some() || !self.pendings.is_empty()
+    }
+
+    /// Why the sweep must look at it.
+    pub fn work(&self) -> Work {
+        let since_millis = self.pendings.keys().next().and_then(SortKey::since_millis);
+        Work { held: self.slot.load.is_some(), since_millis }
     }
 
     /// What the ledger knows.

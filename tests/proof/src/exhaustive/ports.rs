@@ -9,7 +9,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
-use loader_core::tracker::view::TableState;
+use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Transaction, Written};
 use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
 use loader_reconcile::report::Event;
@@ -97,8 +97,8 @@ impl Tracker for ModelWorld {
         }
     }
 
-    async fn tables_with_work(&self) -> PortResult<BTreeSet<DbTable>> {
-        Ok(TABLES.iter().cloned().collect())
+    async fn tables_with_work(&self) -> PortResult<BTreeMap<DbTable, Work>> {
+        Ok(TABLES.iter().map(|table| (table.clone(), Work::default())).collect())
     }
 }
 
@@ -178,6 +178,10 @@ impl DataApi for ModelWorld {
             Reply::Status(status) => Ok(status),
             reply => wrong(&reply),
         }
+    }
+
+    async fn cancel(&self, _: &str) -> PortResult<()> {
+        unreachable!("no configuration of the model has a timeout")
     }
 
     async fn find(&self, _: &LoadConfig, name: &StatementName) -> PortResult<Option<String>> {

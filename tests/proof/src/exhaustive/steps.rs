@@ -145,5 +145,12 @@ fn at_start(local: Local) -> Local {
 /// An invocation that never runs out of time.
 pub fn invocation(holder: &str, configuration: &Configuration) -> Invocation {
     let timing = Timing { load_pendings_max: configuration.load_pendings_max, ..ticking() };
-    Invocation { holder: holder.to_owned(), timing, prefix: Some("p".to_owned()), deadline: Millis::MAX }
+    Invocation {
+        holder: holder.to_owned(),
+        timing,
+        prefix: Some("p".to_owned()),
+        deadline: Millis::MAX,
+        awake: false,
+        turn: false,
+    }
 }

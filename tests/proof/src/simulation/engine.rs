@@ -194,6 +194,8 @@ impl Engine {
             timing: Timing { load_pendings_max, ..Timing::default() },
             prefix: Some("sim".to_owned()),
             deadline,
+            awake: false,
+            turn: false,
         };
         let port = Port { stage: self.stage.clone(), id, skew_millis, hinted };
         self.tasks.insert(id, Box::pin(flow(port, invocation)));

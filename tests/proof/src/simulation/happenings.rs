@@ -60,9 +60,17 @@ pub fn queue_name(table: usize) -> String {
 /// Configuration of a table: the kinds take turns.
 pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
     let files_max = if table % 4 == 2 { 2_000 } else { 3 + table % 17 };
-    let age_seconds = if table % 3 == 2 { 5 } else { 0 };
-    let mut more = json!({"load": {"paused": paused, "files_max": files_max, "age_seconds": age_seconds,
-        "write_once": is_write_once(table)}});
+    let mut more = json!({"load": {"paused": paused, "files_max": files_max, "write_once": is_write_once(table)}});
+    match table % 6 {
+        1 => more["warehouse"] = json!({"name": "c", "freshness_seconds": 300, "concurrent_loads_max": 2}),
+        2 => more["load"]["age_seconds"] = json!(5),
+        4 => {
+            more["warehouse"] = json!({"name": "c", "freshness_seconds": 300});
+            more["load"]["age_seconds"] = json!(0);
+        }
+        5 => more["load"]["timeout_minutes"] = json!(10),
+        _ => {}
+    }
     if table % 4 == 1 {
         more["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
     }
@@ -258,6 +266,21 @@ pub fn statement_ends(stage: &mut Stage, index: usize) {
         2 if rough => End::Abort,
         _ => End::Natural,
     };
+    end_statement(stage, index, end);
+}
+
+/// Cancels a statement, if it still runs.
+pub fn cancel(stage: &mut Stage, statement_id: &str) {
+    let found = stage.warehouse.statements.iter().position(|statement| statement.id == statement_id);
+    if let Some(index) = found {
+        end_statement(stage, index, End::Abort);
+    }
+}
+
+fn end_statement(stage: &mut Stage, index: usize, end: End) {
+    if stage.warehouse.statements[index].phase != Phase::Running {
+        return;
+    }
     stage.warehouse.end(index, end, &stage.bucket, &stage.manifests);
     let statement = &stage.warehouse.statements[index];
     let status = match statement.phase {

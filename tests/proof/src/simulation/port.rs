@@ -13,7 +13,7 @@ use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingL
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::slot::Slot;
-use loader_core::tracker::view::TableState;
+use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction, Written, apply, slot_of};
 use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
@@ -21,7 +21,7 @@ use loader_reconcile::report::Event;
 use rand::Rng;
 
 use super::faults::{Fate, throw};
-use super::happenings::Happening;
+use super::happenings::{self, Happening};
 use super::stage::{Stage, TaskId, Wake};
 use crate::exhaustive::state::{slot, slot_key};
 use crate::exhaustive::world::{ledger_of, pendings_at, pendings_of, slot_put};
@@ -221,11 +221,16 @@ impl Tracker for Port {
         }
     }
 
-    async fn tables_with_work(&self) -> PortResult<BTreeSet<DbTable>> {
+    async fn tables_with_work(&self) -> PortResult<BTreeMap<DbTable, Work>> {
         self.call("tables_with_work", |stage| {
-            let works = |item: &Item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_));
-            let tables = stage.items.iter().filter(|(_, items)| items.values().any(works));
-            Ok(tables.map(|(table, _)| table.clone()).collect())
+            let works = |item: &&Item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_));
+            let mut tables: BTreeMap<DbTable, Work> = BTreeMap::new();
+            for (table, items) in &stage.items {
+                for item in items.values().filter(works) {
+                    tables.entry(table.clone()).or_default().add(&item.key());
+                }
+            }
+            Ok(tables)
         })
         .await
     }
@@ -290,6 +295,14 @@ impl DataApi for Port {
         self.call("status", |stage| {
             let status = stage.warehouse.status(statement_id, stage.now);
             Ok(stage.options.mutant.status(status, self.hinted))
+        })
+        .await
+    }
+
+    async fn cancel(&self, statement_id: &str) -> PortResult<()> {
+        self.call("cancel", |stage| {
+            happenings::cancel(stage, statement_id);
+            Ok(())
         })
         .await
     }

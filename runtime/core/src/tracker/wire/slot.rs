@@ -60,6 +60,8 @@ struct LoadWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     submitted_millis: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     not_before_millis: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     class: Option<String>,
@@ -149,6 +151,7 @@ impl From<&RunningLoad> for LoadWire {
             prepared: load.prepared().map(PreparedWire::from),
             statement_id: load.statement_id().map(ToOwned::to_owned),
             submitted_millis: None,
+            cancelled_millis: None,
             not_before_millis: None,
             class: None,
             reason: None,
@@ -162,8 +165,9 @@ impl From<&RunningLoad> for LoadWire {
                 "waiting"
             }
             Step::Prepared(_) => "prepared",
-            Step::Submitted { submitted_millis, .. } => {
+            Step::Submitted { submitted_millis, cancelled_millis, .. } => {
                 wire.submitted_millis = Some(*submitted_millis);
+                wire.cancelled_millis = *cancelled_millis;
                 "submitted"
             }
             Step::GivenUp { .. } => "given_up",
@@ -183,9 +187,12 @@ impl LoadWire {
                 reason: self.reason.unwrap_or_default(),
             },
             ("prepared", Some(prepared), _) => Step::Prepared(prepared),
-            ("submitted", Some(prepared), Some(statement_id)) => {
-                Step::Submitted { prepared, statement_id, submitted_millis: self.submitted_millis.unwrap_or(0) }
-            }
+            ("submitted", Some(prepared), Some(statement_id)) => Step::Submitted {
+                prepared,
+                statement_id,
+                submitted_millis: self.submitted_millis.unwrap_or(0),
+                cancelled_millis: self.cancelled_millis,
+            },
             ("given_up", _, statement_id) => Step::GivenUp { statement_id },
             (step, _, _) => return Err(format!("step `{step}` is unknown or incomplete")),
         };

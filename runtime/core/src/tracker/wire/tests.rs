@@ -288,9 +288,14 @@ fn a_step() -> impl Strategy<Value = Step> {
             reason
         }),
         a_prepared().prop_map(Step::Prepared),
-        (a_prepared(), "[a-z]{1,5}", any::<i64>()).prop_map(|(prepared, statement_id, submitted_millis)| {
-            Step::Submitted { prepared, statement_id, submitted_millis }
-        }),
+        (a_prepared(), "[a-z]{1,5}", any::<i64>(), any::<Option<i64>>()).prop_map(
+            |(prepared, statement_id, submitted_millis, cancelled_millis)| Step::Submitted {
+                prepared,
+                statement_id,
+                submitted_millis,
+                cancelled_millis
+            }
+        ),
         proptest::option::of("[a-z]{1,5}").prop_map(|statement_id| Step::GivenUp { statement_id }),
     ]
 }
