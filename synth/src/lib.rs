@@ -24,6 +24,7 @@ pub mod synthesis;
 pub mod template;
 pub mod tree;
 pub mod value;
+pub mod warehouses;
 pub mod workspace;
 
 pub use architecture::Architecture;

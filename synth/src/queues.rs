@@ -10,6 +10,7 @@ use loader_core::config::{LoadConfig, SourceFolder};
 
 use crate::props::QueueSource;
 use crate::queue_name::check_queue_name;
+use crate::warehouses;
 use crate::workspace::shown;
 
 /// A queue's configuration: `<queue name>.json`.
@@ -105,12 +106,22 @@ fn text(path: &Path) -> Result<String, Vec<String>> {
 pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut problems: Vec<String> = check_queue_name(&name).err().into_iter().collect();
+    let text = match with_warehouse(path, text) {
+        Ok(text) => text,
+        Err(problem) => return Err(vec![format!("{}: {problem}", shown(path))]),
+    };
     match LoadConfig::parse(&text).and_then(|config| config.check_addresses().map(|()| config)) {
         Ok(config) if problems.is_empty() => return Ok(QueueFile { name, path: path.to_owned(), text, config }),
         Ok(_) => {}
         Err(found) => problems.extend(found.0.iter().map(ToString::to_string)),
     }
     Err(problems.iter().map(|problem| format!("{}: {problem}", shown(path))).collect())
+}
+
+/// What is deployed: a warehouse's name replaced by the content of its file. A text that is not JSON is told about by who reads it next.
+fn with_warehouse(path: &Path, text: String) -> Result<String, String> {
+    let Ok(mut queue) = serde_json::from_str(&text) else { return Ok(text) };
+    Ok(if warehouses::resolve(path, &mut queue)? { format!("{queue:#}\n") } else { text })
 }
 
 /// S3 sends a new object to one queue of a bucket only and refuses two folders of which one contains the other (S3 user guide,

@@ -13,6 +13,11 @@ pub fn queues() -> PathBuf {
     root().join("queues")
 }
 
+/// Folder of the files that say how a warehouse is used, beside that of the queues.
+pub fn warehouses() -> PathBuf {
+    root().join("warehouses")
+}
+
 /// File of the template unless another is given: the committed one.
 pub fn template() -> PathBuf {
     root().join("cfn-out/loader.template.json")

@@ -10,11 +10,11 @@ use serde_json::Value;
 #[cfg(feature = "schema")]
 pub use self::file::schema;
 use self::file::{
-    AGE_SECONDS_MAX, ClusterPart, File, LoadPart, NameOr, OneOrMany, OptionsPart, TIMEOUT_MINUTES_MAX, WINDOW_DAYS_MAX,
+    AGE_SECONDS_MAX, ClusterPart, File, LoadPart, OneOrMany, OptionsPart, TIMEOUT_MINUTES_MAX, WINDOW_DAYS_MAX,
     refuse_unknown_fields,
 };
 use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
-use crate::pace::Pace;
+use crate::pace::{Pace, PaceFile};
 use crate::problem::{Problem, Problems};
 use crate::sql::ident::{Ident, TableName};
 use crate::sql::options::CopyOptions;
@@ -54,8 +54,6 @@ pub struct LoadConfig {
     pub write_once: bool,
     /// How its warehouse is used; `None`: loads start on their own.
     pub pace: Option<Arc<Pace>>,
-    /// Name of the warehouse's file, where this text does not hold its content.
-    pub pace_name: Option<String>,
     /// Where the files come from, for the deployment.
     pub source: Option<SourceFolder>,
     /// The text this was read from, compact: what a tracker item keeps.
@@ -227,11 +225,7 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
         .and_then(|options| given(options.ledger_table.as_ref()))
         .and_then(|name| problems.take("options.ledger_table", TableName::parse(name)));
     let limits = limits(file.load.as_ref(), problems);
-    let (pace, pace_name) = match &file.warehouse {
-        Some(NameOr::Content(part)) => (Pace::build(part, problems), None),
-        Some(NameOr::Name(name)) => (None, problems.take("warehouse", warehouse_name(name))),
-        None => (None, None),
-    };
+    let pace = pace(file.warehouse.as_ref(), problems);
     let source = given(file.source.as_ref()).and_then(|text| problems.take("source", SourceFolder::parse(text)));
     Some(LoadConfig {
         target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
@@ -242,8 +236,7 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
         mode: mode?,
         ledger_table,
         limits,
-        pace: pace.map(Arc::new),
-        pace_name,
+        pace,
         paused: file.load.as_ref().is_some_and(|load| load.paused),
         write_once: file.load.as_ref().is_some_and(|load| load.write_once),
         source,
@@ -251,14 +244,33 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
     })
 }
 
-fn warehouse_name(name: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if (1..=60).contains(&name.len()) && name.chars().all(allowed) {
-        return Ok(name.to_owned());
+/// A queue's file names the warehouse's file; the deployment puts its content there, because the functions read one file for each queue.
+fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
+    let field = "warehouse";
+    match content? {
+        Value::Null => None,
+        Value::String(name) => {
+            problems.add(
+                field,
+                format!("`{name}` is only a name: deploy with `cargo xtask deploy`, which puts the content of warehouses/{name}.json here"),
+            );
+            None
+        }
+        content => match PaceFile::deserialize(content) {
+            Err(error) => {
+                problems.add(field, format!("{error}: see docs/configuration.md for the shape"));
+                None
+            }
+            Ok(part) => {
+                let mut found = Problems::default();
+                let pace = Pace::build(&part, &mut found);
+                for problem in found.0 {
+                    problems.add(format!("{field}.{}", problem.field), problem.message);
+                }
+                pace.map(Arc::new)
+            }
+        },
     }
-    Err(format!(
-        "`{name}` is not the name of a file: 1 to 60 letters, digits, `-` and `_`, as in warehouses/<name>.json"
-    ))
 }
 
 fn copy_role(text: &str) -> Result<CopyRole, String> {

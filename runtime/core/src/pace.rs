@@ -8,6 +8,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "schema")]
+pub use self::file::schema;
 pub use self::file::{PACE_FIELDS, PaceFile};
 use crate::ids::Millis;
 use crate::problem::Problems;
@@ -36,6 +38,8 @@ pub struct Pace {
     pub time_zone: String,
     /// Loads at the same time; `None`: as many as there are tables.
     pub concurrent_loads_max: Option<u32>,
+    /// What a second awake costs, in millionths of a dollar; `None` where the file does not say.
+    pub microdollars_per_second: Option<u64>,
 }
 
 /// How long an object may take from its creation to the commit of its rows, when the warehouse is well.
@@ -70,22 +74,7 @@ struct Segment {
 }
 
 impl Pace {
-    /// Reads a warehouse's file; all problems are reported, each with its field.
-    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
-        let part: PaceFile = match serde_json::from_str(text) {
-            Ok(part) => part,
-            Err(error) => {
-                problems.add("", format!("{error}: see docs/configuration.md for the shape"));
-                return Err(problems);
-            }
-        };
-        let pace = Self::build(&part, &mut problems);
-        problems.into_result()?;
-        pace.map(|pace| Self { name: name.to_owned(), ..pace }).ok_or_else(Problems::default)
-    }
-
-    /// Checks a file's content; the name is the file's.
+    /// Checks a file's content.
     pub fn build(part: &PaceFile, problems: &mut Problems) -> Option<Self> {
         file::build(part, problems)
     }

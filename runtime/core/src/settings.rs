@@ -76,13 +76,8 @@ impl Settings {
         let config_bucket = required(contract::CONFIG_BUCKET);
         let tracker_table = required(contract::DDB_TRACKER);
         let manifest_bucket = required(contract::MANIFEST_BUCKET);
-        for (name, bucket) in [(contract::CONFIG_BUCKET, &config_bucket), (contract::MANIFEST_BUCKET, &manifest_bucket)]
-        {
-            if bucket.contains([':', '/']) {
-                problems
-                    .add(name, format!("`{bucket}` is no bucket name: write it without `s3://` and without a folder"));
-            }
-        }
+        check_bucket(contract::CONFIG_BUCKET, &config_bucket, &mut problems);
+        check_bucket(contract::MANIFEST_BUCKET, &manifest_bucket, &mut problems);
         let seconds =
             |name: &str, default: i64, problems: &mut Problems| number(&variable, name, default, problems) * 1000;
         let days =
@@ -94,7 +89,7 @@ impl Settings {
             backoff_cap_millis: seconds(contract::BACKOFF_CAP_SECONDS, 600, &mut problems),
             ledger_millis: days(contract::LEDGER_DAYS, 64, &mut problems),
             history_millis: days(contract::HISTORY_DAYS, 90, &mut problems),
-            load_pendings_max: LOAD_PENDINGS_MAX,
+            ..Timing::default()
         };
         let config_cache_millis = seconds(contract::CONFIG_CACHE_SECONDS, 60, &mut problems);
         problems.into_result()?;
@@ -110,6 +105,12 @@ impl Settings {
             config_cache_millis,
             timing,
         })
+    }
+}
+
+fn check_bucket(name: &str, bucket: &str, problems: &mut Problems) {
+    if bucket.contains([':', '/']) {
+        problems.add(name, format!("`{bucket}` is no bucket name: write it without `s3://` and without a folder"));
     }
 }
 

@@ -79,4 +79,9 @@ impl DataApi {
             ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult", "redshift-data:ListStatements"];
         role.permit(Statement::allow(&actions, ["*".into()]));
     }
+
+    /// Lets a role cancel its own statements; the service knows no resources for this action either.
+    pub fn grant_cancel_statements(role: &Role) {
+        role.permit(Statement::allow(&["redshift-data:CancelStatement"], ["*".into()]));
+    }
 }

@@ -45,6 +45,9 @@ impl LoaderStack {
         let tracker = tracker(scope);
         let bucket = bucket(scope, props);
         let role = role(scope, &tracker, &bucket);
+        if props.queues.iter().any(|queue| queue.config.limits.timeout_minutes.is_some()) {
+            DataApi::grant_cancel_statements(&role);
+        }
         let functions = Functions::new(
             scope,
             &FunctionsProps {

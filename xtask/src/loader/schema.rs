@@ -1,31 +1,38 @@
-//! The JSON Schema of a queue's file, so that an editor completes and checks it: made of the types that read the file.
+//! The JSON Schemas of a queue's and of a warehouse's file, so that an editor completes and checks them: made of the types that read them.
 
 use std::path::PathBuf;
+
+use serde_json::Value;
 use synth::workspace;
 
-/// Where the schema is committed.
-fn path() -> PathBuf {
-    workspace::queues().join("schema/queue.schema.json")
+/// The schemas, each with the path where it is committed.
+fn schemas() -> [(PathBuf, Value); 2] {
+    [
+        (workspace::queues().join("schema/queue.schema.json"), loader_core::config::schema()),
+        (workspace::warehouses().join("schema/warehouse.schema.json"), loader_core::pace::schema()),
+    ]
 }
 
 pub fn write() -> std::io::Result<()> {
-    let path = path();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+    for (path, schema) in schemas() {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text(&schema))?;
     }
-    std::fs::write(path, text())
+    Ok(())
 }
 
 /// The committed text.
-fn text() -> String {
-    format!("{:#}\n", loader_core::config::schema())
+fn text(schema: &Value) -> String {
+    format!("{schema:#}\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use loader_core::config::{LoadConfig, schema};
-    use serde_json::{Map, Value, json};
+    use serde_json::{Map, json};
 
     fn example() -> Value {
         json!({
@@ -39,8 +46,10 @@ mod tests {
 
     #[test]
     fn the_committed_schema_is_this_one() {
-        let committed = std::fs::read_to_string(path()).unwrap_or_default();
-        assert_eq!(committed, text(), "run `cargo xtask synth` and commit queues/schema");
+        for (path, schema) in schemas() {
+            let committed = std::fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(committed, text(&schema), "run `cargo xtask synth` and commit {}", path.display());
+        }
     }
 
     /// The parser refuses fields that it does not know: so every field of the schema is put before it.
@@ -99,14 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_and_parser_agree() {
-        let validator = jsonschema::validator_for(&schema()).unwrap();
-        let check = |field: &str, value: Option<Value>, valid: bool| {
-            let document = changed(field, value.clone());
-            assert_eq!(validator.is_valid(&document), valid, "schema: {field} = {value:?}");
-            assert_eq!(LoadConfig::from_value(&document).is_ok(), valid, "parser: {field} = {value:?}");
-        };
-        let long = json!(86_401);
+    fn schema_and_parser_refuse_the_same() {
         let wrong = [
             ("copy", None),
             ("cluster", None),
@@ -127,9 +129,15 @@ mod tests {
             ("options.merge_window_days", Some(json!(36_501))),
             ("load.files_max", Some(json!(0))),
             ("load.bytes_max", Some(json!(-1))),
-            ("load.age_seconds", Some(long)),
+            ("load.age_seconds", Some(json!(86_401))),
             ("load.paused", Some(json!(1))),
             ("load.write_once", Some(json!("yes"))),
+            ("load.timeout_minutes", Some(json!(0))),
+            ("load.timeout_minutes", Some(json!(1441))),
+            ("warehouse", Some(json!(7))),
+            ("warehouse", Some(json!({"freshness": 900}))),
+            ("warehouse", Some(json!({"concurrent_loads_max": 0}))),
+            ("warehouse", Some(json!({"windows": [{"from": "08:00"}]}))),
             ("source", Some(json!("bucket/x/"))),
             ("source", Some(json!("s3://Bucket/x/"))),
             ("$schema", Some(json!(7))),
@@ -138,6 +146,10 @@ mod tests {
         for (field, value) in wrong {
             check(field, value, false);
         }
+    }
+
+    #[test]
+    fn schema_and_parser_take_the_same() {
         let right = [
             ("source", None),
             ("source", Some(json!("s3://bucket"))),
@@ -147,6 +159,8 @@ mod tests {
             ("load.bytes_max", Some(Value::Null)),
             ("load.age_seconds", Some(json!(86_400))),
             ("load.write_once", Some(json!(true))),
+            ("load.timeout_minutes", Some(json!(30))),
+            ("warehouse", Some(json!({"freshness_seconds": 900, "windows": []}))),
             ("cluster.workgroup", Some(Value::Null)),
             ("cluster.db_user", Some(json!("loader"))),
             ("copy.columns", Some(json!(["id", "at"]))),
@@ -157,5 +171,12 @@ mod tests {
         for (field, value) in right {
             check(field, value, true);
         }
+    }
+
+    fn check(field: &str, value: Option<Value>, valid: bool) {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let document = changed(field, value.clone());
+        assert_eq!(validator.is_valid(&document), valid, "schema: {field} = {value:?}");
+        assert_eq!(LoadConfig::from_value(&document).is_ok(), valid, "parser: {field} = {value:?}");
     }
 }

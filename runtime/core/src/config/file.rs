@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 #[cfg(feature = "schema")]
 use super::{BYTES_MAX_DEFAULT, DB_USER_DEFAULT, FILES_MAX_DEFAULT};
-use crate::pace::{PACE_FIELDS, PaceFile};
+use crate::pace::PACE_FIELDS;
+#[cfg(feature = "schema")]
+use crate::pace::PaceFile;
 use crate::problem::Problems;
 
 /// Longest wait for other files, in seconds: a day.
@@ -35,8 +37,8 @@ pub(super) struct File {
     /// How rows are merged; when absent they are appended.
     pub options: Option<OptionsPart>,
     /// Name of a file in warehouses/ that says how the warehouse is used; the loader puts its content here.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub warehouse: Option<NameOr>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<NameOr>"))]
+    pub warehouse: Option<Value>,
     /// Bounds of one load.
     pub load: Option<LoadPart>,
 }
@@ -120,12 +122,14 @@ pub(super) struct LoadPart {
     pub write_once: bool,
 }
 
-/// In a queue's file a name; in a tracker item the content of the file with that name.
-#[derive(Deserialize)]
+/// In a queue's file a name; what is deployed has the content of the file with that name.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
 #[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(super) enum NameOr {
-    Name(String),
-    Content(PaceFile),
+    Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-]{1,60}$"))] String),
+    Content(Box<PaceFile>),
 }
 
 #[derive(Deserialize)]

@@ -44,11 +44,9 @@ pub struct PaceFile {
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub(super) concurrent_loads_max: Option<u32>,
     /// Base capacity of a workgroup in RPU, for the estimate of what loading costs.
-    #[serde(default)]
-    pub base_rpu: Option<u32>,
+    base_rpu: Option<u32>,
     /// Price of an RPU hour in dollars, for the same.
-    #[serde(default)]
-    pub dollars_per_rpu_hour: Option<f64>,
+    dollars_per_rpu_hour: Option<f64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -86,8 +84,27 @@ pub(super) fn build(part: &PaceFile, problems: &mut Problems) -> Option<Pace> {
         windows,
         time_zone,
         concurrent_loads_max: part.concurrent_loads_max,
+        microdollars_per_second: price(part, problems),
     };
     (problems.0.len() == before).then_some(pace)
+}
+
+/// Both fields or none: what a second costs is their product.
+fn price(part: &PaceFile, problems: &mut Problems) -> Option<u64> {
+    match (part.base_rpu, part.dollars_per_rpu_hour) {
+        (None, None) => None,
+        (Some(rpu @ 4..=1024), Some(dollars)) if dollars > 0.0 && dollars < 1000.0 =>
+        {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most some hundred dollars")]
+            Some((f64::from(rpu) * dollars * 1e6 / 3600.0).round() as u64)
+        }
+        (rpu, dollars) => {
+            let given = format!("`{}` RPU at `{}` dollars", rpu.unwrap_or(0), dollars.unwrap_or(0.0));
+            problems
+                .add("base_rpu", format!("{given}: give the RPU (4 to 1024) and `dollars_per_rpu_hour`, or neither"));
+            None
+        }
+    }
 }
 
 fn freshness(field: &str, seconds: Option<u32>, problems: &mut Problems) -> Freshness {
@@ -135,4 +152,11 @@ fn minute(text: &str) -> Option<i16> {
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     let is_time = (0..24).contains(&hours) && (0..60).contains(&minutes) || (hours, minutes) == (24, 0);
     is_time.then_some(hours * 60 + minutes)
+}
+
+/// The JSON Schema (draft 7) of a warehouse's file.
+#[cfg(feature = "schema")]
+pub fn schema() -> serde_json::Value {
+    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<PaceFile>().to_value()
 }

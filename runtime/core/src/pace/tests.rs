@@ -1,3 +1,5 @@
+//! Starts, windows and time zones, in instants.
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

@@ -17,7 +17,7 @@ use crate::tracker::pack;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Choice {
     /// A load that may take the slot now.
-    Load(Chosen),
+    Load(Box<Chosen>),
     /// They are more than one load takes: some become one first.
     Gather(Change),
 }
@@ -26,7 +26,7 @@ impl Choice {
     /// The load that may start, if one may.
     pub fn load(self) -> Option<Chosen> {
         match self {
-            Self::Load(chosen) => Some(chosen),
+            Self::Load(chosen) => Some(*chosen),
             Self::Gather(_) => None,
         }
     }
@@ -82,10 +82,10 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     if head.group.is_none() && bound.is_none() && !rides && start_millis > context.now {
         return Err(Idle::NotBefore(start_millis));
     }
-    Ok(Choice::Load(Chosen {
+    Ok(Choice::Load(Box::new(Chosen {
         load: claimed(table, &view.state.slot, &chosen, config.clone(), context),
         pendings: chosen.into_iter().cloned().collect(),
-    }))
+    })))
 }
 
 /// Why no more loads fit.

@@ -151,7 +151,10 @@ fn start<'a>(table: &DbTable, view: &View, context: &Context) -> Action<'a> {
         {
             Action::Write(claim(&view.state.slot, &chosen))
         }
-        Ok(Choice::Load(Chosen { load, pendings })) => Action::Look { load: Box::new(load), pendings: Some(pendings) },
+        Ok(Choice::Load(chosen)) => {
+            let Chosen { load, pendings } = *chosen;
+            Action::Look { load: Box::new(load), pendings: Some(pendings) }
+        }
     }
 }
 

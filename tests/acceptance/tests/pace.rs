@@ -1,0 +1,179 @@
+//! When loads start: files that wait for one another, tables that wait for the others of their warehouse, statements that hang.
+
+use std::time::{Duration, Instant};
+
+use acceptance::table::{Table, append, csv};
+use acceptance::world::{Setup, World, world_of};
+use anyhow::ensure;
+use loader_core::contract::Function;
+use loader_core::tracker::item::Item;
+use loader_core::tracker::slot::Step;
+use serde_json::{Value, json};
+
+const AGED: &str = "pace-aged";
+const MANY: &str = "pace-many";
+const HANGS: &str = "pace-hangs";
+const SHARED: &str = "pace-shared";
+const OWN: &str = "pace-own";
+const TURNS: [&str; 3] = ["pace-turn1", "pace-turn2", "pace-turn3"];
+/// Age of the files of [`AGED`], in seconds.
+const AGE_SECONDS: u64 = 6;
+
+fn aged() -> Value {
+    with("pace_aged", &json!({"load": {"age_seconds": AGE_SECONDS}}))
+}
+
+fn many() -> Value {
+    append("pace_many")
+}
+
+fn hangs() -> Value {
+    with("pace_hangs", &json!({"load": {"timeout_minutes": 1}}))
+}
+
+fn shared() -> Value {
+    with("pace_shared", &json!({"warehouse": {"name": "w", "freshness_seconds": 900}}))
+}
+
+fn own() -> Value {
+    with("pace_own", &json!({"warehouse": {"name": "w", "freshness_seconds": 900}, "load": {"age_seconds": 0}}))
+}
+
+/// A warehouse of their own, so that the other tests do not take their turns.
+fn turn(queue: &str) -> Value {
+    let mut config =
+        with(&queue.replace('-', "_"), &json!({"warehouse": {"name": "narrow", "concurrent_loads_max": 1}}));
+    config["cluster"]["identifier"] = json!("narrow");
+    config
+}
+
+fn with(table: &str, more: &Value) -> Value {
+    let mut config = append(table);
+    for (name, part) in more.as_object().into_iter().flatten() {
+        config[name] = part.clone();
+    }
+    config
+}
+
+fn world() -> &'static World {
+    world_of(|| {
+        let turns = TURNS.map(|queue| (queue, turn(queue)));
+        let others = [(AGED, aged()), (MANY, many()), (HANGS, hangs()), (SHARED, shared()), (OWN, own())];
+        Setup::of(others.into_iter().chain(turns))
+    })
+}
+
+fn row(number: usize) -> String {
+    format!("{number},2026-01-01 00:00:00,x")
+}
+
+#[test]
+fn files_that_trickle_in_wait_for_their_age_and_are_loaded_together() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, AGED, aged()).await?;
+        let (began, mut expected) = (Instant::now(), Vec::new());
+        while began.elapsed() < Duration::from_secs(5 * AGE_SECONDS) {
+            let row = row(expected.len());
+            table.put(&format!("{}.csv", expected.len()), csv(&[&row])).await?;
+            expected.push(row);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        table.rest_with(&expected).await?;
+        let n_loads = table.loaded().await?.len();
+        ensure!(n_loads <= 6, "{n_loads} loads of {} files in five ages", expected.len());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_hundred_notifications_that_wait_become_one_load() {
+    let world = world();
+    world.run(async {
+        let table = Table::without_notifications(world, MANY, many()).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        let mut expected = Vec::new();
+        for number in 0..101 {
+            let key = format!("{number}.csv");
+            table.put(&key, csv(&[&row(number)])).await?;
+            let body = json!({"Records": [table.record(&key).await?]}).to_string();
+            let arn = format!("arn:aws:sqs:us-east-1:000000000000:{MANY}");
+            let message = json!({"messageId": number.to_string(), "eventSourceARN": arn, "body": body});
+            world.invoke(Function::MicrobatchLoader, &json!({"Records": [message]})).await?;
+            expected.push(row(number));
+        }
+        let n_pendings = table.items().await?.values().filter(|item| matches!(item, Item::Pending(_))).count();
+        ensure!(n_pendings == 101, "{n_pendings} loads wait");
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&expected).await?;
+        let sizes: Vec<u64> = table.loaded().await?.iter().map(|history| history.n_objects).collect();
+        ensure!(sizes == [1, 100], "{sizes:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_statement_that_hangs_is_cancelled_and_the_load_repeated() {
+    let world = world();
+    world.run(async {
+        let table = Table::new(world, HANGS, hangs()).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "COMMIT"}})).await?;
+        table.put("a.csv", csv(&[&row(1)])).await?;
+        let step = |item: &Item| item.load().map(|load| load.step.clone());
+        let fails = |item: &Item| matches!(step(item), Some(Step::Waiting { .. }));
+        table.until("cancelled", |items| items.values().any(fails)).await?;
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&[row(1)]).await?;
+        let attempts: Vec<u32> = table.loaded().await?.iter().map(|history| history.attempts).collect();
+        ensure!(attempts == [2], "{attempts:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_table_that_waits_for_its_warehouse_rides_with_one_that_does_not_wait() {
+    let world = world();
+    world.run(async {
+        let waits = Table::new(world, SHARED, shared()).await?;
+        let starts = Table::new(world, OWN, own()).await?;
+        waits.put("a.csv", csv(&[&row(1)])).await?;
+        waits.until("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        ensure!(waits.statements().await?.is_empty(), "it did not wait for the others of its warehouse");
+        starts.put("b.csv", csv(&[&row(2)])).await?;
+        starts.rest_with(&[row(2)]).await?;
+        waits.rest_with(&[row(1)]).await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_warehouse_runs_as_many_loads_as_it_may_and_everybody_has_a_turn() {
+    let world = world();
+    world.run(async {
+        let hold = "cluster:narrow:";
+        world.standin(&json!({"hold": {"name": hold, "at": "COMMIT"}})).await?;
+        let mut tables = Vec::new();
+        for (number, queue) in TURNS.into_iter().enumerate() {
+            let table = Table::new(world, queue, turn(queue)).await?;
+            table.put("a.csv", csv(&[&row(number)])).await?;
+            table.until("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+            tables.push(table);
+        }
+        for _ in 0..3 {
+            world.sweep().await;
+        }
+        let mut n_started = 0;
+        for table in &tables {
+            n_started += table.statements().await?.len();
+        }
+        ensure!(n_started == 1, "{n_started} statements at the same time");
+        world.standin(&json!({"release": hold})).await?;
+        for (number, table) in tables.iter().enumerate() {
+            table.rest_with(&[row(number)]).await?;
+        }
+        Ok(())
+    });
+}
