@@ -144,7 +144,7 @@ mod tests {
             ("sources", Some(json!("s3://bucket/x/"))),
         ];
         for (field, value) in wrong {
-            check(field, value, false);
+            check(field, value.as_ref(), false);
         }
     }
 
@@ -169,13 +169,13 @@ mod tests {
             ("options.merge_window_days", Some(json!(7))),
         ];
         for (field, value) in right {
-            check(field, value, true);
+            check(field, value.as_ref(), true);
         }
     }
 
-    fn check(field: &str, value: Option<Value>, valid: bool) {
+    fn check(field: &str, value: Option<&Value>, valid: bool) {
         let validator = jsonschema::validator_for(&schema()).unwrap();
-        let document = changed(field, value.clone());
+        let document = changed(field, value.cloned());
         assert_eq!(validator.is_valid(&document), valid, "schema: {field} = {value:?}");
         assert_eq!(LoadConfig::from_value(&document).is_ok(), valid, "parser: {field} = {value:?}");
     }
