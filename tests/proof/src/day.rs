@@ -32,12 +32,23 @@ pub struct Options {
     pub shape: Shape,
     /// Length of the day.
     pub hours: i64,
-    /// `load.age_seconds` of every table.
-    pub age_seconds: u32,
+    /// When loads start.
+    pub start: Start,
+    /// Every so many sweeps one is lost; 0: none.
+    pub lost_sweeps: u64,
     /// `load.write_once` of every table.
     pub write_once: bool,
     /// The parameters.
     pub cost: Cost,
+}
+
+/// When the loads of a day start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// `load.age_seconds` of every table.
+    Age(u32),
+    /// `freshness_seconds` of the warehouse that all tables share.
+    Freshness(u32),
 }
 
 impl Default for Options {
@@ -48,11 +59,25 @@ impl Default for Options {
             files: 2_000,
             shape: Shape::Steady,
             hours: 24,
-            age_seconds: 0,
+            start: Start::Age(0),
+            lost_sweeps: 0,
             write_once: true,
             cost: Cost::default(),
         }
     }
+}
+
+/// A file a minute for each table, at an instant of its own, small enough that a load runs for five seconds.
+pub fn a_file_a_minute(tables: usize, hours: i64, start: Start) -> Options {
+    let mut files = Vec::new();
+    for table in 0..tables {
+        for minute in 0..hours * 60 {
+            let millis = minute * 60_000 + i64::try_from(table * 7_919 % 60_000).unwrap_or(0);
+            files.push(Arrival { millis, table, size_bytes: 1 << 20 });
+        }
+    }
+    let cost = Cost { copy_millis: 4_000, statements_at_once: 50, ..Cost::default() };
+    Options { tables, hours, start, cost, shape: Shape::Replayed(files), ..Options::default() }
 }
 
 /// What a day was.

@@ -2,7 +2,7 @@
 
 use proof::day::arrivals::Shape;
 use proof::day::cost::Cost;
-use proof::day::{Options, Outcome, percentile, run};
+use proof::day::{Options, Outcome, Start, a_file_a_minute, percentile, run};
 
 fn well(options: &Options) -> Outcome {
     let outcome = run(options);
@@ -60,7 +60,7 @@ fn nobody_starves_where_the_warehouse_is_the_bottleneck() {
 
 #[test]
 fn older_loads_are_fewer_and_wake_the_warehouse_less() {
-    let aged = |age_seconds| well(&Options { age_seconds, ..hours(6, 3, 1_000) });
+    let aged = |seconds| well(&Options { start: Start::Age(seconds), ..hours(6, 3, 1_000) });
     let (at_once, aged) = (aged(0), aged(900));
     println!(
         "proof: a day: {} loads and {} wakes at age 0, {} and {} at age 900",
@@ -70,6 +70,24 @@ fn older_loads_are_fewer_and_wake_the_warehouse_less() {
     assert!(percentile(&at_once.waits, 99) < percentile(&aged.waits, 50));
     // Ripe after the age, started by the next sweep, then the COPY.
     assert!(percentile(&aged.waits, 100) < 900_000 + 60_000 + 60_000, "{}", percentile(&aged.waits, 100));
+}
+
+#[test]
+fn tables_of_one_warehouse_keep_its_promise_and_cost_little_more_than_one_table() {
+    let awake = |tables, lost_sweeps| {
+        let options = Options { lost_sweeps, ..a_file_a_minute(tables, 2, Start::Freshness(900)) };
+        let outcome = well(&options);
+        let longest = percentile(&outcome.waits, 100);
+        assert!(longest <= 900_000, "{tables} tables, one of {lost_sweeps} sweeps lost: {longest} ms");
+        outcome.awake_millis
+    };
+    let (one, five, many, lost) = (awake(1, 0), awake(5, 0), awake(60, 0), awake(60, 2));
+    println!(
+        "proof: a day: awake {one} ms for a table, {five} for 5, {many} for 60, {lost} where every other sweep is lost"
+    );
+    assert!(five * 10 <= one * 11 && many * 10 <= one * 11, "{one} {five} {many}");
+    let at_once = well(&a_file_a_minute(5, 2, Start::Age(0))).awake_millis;
+    assert!(at_once > 8 * five, "{at_once} {five}");
 }
 
 #[test]

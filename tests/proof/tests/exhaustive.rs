@@ -43,7 +43,7 @@ fn three_invocations() {
 
 #[test]
 fn crashes() {
-    explore(Configuration::crashes(), 159_422);
+    explore(Configuration::crashes(), 166_285);
 }
 
 #[test]
@@ -58,12 +58,12 @@ fn failures() {
 
 #[test]
 fn overwrite() {
-    explore(Configuration::overwrite(), 277_789);
+    explore(Configuration::overwrite(), 292_575);
 }
 
 #[test]
 fn delete() {
-    explore(Configuration::delete(), 629_071);
+    explore(Configuration::delete(), 659_880);
 }
 
 #[test]
@@ -113,10 +113,10 @@ fn gathering() {
 
 #[test]
 fn columns() {
-    explore(Configuration::columns(), 665_111);
+    explore(Configuration::columns(), 695_275);
 }
 
 #[test]
 fn upgrade() {
-    explore(Configuration::upgrade(), 97_505);
+    explore(Configuration::upgrade(), 105_005);
 }

@@ -99,6 +99,9 @@ fn cost(arguments: &Arguments) -> Result<(), String> {
         day::print::freshness(&options);
         println!();
     }
+    println!("A file a minute for each table, loads of five seconds\n");
+    day::print::wakes(&[1, 5, 20, 200], 6);
+    println!();
     if let Some(files) = arguments.scale {
         let sizes: Vec<(usize, usize)> = [(100, 10_000), (1_000, 10_000), (1_000, 100_000), (1_000, 1_000_000)]
             .into_iter()

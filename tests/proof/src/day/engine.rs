@@ -50,6 +50,7 @@ pub struct Engine {
     tasks: BTreeMap<usize, Task>,
     next_id: usize,
     next_file: usize,
+    lost_sweeps: u64,
     day_ends: i64,
 }
 
@@ -59,7 +60,14 @@ impl Engine {
         let mut stage = Stage::new(options);
         stage.after(SWEEP_MILLIS, Wake::Sweep);
         let day_ends = START_MILLIS + options.hours * 3_600_000;
-        Self { stage: Arc::new(Mutex::new(stage)), tasks: BTreeMap::new(), next_id: 0, next_file: 0, day_ends }
+        Self {
+            stage: Arc::new(Mutex::new(stage)),
+            tasks: BTreeMap::new(),
+            next_id: 0,
+            next_file: 0,
+            day_ends,
+            lost_sweeps: options.lost_sweeps,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Stage> {
@@ -86,7 +94,10 @@ impl Engine {
                         break;
                     }
                     self.lock().after(SWEEP_MILLIS, Wake::Sweep);
-                    self.start_next(&json!({"sweep": true}), true);
+                    let number = u64::try_from((now - START_MILLIS) / SWEEP_MILLIS).unwrap_or(0);
+                    if self.lost_sweeps == 0 || !number.is_multiple_of(self.lost_sweeps) {
+                        self.start_next(&json!({"sweep": true}), true);
+                    }
                 }
             }
         }

@@ -3,10 +3,12 @@
 use super::arrivals::{Arrival, Shape, of_day};
 use super::cost::Cost;
 use super::policies::{self, Ran};
-use super::{Options, Outcome, percentile, run};
+use super::{Options, Outcome, Start, a_file_a_minute, percentile, run};
 
 /// The values of `load.age_seconds` that are compared.
 const AGES_SECONDS: [u32; 4] = [0, 60, 300, 900];
+/// The values of `freshness_seconds` that are compared.
+const FRESHNESS_SECONDS: [u32; 3] = [300, 900, 3600];
 /// Files in an hour that are tried until something is throttled.
 const HOURLY_FILES: [usize; 4] = [10_000, 40_000, 80_000, 160_000];
 
@@ -73,9 +75,15 @@ pub fn freshness(options: &Options) {
         "| policy | loads | p50 s | p99 s | bound of p99 s | in hindsight s | p99 / hindsight | warehouse minutes | wakes | dollars a month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     );
     for age_seconds in AGES_SECONDS {
-        let outcome = run(&Options { age_seconds, ..options.clone() });
+        let outcome = run(&Options { start: Start::Age(age_seconds), ..options.clone() });
         let name = format!("`load.age_seconds: {age_seconds}`");
         let Outcome { waits, awake_millis, wakes, loads, .. } = outcome;
+        println!("{}", line(&name, &Row { waits, awake_millis, wakes, loads }, &files, options));
+    }
+    for freshness_seconds in FRESHNESS_SECONDS {
+        let Outcome { waits, awake_millis, wakes, loads, .. } =
+            run(&Options { start: Start::Freshness(freshness_seconds), ..options.clone() });
+        let name = format!("a warehouse with `freshness_seconds: {freshness_seconds}`");
         println!("{}", line(&name, &Row { waits, awake_millis, wakes, loads }, &files, options));
     }
     let others: [(&str, Ran); 3] = [
@@ -88,6 +96,32 @@ pub fn freshness(options: &Options) {
         let loads = busy.len();
         let (awake_millis, wakes) = cost.awake(busy);
         println!("{}", line(name, &Row { waits, awake_millis, wakes, loads }, &files, options));
+    }
+}
+
+/// What a file a minute for each table costs, at once, by each table's own age, and by the warehouse's promise.
+pub fn wakes(tables: &[usize], hours: i64) {
+    println!(
+        "| tables | loads start | loads | p50 s | p99 s | longest s | awake, % of the time | wakes | dollars a month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    );
+    for tables in tables {
+        for (name, start) in [
+            ("at once", Start::Age(0)),
+            ("`age_seconds: 900`", Start::Age(900)),
+            ("`freshness_seconds: 900`", Start::Freshness(900)),
+        ] {
+            let options = a_file_a_minute(*tables, hours, start);
+            let outcome = run(&options);
+            let waits = [50, 99, 100].map(|part| seconds(percentile(&outcome.waits, part))).join(" | ");
+            println!(
+                "| {tables} | {name} | {} | {waits} | {:.0} | {} | {:.0} |",
+                outcome.loads,
+                100.0 * ratio(u64::try_from(outcome.awake_millis).unwrap_or(0), 1)
+                    / ratio(u64::try_from(hours * 3_600_000).unwrap_or(1), 1),
+                outcome.wakes,
+                options.cost.warehouse_dollars(outcome.awake_millis, hours),
+            );
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use loader_core::config::LoadConfig;
 use loader_core::ids::DbTable;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::json;
 
 use super::arrivals::Arrival;
 use super::cost::Cost;
 use super::shelf::Shelf;
-use super::{Options, arrivals};
+use super::{Options, Start, arrivals};
 use crate::fixture::{START_MILLIS, config};
 
 /// What a timer sets going.
@@ -131,7 +132,11 @@ impl Stage {
     /// Before the day.
     pub fn new(options: &Options) -> Self {
         let files = arrivals::of_day(options.seed, &options.shape, options.files, options.tables, options.hours);
-        let more = serde_json::json!({"load": {"age_seconds": options.age_seconds, "write_once": options.write_once}});
+        let mut more = json!({"load": {"write_once": options.write_once}});
+        match options.start {
+            Start::Age(seconds) => more["load"]["age_seconds"] = json!(seconds),
+            Start::Freshness(seconds) => more["warehouse"] = json!({"name": "w", "freshness_seconds": seconds}),
+        }
         let configs: Vec<Arc<LoadConfig>> =
             (0..options.tables).map(|table| config(&format!("t{table}"), &more)).collect();
         Self {
