@@ -10,8 +10,8 @@ use serde_json::Value;
 #[cfg(feature = "schema")]
 pub use self::file::schema;
 use self::file::{
-    AGE_SECONDS_MAX, ClusterPart, File, LoadPart, OneOrMany, OptionsPart, TIMEOUT_MINUTES_MAX, WINDOW_DAYS_MAX,
-    refuse_unknown_fields,
+    AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, OneOrMany,
+    OptionsPart, TIMEOUT_MINUTES_MAX, WINDOW_DAYS_MAX, refuse_unknown_fields,
 };
 use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
 use crate::pace::{Pace, PaceFile};
@@ -28,6 +28,8 @@ pub const DB_USER_DEFAULT: &str = "redshift_data_api_user";
 pub const FILES_MAX_DEFAULT: u64 = 1000;
 /// Bytes of one load unless `load.bytes_max` says otherwise: 64 GiB.
 pub const BYTES_MAX_DEFAULT: u64 = 64 << 30;
+/// Seconds after the instant at which its load may start, from which on a file is late unless `load.alarm_after_seconds` says otherwise.
+pub const ALARM_AFTER_SECONDS_DEFAULT: u32 = 600;
 
 /// How a table is loaded. Equal configurations may share a load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +52,8 @@ pub struct LoadConfig {
     pub limits: LoadLimits,
     /// Nothing is started while this is true.
     pub paused: bool,
+    /// A table is late when its oldest file has waited longer, in seconds; `None`: see [`LoadConfig::late_millis`].
+    pub alarm_after_seconds: Option<u32>,
     /// Keys are never written again: what a notification says of an object is still true when it is loaded.
     pub write_once: bool,
     /// How its warehouse is used; `None`: loads start on their own.
@@ -193,6 +197,15 @@ impl LoadConfig {
         own.into_iter().chain(shared).min().unwrap_or(recorded)
     }
 
+    /// When a file is late that was recorded then and still waits: what waits for others on purpose is not late by that.
+    pub fn late_millis(&self, recorded: Millis) -> Millis {
+        let seconds = |seconds: u32| i64::from(seconds) * 1000;
+        match self.alarm_after_seconds {
+            Some(after) => recorded + seconds(after),
+            None => self.start_millis(recorded) + seconds(ALARM_AFTER_SECONDS_DEFAULT),
+        }
+    }
+
     /// Until when nothing of this warehouse may start, if that is so now.
     pub fn never_until(&self, now: Millis) -> Option<Millis> {
         self.pace.as_ref().and_then(|pace| pace.never_until(now))
@@ -238,6 +251,7 @@ fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadC
         limits,
         pace,
         paused: file.load.as_ref().is_some_and(|load| load.paused),
+        alarm_after_seconds: alarm_after(file.load.as_ref(), problems),
         write_once: file.load.as_ref().is_some_and(|load| load.write_once),
         source,
         document,
@@ -418,6 +432,15 @@ fn limits(load: Option<&LoadPart>, problems: &mut Problems) -> LoadLimits {
         problems.add("load.timeout_minutes", format!("{rule}: the Data API ends every statement after a day"));
     }
     LoadLimits { files_max, bytes_max, age_seconds, timeout_minutes }
+}
+
+fn alarm_after(load: Option<&LoadPart>, problems: &mut Problems) -> Option<u32> {
+    let seconds = load.and_then(|load| load.alarm_after_seconds)?;
+    if !(ALARM_AFTER_SECONDS_MIN..=ALARM_AFTER_SECONDS_MAX).contains(&seconds) {
+        let range = format!("from {ALARM_AFTER_SECONDS_MIN} to {ALARM_AFTER_SECONDS_MAX}");
+        problems.add("load.alarm_after_seconds", format!("`{seconds}` is not a number of seconds {range}"));
+    }
+    Some(seconds)
 }
 
 fn idents(field: &str, names: &[String], problems: &mut Problems) -> Vec<Ident> {

@@ -16,6 +16,9 @@ use crate::problem::Problems;
 pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
 /// Longest time that a statement may run, in minutes: a day (Redshift management guide, Data API: maximum duration of a query).
 pub(super) const TIMEOUT_MINUTES_MAX: u32 = 1440;
+/// Shortest and longest wait after which a table may be called late, in seconds: the sweep looks once a minute; a week.
+pub(super) const ALARM_AFTER_SECONDS_MIN: u32 = 60;
+pub(super) const ALARM_AFTER_SECONDS_MAX: u32 = 604_800;
 /// Longest look back of a merge, in days: a century, which can be taken from every timestamp of this era.
 pub(super) const WINDOW_DAYS_MAX: u32 = 36_500;
 
@@ -114,6 +117,9 @@ pub(super) struct LoadPart {
     /// Minutes that a statement may run before it is cancelled and repeated.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = TIMEOUT_MINUTES_MAX)))]
     pub timeout_minutes: Option<u32>,
+    /// The table is late when its oldest file has waited so many seconds; when absent, ten minutes after its load may start.
+    #[cfg_attr(feature = "schema", schemars(range(min = ALARM_AFTER_SECONDS_MIN, max = ALARM_AFTER_SECONDS_MAX)))]
+    pub alarm_after_seconds: Option<u32>,
     /// Nothing is started while this is true.
     #[serde(default)]
     pub paused: bool,
@@ -166,7 +172,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("copy", &["options", "role_arn", "table_name", "columns"]),
     ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
     ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "merge_window_days", "ledger_table"]),
-    ("load", &["files_max", "bytes_max", "age_seconds", "timeout_minutes", "paused", "write_once"]),
+    ("load", &["files_max", "bytes_max", "age_seconds", "alarm_after_seconds", "timeout_minutes", "paused", "write_once"]),
     ("warehouse", PACE_FIELDS),
     ("source", &[]),
     ("$schema", &[]),

@@ -40,6 +40,20 @@ fn keys_may_be_overwritten_unless_the_configuration_says_otherwise() {
 }
 
 #[test]
+fn a_file_is_late_ten_minutes_after_its_load_may_start() {
+    let after = |load: Value| {
+        let mut value = example();
+        value["load"] = load;
+        LoadConfig::from_value(&value).map(|config| (config.late_millis(7_000) - 7_000) / 1000)
+    };
+    assert_eq!(after(Value::Null), Ok(600));
+    assert_eq!(after(json!({"age_seconds": 900})), Ok(1500));
+    assert_eq!(after(json!({"age_seconds": 900, "alarm_after_seconds": 1000})), Ok(1000));
+    let error = after(json!({"alarm_after_seconds": 5})).unwrap_err().to_string();
+    assert!(error.contains("load.alarm_after_seconds") && error.contains("from 60 to 604800"), "{error}");
+}
+
+#[test]
 fn the_document_reads_back_as_itself() {
     let config = LoadConfig::from_value(&example()).unwrap();
     assert_eq!(LoadConfig::parse(&config.document).unwrap(), config);
