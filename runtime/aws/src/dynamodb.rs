@@ -45,7 +45,7 @@ impl Tracker for Aws {
             match decode(OPERATION, item)? {
                 Item::Slot(slot) => state.slot = slot,
                 Item::Pending(pending) => state.backlog.insert(0, pending),
-                Item::File(_) | Item::Failed(_) | Item::Loaded(_) => {}
+                Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => {}
             }
         }
         Ok(state)

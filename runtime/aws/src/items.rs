@@ -1,9 +1,10 @@
-//! What an operator reads of the tracker: the items of a table by kind, oldest or newest first. The functions never read so much.
+//! What an operator reads of the tracker: the items of a table by kind, by time or by object. The functions never read so much.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::Item;
+use loader_core::tracker::item::{Item, LedgerEntry, Millis};
 use loader_reconcile::ports::PortResult;
 
 use crate::dynamodb::decode;
@@ -20,6 +21,8 @@ pub enum Kind {
     Failed,
     /// Finished loads, by the time of their end.
     Loaded,
+    /// What operators did, by time.
+    Audit,
 }
 
 impl Kind {
@@ -30,6 +33,7 @@ impl Kind {
             Self::Pending => "PENDING#",
             Self::Failed => "FAILED#",
             Self::Loaded => "LOADED#",
+            Self::Audit => "AUDIT#",
         }
     }
 }
@@ -43,36 +47,106 @@ pub enum Order {
     NewestFirst,
 }
 
+/// Which objects of a bucket are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// The one with this key, in every version.
+    Exactly(String),
+    /// Those whose keys begin so.
+    Below(String),
+}
+
+impl Keys {
+    /// Whether a key is meant.
+    pub fn matches(&self, key: &str) -> bool {
+        match self {
+            Self::Exactly(wanted) => wanted == key,
+            Self::Below(prefix) => key.starts_with(prefix),
+        }
+    }
+
+    /// The key, or what the keys begin with.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Exactly(text) | Self::Below(text) => text,
+        }
+    }
+}
+
 impl Aws {
     /// Items of a kind, strongly consistent; at most `limit`. An item that this version cannot read is an error.
     pub async fn items(&self, table: &DbTable, kind: Kind, order: Order, limit: usize) -> PortResult<Vec<Item>> {
-        const OPERATION: &str = "dynamodb:Query";
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .dynamodb
-                .query()
-                .table_name(&self.settings.tracker_table)
-                .consistent_read(true)
-                .scan_index_forward(order == Order::OldestFirst)
-                .key_condition_expression("#table = :table AND begins_with(#key, :begins)")
-                .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
-                .expression_attribute_names("#key", TRACKER_SORT_KEY)
-                .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
-                .expression_attribute_values(":begins", AttributeValue::S(kind.begins().to_owned()))
-                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| errors::sort(OPERATION, &error))?;
-            for item in page.items.unwrap_or_default() {
-                found.push(decode(OPERATION, item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() || found.len() >= limit {
-                return Ok(found);
-            }
+        let query = self
+            .query_of(table, "#table = :table AND begins_with(#key, :from)", kind.begins().to_owned())
+            .scan_index_forward(order == Order::OldestFirst);
+        collect(query, limit).await
+    }
+
+    /// Items of a kind whose keys hold this time or a later one, oldest first, strongly consistent.
+    pub async fn items_since(&self, table: &DbTable, kind: Kind, since: Millis) -> PortResult<Vec<Item>> {
+        let begins = kind.begins();
+        let query = self
+            .query_of(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{since:014}"))
+            // Sorts after every digit.
+            .expression_attribute_values(":to", AttributeValue::S(format!("{begins}~")));
+        collect(query, usize::MAX).await
+    }
+
+    /// What the ledger has of these objects, in every version. Reads the whole ledger of the table: an entry's key is a digest.
+    pub async fn ledger_of(&self, table: &DbTable, bucket: &str, keys: &Keys) -> PortResult<Vec<LedgerEntry>> {
+        let filter = match keys {
+            Keys::Exactly(_) => "#object.#bucket = :bucket AND #object.#name = :name",
+            Keys::Below(_) => "#object.#bucket = :bucket AND begins_with(#object.#name, :name)",
+        };
+        let mut query = self
+            .query_of(table, "#table = :table AND begins_with(#key, :from)", "FILE#".to_owned())
+            .expression_attribute_names("#object", "object")
+            .expression_attribute_names("#bucket", "bucket");
+        if keys.text().is_empty() {
+            query = query.filter_expression("#object.#bucket = :bucket");
+        } else {
+            query = query
+                .filter_expression(filter)
+                .expression_attribute_names("#name", "key")
+                .expression_attribute_values(":name", AttributeValue::S(keys.text().to_owned()));
+        }
+        let query = query.expression_attribute_values(":bucket", AttributeValue::S(bucket.to_owned()));
+        let entry = |item| if let Item::File(entry) = item { Some(entry) } else { None };
+        Ok(collect(query, usize::MAX).await?.into_iter().filter_map(entry).collect())
+    }
+
+    /// A strongly consistent query of one table's items, with `:from`.
+    fn query_of(&self, table: &DbTable, condition: &str, from: String) -> QueryFluentBuilder {
+        self.dynamodb
+            .query()
+            .table_name(&self.settings.tracker_table)
+            .consistent_read(true)
+            .key_condition_expression(condition)
+            .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
+            .expression_attribute_names("#key", TRACKER_SORT_KEY)
+            .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+    }
+}
+
+async fn collect(query: QueryFluentBuilder, limit: usize) -> PortResult<Vec<Item>> {
+    const OPERATION: &str = "dynamodb:Query";
+    let mut found = Vec::new();
+    let mut start = None;
+    loop {
+        let page = query
+            .clone()
+            .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| errors::sort(OPERATION, &error))?;
+        for item in page.items.unwrap_or_default() {
+            found.push(decode(OPERATION, item)?);
+        }
+        start = page.last_evaluated_key;
+        if start.is_none() || found.len() >= limit {
+            return Ok(found);
         }
     }
 }
@@ -92,8 +166,15 @@ mod tests {
             (Kind::Pending, SortKey::pending(1, &id)),
             (Kind::Failed, SortKey::failed(1, &id)),
             (Kind::Loaded, SortKey::loaded(1, &id)),
+            (Kind::Audit, SortKey::audit(1, "0123")),
         ] {
             assert!(key.0.starts_with(kind.begins()), "{kind:?}: {}", key.0);
         }
+    }
+
+    #[test]
+    fn a_prefix_means_the_keys_below_it() {
+        assert!(Keys::Below("a/".into()).matches("a/b") && !Keys::Below("a/".into()).matches("a"));
+        assert!(Keys::Exactly("a".into()).matches("a") && !Keys::Exactly("a".into()).matches("ab"));
     }
 }

@@ -77,7 +77,9 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         Event::Recorded { table, n_objects } => ("recorded", "INFO", json!({"table": table, "objects": n_objects})),
         Event::Skipped { what, why } => ("skipped", "INFO", json!({"what": what, "why": why})),
         Event::Refused { message_id, why } => ("refused", "ERROR", json!({"message_id": message_id, "why": why})),
-        Event::Stopped { table, why } => ("stopped", "WARN", json!({"table": table, "why": why})),
+        Event::Stopped { table, load_id, why } => {
+            ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
+        }
         Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
         Event::Swept { n_tables, .. } => ("swept", "INFO", json!({"tables": n_tables})),
         Event::Waiting { table, oldest_millis } => {

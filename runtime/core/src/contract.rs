@@ -102,6 +102,8 @@ pub const TTL_ATTRIBUTE: &str = "expires_at";
 
 /// Field of the constant input that the sweep rule sends to `NextLoader`: `{"sweep": true}`.
 pub const SWEEP_FIELD: &str = "sweep";
+/// Field of the payload by which an operator's command asks `NextLoader` to look at one table now: `{"reconcile": "<db_table>"}`.
+pub const RECONCILE_FIELD: &str = "reconcile";
 /// How often the sweep rule fires.
 pub const SWEEP_SCHEDULE: &str = "rate(1 minute)";
 

@@ -220,13 +220,19 @@ impl fmt::Display for StatementName {
 }
 
 /// First 128 bits of SHA-256 over the parts, each with its length, so that no two lists of parts read the same.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+fn digest<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
+        let part = part.as_ref();
         hasher.update(part.len().to_be_bytes());
         hasher.update(part);
     }
     hex::encode(&hasher.finalize()[..16])
+}
+
+/// Identity of what an operator did: 32 hex digits of who, what, and the keys of the items that were written.
+pub(crate) fn act_id(parts: impl Iterator<Item = String>) -> String {
+    digest(std::iter::once("act".to_owned()).chain(parts))
 }
 
 /// Decodes one part of a [`DbTable`] for people.

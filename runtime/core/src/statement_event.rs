@@ -1,12 +1,12 @@
-//! What `NextLoader` receives: a statement's status change, or the sweep.
+//! What `NextLoader` receives: a statement's status change, the sweep, or an operator's wish that a table is looked at now.
 //!
 //! The status change is only a hint; its word is never taken for the outcome. Read leniently: schemas of this event have
 //! differed (see the management guide, "Monitoring events for the Data API"). Only a name is needed to find the table.
 
 use serde_json::Value;
 
-use crate::contract::{STATEMENT_EVENT_SOURCE, SWEEP_FIELD};
-use crate::ids::StatementName;
+use crate::contract::{RECONCILE_FIELD, STATEMENT_EVENT_SOURCE, SWEEP_FIELD};
+use crate::ids::{DbTable, StatementName};
 
 /// Why `NextLoader` was invoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Trigger {
     },
     /// Every table with work shall be looked at.
     Sweep,
+    /// This table shall be looked at.
+    Asked(DbTable),
     /// Nothing of ours.
     NotOurs {
         /// What it is instead.
@@ -33,6 +35,9 @@ pub fn parse(payload: &Value) -> Trigger {
         || payload.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event")
     {
         return Trigger::Sweep;
+    }
+    if let Some(table) = payload.get(RECONCILE_FIELD).and_then(Value::as_str) {
+        return Trigger::Asked(DbTable(table.to_owned()));
     }
     let source = payload.get("source").and_then(Value::as_str).unwrap_or_default();
     if source != STATEMENT_EVENT_SOURCE {
@@ -79,6 +84,13 @@ mod tests {
     fn the_sweep() {
         assert_eq!(parse(&json!({"sweep": true})), Trigger::Sweep);
         assert_eq!(parse(&json!({"detail-type": "Scheduled Event"})), Trigger::Sweep);
+    }
+
+    #[test]
+    fn an_operator_names_a_table() {
+        let table = "cluster:c:dev:public.t";
+        assert_eq!(parse(&json!({"reconcile": table})), Trigger::Asked(DbTable(table.to_owned())));
+        assert!(matches!(parse(&json!({"reconcile": 1})), Trigger::NotOurs { .. }));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! NextLoader: a statement ended, or a minute is over. Records nothing; reconciles.
+//! NextLoader: a statement ended, a minute is over, or an operator asks. Records nothing; reconciles.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use crate::ports::{PortResult, World};
 use crate::reconcile::{Ended, Invocation, Memory, reconcile, reconcile_with};
 use crate::report::Event;
 
-/// Waits of an event for a table that another invocation is working on: soon at first, because that one has only to record the
-/// statement's id; about five seconds in all.
+/// Waits for a table that another invocation is working on: short at first, because that one may have only to record the statement's id;
+/// about five seconds in all.
 const HELD_MILLIS: [u64; 8] = [50, 100, 200, 400, 800, 1600, 1850, 0];
 /// Tables reconciled at the same time by a sweep.
 const TABLES_AT_ONCE: usize = 8;
@@ -24,7 +24,11 @@ const TABLES_AT_ONCE: usize = 8;
 pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocation) -> PortResult<()> {
     match trigger {
         Trigger::StatementEnded { name, statement_id } => {
-            statement_ended(world, &name.table, statement_id.as_deref(), invocation).await;
+            soon(world, &name.table, statement_id.as_deref(), invocation).await;
+            Ok(())
+        }
+        Trigger::Asked(table) => {
+            soon(world, &table, None, invocation).await;
             Ok(())
         }
         Trigger::Sweep => sweep(world, invocation).await,
@@ -35,8 +39,9 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
     }
 }
 
-/// The event of a quick statement can be faster than who submitted it and is about to record its id: then it is worth a moment.
-async fn statement_ended<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
+/// Who works on the table now may have read it before what this is about: then it is worth a moment. The event of a quick statement can be
+/// faster than who submitted it and is about to record its id.
+async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
     let mut memory = Memory::default();
     for millis in HELD_MILLIS {
         memory = Memory::default();

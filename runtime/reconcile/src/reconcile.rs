@@ -12,7 +12,7 @@ use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;
 use loader_core::settings::Timing;
 use loader_core::tracker::admit;
-use loader_core::tracker::change::Change;
+use loader_core::tracker::change::{Change, Note};
 use loader_core::tracker::decide::{Action, Context, Idle, decide};
 use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
 use loader_core::tracker::settle;
@@ -80,14 +80,12 @@ pub async fn reconcile_with<W: World>(
         match round(world, table, invocation, ended, memory).await {
             Ok(Next::Again) => {}
             Ok(Next::Stop(idle)) => return Ended::Idle(idle),
-            Err(error) => {
-                world.report(&Event::Stopped { table: table.0.clone(), why: error.to_string() });
-                return Ended::Stopped(error);
-            }
+            Err(error) => return Ended::Stopped(error),
         }
     }
     world.report(&Event::Stopped {
         table: table.0.clone(),
+        load_id: None,
         why: format!("{ROUNDS_MAX} rounds without an end: please report this"),
     });
     Ended::OutOfTime
@@ -144,10 +142,14 @@ pub async fn round<W: World>(
     let mut round = Round { world, table, invocation, ended, memory };
     let mut view = match known {
         Some(view) => view,
-        None => round.read().await?,
+        None => match round.read().await {
+            Ok(view) => view,
+            Err(error) => return Err(round.stopped(None, error)),
+        },
     };
     round.add_configs(&mut view).await;
-    round.perform(&view).await
+    let done = round.perform(&view).await;
+    done.map_err(|error| round.stopped(view.state.slot.load.as_ref(), error))
 }
 
 /// One round of one table.
@@ -270,6 +272,8 @@ impl<W: World> Round<'_, W> {
             waits && load.source.recorded.pace.is_some()
         });
         match idle {
+            // An operator's word holds for the whole backlog, however long it is.
+            Idle::Paused if view.state.slot.pause.is_some() => Ok(Next::Stop(idle)),
             Idle::NotBefore(_) | Idle::Paused
                 if free && !view.state.complete && self.memory.backlog_limit < BACKLOG_READ_MAX =>
             {
@@ -305,11 +309,26 @@ impl<W: World> Round<'_, W> {
         Ok(Next::Again)
     }
 
+    /// One line for what happened to the load; one more where another load took the slot with the same write.
     fn report(&self, load: Option<&RunningLoad>, change: Change) {
-        let claimed = self.memory.view.as_ref().and_then(|view| view.state.slot.load.as_ref());
-        let load = load.or(claimed);
+        let holder = self.memory.view.as_ref().and_then(|view| view.state.slot.load.as_ref());
+        let n_next = if let Note::Finished { n_next, .. } = change.note { n_next } else { 0 };
+        self.moved(load.or(holder), change.note);
+        if n_next > 0 {
+            self.moved(holder, Note::Claimed { n_objects: n_next });
+        }
+    }
+
+    fn moved(&self, load: Option<&RunningLoad>, note: Note) {
         let load_id = load.map(|load| load.load_id.0.clone()).unwrap_or_default();
-        let statement_id = load.and_then(RunningLoad::statement_id).map(ToOwned::to_owned);
-        self.world.report(&Event::Moved { table: self.table.0.clone(), load_id, statement_id, note: change.note });
+        let submitted = if let Note::Submitted { statement_id } = &note { Some(statement_id.as_str()) } else { None };
+        let statement_id = submitted.or(load.and_then(RunningLoad::statement_id)).map(ToOwned::to_owned);
+        self.world.report(&Event::Moved { table: self.table.0.clone(), load_id, statement_id, note });
+    }
+
+    fn stopped(&self, load: Option<&RunningLoad>, error: PortError) -> PortError {
+        let load_id = load.map(|load| load.load_id.0.clone());
+        self.world.report(&Event::Stopped { table: self.table.0.clone(), load_id, why: error.to_string() });
+        error
     }
 }

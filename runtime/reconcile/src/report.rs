@@ -42,6 +42,8 @@ pub enum Event {
     Stopped {
         /// The target table, as the tracker spells its key.
         table: String,
+        /// The load that holds the slot, as far as that is known.
+        load_id: Option<String>,
         /// The reason, one line.
         why: String,
     },

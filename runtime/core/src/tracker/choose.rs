@@ -50,7 +50,7 @@ impl Chosen {
 
 /// The next load of a table whose slot is free, or is being freed; else why none may start.
 pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice, Idle> {
-    let startable: Vec<&PendingLoad> = view.others().filter(|pending| !view.config(&pending.source).paused).collect();
+    let startable: Vec<&PendingLoad> = view.others().filter(|pending| !view.is_paused(&pending.source)).collect();
     if view.others().next().is_none() {
         return Err(Idle::Empty);
     }

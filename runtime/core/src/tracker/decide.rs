@@ -44,7 +44,7 @@ pub enum Idle {
     Empty,
     /// Everything that waits may not start yet; this is when.
     NotBefore(Millis),
-    /// The configuration says so.
+    /// The configuration says so, or an operator.
     Paused,
     /// Another invocation is at it.
     Held,
@@ -107,7 +107,7 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
     match &load.step {
         Step::Claimed | Step::Prepared(_) if others => Action::Idle(Idle::Held),
         // No statement is on its way: a paused table stands still.
-        Step::Claimed | Step::Waiting { .. } if view.config(&load.source).paused => Action::Idle(Idle::Paused),
+        Step::Claimed | Step::Waiting { .. } if view.is_paused(&load.source) => Action::Idle(Idle::Paused),
         Step::Claimed => look(load.clone(), view),
         Step::Waiting { class: FailureClass::OperatorsTurn, .. } if context.awake && may_ride(load, context) => {
             look(RunningLoad { attempt: load.attempt + 1, ..load.clone() }, view)

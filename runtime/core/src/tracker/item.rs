@@ -50,6 +50,16 @@ impl SortKey {
         Self(format!("FAILED#{at:014}#{load_id}"))
     }
 
+    /// The record of what an operator did.
+    pub fn audit(at: Millis, id: &str) -> Self {
+        Self(format!("AUDIT#{at:014}#{id}"))
+    }
+
+    /// The time in the key of a quarantined load, a finished one or an audit record.
+    pub fn at_millis(&self) -> Option<Millis> {
+        self.0.split('#').nth(1)?.parse().ok()
+    }
+
     /// A finished load.
     pub fn loaded(at: Millis, load_id: &LoadId) -> Self {
         Self(format!("LOADED#{at:014}#{load_id}"))
@@ -175,6 +185,23 @@ pub struct History {
     pub expires_at: i64,
 }
 
+/// What an operator did, and why: written in the same transaction, read by people only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Audit {
+    /// Sort key; holds the time.
+    pub key: SortKey,
+    /// Who.
+    pub by: String,
+    /// The command, for example `pause`.
+    pub command: String,
+    /// What it was done to.
+    pub what: String,
+    /// Why, where that was said.
+    pub why: Option<String>,
+    /// When this may be forgotten, epoch seconds.
+    pub expires_at: i64,
+}
+
 /// Any item of the tracker table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
@@ -188,6 +215,8 @@ pub enum Item {
     Failed(Quarantined),
     /// History.
     Loaded(History),
+    /// What an operator did.
+    Audit(Audit),
 }
 
 impl Item {
@@ -195,7 +224,7 @@ impl Item {
     pub const fn load(&self) -> Option<&RunningLoad> {
         match self {
             Self::Slot(slot) => slot.load.as_ref(),
-            Self::Pending(_) | Self::File(_) | Self::Failed(_) | Self::Loaded(_) => None,
+            Self::Pending(_) | Self::File(_) | Self::Failed(_) | Self::Loaded(_) | Self::Audit(_) => None,
         }
     }
 
@@ -207,6 +236,7 @@ impl Item {
             Self::File(entry) => SortKey::file(&entry.object),
             Self::Failed(quarantined) => quarantined.key.clone(),
             Self::Loaded(history) => history.key.clone(),
+            Self::Audit(audit) => audit.key.clone(),
         }
     }
 }

@@ -18,8 +18,21 @@ pub struct Slot {
     pub number: u64,
     /// Columns of the target, as the catalog had them when it was asked.
     pub columns: Option<KnownColumns>,
+    /// Set while an operator has stopped the table: no load starts, one that is submitted ends.
+    pub pause: Option<Pause>,
     /// The load that holds it.
     pub load: Option<RunningLoad>,
+}
+
+/// An operator's word that no load of the table may start.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pause {
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub since_millis: Millis,
+    /// Why, where that was said.
+    pub reason: Option<String>,
 }
 
 /// The catalog's answer, kept so that it is not asked for before every load.
@@ -44,10 +57,16 @@ impl Slot {
         Self { number: self.number + u64::from(!same), load: Some(load), ..self.freed() }
     }
 
+    /// The next write: one version on, otherwise as it is.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { version: self.version + 1, ..self.clone() }
+    }
+
     /// The next write: one version on, free.
     #[must_use]
     pub fn freed(&self) -> Self {
-        Self { version: self.version + 1, load: None, ..self.clone() }
+        Self { load: None, ..self.again() }
     }
 }
 

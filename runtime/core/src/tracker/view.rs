@@ -90,7 +90,7 @@ impl View {
                     Err(at) => backlog.insert(at, pending.clone()),
                 }
             }
-            Item::File(_) | Item::Failed(_) | Item::Loaded(_) => {}
+            Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => {}
         }
     }
 
@@ -104,6 +104,11 @@ impl View {
     pub fn others(&self) -> impl Iterator<Item = &PendingLoad> {
         let own = self.state.slot.load.as_ref().map_or(&[][..], |load| &load.pending_keys);
         self.state.backlog.iter().filter(move |pending| !own.contains(&pending.key))
+    }
+
+    /// Whether no attempt of such a load may start: an operator stopped the table, or its queue's file says so.
+    pub fn is_paused(&self, source: &ConfigSource) -> bool {
+        self.state.slot.pause.is_some() || self.config(source).paused
     }
 
     /// The configuration that holds for a load now.

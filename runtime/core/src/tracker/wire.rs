@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::item::{ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
+use super::item::{
+    Audit, ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey,
+};
 use super::slot::Slot;
 use crate::config::LoadConfig;
 use crate::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE};
@@ -42,13 +44,17 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
         Item::File(entry) => object(&FileWire::from(entry)),
         Item::Failed(quarantined) => object(&FailedWire::from(quarantined)),
         Item::Loaded(history) => object(&LoadedWire::from(history)),
+        Item::Audit(audit) => object(&AuditWire::from(audit)),
     };
     attributes.insert(TRACKER_PARTITION_KEY.into(), json!(table.0));
     attributes.insert(TRACKER_SORT_KEY.into(), json!(item.key().0));
     if matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)) {
         attributes.insert(WORK_ATTRIBUTE.into(), json!(table.0));
     }
-    if let Item::File(LedgerEntry { expires_at, .. }) | Item::Loaded(History { expires_at, .. }) = item {
+    if let Item::File(LedgerEntry { expires_at, .. })
+    | Item::Loaded(History { expires_at, .. })
+    | Item::Audit(Audit { expires_at, .. }) = item
+    {
         attributes.insert(TTL_ATTRIBUTE.into(), json!(expires_at));
     }
     attributes.retain(|_, value| !value.is_null());
@@ -69,7 +75,8 @@ pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
         "FILE" => read::<FileWire>(value).and_then(|wire| wire.into_item(expires_at)).map(Item::File),
         "FAILED" => read::<FailedWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Failed),
         "LOADED" => read::<LoadedWire>(value).map(|wire| Item::Loaded(wire.into_item(sort_key, expires_at))),
-        _ => Err("its sort key is none of RUNNING, PENDING#…, FILE#…, FAILED#…, LOADED#…".to_owned()),
+        "AUDIT" => read::<AuditWire>(value).map(|wire| Item::Audit(wire.into_item(sort_key, expires_at))),
+        _ => Err("its sort key is none of RUNNING, PENDING#…, FILE#…, FAILED#…, LOADED#…, AUDIT#…".to_owned()),
     };
     item.map_err(|why| UnreadableItem { table, key, why })
 }
@@ -320,5 +327,27 @@ impl LoadedWire {
             attempts: self.attempts,
             expires_at,
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct AuditWire {
+    by: String,
+    command: String,
+    what: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+impl From<&Audit> for AuditWire {
+    fn from(audit: &Audit) -> Self {
+        let Audit { by, command, what, why, .. } = audit.clone();
+        Self { by, command, what, why }
+    }
+}
+
+impl AuditWire {
+    fn into_item(self, key: SortKey, expires_at: i64) -> Audit {
+        Audit { key, by: self.by, command: self.command, what: self.what, why: self.why, expires_at }
     }
 }

@@ -129,7 +129,7 @@ fn holds(item: Option<&Item>, condition: &Condition) -> bool {
             Some(Item::Slot(slot)) => {
                 slot.version == *version && slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()
             }
-            Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_)) | None => false,
+            Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_)) | None => false,
         },
     }
 }
@@ -138,6 +138,8 @@ fn holds(item: Option<&Item>, condition: &Condition) -> bool {
 pub fn slot_of(items: &Items) -> Slot {
     match items.get(&SortKey::slot()) {
         Some(Item::Slot(slot)) => slot.clone(),
-        Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_)) | None => Slot::default(),
+        Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_)) | None => {
+            Slot::default()
+        }
     }
 }

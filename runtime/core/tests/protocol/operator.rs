@@ -1,10 +1,10 @@
 //! What a person may ask for.
 
 use loader_core::tracker::decide::{Action, Idle, decide};
-use loader_core::tracker::item::{Item, LedgerMark};
-use loader_core::tracker::operator;
+use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark};
+use loader_core::tracker::operator::{self, Act, InUse};
 use loader_core::tracker::prepare::ObjectState;
-use loader_core::tracker::slot::Step;
+use loader_core::tracker::slot::{Pause, Step};
 use loader_core::tracker::write::{Written, apply};
 
 use crate::table::{HOUR, Table, keys, object};
@@ -115,4 +115,125 @@ fn a_deleted_object_that_is_in_quarantine_again_is_not_loaded_by_its_first_item(
     apply(&mut table.items, &operator::retry(&deleted, table.now));
     assert_eq!(table.drain(|_| None).1, 0);
     assert_eq!(table.quarantine().len(), 1);
+}
+
+fn pause() -> Pause {
+    Pause { by: "somebody".into(), since_millis: 7, reason: Some("the table is rebuilt".into()) }
+}
+
+fn paused(table: &mut Table) {
+    let transaction = operator::pause(&table.name(), &table.slot(), pause()).expect("not paused yet");
+    assert_eq!(apply(&mut table.items, &transaction), Written::Done);
+}
+
+#[test]
+fn no_load_of_a_paused_table_starts_until_it_goes_on() {
+    let mut table = Table::new();
+    paused(&mut table);
+    assert_eq!(operator::pause(&table.name(), &table.slot(), pause()), None, "it is paused already");
+    table.record(&["a"]);
+    assert_eq!(decide(&table.name(), &table.view(), &table.context()), Action::Idle(Idle::Paused));
+    let unpause = operator::unpause(&table.name(), &table.slot()).unwrap();
+    assert_eq!(apply(&mut table.items, &unpause), Written::Done);
+    assert_eq!(operator::unpause(&table.name(), &table.slot()), None, "it is not paused any more");
+    assert_eq!(table.drain(|_| None).1, 1);
+}
+
+#[test]
+fn a_submitted_load_of_a_paused_table_ends_and_no_next_one_takes_the_slot() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    table.record(&["b"]);
+    table.now += HOUR;
+    paused(&mut table);
+    assert!(matches!(decide(&table.name(), &table.view(), &table.context()), Action::Ask(..)));
+    table.finish();
+    assert_eq!((table.slot().load, table.slot().pause), (None, Some(pause())), "kept by every write");
+    assert_eq!(keys(&table.backlog()), ["b"]);
+    assert_eq!(decide(&table.name(), &table.view(), &table.context()), Action::Idle(Idle::Paused));
+}
+
+#[test]
+fn a_load_that_waits_after_a_failure_stands_still_while_its_table_is_paused() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    table.run();
+    table.fail("permission denied for relation t");
+    paused(&mut table);
+    table.now += HOUR;
+    assert_eq!(decide(&table.name(), &table.view(), &table.context()), Action::Idle(Idle::Paused));
+}
+
+/// Who has looked at a load before the pause may not take the slot after it.
+#[test]
+fn a_pause_is_a_fence() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    let (change, _) = table.plan(vec![ObjectState::AsNotified]);
+    paused(&mut table);
+    assert!(matches!(table.apply(&change), Written::Refused(_)));
+}
+
+fn entry(key: &str) -> LedgerEntry {
+    let object = object(key, "1").object;
+    LedgerEntry { object, mark: LedgerMark::Accepted, entered_millis: 0, expires_at: 0 }
+}
+
+#[test]
+fn a_forgotten_object_is_loaded_again_when_it_is_recorded_again() {
+    let mut table = Table::new();
+    table.record(&["a", "b"]);
+    assert_eq!(table.drain(|_| None).1, 1);
+    let forget = operator::forget(&table.name(), &table.view().state, &[], &[entry("a")]).unwrap();
+    assert_eq!(apply(&mut table.items, &forget), Written::Done);
+    assert!(table.backlog().is_empty(), "nothing is loaded by this alone");
+    table.record(&["a", "b"]);
+    let (loaded, statements) = table.drain(|_| None);
+    assert_eq!((loaded.into_keys().collect::<Vec<_>>(), statements), (vec!["a".to_owned()], 1));
+}
+
+#[test]
+fn what_waits_runs_or_is_in_quarantine_is_not_forgotten() {
+    let mut table = quarantined();
+    table.record(&["b"]);
+    table.run();
+    table.record(&["c"]);
+    let entries = ["a", "b", "c", "d"].map(entry);
+    let refused = operator::forget(&table.name(), &table.view().state, &table.quarantine(), &entries).unwrap_err();
+    let expected = [("a", InUse::Quarantined), ("b", InUse::Runs), ("c", InUse::Waits)];
+    assert_eq!(refused, expected.map(|(key, why)| (object(key, "1").object, why)).into());
+}
+
+/// A load that ends in between may have entered the object: then its entry must stay.
+#[test]
+fn nothing_is_forgotten_when_a_load_has_begun_or_ended_since() {
+    let mut table = Table::new();
+    table.record(&["a"]);
+    let forget = operator::forget(&table.name(), &table.view().state, &[], &[entry("b")]).unwrap();
+    table.run();
+    assert_eq!(apply(&mut table.items, &forget), Written::Refused(vec![0]));
+}
+
+#[test]
+fn who_did_what_and_why_is_recorded_with_it_or_not_at_all() {
+    let mut table = Table::new();
+    let act = Act {
+        by: "somebody",
+        command: "pause",
+        what: "all loads".into(),
+        why: Some("the table is rebuilt".into()),
+        now: table.now,
+        keep_millis: HOUR,
+    };
+    let pause = operator::audited(operator::pause(&table.name(), &table.slot(), pause()).unwrap(), &act);
+    assert_eq!(apply(&mut table.items, &pause), Written::Done);
+    assert!(matches!(apply(&mut table.items, &pause), Written::Refused(_)));
+    let noted = operator::noted(&table.name(), &Act { command: "redrive", ..act });
+    assert_eq!(apply(&mut table.items, &noted), Written::Done);
+    let audits = table.items.values().filter_map(|item| if let Item::Audit(audit) = item { Some(audit) } else { None });
+    let found: Vec<(&str, &str, i64)> = audits.map(|it| (it.command.as_str(), it.by.as_str(), it.expires_at)).collect();
+    let expires = (table.now + HOUR) / 1000;
+    assert_eq!(found.len(), 2);
+    assert!(found.contains(&("pause", "somebody", expires)) && found.contains(&("redrive", "somebody", expires)));
 }

@@ -68,7 +68,7 @@ impl Shelf {
     fn item_units(&self, table: &DbTable, action: &WriteAction) -> u64 {
         let bytes = match action {
             WriteAction::Put(item, _) => match &**item {
-                Item::File(_) | Item::Loaded(_) => WRITE_UNIT_BYTES,
+                Item::File(_) | Item::Loaded(_) | Item::Audit(_) => WRITE_UNIT_BYTES,
                 Item::Slot(_) | Item::Pending(_) | Item::Failed(_) => item_bytes(table, item),
             },
             WriteAction::Delete(key, _) | WriteAction::Check(key, _) => {
@@ -83,7 +83,7 @@ impl Shelf {
             WriteAction::Put(item, _) => match &**item {
                 Item::Slot(slot) => slot.load.is_some() != self.slot.load.is_some(),
                 Item::Pending(_) => true,
-                Item::File(_) | Item::Loaded(_) | Item::Failed(_) => false,
+                Item::File(_) | Item::Loaded(_) | Item::Failed(_) | Item::Audit(_) => false,
             },
             WriteAction::Delete(key, _) => self.pendings.contains_key(key),
             WriteAction::Check(..) => false,
@@ -128,6 +128,7 @@ impl Shelf {
             },
             Item::Loaded(_) => self.loads += 1,
             Item::Failed(quarantined) => self.unexpected.push(format!("{quarantined:?}")),
+            Item::Audit(audit) => self.unexpected.push(format!("{audit:?}")),
         }
     }
 

@@ -94,7 +94,7 @@ fn accounted(stage: &Stage) -> BTreeSet<(DbTable, ObjectVersion)> {
             let objects = match item {
                 Item::Pending(pending) => &pending.objects,
                 Item::Failed(quarantined) => &quarantined.objects,
-                Item::Slot(_) | Item::File(_) | Item::Loaded(_) => continue,
+                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => continue,
             };
             all.extend(objects.iter().map(|waiting| (table.clone(), waiting.object.clone())));
         }

@@ -8,7 +8,7 @@ use crate::ids::{LoadId, StatementName};
 use crate::outcome::FailureClass;
 use crate::sql::columns::TargetColumns;
 use crate::tracker::item::SortKey;
-use crate::tracker::slot::{KnownColumns, Prepared, RunningLoad, Slot, Step};
+use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Slot, Step};
 
 /// Attribute with the slot's version: what conditional writes check.
 pub const SLOT_VERSION: &str = "version";
@@ -26,9 +26,19 @@ struct SlotWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns_asked_millis: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pause: Option<PauseWire>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     load_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     load: Option<LoadWire>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PauseWire {
+    by: String,
+    since_millis: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 /// The item of loader 0.1.
@@ -90,6 +100,7 @@ pub(super) fn encode(slot: &Slot) -> Map<String, Value> {
         number: slot.number,
         columns: slot.columns.as_ref().map(|known| known.columns.to_json().to_string()),
         columns_asked_millis: slot.columns.as_ref().map(|known| known.asked_millis),
+        pause: slot.pause.as_ref().map(PauseWire::from),
         load_id: slot.load.as_ref().map(|load| load.load_id.0.clone()),
         load: slot.load.as_ref().map(LoadWire::from),
     })
@@ -117,6 +128,7 @@ pub(super) fn decode(value: Value) -> Result<Slot, String> {
             .map(columns)
             .transpose()?
             .map(|columns| KnownColumns { columns, asked_millis: wire.columns_asked_millis.unwrap_or(0) }),
+        pause: wire.pause.map(PauseWire::into_item),
         load,
     })
 }
@@ -130,8 +142,21 @@ impl SlotOf01 {
             version: self.version,
             number: 0,
             columns: columns.map(|columns| KnownColumns { columns, asked_millis: 0 }),
+            pause: None,
             load: Some(self.load.into_item(self.load_id)?),
         })
+    }
+}
+
+impl From<&Pause> for PauseWire {
+    fn from(pause: &Pause) -> Self {
+        Self { by: pause.by.clone(), since_millis: pause.since_millis, reason: pause.reason.clone() }
+    }
+}
+
+impl PauseWire {
+    fn into_item(self) -> Pause {
+        Pause { by: self.by, since_millis: self.since_millis, reason: self.reason }
     }
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::ids::{ObjectVersion, Version};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
 use crate::sql::ident::Ident;
-use crate::tracker::slot::{KnownColumns, Prepared, RunningLoad, Step};
+use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Step};
 
 /// An item as loader 0.1 wrote it; also a seed of the fuzzer.
 macro_rules! written_by_0_1 {
@@ -328,13 +328,27 @@ fn a_slot() -> impl Strategy<Value = Item> {
     });
     let columns = proptest::collection::vec(column, 0..3).prop_map(TargetColumns::Asked);
     let known = (columns, any::<i64>()).prop_map(|(columns, asked_millis)| KnownColumns { columns, asked_millis });
-    (any::<u64>(), any::<u64>(), proptest::option::of(known), proptest::option::of(a_load()))
-        .prop_map(|(version, number, columns, load)| Item::Slot(Slot { version, number, columns, load }))
+    let pause = (".{0,9}", any::<i64>(), proptest::option::of(".{0,9}")).prop_map(|(by, since_millis, reason)| Pause {
+        by,
+        since_millis,
+        reason,
+    });
+    let options = (proptest::option::of(known), proptest::option::of(pause), proptest::option::of(a_load()));
+    (any::<u64>(), any::<u64>(), options).prop_map(|(version, number, (columns, pause, load))| {
+        Item::Slot(Slot { version, number, columns, pause, load })
+    })
+}
+
+fn an_audit() -> impl Strategy<Value = Item> {
+    let texts = (".{0,9}", "[a-z]{1,9}", ".{0,9}", proptest::option::of(".{0,9}"));
+    (0..i64::MAX / 10_000_000, texts, any::<i64>()).prop_map(|(at, (by, command, what, why), expires_at)| {
+        Item::Audit(Audit { key: SortKey::audit(at, "0123"), by, command, what, why, expires_at })
+    })
 }
 
 proptest! {
     #[test]
-    fn every_item_reads_back(item in prop_oneof![a_pending(), a_failed(), an_entry(), a_history(), a_slot()]) {
+    fn every_item_reads_back(item in prop_oneof![a_pending(), a_failed(), an_entry(), a_history(), a_slot(), an_audit()]) {
         let table = DbTable("cluster:c:d:public.t".into());
         // As text, because that is what a float or a number too large would not survive.
         let text = serde_json::to_string(&encode(&table, &item)).unwrap();
