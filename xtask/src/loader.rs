@@ -1,6 +1,7 @@
 //! The loader as commands handle it: its functions, template, deployment, connections and tracker. Rooms use it; it uses the ground only.
 
 pub mod connections;
+pub mod dead_letters;
 pub mod deployment;
 pub mod functions;
 pub mod logs;

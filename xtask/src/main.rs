@@ -28,7 +28,7 @@ Examples:
   cargo xtask deploy --statement-name-prefix dev                the loader in the account of your AWS credentials
   cargo xtask queue add sales --table shop.sales --source s3://my-bucket/sales/ --cluster analytics --database dev
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 not confirmed.";
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 not confirmed; `status`: 0 healthy, 4 late, 5 broken.";
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Loads files from S3 into Redshift tables: build, deploy, demo, test", after_help = EXAMPLES, arg_required_else_help = true)]
@@ -62,8 +62,8 @@ enum Command {
     Destroy(deploy::destroy::DestroyArgs),
     /// Add, list, remove and check queues
     Queue(queue::QueueArgs),
-    /// Per table: what runs, what waits, what is in quarantine, the last load
-    #[command(after_help = "Example: cargo xtask status --local --output json")]
+    /// One line a table: whether it is late or broken, what waits and runs, and what to do
+    #[command(after_help = operate::status::HELP)]
     Status(operate::status::StatusArgs),
     /// Print what the functions logged, all three in one, by time
     #[command(
@@ -99,13 +99,14 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse().command).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => ground::output::report(&error),
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Status(args) => return operate::status::run(&args).await,
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Build(args) => build::run(&args),
@@ -114,7 +115,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Diff(args) => deploy::diff::run(&args).await,
         Command::Destroy(args) => deploy::destroy::run(&args).await,
         Command::Queue(args) => queue::run(&args).await,
-        Command::Status(args) => operate::status::run(&args).await,
         Command::Logs(args) => operate::logs::run(&args).await,
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,
@@ -128,4 +128,5 @@ async fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
+    .map(|()| ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::{Checkout, Said};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Item;
 use loader_core::tracker::slot::Step;
@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 /// Longer than a test: what goes on here does so because somebody asked for it.
 const BACKOFF_SECONDS: u32 = 600;
+/// Exit codes of `status`.
+const HEALTHY: i32 = 0;
+const BROKEN: i32 = 5;
 const TABLE: &str = "operated";
 const FOREIGN: &str = "unreadable";
 const COLUMNS: &str = "id BIGINT, at TIMESTAMP, val VARCHAR(64)";
@@ -37,11 +40,11 @@ impl Operator {
         Ok(said)
     }
 
-    /// What `status` says about the table.
-    async fn status(&self) -> Result<Value> {
-        let tables = self.says("status --output json", 0).await?.json()?;
-        let of_table = |status: &&Value| status["table"].as_str().is_some_and(|name| name.ends_with(TABLE));
-        tables.as_array().into_iter().flatten().find(of_table).cloned().context("status does not show the table")
+    /// What `status` says about the table; its exit code tells how the table is.
+    async fn status(&self, code: i32) -> Result<Value> {
+        let tables = self.says(&format!("status {TABLE} --output json"), code).await?.json()?;
+        ensure!(tables.as_array().is_some_and(|tables| tables.len() == 1), "one table was asked for: {tables}");
+        Ok(tables[0].clone())
     }
 }
 
@@ -58,6 +61,7 @@ fn a_table_that_waits_and_a_file_in_quarantine_go_on_by_command() {
 }
 
 async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
+    ensure!(operator.status(HEALTHY).await?["state"] == "new", "it never loaded");
     operator.says(&format!("resume {TABLE}"), 2).await?;
     table.sql(&format!("DROP TABLE {TABLE}")).await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
@@ -66,6 +70,9 @@ async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
         matches!(step, Some(Step::Waiting { class: FailureClass::OperatorsTurn, .. }))
     };
     table.until("waiting for the operator", |items| items.values().any(waits)).await?;
+    let status = operator.status(BROKEN).await?;
+    ensure!(status["state"] == "operator" && status["waiting_objects"] == 1, "{status}");
+    ensure!(status["advice"][0].as_str().is_some_and(|advice| advice.contains("nonexistent table")), "{status}");
     table.sql(&format!("CREATE TABLE {TABLE} ({COLUMNS})")).await?;
     table.until("still waiting", |items| items.values().any(waits)).await?;
     let said = operator.says(&format!("resume {TABLE} --output json"), 0).await?.json()?;
@@ -77,7 +84,7 @@ async fn retried(operator: &Operator, table: &Table) -> Result<()> {
     operator.says(&format!("retry {TABLE}"), 2).await?;
     table.put("b.csv", csv(&["two,2026-01-01 00:00:00,b"])).await?;
     table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
-    let status = operator.status().await?;
+    let status = operator.status(BROKEN).await?;
     ensure!(status["quarantine"][0]["class"] == "bad_input", "{status}");
     table.sql(&format!("DROP TABLE {TABLE}")).await?;
     table.sql(&format!("CREATE TABLE {TABLE} ({})", COLUMNS.replace("BIGINT", "VARCHAR(64)"))).await?;
@@ -100,7 +107,7 @@ async fn dismissed(operator: &Operator, table: &Table) -> Result<()> {
     table.put("c.csv", csv(&["3,no time,c"])).await?;
     table.rest_with(&good).await?;
     ensure!(table.quarantine().await?.is_empty(), "the version that was dismissed is back");
-    let status = operator.status().await?;
+    let status = operator.status(HEALTHY).await?;
     ensure!(status["quarantine"].as_array().is_some_and(Vec::is_empty), "{status}");
     operator.says(&format!("dismiss {TABLE} --yes"), 2).await.map(drop)
 }

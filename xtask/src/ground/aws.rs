@@ -85,6 +85,10 @@ impl Aws {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
+    }
+
     pub fn redshift_data(&self) -> aws_sdk_redshiftdata::Client {
         aws_sdk_redshiftdata::Client::new(&self.config)
     }

@@ -164,6 +164,47 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
+/// A duration in at most six characters: `59 s`, `12 min`, `5 h`, `3 d`.
+pub fn short_age(millis: i64) -> String {
+    let seconds = millis.max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A size in at most seven characters: `999 B`, `16.6 KB`, `117 MB`.
+pub fn short_size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
+    let (mut unit, mut below) = (1_024_u64, None);
+    for name in UNITS {
+        if bytes < unit {
+            break;
+        }
+        below = Some((unit, name));
+        unit = unit.saturating_mul(1_024);
+    }
+    match below {
+        None => format!("{bytes} B"),
+        Some((unit, name)) if bytes / unit < 100 => {
+            format!("{}.{} {name}", bytes / unit, (bytes % unit / (unit / 1_024)) * 10 / 1_024)
+        }
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+    }
+}
+
+/// A text in at most so many characters; what is cut off is its beginning.
+pub fn last_of(text: &str, width: usize) -> String {
+    let n_characters = text.chars().count();
+    if n_characters <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().skip(n_characters + 1 - width).collect();
+    format!("…{kept}")
+}
+
 /// A size for people.
 pub fn size(bytes: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
@@ -232,5 +273,31 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         Exit::Failed => ExitCode::from(1),
         Exit::Usage => ExitCode::from(2),
         Exit::Refused => ExitCode::from(3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_keep_their_width() {
+        let minute = 60_000;
+        for (millis, text) in [
+            (-5, "0 s"),
+            (59_999, "59 s"),
+            (59 * minute, "59 min"),
+            (47 * 60 * minute, "47 h"),
+            (90 * 24 * 60 * minute, "90 d"),
+        ] {
+            assert_eq!(short_age(millis), text);
+        }
+        for (bytes, text) in
+            [(0, "0 B"), (1_023, "1023 B"), (17_000, "16.6 KB"), (123_000_000, "117 MB"), (64 << 30, "64.0 GB")]
+        {
+            assert_eq!(short_size(bytes), text);
+        }
+        assert!(short_size(u64::MAX).len() <= 8);
+        assert_eq!((last_of("abc", 3), last_of("abcd", 3)), ("abc".to_owned(), "…cd".to_owned()));
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use anyhow::{Result, anyhow};
 pub use loader_aws::items::{Kind, Order};
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::Item;
+use loader_core::tracker::item::{History, Item, PendingLoad, Quarantined};
+use loader_core::tracker::slot::Slot;
+use loader_core::tracker::view::TableState;
 use loader_core::tracker::write::{Transaction, Written};
 use loader_reconcile::ports::{PortError, Tracker as _};
 
@@ -33,6 +35,42 @@ impl Tracker {
     pub async fn items(&self, db_table: &str, kind: Kind, order: Order, limit: usize) -> Result<Vec<Item>> {
         let items = self.functions.items(&DbTable(db_table.to_owned()), kind, order, limit).await;
         items.map_err(failed(format!("read the tracker of `{db_table}`")))
+    }
+
+    /// Items of a table whose keys hold this time or a later one, oldest first.
+    pub async fn since(&self, db_table: &str, kind: Kind, since_millis: i64) -> Result<Vec<Item>> {
+        let items = self.functions.items_since(&DbTable(db_table.to_owned()), kind, since_millis).await;
+        items.map_err(failed(format!("read the tracker of `{db_table}`")))
+    }
+
+    /// The slot, and then every load that waits.
+    pub async fn state(&self, db_table: &str) -> Result<TableState> {
+        let slot = self.slot(db_table).await?;
+        let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
+        let items = self.items(db_table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
+        let backlog: Vec<PendingLoad> = items.into_iter().filter_map(pending).collect();
+        Ok(TableState { slot, backlog, complete: true })
+    }
+
+    /// The slot; a table that no load has taken yet has a free one.
+    pub async fn slot(&self, db_table: &str) -> Result<Slot> {
+        match self.items(db_table, Kind::Slot, Order::OldestFirst, 1).await?.pop() {
+            Some(Item::Slot(slot)) => Ok(slot),
+            Some(_) | None => Ok(Slot::default()),
+        }
+    }
+
+    /// Everything in quarantine, oldest first.
+    pub async fn quarantine(&self, db_table: &str) -> Result<Vec<Quarantined>> {
+        let failed = |item| if let Item::Failed(failed) = item { Some(failed) } else { None };
+        let items = self.items(db_table, Kind::Failed, Order::OldestFirst, usize::MAX).await?;
+        Ok(items.into_iter().filter_map(failed).collect())
+    }
+
+    /// Loads that ended at this time or later, oldest first.
+    pub async fn loaded(&self, db_table: &str, since_millis: i64) -> Result<Vec<History>> {
+        let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };
+        Ok(self.since(db_table, Kind::Loaded, since_millis).await?.into_iter().filter_map(loaded).collect())
     }
 
     /// Tables that have a running or a waiting load.

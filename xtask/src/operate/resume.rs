@@ -2,16 +2,14 @@
 
 use anyhow::{Context, Result};
 use clap::Args;
-use loader_core::tracker::item::Item;
 use loader_core::tracker::operator;
-use loader_core::tracker::slot::{RunningLoad, Slot, Step};
+use loader_core::tracker::slot::{RunningLoad, Step};
 use serde_json::json;
 
 use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
 use crate::ground::stack_name::STACK_NAME_DEFAULT;
-use crate::loader::tracker::{Kind, Order};
 use crate::operate::tables::{Tables, step};
 
 /// Who wrote, in the tracker's words.
@@ -36,10 +34,7 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     let out = Out::new(args.output);
     let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
     let table = tables.named(&args.table).await?;
-    let slot = match tables.tracker.items(&table, Kind::Slot, Order::OldestFirst, 1).await?.pop() {
-        Some(Item::Slot(slot)) => slot,
-        Some(_) | None => Slot::default(),
-    };
+    let slot = tables.tracker.slot(&table).await?;
     let running = match &slot.load {
         Some(running) if waits(running) => running,
         Some(running) => return Err(does_not_wait(&table, &step(&running.step)).into()),

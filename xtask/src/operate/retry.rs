@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Quarantined};
+use loader_core::tracker::item::Quarantined;
 use loader_core::tracker::operator;
 use serde_json::json;
 
@@ -12,8 +12,8 @@ use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out};
 use crate::ground::stack_name::STACK_NAME_DEFAULT;
-use crate::loader::tracker::{Kind, Order, Tracker};
-use crate::operate::tables::{ITEMS_MAX, Tables};
+use crate::loader::tracker::Tracker;
+use crate::operate::tables::Tables;
 
 /// `cargo xtask retry`
 #[derive(Args, Debug)]
@@ -64,9 +64,7 @@ impl Quarantine {
         let tables = Tables::of_stack(args, stack_name).await?;
         let table = tables.named(name).await?;
         let tracker = tables.tracker;
-        let items = tracker.items(&table, Kind::Failed, Order::OldestFirst, ITEMS_MAX).await?;
-        let quarantined = |item| if let Item::Failed(quarantined) = item { Some(quarantined) } else { None };
-        let found: Vec<Quarantined> = items.into_iter().filter_map(quarantined).collect();
+        let found = tracker.quarantine(&table).await?;
         if found.is_empty() {
             let message = format!("nothing of `{table}` is in quarantine");
             return Err(Failure::usage(message, "cargo xtask status names the tables and what is in quarantine").into());

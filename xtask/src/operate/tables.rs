@@ -1,8 +1,12 @@
 //! The target tables that a stack knows, which of them a user means, and how far a load of one is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Result;
+use loader_core::config::LoadConfig;
+use loader_core::ids::readable;
+use loader_core::problem::Problems;
 use loader_core::tracker::slot::Step;
 
 use crate::ground::aws::{Aws, AwsArgs};
@@ -11,13 +15,12 @@ use crate::ground::stack::Stack;
 use crate::loader::connections::configs::Configs;
 use crate::loader::tracker::Tracker;
 
-/// Items of a table that a command reads: more than anybody looks at.
-pub const ITEMS_MAX: usize = 10_000;
-
 /// The tables of a deployed stack.
 pub struct Tables {
-    aws: Aws,
-    stack: Stack,
+    /// Its account and Region, or the local stack.
+    pub aws: Aws,
+    /// The stack.
+    pub stack: Stack,
     /// What the tables do.
     pub tracker: Tracker,
 }
@@ -36,6 +39,11 @@ impl Tables {
         let mut tables = Configs::of_stack(&self.aws, &self.stack)?.tables().await?;
         tables.extend(self.tracker.tables_with_work().await?);
         Ok(tables)
+    }
+
+    /// The configuration of every queue, by the queue's name.
+    pub async fn configs(&self) -> Result<BTreeMap<String, Result<Arc<LoadConfig>, Problems>>> {
+        Configs::of_stack(&self.aws, &self.stack)?.read().await
     }
 
     /// The table that a user names: as `status` does, or `schema.table`, or a table of the schema `public`, where only one is meant.
@@ -67,6 +75,16 @@ fn pick(known: &BTreeSet<String>, name: &str) -> Result<String, Failure> {
             format!("the whole name of one of these: {}", list(&mut found.into_iter())),
         )),
     }
+}
+
+/// A table without its warehouse and database, as a person writes it.
+pub fn short_name(db_table: &str) -> String {
+    readable(db_table.rsplit(':').next().unwrap_or(db_table))
+}
+
+/// What the warehouse says, in one line; it draws boxes, and the words are what matters.
+pub fn words(text: &str) -> String {
+    text.split_whitespace().filter(|word| !word.starts_with("---")).collect::<Vec<_>>().join(" ")
 }
 
 /// How far a load is, in words.

@@ -1,12 +1,14 @@
 //! The configuration files in the loader's bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
+use loader_core::problem::Problems;
 use synth::names::Output;
 
 use crate::ground::aws::{Aws, code, failed};
@@ -33,12 +35,20 @@ impl Configs {
 
     /// Tables of all files, deployed or written by hand.
     pub async fn tables(&self) -> Result<BTreeSet<String>> {
-        let mut tables = BTreeSet::new();
+        let read = self.read().await?;
+        Ok(read.into_values().filter_map(|config| Some(config.ok()?.db_table().0)).collect())
+    }
+
+    /// Every file, deployed or written by hand, as the functions read it; by the queue's name.
+    pub async fn read(&self) -> Result<BTreeMap<String, Result<Arc<LoadConfig>, Problems>>> {
+        let mut found = BTreeMap::new();
         for key in self.keys().await? {
+            let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
+            let Some(name) = name else { continue };
             let text = self.get(&key).await?.unwrap_or_default();
-            tables.extend(LoadConfig::parse(&String::from_utf8_lossy(&text)).ok().map(|config| config.db_table().0));
+            found.insert(name.to_owned(), LoadConfig::parse(&String::from_utf8_lossy(&text)));
         }
-        Ok(tables)
+        Ok(found)
     }
 
     /// The files of these queues, and those that a deployment wrote for others; by the queue's name.

@@ -1,0 +1,34 @@
+//! The queues of a stack as SQS knows them, and how many messages are in their dead-letter queues.
+
+use anyhow::{Context, Result};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use synth::queue_name::dead_letters_name;
+
+use crate::ground::aws::{code, failed};
+
+/// URL of a queue; nothing where there is none.
+pub async fn url(sqs: &Client, name: &str) -> Result<Option<String>> {
+    match sqs.get_queue_url().queue_name(name).send().await {
+        Ok(found) => Ok(found.queue_url),
+        Err(error) if code(&error).ends_with("NonExistentQueue") || code(&error) == "QueueDoesNotExist" => Ok(None),
+        Err(error) => Err(failed(format!("look at the queue `{name}`"))(error)),
+    }
+}
+
+/// Messages in the dead-letter queue of a queue, approximately; nothing where it has none.
+pub async fn count(sqs: &Client, queue: &str) -> Result<Option<u64>> {
+    match url(sqs, &dead_letters_name(queue)).await? {
+        Some(url) => Ok(Some(count_of_url(sqs, &url).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The same, of a queue that is there.
+pub async fn count_of_url(sqs: &Client, url: &str) -> Result<u64> {
+    let name = QueueAttributeName::ApproximateNumberOfMessages;
+    let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
+    let attributes = asked.map_err(failed(format!("count the messages of {url}")))?.attributes.unwrap_or_default();
+    let count = attributes.get(&name).context("SQS does not count its messages")?;
+    count.parse().with_context(|| format!("SQS counts `{count}` messages"))
+}

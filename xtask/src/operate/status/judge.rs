@@ -1,0 +1,214 @@
+//! What was read of a table means: its state, its health, and what somebody should do. Pure.
+
+use loader_core::config::ALARM_AFTER_SECONDS_DEFAULT;
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::item::{History, Millis, Quarantined};
+use loader_core::tracker::slot::{RunningLoad, Slot, Step};
+
+use super::read::{Facts, QueueFacts};
+use super::report::{Health, LastLoad, Paused, Quarantine, Queue, Running, State, TableReport};
+use crate::ground::output::short_age;
+use crate::operate::tables::{short_name, step, words};
+
+/// The report on a table.
+pub fn judge(facts: Facts, now: Millis) -> TableReport {
+    let state = state(&facts);
+    let oldest = facts.state.backlog.iter().map(|pending| pending.recorded_millis).min();
+    let alarm_after_seconds = alarm_after(&facts);
+    let is_late = oldest.is_some_and(|since| now - since > i64::from(alarm_after_seconds) * 1000);
+    let queue_is_broken = |queue: &QueueFacts| queue.config.is_err() || queue.dead_letters.is_some_and(|n| n > 0);
+    let is_broken = !facts.quarantine.is_empty()
+        || matches!(state, State::Operator | State::Unknown)
+        || facts.queues.iter().any(queue_is_broken);
+    let health = match (is_broken, is_late) {
+        (true, _) => Health::Broken,
+        (false, true) => Health::Late,
+        (false, false) => Health::Healthy,
+    };
+    let objects = facts.state.backlog.iter().flat_map(|pending| &pending.objects);
+    TableReport {
+        health,
+        state,
+        advice: advice(&facts, state, is_late, now),
+        pending_loads: facts.state.backlog.len(),
+        waiting_objects: objects.clone().count(),
+        waiting_bytes: objects.map(|waiting| waiting.size_bytes).sum(),
+        oldest_waiting_since_millis: oldest,
+        alarm_after_seconds,
+        running: running(&facts.state.slot),
+        paused: paused(&facts.state.slot),
+        last_load: facts.last.as_ref().map(last_load),
+        loads_last_hour: facts.hour.len(),
+        freshness_p90_millis: freshness_p90(&facts.hour),
+        quarantine: facts.quarantine.iter().map(quarantine).collect(),
+        queues: facts.queues.iter().map(queue).collect(),
+        table: facts.table,
+    }
+}
+
+fn state(facts: &Facts) -> State {
+    let is_paused = facts.state.slot.pause.is_some()
+        || !facts.queues.is_empty() && facts.queues.iter().all(|queue| queue.config.as_ref().is_ok_and(|it| it.paused));
+    match facts.state.slot.load.as_ref().map(|load| &load.step) {
+        // What may be submitted ends, paused or not.
+        Some(Step::Claimed | Step::Waiting { .. }) | None if is_paused => State::Paused,
+        Some(Step::Prepared(prepared)) if prepared.refusals == 0 => State::Loading,
+        Some(Step::Claimed | Step::Submitted { .. }) => State::Loading,
+        Some(Step::Waiting { class: FailureClass::OperatorsTurn, .. }) => State::Operator,
+        Some(Step::Prepared(_) | Step::Waiting { .. }) => State::Retrying,
+        Some(Step::GivenUp { .. }) => State::Unknown,
+        None if !facts.state.backlog.is_empty() => State::Waiting,
+        None if facts.last.is_none() && facts.quarantine.is_empty() => State::New,
+        None => State::Idle,
+    }
+}
+
+/// The strictest of its queues; of a table that only bulk requests fill, what its waiting loads say.
+fn alarm_after(facts: &Facts) -> u32 {
+    let queues = facts.queues.iter().filter_map(|queue| Some(queue.config.as_ref().ok()?.alarm_after_seconds));
+    let waiting = facts.state.backlog.iter().map(|pending| pending.source.recorded.alarm_after_seconds);
+    queues.min().or(waiting.min()).unwrap_or(ALARM_AFTER_SECONDS_DEFAULT)
+}
+
+/// Nine of ten files waited at most so long, each for as long as the oldest of its load.
+fn freshness_p90(loads: &[History]) -> Option<Millis> {
+    let mut waits: Vec<(Millis, u64)> =
+        loads.iter().map(|load| (load.queue_wait_millis + load.load_millis, load.n_objects)).collect();
+    waits.sort_unstable();
+    let wanted = (waits.iter().map(|(_, n)| n).sum::<u64>() * 9).div_ceil(10);
+    let mut seen = 0;
+    waits.into_iter().find_map(|(wait, n)| {
+        seen += n;
+        (seen >= wanted).then_some(wait)
+    })
+}
+
+fn advice(facts: &Facts, state: State, is_late: bool, now: Millis) -> Vec<String> {
+    let table = facts.table.as_deref().map(short_name).unwrap_or_default();
+    let mut advice = Vec::new();
+    if let Some(pause) = &facts.state.slot.pause {
+        let why = pause.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let since = short_age(now - pause.since_millis);
+        advice.push(format!("{} paused it {since} ago{why}; to go on: cargo xtask unpause {table}", pause.by));
+    } else if state == State::Paused {
+        advice.push("paused by `load.paused` in its queue's file; to go on: change the file, then deploy".to_owned());
+    }
+    if let Some(load) = &facts.state.slot.load {
+        advice.extend(about(load, &table, state, is_late, now));
+    } else if is_late && state == State::Waiting {
+        advice.push(format!(
+            "late, and no load runs: cargo xtask resume {table}; if that changes nothing, see whether the sweep runs: cargo xtask logs"
+        ));
+    }
+    if !facts.quarantine.is_empty() {
+        let n_objects: usize = facts.quarantine.iter().map(|failed| failed.objects.len()).sum();
+        let unknown = facts.quarantine.iter().any(|failed| failed.class == FailureClass::OutcomeUnknown);
+        let look = if unknown { ", for outcome_unknown only after a look into the table" } else { "" };
+        advice.push(format!(
+            "{n_objects} files in quarantine: mend them and upload them again, or mend the table and cargo xtask retry {table}{look}; \
+             without their rows: cargo xtask dismiss {table}"
+        ));
+    }
+    advice.extend(facts.queues.iter().flat_map(about_queue));
+    advice
+}
+
+fn about(load: &RunningLoad, table: &str, state: State, is_late: bool, now: Millis) -> Option<String> {
+    let attempt = load.attempt;
+    match &load.step {
+        _ if state == State::Paused => None,
+        Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. } => Some(format!(
+            "attempt {attempt} failed: {}; remove the cause, then cargo xtask resume {table} (it also tries by itself)",
+            words(reason)
+        )),
+        Step::Waiting { class, reason, not_before_millis } => Some(format!(
+            "attempt {attempt} failed ({}): {}; tries again by itself in {}",
+            class.name(),
+            words(reason),
+            short_age(not_before_millis - now)
+        )),
+        Step::Prepared(prepared) if prepared.refusals > 0 => Some(format!(
+            "the Data API has not taken the statement ({} tries); it goes on by itself: cargo xtask logs --load {}",
+            prepared.refusals, load.load_id
+        )),
+        Step::GivenUp { .. } => Some("the load is about to go to quarantine as outcome_unknown".to_owned()),
+        Step::Submitted { statement_id, submitted_millis, .. } if is_late => Some(format!(
+            "late: statement {statement_id} runs for {}; what it waits for, the warehouse says (SYS_QUERY_HISTORY)",
+            short_age(now - submitted_millis)
+        )),
+        Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } => {
+            is_late.then(|| format!("late, and a load is being prepared: cargo xtask logs --load {}", load.load_id))
+        }
+    }
+}
+
+fn about_queue(queue: &QueueFacts) -> Vec<String> {
+    let name = &queue.name;
+    let n_dead = queue.dead_letters.unwrap_or(0);
+    match &queue.config {
+        Err(problem) => vec![format!("queue {name}: {problem}")],
+        Ok(_) if n_dead > 0 => vec![format!(
+            "{n_dead} messages in the dead-letter queue of {name}: look for `refused` in cargo xtask logs, remove the cause, then \
+             cargo xtask redrive {name}"
+        )],
+        Ok(_) => Vec::new(),
+    }
+}
+
+fn running(slot: &Slot) -> Option<Running> {
+    let load = slot.load.as_ref()?;
+    let (since_millis, next_attempt_millis) = match &load.step {
+        Step::Submitted { submitted_millis, .. } => (*submitted_millis, None),
+        Step::Waiting { not_before_millis, .. } => (load.claimed_millis, Some(*not_before_millis)),
+        Step::Prepared(prepared) if prepared.refusals > 0 => (load.claimed_millis, Some(prepared.not_before_millis)),
+        Step::Claimed | Step::Prepared(_) | Step::GivenUp { .. } => (load.claimed_millis, None),
+    };
+    Some(Running {
+        load_id: load.load_id.0.clone(),
+        number: slot.number,
+        attempt: load.attempt,
+        step: step(&load.step),
+        statement_id: load.statement_id().map(ToOwned::to_owned),
+        since_millis,
+        next_attempt_millis,
+    })
+}
+
+fn paused(slot: &Slot) -> Option<Paused> {
+    let pause = slot.pause.as_ref()?;
+    Some(Paused { by: pause.by.clone(), since_millis: pause.since_millis, reason: pause.reason.clone() })
+}
+
+fn last_load(history: &History) -> LastLoad {
+    LastLoad {
+        load_id: history.load_id.0.clone(),
+        objects: history.n_objects,
+        rows: history.rows,
+        bytes: history.size_bytes,
+        statement_id: history.statement_id.clone(),
+        at_millis: history.key.at_millis().unwrap_or(0),
+    }
+}
+
+fn quarantine(failed: &Quarantined) -> Quarantine {
+    Quarantine {
+        objects: failed.objects.iter().map(|waiting| waiting.object.to_string()).collect(),
+        class: failed.class.name().to_owned(),
+        error: failed.error.clone(),
+        remedy: failed.remedy.clone(),
+        statement_id: failed.statement_id.clone(),
+        at_millis: failed.key.at_millis(),
+    }
+}
+
+fn queue(queue: &QueueFacts) -> Queue {
+    Queue {
+        name: queue.name.clone(),
+        dead_letters: queue.dead_letters,
+        paused: queue.config.as_ref().is_ok_and(|config| config.paused),
+        problem: queue.config.as_ref().err().cloned(),
+    }
+}
+
+#[cfg(test)]
+pub mod tests;

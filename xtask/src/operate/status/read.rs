@@ -1,0 +1,117 @@
+//! What `status` reads of each table: its slot, backlog, quarantine and last hour in the tracker, and its queues.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures::{StreamExt, TryStreamExt, stream};
+use loader_core::config::LoadConfig;
+use loader_core::tracker::item::{History, Item, Quarantined};
+use loader_core::tracker::view::TableState;
+use synth::names::Output;
+
+use crate::ground::clock::now_millis;
+use crate::loader::dead_letters;
+use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::operate::tables::Tables;
+
+/// Tables, or queues, that are asked about at the same time.
+const AT_ONCE: usize = 16;
+const HOUR_MILLIS: i64 = 3_600_000;
+
+/// What was read of a table, or of queues that belong to none.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// Target table as the tracker spells its key.
+    pub table: Option<String>,
+    /// Slot and backlog.
+    pub state: TableState,
+    /// Everything in quarantine.
+    pub quarantine: Vec<Quarantined>,
+    /// Loads that ended within an hour.
+    pub hour: Vec<History>,
+    /// The newest finished load.
+    pub last: Option<History>,
+    /// Its queues.
+    pub queues: Vec<QueueFacts>,
+}
+
+/// What was read of a queue.
+#[derive(Clone, Debug)]
+pub struct QueueFacts {
+    /// Name, as SQS has it.
+    pub name: String,
+    /// Its configuration, or what is wrong with it.
+    pub config: Result<Arc<LoadConfig>, String>,
+    /// Messages in its dead-letter queue.
+    pub dead_letters: Option<u64>,
+}
+
+impl QueueFacts {
+    fn table(&self) -> Option<String> {
+        self.config.as_ref().ok().map(|config| config.db_table().0)
+    }
+}
+
+/// Every table, by name, and then what belongs to none. `only`: one table and its queues.
+pub async fn read(tables: &Tables, only: Option<&str>) -> Result<Vec<Facts>> {
+    let queues = queues(tables).await?;
+    let mut names: BTreeSet<String> = queues.iter().filter_map(QueueFacts::table).collect();
+    names.extend(tables.tracker.tables_with_work().await?);
+    if let Some(only) = only {
+        names = BTreeSet::from([only.to_owned()]);
+    }
+    let mut by_table: BTreeMap<Option<String>, Vec<QueueFacts>> = BTreeMap::new();
+    for queue in queues {
+        by_table.entry(queue.table()).or_default().push(queue);
+    }
+    let homeless = by_table.remove(&None).unwrap_or_default();
+    let mut found: Vec<Facts> = stream::iter(names)
+        .map(|table| {
+            let queues = by_table.get(&Some(table.clone())).cloned().unwrap_or_default();
+            of_table(&tables.tracker, table, queues)
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    if only.is_none() {
+        found.extend(homeless.into_iter().map(|queue| Facts { queues: vec![queue], ..Facts::default() }));
+    }
+    Ok(found)
+}
+
+async fn of_table(tracker: &Tracker, table: String, queues: Vec<QueueFacts>) -> Result<Facts> {
+    let (state, quarantine, hour, last) = tokio::try_join!(
+        tracker.state(&table),
+        tracker.quarantine(&table),
+        tracker.loaded(&table, now_millis() - HOUR_MILLIS),
+        tracker.items(&table, Kind::Loaded, Order::NewestFirst, 1),
+    )?;
+    let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };
+    let last = last.into_iter().find_map(loaded);
+    Ok(Facts { table: Some(table), state, quarantine, hour, last, queues })
+}
+
+/// Every queue that has a configuration, and the loader's own dead-letter queue where something is in it.
+async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
+    let sqs = tables.aws.sqs();
+    let mut queues: Vec<QueueFacts> = stream::iter(tables.configs().await?)
+        .map(|(name, config)| {
+            let sqs = &sqs;
+            async move {
+                let dead_letters = dead_letters::count(sqs, &name).await?;
+                let config = config.map_err(|problems| problems.to_string());
+                anyhow::Ok(QueueFacts { name, config, dead_letters })
+            }
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let own = dead_letters::count_of_url(&sqs, tables.stack.output(Output::DeadLettersUrl)?).await?;
+    if own > 0 {
+        let why = "events of invocations that failed; the sweep has done their work, so purge it (SQS console)";
+        let config = Err(why.to_owned());
+        queues.push(QueueFacts { name: Output::DeadLettersUrl.name().to_owned(), config, dead_letters: Some(own) });
+    }
+    Ok(queues)
+}
