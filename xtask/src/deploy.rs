@@ -14,6 +14,7 @@ use crate::ground::local_stack;
 use crate::ground::output::{Format, Out};
 use crate::loader::deployment::request::{Request, TargetArgs};
 use crate::loader::deployment::{self, names, prepared};
+use crate::loader::warehouse::make_local_databases;
 
 /// `cargo xtask deploy`
 #[derive(Args, Clone, Debug)]
@@ -48,6 +49,9 @@ pub async fn run(args: &DeployArgs) -> Result<()> {
     };
     let request = args.request();
     if let Some(deployed) = deployment::apply(out, &aws, &request, &prepared).await? {
+        if aws.local.is_some() {
+            make_local_databases(&aws, &prepared.queues).await?;
+        }
         next::show_outputs(out, &deployed);
         next::show(out, &aws, &request, &prepared);
         out.result(&deployed)?;

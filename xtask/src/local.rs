@@ -5,10 +5,11 @@ use clap::{Args, Subcommand};
 use local_client::StackInfo;
 use synth::workspace;
 
+use crate::ground::aws::Aws;
 use crate::ground::output::{Format, Out};
 use crate::ground::{local_stack, running};
 use crate::loader::queues;
-use crate::loader::warehouse::local_databases;
+use crate::loader::warehouse::{local_databases, make_local_databases};
 
 /// `cargo xtask local`
 #[derive(Args, Debug)]
@@ -40,6 +41,7 @@ pub async fn run(args: &LocalArgs) -> Result<()> {
         LocalCommand::Up { auth } => {
             let out = Out::new(Format::Text);
             let stack = local_stack::up(out, *auth).await?;
+            make_databases(out, &stack).await;
             describe(out, &stack);
         }
         LocalCommand::Down => local_stack::down(Out::new(Format::Text)).await?,
@@ -51,6 +53,18 @@ pub async fn run(args: &LocalArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// So that the commands that are shown work at once. Where it fails, the first statement does the same.
+async fn make_databases(out: Out, stack: &StackInfo) {
+    let queues = queues::read(&queues::folder(None)).unwrap_or_default();
+    let made = match Aws::of_stack(stack.clone()).await {
+        Ok(aws) => make_local_databases(&aws, &queues).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = made {
+        out.line(format!("{} the databases are made by the first statement: {error:#}", out.attention("note:")));
+    }
 }
 
 fn describe(out: Out, stack: &StackInfo) {

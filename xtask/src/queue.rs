@@ -36,7 +36,8 @@ enum QueueCommand {
   cargo xtask queue add clicks --table web.clicks --source s3://firehose-bucket/clicks/ --workgroup wg --database dev \\
       --options \"JSON 'auto' GZIP\" --write-once")]
     Add(Box<AddArgs>),
-    /// List the queues
+    /// List the queues of the clone's files; asks nobody, so it takes no --local
+    #[command(after_help = "What is deployed, and how it is: cargo xtask status, with --local for the local stack.")]
     List {
         /// How the result is printed
         #[arg(long, value_enum, default_value_t)]
@@ -45,7 +46,9 @@ enum QueueCommand {
     /// Take the notification of a queue away, and its file; the next deployment removes the queue itself
     Remove(RemoveArgs),
     /// Ask the warehouse whether tables and columns fit, and whether COPY can use the role and list the files' folder
-    #[command(after_help = "Example: cargo xtask queue check sales")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask queue check sales           the warehouse in the account of your AWS credentials\n  cargo xtask queue check sales --local   the warehouse of the local stack"
+    )]
     Check(CheckArgs),
 }
 

@@ -13,6 +13,11 @@ pub fn default_dir() -> PathBuf {
     workspace::root().join(".local/stack")
 }
 
+/// Whether a local stack is up: who did not say `--local` may have meant it.
+pub fn is_up() -> bool {
+    local_client::info(&default_dir()).is_ok_and(|stack| stack.is_some())
+}
+
 /// The stack that is up already.
 pub fn stack() -> Result<StackInfo> {
     local_client::info(&default_dir())?.ok_or_else(|| {

@@ -56,6 +56,17 @@ impl<'a> Warehouse<'a> {
     }
 }
 
+/// Has the local warehouse make the databases that these queues load: it makes each when it is first used.
+pub async fn make_local_databases(aws: &Aws, queues: &[QueueFile]) -> Result<()> {
+    let mut made = BTreeSet::new();
+    for queue in queues {
+        if made.insert(local_databases(std::slice::from_ref(queue))) {
+            Warehouse::new(aws, &queue.config).run("SELECT 1").await?;
+        }
+    }
+    Ok(())
+}
+
 /// The databases that these queues load, each once, as the local warehouse names them.
 pub fn local_databases(queues: &[QueueFile]) -> BTreeSet<String> {
     let database = |queue: &QueueFile| {

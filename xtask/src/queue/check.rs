@@ -15,6 +15,7 @@ use synth::QueueFile;
 
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::{Failure, Format, Out};
+use crate::ground::running;
 use crate::loader::queues;
 use crate::loader::warehouse::Warehouse;
 
@@ -39,6 +40,12 @@ struct Obstacle {
 
 pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     let out = Out::new(args.output);
+    if !args.aws.local && running::is_up() {
+        let note = out.attention("note:");
+        out.line(format!(
+            "{note} this asks the warehouses of an AWS account; --local asks that of the local stack, which is up"
+        ));
+    }
     let aws = Aws::new(&args.aws).await?;
     let chosen: Vec<&QueueFile> = match args.names.as_slice() {
         [] => queues.iter().collect(),

@@ -6,6 +6,7 @@ use serde_json::json;
 use synth::QueueFile;
 
 use crate::ground::output::Out;
+use crate::ground::running;
 
 pub fn run(out: Out, queues: &[QueueFile]) -> Result<()> {
     let mut rows = Vec::new();
@@ -16,6 +17,9 @@ pub fn run(out: Out, queues: &[QueueFile]) -> Result<()> {
         rows.push(
             json!({"name": queue.name, "table": table, "mode": mode, "source": source, "paused": queue.config.paused}),
         );
+    }
+    if running::is_up() {
+        out.line(out.dim("   these are the files of the clone; what the local stack has: cargo xtask status --local"));
     }
     out.result(&rows)
 }
