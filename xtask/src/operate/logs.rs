@@ -1,6 +1,6 @@
 //! `cargo xtask logs`: what the three functions logged, in one list by time.
 //!
-//! The loader's own lines are JSON, one per event; the platform's START, END and REPORT are left out.
+//! The loader's own lines are JSON, one per event, every line of a load with its id; the platform's START, END and REPORT are left out.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::logs;
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
+/// How far back without --minutes; a load may have waited long before it failed.
+const MINUTES: u32 = 15;
+const MINUTES_OF_LOAD: u32 = 1440;
 /// CloudWatch may show a line later than one that was written after it.
 const LATE_MILLIS: i64 = 30_000;
 
@@ -31,12 +34,15 @@ pub struct LogsArgs {
     /// Name of the stack
     #[arg(long, default_value = STACK_NAME_DEFAULT)]
     stack_name: String,
-    /// How far back
-    #[arg(long, default_value_t = 15)]
-    minutes: u32,
-    /// Only lines that contain this, for example a table or a load id
+    /// How far back [default: 15, with --load a day]
+    #[arg(long)]
+    minutes: Option<u32>,
+    /// Only lines about this table: its name, or a part of it
     #[arg(long, value_name = "TEXT")]
     table: Option<String>,
+    /// Only lines of this load: its id, or how it begins
+    #[arg(long, value_name = "ID")]
+    load: Option<String>,
     /// Go on printing new lines until Ctrl-C
     #[arg(long, short)]
     follow: bool,
@@ -57,7 +63,8 @@ pub async fn run(args: &LogsArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let stack = Stack::get(&aws, &args.stack_name).await?;
     let client = aws.logs();
-    let mut since = now_millis() - i64::from(args.minutes) * 60_000;
+    let minutes = args.minutes.unwrap_or(if args.load.is_some() { MINUTES_OF_LOAD } else { MINUTES });
+    let mut since = now_millis() - i64::from(minutes) * 60_000;
     let mut seen = HashSet::new();
     loop {
         let mut lines = Vec::new();
@@ -66,8 +73,7 @@ pub async fn run(args: &LogsArgs) -> Result<()> {
         }
         lines.sort_by_key(|line| line.at_millis);
         for line in &lines {
-            let wanted = args.table.as_ref().is_none_or(|text| line.message.contains(text));
-            if seen.insert(line.id.clone()) && wanted {
+            if seen.insert(line.id.clone()) && is_wanted(&line.message, args.table.as_deref(), args.load.as_deref()) {
                 show(out, line);
             }
         }
@@ -87,11 +93,12 @@ async fn read(client: &Client, stack: &str, function: Function, since: i64) -> R
 fn line(function: Function, event: FilteredLogEvent) -> Option<Line> {
     let message = event.message?.trim_end().to_owned();
     let platform = ["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| message.starts_with(word));
-    // Metrics in CloudWatch's embedded format are for machines.
-    let is_metric = message.contains("\"_aws\"");
+    if is_for_machines(&message) {
+        return None;
+    }
     let own_millis = serde_json::from_str::<Value>(&message).ok().and_then(|value| value["timestamp_millis"].as_i64());
     let at_millis = own_millis.or(event.timestamp)?;
-    (!platform && !is_metric && !message.is_empty()).then(|| Line {
+    (!platform && !message.is_empty()).then(|| Line {
         at_millis,
         id: event.event_id.unwrap_or_else(|| format!("{at_millis} {message}")),
         function,
@@ -107,15 +114,36 @@ fn show(out: Out, line: &Line) {
     out.line(format!("{} {:<16} {text}", out.dim(&at), line.function.name()));
 }
 
+/// Lines that say nothing but figures: those of every sweep, and metrics without an event.
+fn is_for_machines(message: &str) -> bool {
+    let value: Option<Value> = serde_json::from_str(message).ok();
+    let event = |value: &Value| value["event"].as_str().map(ToOwned::to_owned);
+    value.is_some_and(|value| match event(&value).as_deref() {
+        None => value.get("_aws").is_some(),
+        Some(event) => event == "swept" || event == "waiting",
+    })
+}
+
+/// Whether a line is about this table and of this load; both where both are given.
+fn is_wanted(message: &str, table: Option<&str>, load: Option<&str>) -> bool {
+    let of_load = |load: &str| {
+        let value: Option<Value> = serde_json::from_str(message).ok();
+        value.is_some_and(|value| value["load_id"].as_str().is_some_and(|id| !load.is_empty() && id.starts_with(load)))
+    };
+    table.is_none_or(|text| message.contains(text)) && load.is_none_or(of_load)
+}
+
 /// `event key=value …`: the same line without its punctuation.
 fn readable(message: &str) -> Option<String> {
     let value: Value = serde_json::from_str(message).ok()?;
     let fields = value.as_object()?;
     let event = fields.get("event")?.as_str()?;
     let hidden = ["timestamp_millis", "level", "event"];
-    let shown = fields
-        .iter()
-        .filter(|(name, value)| !hidden.contains(&name.as_str()) && !value.is_null() && value.as_str() != Some(""));
+    // The metrics that an event carries, in CloudWatch's embedded format, begin so.
+    let is_metric = |name: &str| name == "_aws" || name.starts_with(|letter: char| letter.is_ascii_uppercase());
+    let shown = fields.iter().filter(|(name, value)| {
+        !hidden.contains(&name.as_str()) && !is_metric(name) && !value.is_null() && value.as_str() != Some("")
+    });
     let pairs: Vec<String> = shown
         .map(|(name, value)| match value.as_str() {
             Some(text) => format!("{name}={text}"),
@@ -130,9 +158,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_load_is_named_by_how_its_id_begins() {
+        let message = r#"{"event":"prepared","table":"cluster:c:d:shop.sales","load_id":"bbf6496f"}"#;
+        assert!(is_wanted(message, None, None) && is_wanted(message, Some("shop.sales"), Some("bbf6")));
+        assert!(!is_wanted(message, Some("shop.orders"), Some("bbf6")) && !is_wanted(message, None, Some("6496")));
+        assert!(!is_wanted("thread panicked bbf6", None, Some("bbf6")) && !is_wanted(message, None, Some("")));
+    }
+
+    #[test]
     fn a_line_of_the_loader_loses_its_punctuation() {
         let message = r#"{"timestamp_millis":1,"level":"INFO","event":"claimed","table":"t","load_id":"","statement_id":null,"objects":1}"#;
         assert_eq!(readable(message).as_deref(), Some("claimed      table=t objects=1"));
+        let message = r#"{"event":"finished","rows":7,"_aws":{"Timestamp":1},"Stack":"s","LoadsFinished":1}"#;
+        assert_eq!(readable(message).as_deref(), Some("finished     rows=7"));
         assert_eq!(readable("thread panicked"), None);
+        assert!(!is_for_machines(message) && is_for_machines(r#"{"event":"swept","_aws":{}}"#));
+        assert!(is_for_machines(r#"{"_aws":{}}"#) && !is_for_machines("thread panicked"));
     }
 }
