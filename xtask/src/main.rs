@@ -67,11 +67,13 @@ enum Command {
     Status(operate::status::StatusArgs),
     /// Print what the functions logged, all three in one, by time
     #[command(
-        after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --table public.sales --follow"
+        after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --load bbf6496f\n  cargo xtask logs --table public.sales --follow"
     )]
     Logs(operate::logs::LogsArgs),
-    /// Load quarantined files again
-    #[command(after_help = "Example: cargo xtask retry weather --local")]
+    /// Load quarantined files again, at once
+    #[command(
+        after_help = "Examples:\n  cargo xtask retry weather --local --dry-run\n  cargo xtask retry shop.sales --reason \"column widened\"\n\nExit codes: 0 done, 1 failed, 2 nothing is in quarantine, 3 not confirmed."
+    )]
     Retry(operate::retry::RetryArgs),
     /// Take files out of quarantine for good, without loading them
     #[command(
@@ -80,9 +82,29 @@ enum Command {
     Dismiss(operate::retry::DismissArgs),
     /// Try a table now that waits after a failure
     #[command(
-        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried at the next sweep, 1 failed, 2 it does not wait."
+        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried, 1 failed, 2 it does not wait."
     )]
     Resume(operate::resume::ResumeArgs),
+    /// Start no more loads of a table until `unpause`; files are recorded and wait
+    #[command(
+        after_help = "Example: cargo xtask pause shop.sales --reason \"the table is rebuilt\"\n\nA load that is submitted ends. `load.paused` in a queue's file does the same by a deployment.\n\nExit codes: 0 paused, 1 failed, 2 it is paused already."
+    )]
+    Pause(operate::pause::PauseArgs),
+    /// Let a paused table go on, at once
+    #[command(
+        after_help = "Example: cargo xtask unpause shop.sales\n\nExit codes: 0 it goes on, 1 failed, 2 it is not paused."
+    )]
+    Unpause(operate::pause::PauseArgs),
+    /// Move the messages of a queue's dead-letter queue back to it
+    #[command(
+        after_help = "Example: cargo xtask redrive sales --dry-run\n\nRemove first what made them fail: `refused` in cargo xtask logs. What was loaded before is not loaded again."
+    )]
+    Redrive(operate::redrive::RedriveArgs),
+    /// Make the ledger forget object versions, so that they can be loaded again into a truncated table
+    #[command(
+        after_help = "Examples:\n  cargo xtask forget s3://my-bucket/sales/2026-01-31.csv --dry-run\n  cargo xtask forget s3://my-bucket/sales/ --table shop.sales --yes\n\nRows that are in the table still are there twice after the next load, unless it merges. Refused for objects that wait, are\nbeing loaded, or are in quarantine. Nothing loads by this alone: send a bulk request, or upload the files again.\n\nExit codes: 0 done, 1 failed or in use, 2 no ledger knows them, 3 not confirmed."
+    )]
+    Forget(operate::forget::ForgetArgs),
     /// Run the functions in virtual time with faults at every call, seed by seed
     #[command(disable_help_flag = true)]
     Simulate(gate::simulate::SimulateArgs),
@@ -119,6 +141,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,
         Command::Resume(args) => operate::resume::run(&args).await,
+        Command::Pause(args) => operate::pause::pause(&args).await,
+        Command::Unpause(args) => operate::pause::unpause(&args).await,
+        Command::Redrive(args) => operate::redrive::run(&args).await,
+        Command::Forget(args) => operate::forget::run(&args).await,
         Command::Test(args) => gate::test::run(&args, &Cli::command()),
         Command::Simulate(args) => gate::simulate::run(&args),
         Command::Fuzz(args) => gate::fuzz::run(&args),

@@ -1,6 +1,12 @@
 //! A loader that runs: what its tables do and did, what its functions logged, and what an operator may change.
 
+mod act;
+pub mod forget;
 pub mod logs;
+mod objects;
+pub mod pause;
+mod records;
+pub mod redrive;
 pub mod resume;
 pub mod retry;
 mod schema;

@@ -1,5 +1,7 @@
 //! What an operator reads of the tracker: the items of a table by kind, by time or by object. The functions never read so much.
 
+use std::ops::RangeInclusive;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
@@ -82,13 +84,14 @@ impl Aws {
         collect(query, limit).await
     }
 
-    /// Items of a kind whose keys hold this time or a later one, oldest first, strongly consistent.
-    pub async fn items_since(&self, table: &DbTable, kind: Kind, since: Millis) -> PortResult<Vec<Item>> {
+    /// Items of a kind whose keys hold a time of this range, both ends included, oldest first, strongly consistent.
+    pub async fn items_of(&self, table: &DbTable, kind: Kind, times: RangeInclusive<Millis>) -> PortResult<Vec<Item>> {
         let begins = kind.begins();
+        let (from, to) = (times.start().max(&0), times.end());
         let query = self
-            .query_of(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{since:014}"))
-            // Sorts after every digit.
-            .expression_attribute_values(":to", AttributeValue::S(format!("{begins}~")));
+            .query_of(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{from:014}"))
+            // Sorts after everything that can follow the time.
+            .expression_attribute_values(":to", AttributeValue::S(format!("{begins}{to:014}~")));
         collect(query, usize::MAX).await
     }
 

@@ -89,6 +89,10 @@ impl Aws {
         aws_sdk_sqs::Client::new(&self.config)
     }
 
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config)
+    }
+
     pub fn redshift_data(&self) -> aws_sdk_redshiftdata::Client {
         aws_sdk_redshiftdata::Client::new(&self.config)
     }
@@ -115,6 +119,13 @@ impl Aws {
         })?;
         // An identity has no Region, and everything deployed has this one.
         Ok(Place { region: self.region.clone(), ..Place::of_arn(identity.arn().context("the identity has no ARN")?)? })
+    }
+
+    /// Who asks, as an audit record names them: the ARN of the credentials.
+    pub async fn caller(&self) -> Result<String> {
+        let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let identity = identity.map_err(failed("ask whose credentials these are"))?;
+        Ok(identity.arn().context("the identity has no ARN")?.to_owned())
     }
 }
 

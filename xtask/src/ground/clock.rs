@@ -1,8 +1,49 @@
-//! The time, as the tracker, the logs and the names of change sets count it.
+//! The time, as the tracker, the logs and the names of change sets count it, and as people write it.
 
 use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// Milliseconds since 1970, UTC.
 pub fn now_millis() -> i64 {
     i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// A time for people, UTC: `2026-01-31 23:59:59`.
+pub fn readable(millis: i64) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok();
+    at.and_then(|at| at.format(format).ok()).unwrap_or_default()
+}
+
+/// A period as people write it, in milliseconds: `90s`, `30m`, `24h`, `7d`.
+pub fn period(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is no period: write a number and s, m, h or d, for example 24h");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(i64::from(number) * seconds * 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_has_a_number_and_a_unit() {
+        assert_eq!((period("90s"), period("24h"), period("7d")), (Ok(90_000), Ok(86_400_000), Ok(604_800_000)));
+        for text in ["", "h", "24", "24 h", "-1h", "1y", "24ä"] {
+            assert!(period(text).unwrap_err().contains(&format!("`{text}`")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_readable() {
+        assert_eq!(readable(1_700_000_000_999), "2023-11-14 22:13:20");
+    }
 }

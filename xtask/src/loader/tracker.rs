@@ -3,15 +3,17 @@
 //! Which writes an operator may do, and when, the core decides (`tracker::operator`); `loader-aws` sends them.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use anyhow::{Result, anyhow};
-pub use loader_aws::items::{Kind, Order};
+pub use loader_aws::items::{Keys, Kind, Order};
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::{History, Item, PendingLoad, Quarantined};
+use loader_core::tracker::item::{Audit, History, Item, LedgerEntry, PendingLoad, Quarantined};
+use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::TableState;
 use loader_core::tracker::write::{Transaction, Written};
-use loader_reconcile::ports::{PortError, Tracker as _};
+use loader_reconcile::ports::{Objects as _, PortError, Tracker as _};
 
 use crate::ground::aws::Aws;
 use crate::ground::stack::Stack;
@@ -37,9 +39,9 @@ impl Tracker {
         items.map_err(failed(format!("read the tracker of `{db_table}`")))
     }
 
-    /// Items of a table whose keys hold this time or a later one, oldest first.
-    pub async fn since(&self, db_table: &str, kind: Kind, since_millis: i64) -> Result<Vec<Item>> {
-        let items = self.functions.items_since(&DbTable(db_table.to_owned()), kind, since_millis).await;
+    /// Items of a table whose keys hold a time of this range, oldest first.
+    pub async fn between(&self, db_table: &str, kind: Kind, times: RangeInclusive<i64>) -> Result<Vec<Item>> {
+        let items = self.functions.items_of(&DbTable(db_table.to_owned()), kind, times).await;
         items.map_err(failed(format!("read the tracker of `{db_table}`")))
     }
 
@@ -67,10 +69,27 @@ impl Tracker {
         Ok(items.into_iter().filter_map(failed).collect())
     }
 
-    /// Loads that ended at this time or later, oldest first.
-    pub async fn loaded(&self, db_table: &str, since_millis: i64) -> Result<Vec<History>> {
+    /// Loads that ended in this time, oldest first.
+    pub async fn loaded(&self, db_table: &str, times: RangeInclusive<i64>) -> Result<Vec<History>> {
         let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };
-        Ok(self.since(db_table, Kind::Loaded, since_millis).await?.into_iter().filter_map(loaded).collect())
+        Ok(self.between(db_table, Kind::Loaded, times).await?.into_iter().filter_map(loaded).collect())
+    }
+
+    /// What operators did in this time, oldest first.
+    pub async fn audits(&self, db_table: &str, times: RangeInclusive<i64>) -> Result<Vec<Audit>> {
+        let audit = |item| if let Item::Audit(audit) = item { Some(audit) } else { None };
+        Ok(self.between(db_table, Kind::Audit, times).await?.into_iter().filter_map(audit).collect())
+    }
+
+    /// What is under a key now.
+    pub async fn object(&self, bucket: &str, key: &str) -> Result<ObjectState> {
+        self.functions.object(bucket, key).await.map_err(failed(format!("look at s3://{bucket}/{key}")))
+    }
+
+    /// What the ledger has of these objects, in every version.
+    pub async fn ledger(&self, db_table: &str, bucket: &str, keys: &Keys) -> Result<Vec<LedgerEntry>> {
+        let entries = self.functions.ledger_of(&DbTable(db_table.to_owned()), bucket, keys).await;
+        entries.map_err(failed(format!("read the ledger of `{db_table}`")))
     }
 
     /// Tables that have a running or a waiting load.

@@ -1,60 +1,82 @@
-//! `cargo xtask resume`: a table that waits after a failure is tried at the next sweep, whatever its waiting period says.
+//! `cargo xtask resume`: a table that waits is tried now, whatever its waiting period says.
 
 use anyhow::{Context, Result};
 use clap::Args;
 use loader_core::tracker::operator;
-use loader_core::tracker::slot::{RunningLoad, Step};
+use loader_core::tracker::slot::{RunningLoad, Slot, Step};
 use serde_json::json;
 
-use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
-use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
-use crate::operate::tables::{Tables, step};
+use crate::ground::output::Failure;
+use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::tables::step;
 
 /// Who wrote, in the tracker's words.
 const HOLDER: &str = "operator";
+const COMMAND: &str = "resume";
 
 /// `cargo xtask resume`
 #[derive(Args, Debug)]
 pub struct ResumeArgs {
     /// Table: `schema.table`, or as `status` names it
     table: String,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    act: ActArgs,
 }
 
 pub async fn run(args: &ResumeArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
-    let table = tables.named(&args.table).await?;
-    let slot = tables.tracker.slot(&table).await?;
-    let running = match &slot.load {
-        Some(running) if waits(running) => running,
-        Some(running) => return Err(does_not_wait(&table, &step(&running.step)).into()),
-        None => return Err(does_not_wait(&table, "no load of it is under way").into()),
-    };
-    let now = now_millis();
-    let transaction = operator::resume(&slot, HOLDER, now).context("it waits")?;
-    if !tables.tracker.write(&transaction).await? {
-        let message = format!("`{table}` went on by itself in this moment");
-        return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
+    let operator = Operator::new(&args.act).await?;
+    let table = operator.tables.named(&args.table).await?;
+    let state = operator.tables.tracker.state(&table).await?;
+    if let Some(pause) = &state.slot.pause {
+        let message = format!("`{table}` is paused by {}", pause.by);
+        return Err(Failure::usage(message, format!("cargo xtask unpause {}", args.table)).into());
     }
-    let load = &running.load_id;
-    out.line(format!("{} load {load} is tried by the next sweep, within a minute", out.good("ok")));
-    out.line(format!("   it was {}", step(&running.step)));
-    out.result(&json!({"table": table, "load_id": load.0, "attempt": running.attempt, "was": step(&running.step)}))
+    let Some(load) = &state.slot.load else {
+        if state.backlog.is_empty() {
+            return Err(does_not_wait(&table, "nothing of it waits").into());
+        }
+        return look(&operator, &table, state.backlog.len()).await;
+    };
+    if !waits(load) {
+        return Err(does_not_wait(&table, &step(&load.step)).into());
+    }
+    retry(&operator, &table, &state.slot, load).await
+}
+
+/// Files wait, and no load holds the slot: an event was lost, or they wait for others.
+async fn look(operator: &Operator, table: &str, n_pending: usize) -> Result<()> {
+    let what = format!("have {table} looked at: {n_pending} pending loads, none runs");
+    let now = operator.will(&what) && operator.look_now(table).await?;
+    if !operator.dry_run {
+        operator.note(table, COMMAND, &what).await?;
+        operator.out.line(format!("{} it is looked at {}", operator.out.good("ok"), when(now)));
+    }
+    operator.out.result(&json!({"table": table, "load_id": null, "dry_run": operator.dry_run, "at_once": now}))
+}
+
+async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad) -> Result<()> {
+    let (load_id, was) = (&load.load_id, step(&load.step));
+    let what = format!("let load {load_id} of {table} try again at once; attempt {} is {was}", load.attempt);
+    let mut now = false;
+    if operator.will(&what) {
+        let transaction = operator::resume(slot, HOLDER, now_millis()).context("it waits")?;
+        if !operator.write(transaction, COMMAND, &format!("load {load_id}, {was}")).await? {
+            let message = format!("`{table}` went on by itself in this moment");
+            return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
+        }
+        now = operator.look_now(table).await?;
+        operator.out.line(format!("{} load {load_id} is tried {}", operator.out.good("ok"), when(now)));
+    }
+    let (attempt, dry_run) = (load.attempt, operator.dry_run);
+    operator.out.result(
+        &json!({"table": table, "load_id": load_id.0, "attempt": attempt, "was": was, "dry_run": dry_run, "at_once": now}),
+    )
 }
 
 /// A prepared load waits while its submit is refused; otherwise an invocation works on it.
-fn waits(running: &RunningLoad) -> bool {
-    match &running.step {
+fn waits(load: &RunningLoad) -> bool {
+    match &load.step {
         Step::Waiting { .. } => true,
         Step::Prepared(prepared) => prepared.refusals > 0,
         Step::Claimed | Step::Submitted { .. } | Step::GivenUp { .. } => false,

@@ -7,30 +7,23 @@ use loader_core::tracker::item::Quarantined;
 use loader_core::tracker::operator;
 use serde_json::json;
 
-use crate::ground::ask::agrees;
-use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
-use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
-use crate::loader::tracker::Tracker;
-use crate::operate::tables::Tables;
+use crate::ground::output::Failure;
+use crate::operate::act::{ActArgs, Operator, when};
 
 /// `cargo xtask retry`
 #[derive(Args, Debug)]
 pub struct RetryArgs {
     /// Table: `schema.table`, or as `status` names it
     table: String,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     /// Also files of which nobody knows whether they were loaded: check the table first, or rows may be there twice
     #[arg(long)]
     outcome_unknown: bool,
+    /// Do not ask; only --outcome-unknown asks
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    act: ActArgs,
 }
 
 /// `cargo xtask dismiss`
@@ -38,86 +31,106 @@ pub struct RetryArgs {
 pub struct DismissArgs {
     /// Table: `schema.table`, or as `status` names it
     table: String,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    act: ActArgs,
 }
 
-/// The quarantine of one table.
-struct Quarantine {
-    tracker: Tracker,
-    table: String,
-    found: Vec<Quarantined>,
-}
-
-impl Quarantine {
-    /// It holds something.
-    async fn read(args: &AwsArgs, stack_name: &str, name: &str) -> Result<Self> {
-        let tables = Tables::of_stack(args, stack_name).await?;
-        let table = tables.named(name).await?;
-        let tracker = tables.tracker;
-        let found = tracker.quarantine(&table).await?;
-        if found.is_empty() {
-            let message = format!("nothing of `{table}` is in quarantine");
-            return Err(Failure::usage(message, "cargo xtask status names the tables and what is in quarantine").into());
-        }
-        Ok(Self { tracker, table, found })
+/// The quarantine of one table, which holds something.
+async fn quarantine(operator: &Operator, name: &str) -> Result<(String, Vec<Quarantined>)> {
+    let table = operator.tables.named(name).await?;
+    let found = operator.tables.tracker.quarantine(&table).await?;
+    if found.is_empty() {
+        let message = format!("nothing of `{table}` is in quarantine");
+        return Err(Failure::usage(message, "cargo xtask status names the tables and what is in quarantine").into());
     }
+    Ok((table, found))
+}
+
+fn n_objects(quarantined: &[Quarantined]) -> usize {
+    quarantined.iter().map(|failed| failed.objects.len()).sum()
 }
 
 pub async fn run(args: &RetryArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let Quarantine { tracker, table, found } = Quarantine::read(&args.aws, &args.stack_name, &args.table).await?;
-    let (mut n_back, mut n_left, mut n_taken) = (0, 0, 0);
-    for failed in found {
-        if failed.class == FailureClass::OutcomeUnknown && !args.outcome_unknown {
-            n_left += failed.objects.len();
-            continue;
+    let operator = Operator::new(&args.act).await?;
+    let (table, found) = quarantine(&operator, &args.table).await?;
+    let is_unknown = |failed: &Quarantined| failed.class == FailureClass::OutcomeUnknown;
+    let (wanted, left): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|failed| args.outcome_unknown || !is_unknown(failed));
+    let (n_wanted, n_left) = (n_objects(&wanted), n_objects(&left));
+    let n_unknown: usize = wanted.iter().filter(|failed| is_unknown(failed)).map(|failed| failed.objects.len()).sum();
+    let what =
+        format!("send {n_wanted} files of {table} back to the backlog; they are loaded one quarantine item at a time");
+    let (mut n_back, mut now) = (0, false);
+    if operator.will(&what) {
+        if n_unknown > 0 {
+            let question = format!(
+                "Load {n_unknown} files whose outcome is unknown? Rows that are there already will be there twice."
+            );
+            operator.must_agree(args.yes, &question, &format!("{n_wanted} files stay in quarantine"))?;
         }
-        if tracker.write(&operator::retry(&failed, now_millis())).await? {
-            n_back += failed.objects.len();
-        } else {
-            n_taken += failed.objects.len();
+        n_back = send_back(&operator, &wanted).await?;
+        now = n_back > 0 && operator.look_now(&table).await?;
+        operator.out.line(format!(
+            "{} {n_back} files are back in the backlog; they load {}",
+            operator.out.good("ok"),
+            when(now)
+        ));
+        if n_back < n_wanted {
+            let n_taken = n_wanted - n_back;
+            operator.out.line(format!(
+                "   {n_taken} files are taken already: uploaded again since, or retried by somebody else"
+            ));
         }
-    }
-    out.line(format!(
-        "{} {n_back} files are back in the backlog; the next sweep, within a minute, loads them",
-        out.good("ok")
-    ));
-    if n_taken > 0 {
-        out.line(format!("   {n_taken} files are taken already: uploaded again since, or retried by somebody else"));
     }
     if n_left > 0 {
-        out.line(format!("   {n_left} files are left: nobody knows whether they were loaded; look into the table, then add --outcome-unknown"));
+        operator.out.line(format!("   {n_left} files are left: nobody knows whether they were loaded; look into the table, then add --outcome-unknown"));
     }
-    out.result(&json!({"table": table, "back": n_back, "taken_already": n_taken, "outcome_unknown": n_left}))
+    let (n_taken, dry_run) = (if operator.dry_run { 0 } else { n_wanted - n_back }, operator.dry_run);
+    operator.out.result(
+        &json!({"table": table, "back": n_back, "taken_already": n_taken, "outcome_unknown": n_left, "dry_run": dry_run, "at_once": now}),
+    )
+}
+
+/// Returns the number of files that are in the backlog now.
+async fn send_back(operator: &Operator, wanted: &[Quarantined]) -> Result<usize> {
+    let mut n_back = 0;
+    for failed in wanted {
+        let what = format!("{} files, {}: {}", failed.objects.len(), failed.class.name(), first(failed));
+        if operator.write(operator::retry(failed, now_millis()), "retry", &what).await? {
+            n_back += failed.objects.len();
+        }
+    }
+    Ok(n_back)
+}
+
+fn first(failed: &Quarantined) -> String {
+    let more = if failed.objects.len() > 1 { ", …" } else { "" };
+    let first = failed.objects.first().map(|waiting| waiting.object.to_string()).unwrap_or_default();
+    format!("{first}{more}")
 }
 
 pub async fn dismiss(args: &DismissArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let Quarantine { tracker, table, found } = Quarantine::read(&args.aws, &args.stack_name, &args.table).await?;
-    let n_objects: usize = found.iter().map(|quarantined| quarantined.objects.len()).sum();
-    let question = format!("Forget {n_objects} quarantined files of {table}? They are not loaded.");
-    if !args.yes && !agrees(out, &question) {
-        return Err(Failure::refused(format!("{n_objects} files stay in quarantine"), "add --yes to agree").into());
-    }
+    let operator = Operator::new(&args.act).await?;
+    let (table, found) = quarantine(&operator, &args.table).await?;
+    let n_objects = n_objects(&found);
     let mut dismissed = Vec::new();
-    for quarantined in found {
-        if tracker.write(&operator::dismiss(&quarantined)).await? {
-            dismissed.extend(quarantined.objects.iter().map(|waiting| waiting.object.to_string()));
+    if operator.will(&format!("take {n_objects} files of {table} out of quarantine for good, without loading them")) {
+        let question = format!("Forget {n_objects} quarantined files of {table}? They are not loaded.");
+        operator.must_agree(args.yes, &question, &format!("{n_objects} files stay in quarantine"))?;
+        for failed in found {
+            let what = format!("{} files: {}", failed.objects.len(), first(&failed));
+            if operator.write(operator::dismiss(&failed), "dismiss", &what).await? {
+                dismissed.extend(failed.objects.iter().map(|waiting| waiting.object.to_string()));
+            }
         }
+        for object in &dismissed {
+            operator.out.line(format!("   {object}"));
+        }
+        let out = operator.out;
+        out.line(format!("{} {} files are out of quarantine, not loaded", out.good("ok"), dismissed.len()));
     }
-    for object in &dismissed {
-        out.line(format!("   {object}"));
-    }
-    out.line(format!("{} {} files are out of quarantine, not loaded", out.good("ok"), dismissed.len()));
-    out.result(&json!({"table": table, "dismissed": dismissed}))
+    operator.out.result(&json!({"table": table, "dismissed": dismissed, "dry_run": operator.dry_run}))
 }

@@ -28,7 +28,7 @@ Columns: health; target table; state; age of the oldest file that waits; files a
 since when; time since the last load; freshness of the last hour (nine of ten files were loaded within this time of being
 recorded); files in quarantine; messages in the dead-letter queues. Under the lines: what is wrong, and what to do.
 
-Late: the oldest file has waited longer than `load.alarm_after_seconds` of the queue. Broken: files in quarantine, a load
+Late: a file has waited longer than `load.alarm_after_seconds` of its queue, or, without that, ten minutes longer than it waits\nfor others on purpose. Broken: files in quarantine, a load
 that waits for an operator, messages in a dead-letter queue, or a configuration that cannot be read.
 
 Exit codes: 0 healthy, 4 late, 5 broken; 1 the state could not be read, 2 wrong command line.

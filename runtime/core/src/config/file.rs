@@ -172,7 +172,10 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("copy", &["options", "role_arn", "table_name", "columns"]),
     ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
     ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "merge_window_days", "ledger_table"]),
-    ("load", &["files_max", "bytes_max", "age_seconds", "alarm_after_seconds", "timeout_minutes", "paused", "write_once"]),
+    (
+        "load",
+        &["files_max", "bytes_max", "age_seconds", "alarm_after_seconds", "timeout_minutes", "paused", "write_once"],
+    ),
     ("warehouse", PACE_FIELDS),
     ("source", &[]),
     ("$schema", &[]),

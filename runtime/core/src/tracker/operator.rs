@@ -133,7 +133,7 @@ pub struct Act<'a> {
     /// Who.
     pub by: &'a str,
     /// The command.
-    pub command: &'a str,
+    pub command: String,
     /// What it is done to, for people.
     pub what: String,
     /// Why, where that was said.
@@ -159,11 +159,11 @@ pub fn noted(table: &DbTable, act: &Act) -> Transaction {
 }
 
 fn record(act: &Act, keys: impl Iterator<Item = String>) -> Audit {
-    let id = act_id([act.by.to_owned(), act.command.to_owned(), act.what.clone()].into_iter().chain(keys));
+    let id = act_id([act.by.to_owned(), act.command.clone(), act.what.clone()].into_iter().chain(keys));
     Audit {
         key: SortKey::audit(act.now, &id),
         by: act.by.to_owned(),
-        command: act.command.to_owned(),
+        command: act.command.clone(),
         what: act.what.clone(),
         why: act.why.clone(),
         expires_at: (act.now + act.keep_millis) / 1000,

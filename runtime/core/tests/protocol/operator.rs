@@ -220,7 +220,7 @@ fn who_did_what_and_why_is_recorded_with_it_or_not_at_all() {
     let mut table = Table::new();
     let act = Act {
         by: "somebody",
-        command: "pause",
+        command: "pause".into(),
         what: "all loads".into(),
         why: Some("the table is rebuilt".into()),
         now: table.now,
@@ -229,7 +229,7 @@ fn who_did_what_and_why_is_recorded_with_it_or_not_at_all() {
     let pause = operator::audited(operator::pause(&table.name(), &table.slot(), pause()).unwrap(), &act);
     assert_eq!(apply(&mut table.items, &pause), Written::Done);
     assert!(matches!(apply(&mut table.items, &pause), Written::Refused(_)));
-    let noted = operator::noted(&table.name(), &Act { command: "redrive", ..act });
+    let noted = operator::noted(&table.name(), &Act { command: "redrive".into(), ..act });
     assert_eq!(apply(&mut table.items, &noted), Written::Done);
     let audits = table.items.values().filter_map(|item| if let Item::Audit(audit) = item { Some(audit) } else { None });
     let found: Vec<(&str, &str, i64)> = audits.map(|it| (it.command.as_str(), it.by.as_str(), it.expires_at)).collect();

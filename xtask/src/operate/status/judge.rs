@@ -1,21 +1,21 @@
 //! What was read of a table means: its state, its health, and what somebody should do. Pure.
 
-use loader_core::config::ALARM_AFTER_SECONDS_DEFAULT;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{History, Millis, Quarantined};
+use loader_core::tracker::item::{History, Millis, PendingLoad};
 use loader_core::tracker::slot::{RunningLoad, Slot, Step};
 
 use super::read::{Facts, QueueFacts};
-use super::report::{Health, LastLoad, Paused, Quarantine, Queue, Running, State, TableReport};
+use super::report::{Health, LastLoad, Paused, Queue, Running, State, TableReport};
 use crate::ground::output::short_age;
+use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, step, words};
 
 /// The report on a table.
 pub fn judge(facts: Facts, now: Millis) -> TableReport {
     let state = state(&facts);
     let oldest = facts.state.backlog.iter().map(|pending| pending.recorded_millis).min();
-    let alarm_after_seconds = alarm_after(&facts);
-    let is_late = oldest.is_some_and(|since| now - since > i64::from(alarm_after_seconds) * 1000);
+    let late_at_millis = late_at(&facts);
+    let is_late = late_at_millis.is_some_and(|at| at < now);
     let queue_is_broken = |queue: &QueueFacts| queue.config.is_err() || queue.dead_letters.is_some_and(|n| n > 0);
     let is_broken = !facts.quarantine.is_empty()
         || matches!(state, State::Operator | State::Unknown)
@@ -34,13 +34,13 @@ pub fn judge(facts: Facts, now: Millis) -> TableReport {
         waiting_objects: objects.clone().count(),
         waiting_bytes: objects.map(|waiting| waiting.size_bytes).sum(),
         oldest_waiting_since_millis: oldest,
-        alarm_after_seconds,
+        late_at_millis,
         running: running(&facts.state.slot),
         paused: paused(&facts.state.slot),
         last_load: facts.last.as_ref().map(last_load),
         loads_last_hour: facts.hour.len(),
         freshness_p90_millis: freshness_p90(&facts.hour),
-        quarantine: facts.quarantine.iter().map(quarantine).collect(),
+        quarantine: facts.quarantine.iter().map(Quarantine::from).collect(),
         queues: facts.queues.iter().map(queue).collect(),
         table: facts.table,
     }
@@ -63,11 +63,14 @@ fn state(facts: &Facts) -> State {
     }
 }
 
-/// The strictest of its queues; of a table that only bulk requests fill, what its waiting loads say.
-fn alarm_after(facts: &Facts) -> u32 {
-    let queues = facts.queues.iter().filter_map(|queue| Some(queue.config.as_ref().ok()?.alarm_after_seconds));
-    let waiting = facts.state.backlog.iter().map(|pending| pending.source.recorded.alarm_after_seconds);
-    queues.min().or(waiting.min()).unwrap_or(ALARM_AFTER_SECONDS_DEFAULT)
+/// When the first of its files is late, by its queue's file as it is now, or else as it was recorded.
+fn late_at(facts: &Facts) -> Option<Millis> {
+    let late = |pending: &PendingLoad| {
+        let queue = facts.queues.iter().find(|queue| Some(&queue.name) == pending.source.queue.as_ref());
+        let config = queue.and_then(|queue| queue.config.as_ref().ok()).unwrap_or(&pending.source.recorded);
+        config.late_millis(pending.recorded_millis)
+    };
+    facts.state.backlog.iter().map(late).min()
 }
 
 /// Nine of ten files waited at most so long, each for as long as the oldest of its load.
@@ -187,17 +190,6 @@ fn last_load(history: &History) -> LastLoad {
         bytes: history.size_bytes,
         statement_id: history.statement_id.clone(),
         at_millis: history.key.at_millis().unwrap_or(0),
-    }
-}
-
-fn quarantine(failed: &Quarantined) -> Quarantine {
-    Quarantine {
-        objects: failed.objects.iter().map(|waiting| waiting.object.to_string()).collect(),
-        class: failed.class.name().to_owned(),
-        error: failed.error.clone(),
-        remedy: failed.remedy.clone(),
-        statement_id: failed.statement_id.clone(),
-        at_millis: failed.key.at_millis(),
     }
 }
 

@@ -84,7 +84,7 @@ async fn of_table(tracker: &Tracker, table: String, queues: Vec<QueueFacts>) -> 
     let (state, quarantine, hour, last) = tokio::try_join!(
         tracker.state(&table),
         tracker.quarantine(&table),
-        tracker.loaded(&table, now_millis() - HOUR_MILLIS),
+        tracker.loaded(&table, now_millis() - HOUR_MILLIS..=i64::MAX),
         tracker.items(&table, Kind::Loaded, Order::NewestFirst, 1),
     )?;
     let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };

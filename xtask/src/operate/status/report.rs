@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::operate::records::Quarantine;
+
 /// What is known of one target table, or of a queue whose configuration cannot be read.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TableReport {
@@ -22,8 +24,8 @@ pub struct TableReport {
     pub waiting_bytes: u64,
     /// When the file was recorded that waits longest, epoch milliseconds.
     pub oldest_waiting_since_millis: Option<i64>,
-    /// Age of the oldest waiting file, in seconds, above which the table is late.
-    pub alarm_after_seconds: u32,
+    /// When the first of its waiting files is late, or was, epoch milliseconds.
+    pub late_at_millis: Option<i64>,
     /// The load that holds the table's slot.
     pub running: Option<Running>,
     /// Set while an operator has paused the table.
@@ -130,23 +132,6 @@ pub struct LastLoad {
     pub statement_id: String,
     /// When it ended, epoch milliseconds.
     pub at_millis: i64,
-}
-
-/// Files that could not be loaded, with one reason.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct Quarantine {
-    /// The files, as `s3://bucket/key (version)`.
-    pub objects: Vec<String>,
-    /// Failure class.
-    pub class: String,
-    /// The warehouse's words.
-    pub error: String,
-    /// What to do.
-    pub remedy: String,
-    /// Statement that failed.
-    pub statement_id: Option<String>,
-    /// When, epoch milliseconds.
-    pub at_millis: Option<i64>,
 }
 
 /// A queue that loads into a table.

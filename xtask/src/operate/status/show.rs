@@ -2,8 +2,9 @@
 
 use loader_core::tracker::item::Millis;
 
-use super::report::{Health, Quarantine, State, TableReport};
+use super::report::{Health, State, TableReport};
 use crate::ground::output::{Out, last_of, short_age, short_size};
+use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, words};
 
 /// The columns: title and width.

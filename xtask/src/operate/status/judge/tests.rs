@@ -3,7 +3,7 @@
 use loader_core::config::LoadConfig;
 use loader_core::ids::{LoadId, ObjectVersion, StatementName, Version, WaitingObject};
 use loader_core::tracker::enqueue;
-use loader_core::tracker::item::{ConfigSource, SortKey};
+use loader_core::tracker::item::{ConfigSource, Quarantined, SortKey};
 use loader_core::tracker::slot::{Pause, Prepared};
 use loader_core::tracker::view::TableState;
 use serde_json::json;
@@ -81,7 +81,7 @@ pub fn submitted() -> Facts {
         uncertain: false,
     };
     let statement_id = "97b3c928-1e4c-4c7a-adac-51a509923491".into();
-    loading(Step::Submitted { prepared, statement_id, submitted_millis: NOW - 30_000 })
+    loading(Step::Submitted { prepared, statement_id, submitted_millis: NOW - 30_000, cancelled_millis: None })
 }
 
 pub fn in_quarantine() -> Facts {

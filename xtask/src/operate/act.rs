@@ -1,0 +1,155 @@
+//! What the commands that change something have in common: they say what follows, can stop there, ask where rows could be there twice, write
+//! together with an audit record, and have the table looked at afterwards.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use clap::Args;
+use loader_core::contract::{Function, RECONCILE_FIELD};
+use loader_core::ids::DbTable;
+use loader_core::settings::Timing;
+use loader_core::tracker::operator::{Act, audited, noted};
+use loader_core::tracker::slot::Slot;
+use loader_core::tracker::write::Transaction;
+use serde_json::json;
+use synth::names::Output;
+
+use crate::ground::ask::agrees;
+use crate::ground::aws::{AwsArgs, Cause};
+use crate::ground::clock::now_millis;
+use crate::ground::output::{Failure, Format, Out};
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::operate::tables::Tables;
+
+/// Tries of a write that loads of the table get in the way of.
+const TRIES_MAX: u32 = 10;
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// Arguments of every command that changes something.
+#[derive(Args, Debug)]
+pub struct ActArgs {
+    /// Name of the stack
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    /// Why, for the audit record that `history` shows
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// An operator at work.
+pub struct Operator {
+    pub out: Out,
+    pub tables: Tables,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Nothing is changed.
+    pub dry_run: bool,
+}
+
+impl Operator {
+    /// With the credentials of the command line.
+    pub async fn new(args: &ActArgs) -> Result<Self> {
+        let out = Out::new(args.output);
+        let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+        let by = tables.aws.caller().await?;
+        Ok(Self { out, tables, by, reason: args.reason.clone(), dry_run: args.dry_run })
+    }
+
+    /// Says what follows, and whether it follows: not with `--dry-run`.
+    pub fn will(&self, what: &str) -> bool {
+        if self.dry_run {
+            self.out.line(format!("would {what}; nothing is changed (--dry-run)"));
+        } else {
+            self.out.line(format!("   will {what}"));
+        }
+        !self.dry_run
+    }
+
+    /// Asks unless `yes`; whoever does not agree is told how to.
+    pub fn must_agree(&self, yes: bool, question: &str, otherwise: &str) -> Result<()> {
+        if yes || agrees(self.out, question) {
+            return Ok(());
+        }
+        Err(Failure::refused(otherwise, "add --yes to agree").into())
+    }
+
+    /// Writes, with an audit record. Returns whether it took effect; `false` when somebody was faster.
+    pub async fn write(&self, transaction: Transaction, command: &str, what: &str) -> Result<bool> {
+        self.tables.tracker.write(&audited(transaction, &self.act(command, what))).await
+    }
+
+    /// Writes only the audit record, of something that was done elsewhere.
+    pub async fn note(&self, db_table: &str, command: &str, what: &str) -> Result<()> {
+        let noted = noted(&DbTable(db_table.to_owned()), &self.act(command, what));
+        self.tables.tracker.write(&noted).await.map(drop)
+    }
+
+    fn act(&self, command: &str, what: &str) -> Act<'_> {
+        Act {
+            by: &self.by,
+            command: command.to_owned(),
+            what: what.to_owned(),
+            why: self.reason.clone(),
+            now: now_millis(),
+            keep_millis: Timing::default().history_millis,
+        }
+    }
+
+    /// Changes the slot: `change` makes the transaction from the slot as it is, and is asked again when a load wrote it meanwhile.
+    pub async fn change_slot(
+        &self,
+        db_table: &str,
+        command: &str,
+        what: &str,
+        change: impl Fn(&Slot) -> Result<Transaction>,
+    ) -> Result<()> {
+        for _ in 0..TRIES_MAX {
+            let slot = self.tables.tracker.slot(db_table).await?;
+            if self.write(change(&slot)?, command, what).await? {
+                return Ok(());
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+        Err(busy(db_table).into())
+    }
+
+    /// Has NextLoader look at a table now. The sweep comes within a minute anyway, so a failure is only said. Returns whether it worked.
+    pub async fn look_now(&self, db_table: &str) -> Result<bool> {
+        let function = self.tables.stack.output(Output::FunctionName(Function::NextLoader))?;
+        let payload = Blob::new(json!({RECONCILE_FIELD: db_table}).to_string());
+        let invoke = self.tables.aws.lambda().invoke().function_name(function).payload(payload);
+        match invoke.invocation_type(InvocationType::Event).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                let why = Cause(&error);
+                let note = self.out.attention("note:");
+                self.out
+                    .line(format!("{note} {function} could not be invoked ({why}); the sweep comes within a minute"));
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// Loads of the table wrote the slot again and again.
+pub fn busy(db_table: &str) -> Failure {
+    let message = format!("`{db_table}` moved on {TRIES_MAX} times while it was to be changed");
+    Failure::new(message, "the same command again")
+}
+
+/// When the table is looked at, in words.
+pub const fn when(now: bool) -> &'static str {
+    if now { "now" } else { "within a minute" }
+}

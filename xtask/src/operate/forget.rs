@@ -1,0 +1,142 @@
+//! `cargo xtask forget`: the ledger forgets object versions, so that they can be loaded again into a table that was truncated.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use loader_core::ids::{DbTable, ObjectVersion};
+use loader_core::tracker::item::LedgerEntry;
+use loader_core::tracker::operator::{self, FORGOTTEN_MAX, InUse};
+use serde_json::json;
+
+use crate::ground::output::Failure;
+use crate::operate::act::{ActArgs, Operator, busy};
+use crate::operate::objects::Objects;
+
+/// Object versions that are named on the screen.
+const SHOWN_MAX: usize = 3;
+/// Tries of one transaction that loads of the table get in the way of.
+const TRIES_MAX: u32 = 10;
+const TRY_AGAIN: Duration = Duration::from_millis(200);
+
+/// `cargo xtask forget`
+#[derive(Args, Debug)]
+pub struct ForgetArgs {
+    /// Object: `s3://bucket/key`; a key that ends in `/` or `*` means all that begin so
+    objects: String,
+    /// Table, where several know these objects: `schema.table`, or as `status` names it
+    #[arg(long)]
+    table: Option<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    #[command(flatten)]
+    act: ActArgs,
+}
+
+pub async fn run(args: &ForgetArgs) -> Result<()> {
+    let objects = Objects::parse(&args.objects)?;
+    let operator = Operator::new(&args.act).await?;
+    let (table, entries) = find(&operator, args, &objects).await?;
+    // Nothing is begun that cannot be ended.
+    attempt(&operator, &table, &entries[..entries.len().min(FORGOTTEN_MAX)]).await?;
+    let n_entries = entries.len();
+    let mut n_forgotten = 0;
+    for entry in entries.iter().take(SHOWN_MAX) {
+        operator.out.line(format!("   {}", entry.object));
+    }
+    if operator
+        .will(&format!("make the ledger of {table} forget {n_entries} object versions; nothing loads by this alone"))
+    {
+        let question = format!(
+            "Forget them? Where their rows are in {table} still, loading them again doubles those rows (unless the table merges)."
+        );
+        operator.must_agree(args.yes, &question, "the ledger stays as it is")?;
+        for chunk in entries.chunks(FORGOTTEN_MAX) {
+            forget(&operator, &table, &args.objects, chunk).await?;
+            n_forgotten += chunk.len();
+        }
+        let out = operator.out;
+        out.line(format!("{} {n_forgotten} object versions can be loaded again", out.good("ok")));
+        out.line("   next: a bulk request for their folder (docs/configuration.md), or upload them again");
+    }
+    let named: Vec<String> = entries.iter().map(|entry| entry.object.to_string()).collect();
+    operator
+        .out
+        .result(&json!({"table": table, "objects": named, "forgotten": n_forgotten, "dry_run": operator.dry_run}))
+}
+
+/// The one table that is meant, and what its ledger has of the objects.
+async fn find(operator: &Operator, args: &ForgetArgs, objects: &Objects) -> Result<(String, Vec<LedgerEntry>)> {
+    let tables = match &args.table {
+        Some(name) => [operator.tables.named(name).await?].into(),
+        None => operator.tables.known().await?,
+    };
+    let mut found: BTreeMap<String, Vec<LedgerEntry>> = BTreeMap::new();
+    for table in tables {
+        let step = operator.out.step(format!("reading the ledger of {table}"));
+        let entries = operator.tables.tracker.ledger(&table, &objects.bucket, &objects.keys).await?;
+        drop(step);
+        if !entries.is_empty() {
+            found.insert(table, entries);
+        }
+    }
+    let several: Vec<String> = found.keys().cloned().collect();
+    match (found.pop_first(), several.len()) {
+        (Some(one), 1) => Ok(one),
+        (None, _) => {
+            let message = format!("no ledger knows `{}`", args.objects);
+            Err(Failure::usage(message, format!("it can be loaded as it is; cargo xtask trace {}", args.objects))
+                .into())
+        }
+        (Some(_), _) => {
+            let message = format!("several tables know `{}`", args.objects);
+            Err(Failure::usage(message, format!("--table with one of these: {}", several.join(", "))).into())
+        }
+    }
+}
+
+async fn forget(operator: &Operator, table: &str, objects: &str, entries: &[LedgerEntry]) -> Result<()> {
+    let what = format!("{objects}: {} object versions", entries.len());
+    for _ in 0..TRIES_MAX {
+        let transaction = attempt(operator, table, entries).await?;
+        if operator.write(transaction, "forget", &what).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+    Err(busy(table).into())
+}
+
+/// The transaction, from what the table is doing now.
+async fn attempt(
+    operator: &Operator,
+    table: &str,
+    entries: &[LedgerEntry],
+) -> Result<loader_core::tracker::write::Transaction> {
+    let state = operator.tables.tracker.state(table).await?;
+    let quarantine = operator.tables.tracker.quarantine(table).await?;
+    let transaction = operator::forget(&DbTable(table.to_owned()), &state, &quarantine, entries);
+    transaction.map_err(|in_use| refused(table, &in_use).into())
+}
+
+fn refused(table: &str, in_use: &BTreeMap<ObjectVersion, InUse>) -> Failure {
+    let named = in_use.iter().take(SHOWN_MAX).map(|(object, why)| format!("{object} {}", words(*why)));
+    let more = if in_use.len() > SHOWN_MAX { ", …" } else { "" };
+    let message =
+        format!("{} of these objects are in use: {}{more}", in_use.len(), named.collect::<Vec<_>>().join(", "));
+    let short = crate::operate::tables::short_name(table);
+    Failure::new(
+        message,
+        format!("let the loads end (cargo xtask status), or cargo xtask dismiss {short}; then the same command again"),
+    )
+}
+
+const fn words(why: InUse) -> &'static str {
+    match why {
+        InUse::Waits => "waits",
+        InUse::Runs => "is in the running load",
+        InUse::Quarantined => "is in quarantine",
+    }
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask pause` and `unpause`: a table stands still, or goes on, without a deployment.
+
+use anyhow::Result;
+use clap::Args;
+use loader_core::ids::DbTable;
+use loader_core::tracker::operator;
+use loader_core::tracker::slot::{Pause, Slot};
+use serde_json::json;
+
+use crate::ground::clock::now_millis;
+use crate::ground::output::{Failure, short_age};
+use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::tables::step;
+
+/// `cargo xtask pause`, `cargo xtask unpause`
+#[derive(Args, Debug)]
+pub struct PauseArgs {
+    /// Table: `schema.table`, or as `status` names it
+    table: String,
+    #[command(flatten)]
+    act: ActArgs,
+}
+
+pub async fn pause(args: &PauseArgs) -> Result<()> {
+    let operator = Operator::new(&args.act).await?;
+    let table = operator.tables.named(&args.table).await?;
+    let slot = operator.tables.tracker.slot(&table).await?;
+    if let Some(pause) = &slot.pause {
+        return Err(already(&table, pause).into());
+    }
+    let running = slot.load.as_ref().map(|load| format!("; load {} is {}", load.load_id, step(&load.step)));
+    let what =
+        format!("pause {table}: files are recorded and wait, what is submitted ends{}", running.unwrap_or_default());
+    if operator.will(&what) {
+        let key = DbTable(table.clone());
+        let pause = Pause { by: operator.by.clone(), since_millis: now_millis(), reason: operator.reason.clone() };
+        let change = |slot: &Slot| match &slot.pause {
+            Some(pause) => Err(already(&table, pause).into()),
+            None => Ok(operator::pause(&key, slot, pause.clone()).expect("it is not paused")),
+        };
+        operator.change_slot(&table, "pause", "all loads", change).await?;
+        operator.out.line(format!(
+            "{} {table} is paused; to go on: cargo xtask unpause {}",
+            operator.out.good("ok"),
+            args.table
+        ));
+    }
+    operator.out.result(&json!({"table": table, "paused": !operator.dry_run, "dry_run": operator.dry_run}))
+}
+
+pub async fn unpause(args: &PauseArgs) -> Result<()> {
+    let operator = Operator::new(&args.act).await?;
+    let table = operator.tables.named(&args.table).await?;
+    let slot = operator.tables.tracker.slot(&table).await?;
+    let Some(pause) = &slot.pause else { return Err(not_paused(&table).into()) };
+    let since = short_age(now_millis() - pause.since_millis);
+    let what = format!("let {table} go on, which {} paused {since} ago", pause.by);
+    let mut now = false;
+    if operator.will(&what) {
+        let key = DbTable(table.clone());
+        let change = |slot: &Slot| operator::unpause(&key, slot).ok_or_else(|| not_paused(&table).into());
+        operator.change_slot(&table, "unpause", "all loads", change).await?;
+        now = operator.look_now(&table).await?;
+        operator.out.line(format!("{} {table} goes on {}", operator.out.good("ok"), when(now)));
+    }
+    operator
+        .out
+        .result(&json!({"table": table, "paused": operator.dry_run, "dry_run": operator.dry_run, "at_once": now}))
+}
+
+fn already(table: &str, pause: &Pause) -> Failure {
+    let since = short_age(now_millis() - pause.since_millis);
+    let message = format!("`{table}` is paused already, by {} {since} ago", pause.by);
+    Failure::usage(message, "cargo xtask unpause lets it go on")
+}
+
+fn not_paused(table: &str) -> Failure {
+    let hint = "cargo xtask status shows which are; `load.paused` is in a queue's file, and a deployment changes it";
+    Failure::usage(format!("no operator has paused `{table}`"), hint)
+}

@@ -1,0 +1,153 @@
+//! Loads, quarantines and audit records of the tracker, as commands print them.
+
+use std::time::Duration;
+
+use loader_core::tracker::item::{Audit, History, Quarantined};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ground::output::{seconds, size};
+use crate::operate::tables::words;
+
+/// A finished load.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[allow(clippy::struct_field_names, reason = "the words of the tracker")]
+pub struct Load {
+    /// When it was settled, epoch milliseconds.
+    pub at_millis: i64,
+    /// Load id.
+    pub load_id: String,
+    /// Its number among the table's loads; 0 where loader 0.1 loaded it.
+    pub number: u64,
+    /// Files.
+    pub objects: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Rows, where the service says so.
+    pub rows: Option<i64>,
+    /// From the recording of its oldest file to the claim.
+    pub queue_wait_millis: i64,
+    /// From the claim to the settlement.
+    pub load_millis: i64,
+    /// Attempts it took.
+    pub attempts: u32,
+    /// Statement of the last attempt; empty where only the ledger in the warehouse tells that it was loaded.
+    pub statement_id: String,
+    /// Name of that statement.
+    pub statement_name: Option<String>,
+    /// `s3://` URL of the list of its files.
+    pub manifest: String,
+}
+
+impl From<&History> for Load {
+    fn from(history: &History) -> Self {
+        Self {
+            at_millis: history.key.at_millis().unwrap_or(0),
+            load_id: history.load_id.0.clone(),
+            number: history.number,
+            objects: history.n_objects,
+            bytes: history.size_bytes,
+            rows: history.rows,
+            queue_wait_millis: history.queue_wait_millis,
+            load_millis: history.load_millis,
+            attempts: history.attempts,
+            statement_id: history.statement_id.clone(),
+            statement_name: history.statement_name.as_ref().map(ToString::to_string),
+            manifest: history.manifest.clone(),
+        }
+    }
+}
+
+impl Load {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let lasted = |millis: i64| seconds(Duration::from_millis(millis.unsigned_abs()));
+        let rows = self.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+        let attempts = if self.attempts == 1 { String::new() } else { format!(", {} attempts", self.attempts) };
+        format!(
+            "load {} ({}): {} files, {}{rows}; waited {}, took {}{attempts}; statement {}",
+            self.number,
+            self.load_id,
+            self.objects,
+            size(self.bytes),
+            lasted(self.queue_wait_millis),
+            lasted(self.load_millis),
+            self.statement_id
+        )
+    }
+}
+
+/// Files that could not be loaded, with one reason.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Quarantine {
+    /// The files, as `s3://bucket/key (version)`.
+    pub objects: Vec<String>,
+    /// Failure class.
+    pub class: String,
+    /// The warehouse's words.
+    pub error: String,
+    /// What to do.
+    pub remedy: String,
+    /// Statement that failed.
+    pub statement_id: Option<String>,
+    /// When, epoch milliseconds.
+    pub at_millis: Option<i64>,
+}
+
+impl From<&Quarantined> for Quarantine {
+    fn from(failed: &Quarantined) -> Self {
+        Self {
+            objects: failed.objects.iter().map(|waiting| waiting.object.to_string()).collect(),
+            class: failed.class.name().to_owned(),
+            error: failed.error.clone(),
+            remedy: failed.remedy.clone(),
+            statement_id: failed.statement_id.clone(),
+            at_millis: failed.key.at_millis(),
+        }
+    }
+}
+
+impl Quarantine {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let first = self.objects.first().cloned().unwrap_or_default();
+        let more = if self.objects.len() > 1 { ", …" } else { "" };
+        let n_objects = self.objects.len();
+        format!("quarantine ({}): {n_objects} files, {first}{more}: {}", self.class, words(&self.error))
+    }
+}
+
+/// What an operator did.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Act {
+    /// When, epoch milliseconds.
+    pub at_millis: i64,
+    /// Who.
+    pub by: String,
+    /// The command.
+    pub command: String,
+    /// What it was done to.
+    pub what: String,
+    /// Why, where that was said.
+    pub why: Option<String>,
+}
+
+impl From<&Audit> for Act {
+    fn from(audit: &Audit) -> Self {
+        Self {
+            at_millis: audit.key.at_millis().unwrap_or(0),
+            by: audit.by.clone(),
+            command: audit.command.clone(),
+            what: audit.what.clone(),
+            why: audit.why.clone(),
+        }
+    }
+}
+
+impl Act {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        format!("{} by {}: {}{why}", self.command, self.by, words(&self.what))
+    }
+}
