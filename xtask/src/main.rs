@@ -65,6 +65,16 @@ enum Command {
     /// One line a table: whether it is late or broken, what waits and runs, and what to do
     #[command(after_help = operate::status::HELP)]
     Status(operate::status::StatusArgs),
+    /// What happened to a table: loads, quarantine, and what operators did
+    #[command(
+        after_help = "Examples:\n  cargo xtask history shop.sales --since 7d\n  cargo xtask history weather --local --output json\n\nTimes are UTC. The JSON is described by docs/schema/history.schema.json."
+    )]
+    History(operate::history::HistoryArgs),
+    /// The story of one file, or of all below a prefix: loaded, waiting, in quarantine, never seen
+    #[command(
+        after_help = "Examples:\n  cargo xtask trace s3://my-bucket/sales/2026-01-31.csv\n  cargo xtask trace s3://my-bucket/sales/ --table shop.sales\n  cargo xtask trace \"s3://my-bucket/sales/2026-01-*\"\n\nTimes are UTC. The ledger of every table is read whole; --table saves time where there are many. The JSON is described by\ndocs/schema/trace.schema.json."
+    )]
+    Trace(operate::trace::TraceArgs),
     /// Print what the functions logged, all three in one, by time
     #[command(
         after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --load bbf6496f\n  cargo xtask logs --table public.sales --follow"
@@ -137,6 +147,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Diff(args) => deploy::diff::run(&args).await,
         Command::Destroy(args) => deploy::destroy::run(&args).await,
         Command::Queue(args) => queue::run(&args).await,
+        Command::History(args) => operate::history::run(&args).await,
+        Command::Trace(args) => operate::trace::run(&args).await,
         Command::Logs(args) => operate::logs::run(&args).await,
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,

@@ -2,6 +2,7 @@
 
 mod act;
 pub mod forget;
+pub mod history;
 pub mod logs;
 mod objects;
 pub mod pause;
@@ -12,3 +13,4 @@ pub mod retry;
 mod schema;
 pub mod status;
 mod tables;
+pub mod trace;

@@ -47,10 +47,15 @@ impl Said {
 impl Checkout {
     /// A clone without queues, whose local stack is this test program's.
     pub fn new() -> Result<Self> {
+        Self::named("clone")
+    }
+
+    /// The same, in a folder of this name: for test programs with several.
+    pub fn named(name: &str) -> Result<Self> {
         let real = clone_root()?;
         let xtask = real.join("target/debug/xtask");
         ensure!(xtask.exists(), "{} is missing; build it: cargo build -p xtask", xtask.display());
-        let checkout = Self { root: folder()?.join("clone"), xtask };
+        let checkout = Self { root: folder()?.join(name), xtask };
         for folder in ["queues", "bin", ".local", "xtask"] {
             std::fs::create_dir_all(checkout.root.join(folder))?;
         }

@@ -1,5 +1,7 @@
 //! What a person does when a table waits, or a file is in quarantine: the commands of the runbook, by the table's short name.
 
+use std::time::{Duration, Instant};
+
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::{Checkout, Said};
@@ -15,11 +17,15 @@ const BACKOFF_SECONDS: u32 = 600;
 const HEALTHY: i32 = 0;
 const BROKEN: i32 = 5;
 const TABLE: &str = "operated";
+const STEERED: &str = "steered";
 const FOREIGN: &str = "unreadable";
 const COLUMNS: &str = "id BIGINT, at TIMESTAMP, val VARCHAR(64)";
 
 fn world() -> &'static World {
-    world_of(|| Setup { backoff_seconds: BACKOFF_SECONDS, ..Setup::of([(TABLE, append(TABLE)), (FOREIGN, foreign())]) })
+    world_of(|| Setup {
+        backoff_seconds: BACKOFF_SECONDS,
+        ..Setup::of([(TABLE, append(TABLE)), (STEERED, append(STEERED)), (FOREIGN, foreign())])
+    })
 }
 
 /// The role may read one folder of the bucket, which tells the queue about all its files.
@@ -40,9 +46,14 @@ impl Operator {
         Ok(said)
     }
 
-    /// What `status` says about the table; its exit code tells how the table is.
-    async fn status(&self, code: i32) -> Result<Value> {
-        let tables = self.says(&format!("status {TABLE} --output json"), code).await?.json()?;
+    /// The JSON of a command.
+    async fn json(&self, command: &str, code: i32) -> Result<Value> {
+        self.says(&format!("{command} --output json"), code).await?.json()
+    }
+
+    /// What `status` says about a table; its exit code tells how the table is.
+    async fn status(&self, table: &str, code: i32) -> Result<Value> {
+        let tables = self.json(&format!("status {table}"), code).await?;
         ensure!(tables.as_array().is_some_and(|tables| tables.len() == 1), "one table was asked for: {tables}");
         Ok(tables[0].clone())
     }
@@ -61,7 +72,7 @@ fn a_table_that_waits_and_a_file_in_quarantine_go_on_by_command() {
 }
 
 async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
-    ensure!(operator.status(HEALTHY).await?["state"] == "new", "it never loaded");
+    ensure!(operator.status(TABLE, HEALTHY).await?["state"] == "new", "it never loaded");
     operator.says(&format!("resume {TABLE}"), 2).await?;
     table.sql(&format!("DROP TABLE {TABLE}")).await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
@@ -70,13 +81,16 @@ async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
         matches!(step, Some(Step::Waiting { class: FailureClass::OperatorsTurn, .. }))
     };
     table.until("waiting for the operator", |items| items.values().any(waits)).await?;
-    let status = operator.status(BROKEN).await?;
+    let status = operator.status(TABLE, BROKEN).await?;
     ensure!(status["state"] == "operator" && status["waiting_objects"] == 1, "{status}");
     ensure!(status["advice"][0].as_str().is_some_and(|advice| advice.contains("nonexistent table")), "{status}");
     table.sql(&format!("CREATE TABLE {TABLE} ({COLUMNS})")).await?;
     table.until("still waiting", |items| items.values().any(waits)).await?;
     let said = operator.says(&format!("resume {TABLE} --output json"), 0).await?.json()?;
-    ensure!(said["was"].as_str().is_some_and(|was| was.contains("operators_turn")), "{said}");
+    ensure!(
+        said["was"].as_str().is_some_and(|was| was.contains("operators_turn")) && said["at_once"] == true,
+        "{said}"
+    );
     table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
 }
 
@@ -84,12 +98,12 @@ async fn retried(operator: &Operator, table: &Table) -> Result<()> {
     operator.says(&format!("retry {TABLE}"), 2).await?;
     table.put("b.csv", csv(&["two,2026-01-01 00:00:00,b"])).await?;
     table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
-    let status = operator.status(BROKEN).await?;
+    let status = operator.status(TABLE, BROKEN).await?;
     ensure!(status["quarantine"][0]["class"] == "bad_input", "{status}");
     table.sql(&format!("DROP TABLE {TABLE}")).await?;
     table.sql(&format!("CREATE TABLE {TABLE} ({})", COLUMNS.replace("BIGINT", "VARCHAR(64)"))).await?;
     let said = operator.says(&format!("retry {TABLE} --output json"), 0).await?.json()?;
-    ensure!(said["back"] == 1, "{said}");
+    ensure!(said["back"] == 1 && said["at_once"] == true, "{said}");
     table.rest_with(&rows(&["two,2026-01-01 00:00:00,b"])).await?;
     ensure!(table.quarantine().await?.is_empty(), "it is loaded and in quarantine");
     Ok(())
@@ -107,9 +121,118 @@ async fn dismissed(operator: &Operator, table: &Table) -> Result<()> {
     table.put("c.csv", csv(&["3,no time,c"])).await?;
     table.rest_with(&good).await?;
     ensure!(table.quarantine().await?.is_empty(), "the version that was dismissed is back");
-    let status = operator.status(HEALTHY).await?;
+    let status = operator.status(TABLE, HEALTHY).await?;
     ensure!(status["quarantine"].as_array().is_some_and(Vec::is_empty), "{status}");
     operator.says(&format!("dismiss {TABLE} --yes"), 2).await.map(drop)
+}
+
+/// No notification comes by itself here: the test says when each of them comes, and from where.
+#[test]
+fn a_table_is_paused_forgotten_redriven_and_its_files_are_traced_by_command() {
+    let world = world();
+    let operator = Operator(Checkout::named("steered").expect("a clone of its own"));
+    world.run(async {
+        let table = Table::without_notifications(world, STEERED, append(STEERED)).await?;
+        paused(&operator, &table).await?;
+        forgotten(&operator, &table).await?;
+        redriven(&operator, world, &table).await?;
+        told(&operator).await
+    });
+}
+
+const A: &str = "1,2026-01-01 00:00:00,a";
+const B: &str = "2,2026-01-01 00:00:00,b";
+
+async fn notify(table: &Table, key: &str) -> Result<()> {
+    table.send(json!({"Records": [table.record(key).await?]}).to_string()).await
+}
+
+/// Waits for rows without a sweep of the test's own: the command alone must bring them, long before the minute of the sweep is over.
+async fn loaded_at_once(table: &Table, expected: &[&str]) -> Result<()> {
+    let started = Instant::now();
+    while table.rows().await? != rows(expected) {
+        ensure!(started.elapsed() < Duration::from_secs(20), "not loaded: {:?}", table.rows().await?);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+async fn fate(operator: &Operator, key: &str) -> Result<Value> {
+    let traces = operator.json(&format!("trace s3://e2e-steered/{key}"), 0).await?;
+    ensure!(traces.as_array().is_some_and(|traces| traces.len() == 1), "{traces}");
+    Ok(traces[0].clone())
+}
+
+async fn paused(operator: &Operator, table: &Table) -> Result<()> {
+    table.put("a.csv", csv(&[A])).await?;
+    ensure!(fate(operator, "a.csv").await?["fate"] == "never_seen", "nobody was told of it");
+    ensure!(operator.json(&format!("pause {STEERED} --dry-run"), 0).await?["paused"] == false, "a dry run");
+    operator.says(&format!("pause {STEERED} --reason rebuilding"), 0).await?;
+    operator.says(&format!("pause {STEERED}"), 2).await?;
+    notify(table, "a.csv").await?;
+    table.until("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+    operator.says(&format!("resume {STEERED}"), 2).await?;
+    let status = operator.status(STEERED, HEALTHY).await?;
+    ensure!(status["state"] == "paused" && status["paused"]["reason"] == "rebuilding", "{status}");
+    let waits = fate(operator, "a.csv").await?;
+    ensure!(waits["fate"] == "waiting" && waits["story"].to_string().contains("paused the table"), "{waits}");
+    ensure!(table.rows().await?.is_empty(), "loaded while paused");
+    ensure!(operator.json(&format!("unpause {STEERED}"), 0).await?["at_once"] == true, "NextLoader was not asked");
+    loaded_at_once(table, &[A]).await?;
+    operator.says(&format!("unpause {STEERED}"), 2).await?;
+    table.rest_with(&rows(&[A])).await
+}
+
+async fn forgotten(operator: &Operator, table: &Table) -> Result<()> {
+    table.sql(&format!("DELETE FROM {STEERED}")).await?;
+    notify(table, "a.csv").await?;
+    table.rest_with(&[]).await?;
+    let loaded = fate(operator, "a.csv").await?;
+    ensure!(loaded["fate"] == "loaded" && loaded["listed_bytes"] == 24, "{loaded}");
+    operator.says("forget s3://e2e-steered/none.csv", 2).await?;
+    let unasked = operator.says("forget s3://e2e-steered/a.csv", 3).await?;
+    ensure!(unasked.errors.contains("the ledger stays as it is"), "{unasked:?}");
+    let said = operator.json("forget s3://e2e-steered/ --dry-run", 0).await?;
+    ensure!(said["forgotten"] == 0 && said["objects"].to_string().contains("a.csv"), "{said}");
+    ensure!(operator.json("forget s3://e2e-steered/ --yes", 0).await?["forgotten"] == 1, "one version is known");
+    let again = fate(operator, "a.csv").await?;
+    ensure!(again["fate"] == "never_seen" && again["story"].to_string().contains("ledger forget it"), "{again}");
+    notify(table, "a.csv").await?;
+    table.rest_with(&rows(&[A])).await
+}
+
+async fn redriven(operator: &Operator, world: &World, table: &Table) -> Result<()> {
+    table.put("b.csv", csv(&[B])).await?;
+    for key in ["a.csv", "b.csv"] {
+        let body = json!({"Records": [table.record(key).await?]}).to_string();
+        world.sqs.send_message().queue_url(&table.dead_letters_url).message_body(body).send().await?;
+    }
+    let status = operator.status(STEERED, BROKEN).await?;
+    ensure!(status["queues"][0]["dead_letters"] == 2, "{status}");
+    ensure!(operator.json(&format!("redrive {STEERED} --dry-run"), 0).await?["messages"] == 2, "a dry run");
+    ensure!(operator.json(&format!("redrive {STEERED}"), 0).await?["moved"] == 2, "both are moved");
+    operator.says("redrive none", 2).await?;
+    table.rest_with(&rows(&[A, B])).await?;
+    ensure!(table.dead_letters().await? == "0", "something is left");
+    operator.status(STEERED, HEALTHY).await.map(drop)
+}
+
+/// What happened is in the history, and every line of a load can be found by its id.
+async fn told(operator: &Operator) -> Result<()> {
+    let events = operator.json(&format!("history {STEERED} --since 1h"), 0).await?;
+    let of_kind =
+        |kind: &'static str| events.as_array().into_iter().flatten().filter(move |event| event["kind"] == kind);
+    let commands: Vec<&str> = of_kind("audit").filter_map(|event| event["command"].as_str()).collect();
+    ensure!(commands == ["pause", "unpause", "forget", "redrive"], "{events}");
+    ensure!(of_kind("audit").next().is_some_and(|event| event["why"] == "rebuilding"), "{events}");
+    let loads: Vec<&str> = of_kind("load").filter_map(|event| event["load_id"].as_str()).collect();
+    ensure!(loads.len() == 3, "{events}");
+    let log = operator.says(&format!("logs --load {}", &loads[0][..12]), 0).await?.output;
+    for event in [" prepared ", " submitted ", " finished "] {
+        ensure!(log.contains(event), "no {event}: {log}");
+    }
+    ensure!(log.lines().all(|line| line.contains(loads[0])), "{log}");
+    Ok(())
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! `cargo xtask history`: what happened to a table, in time: its loads, its quarantine, and what operators did.
+
+use anyhow::Result;
+use clap::Args;
+use loader_core::tracker::item::Item;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ground::aws::AwsArgs;
+use crate::ground::clock::{now_millis, period, readable};
+use crate::ground::output::{Format, Out, size};
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::loader::tracker::Kind;
+use crate::operate::records::{Act, Load, Quarantine};
+use crate::operate::schema;
+use crate::operate::tables::Tables;
+
+/// `cargo xtask history`
+#[derive(Args, Debug)]
+pub struct HistoryArgs {
+    /// Table: `schema.table`, or as `status` names it
+    #[arg(required_unless_present = "schema", default_value = "")]
+    table: String,
+    /// How far back: a number and s, m, h or d
+    #[arg(long, value_name = "PERIOD", default_value = "24h", value_parser = period)]
+    since: i64,
+    /// Print the JSON Schema of the result, and nothing else
+    #[arg(long)]
+    schema: bool,
+    /// Name of the stack
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Something that happened to a table.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Event {
+    /// A load finished.
+    Load(Load),
+    /// Files went to quarantine, and are there still.
+    Quarantine(Quarantine),
+    /// An operator did something.
+    Audit(Act),
+}
+
+impl Event {
+    fn of(item: &Item) -> Option<Self> {
+        match item {
+            Item::Loaded(history) => Some(Self::Load(history.into())),
+            Item::Failed(failed) => Some(Self::Quarantine(failed.into())),
+            Item::Audit(audit) => Some(Self::Audit(audit.into())),
+            Item::Slot(_) | Item::Pending(_) | Item::File(_) => None,
+        }
+    }
+
+    fn at_millis(&self) -> i64 {
+        match self {
+            Self::Load(load) => load.at_millis,
+            Self::Quarantine(quarantine) => quarantine.at_millis.unwrap_or(0),
+            Self::Audit(act) => act.at_millis,
+        }
+    }
+}
+
+pub async fn run(args: &HistoryArgs) -> Result<()> {
+    if args.schema {
+        println!("{:#}", schema::of_list::<Event>());
+        return Ok(());
+    }
+    let out = Out::new(args.output);
+    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+    let table = tables.named(&args.table).await?;
+    let times = now_millis() - args.since..=i64::MAX;
+    let mut events = Vec::new();
+    for kind in [Kind::Loaded, Kind::Failed, Kind::Audit] {
+        let items = tables.tracker.between(&table, kind, times.clone()).await?;
+        events.extend(items.iter().filter_map(Event::of));
+    }
+    events.sort_by_key(Event::at_millis);
+    out.line(out.bold(&table));
+    for event in &events {
+        out.line(line(out, event));
+    }
+    out.line(summary(&events));
+    out.result(&events)
+}
+
+fn line(out: Out, event: &Event) -> String {
+    let words = match event {
+        Event::Load(load) => load.words(),
+        Event::Quarantine(quarantine) => out.bad(&quarantine.words()),
+        Event::Audit(act) => out.attention(&act.words()),
+    };
+    format!("{}  {words}", out.dim(&readable(event.at_millis())))
+}
+
+fn summary(events: &[Event]) -> String {
+    let loads = events.iter().filter_map(|event| if let Event::Load(load) = event { Some(load) } else { None });
+    let n_objects: u64 = loads.clone().map(|load| load.objects).sum();
+    let n_bytes: u64 = loads.clone().map(|load| load.bytes).sum();
+    let n_rows: i64 = loads.clone().filter_map(|load| load.rows).sum();
+    format!("   {} loads: {n_objects} files, {}, {n_rows} rows", loads.count(), size(n_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use loader_core::ids::LoadId;
+    use loader_core::tracker::item::{Audit, History, SortKey};
+
+    use super::*;
+
+    fn events() -> Vec<Event> {
+        let history = History {
+            key: SortKey::loaded(1_700_000_000_000, &LoadId("1".into())),
+            load_id: LoadId("bbf6496f".into()),
+            number: 17,
+            statement_id: "s".into(),
+            statement_name: None,
+            manifest: "s3://m/x".into(),
+            n_objects: 4,
+            size_bytes: 17_000,
+            rows: Some(730),
+            queue_wait_millis: 400,
+            load_millis: 200,
+            attempts: 2,
+            expires_at: 0,
+        };
+        let audit = Audit {
+            key: SortKey::audit(1_700_000_001_000, "1"),
+            by: "ada".into(),
+            command: "pause".into(),
+            what: "all loads".into(),
+            why: Some("rebuild".into()),
+            expires_at: 0,
+        };
+        [Item::Loaded(history), Item::Audit(audit)].iter().filter_map(Event::of).collect()
+    }
+
+    #[test]
+    fn each_event_is_one_line_and_the_last_line_sums_up() {
+        let out = Out::new(Format::Text);
+        let lines: Vec<String> = events().iter().map(|event| line(out, event)).collect();
+        let load = "2023-11-14 22:13:20  load 17 (bbf6496f): 4 files, 16.6 KB, 730 rows; waited 0.4 s, took 0.2 s, 2 attempts; statement s";
+        assert_eq!(lines, [load, "2023-11-14 22:13:21  pause by ada: all loads (rebuild)"]);
+        assert_eq!(summary(&events()), "   1 loads: 4 files, 16.6 KB, 730 rows");
+    }
+
+    #[test]
+    fn the_json_is_as_its_schema_says() {
+        schema::check_result(&events());
+        schema::check_committed::<Event>("history");
+    }
+}

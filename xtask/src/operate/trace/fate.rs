@@ -1,0 +1,316 @@
+//! What became of an object version in one table, from what was read of the table. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loader_core::ids::{LoadId, ObjectVersion};
+use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
+use loader_core::tracker::view::TableState;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ground::clock::readable;
+use crate::ground::output::{Out, short_age};
+use crate::operate::objects::Objects;
+use crate::operate::records::{Act, Load, Quarantine};
+use crate::operate::tables::{short_name, step, words};
+
+/// What a table knows of some objects.
+#[derive(Debug)]
+pub struct Known {
+    pub table: String,
+    /// Which objects are meant.
+    pub objects: Objects,
+    pub state: TableState,
+    pub quarantine: Vec<Quarantined>,
+    pub ledger: Vec<LedgerEntry>,
+    /// The loads that the ledger names, as far as the history has them.
+    pub loads: BTreeMap<LoadId, Loaded>,
+    pub audits: Vec<Act>,
+}
+
+/// A finished load.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub load: Load,
+    /// Bytes of each object that its manifest lists, or why the manifest cannot be read.
+    pub listed: Result<BTreeMap<String, u64>, String>,
+}
+
+/// The story of one object version.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Trace {
+    /// The object as `s3://bucket/key (version)`.
+    pub object: String,
+    /// Target table; null where no table knows it.
+    pub table: Option<String>,
+    /// How it is.
+    pub fate: Fate,
+    /// When it was recorded, entered, or put into quarantine, epoch milliseconds.
+    pub at_millis: Option<i64>,
+    /// The same in sentences, with what it waits for.
+    pub story: Vec<String>,
+    /// The load that loaded it, or is about to.
+    pub load_id: Option<String>,
+    /// The load that loaded it.
+    pub load: Option<Load>,
+    /// Its bytes in the manifest of that load.
+    pub listed_bytes: Option<u64>,
+    /// Why it could not be loaded.
+    pub quarantine: Option<Quarantine>,
+}
+
+/// How an object version is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It is in the load that runs.
+    Loading,
+    /// It waits for its turn.
+    Waiting,
+    /// It waits, and is dropped when its turn comes, because it was loaded before.
+    Duplicate,
+    /// Its rows are committed.
+    Loaded,
+    /// It could not be loaded.
+    Quarantined,
+    /// An operator took it out of quarantine for good.
+    Dismissed,
+    /// Loader 0.1 recorded it: it was loaded, or waits.
+    Accepted,
+    /// No notification of it has come.
+    NeverSeen,
+}
+
+impl Trace {
+    fn new(known: &Known, object: &ObjectVersion, fate: Fate, at_millis: Option<Millis>) -> Self {
+        Self {
+            object: object.to_string(),
+            table: Some(known.table.clone()),
+            fate,
+            at_millis,
+            story: Vec::new(),
+            load_id: None,
+            load: None,
+            listed_bytes: None,
+            quarantine: None,
+        }
+    }
+
+    /// Whether it is this version's story.
+    pub fn is_of(&self, object: &ObjectVersion) -> bool {
+        self.object == object.to_string()
+    }
+
+    /// For people.
+    pub fn lines(&self, out: Out) -> Vec<String> {
+        let table = self.table.as_deref().map_or_else(String::new, |table| format!(" in {}", short_name(table)));
+        let mut lines = vec![format!("{}{table}", out.bold(&self.object))];
+        lines.extend(self.story.iter().map(|sentence| format!("   {sentence}")));
+        lines
+    }
+}
+
+impl Known {
+    /// What operators made the ledger forget of these objects, in words.
+    pub fn forgotten(&self, objects: &Objects) -> Vec<String> {
+        let covers = |act: &&Act| {
+            let wanted = act.what.rsplit_once(": ").and_then(|(text, _)| Objects::parse(text).ok());
+            act.command == "forget"
+                && wanted.is_some_and(|it| it.bucket == objects.bucket && it.keys.matches(objects.keys.text()))
+        };
+        let acts = self.audits.iter().filter(covers);
+        acts.map(|act| format!("{} {}", readable(act.at_millis), act.words())).collect()
+    }
+
+    fn is_meant(&self, object: &ObjectVersion) -> bool {
+        object.bucket == self.objects.bucket && self.objects.keys.matches(&object.key)
+    }
+}
+
+/// The stories of all versions that are meant, by key.
+pub fn traces(known: &Known, now: Millis) -> Vec<Trace> {
+    let mut found: BTreeMap<ObjectVersion, Trace> = BTreeMap::new();
+    for entry in known.ledger.iter().filter(|entry| known.is_meant(&entry.object)) {
+        found.insert(entry.object.clone(), of_entry(known, entry));
+    }
+    for failed in &known.quarantine {
+        for waiting in failed.objects.iter().filter(|waiting| known.is_meant(&waiting.object)) {
+            found.insert(waiting.object.clone(), of_quarantine(known, &waiting.object, failed));
+        }
+    }
+    for (place, pending) in known.state.backlog.iter().enumerate() {
+        for waiting in pending.objects.iter().filter(|waiting| known.is_meant(&waiting.object)) {
+            let before = found.get(&waiting.object).filter(|trace| trace.fate == Fate::Loaded && !pending.entered);
+            let trace = of_pending(known, &waiting.object, (place, pending), before, now);
+            found.insert(waiting.object.clone(), trace);
+        }
+    }
+    found.into_values().collect()
+}
+
+fn of_entry(known: &Known, entry: &LedgerEntry) -> Trace {
+    let at = entry.entered_millis;
+    let fate = match entry.mark {
+        LedgerMark::Loaded(_) => Fate::Loaded,
+        LedgerMark::Quarantined => Fate::Dismissed,
+        LedgerMark::Accepted => Fate::Accepted,
+    };
+    let mut trace = Trace::new(known, &entry.object, fate, Some(at));
+    match &entry.mark {
+        LedgerMark::Loaded(load_id) => {
+            trace.load_id = Some(load_id.0.clone());
+            tell_load(&mut trace, known.loads.get(load_id), &entry.object, load_id);
+        }
+        LedgerMark::Quarantined => {
+            trace.story.push(format!(
+                "could not be loaded ({}), and was dismissed; this version is not loaded again",
+                readable(at)
+            ));
+        }
+        LedgerMark::Accepted => {
+            trace.story.push(format!("recorded by loader 0.1 {}; it waits no more, so it was loaded", readable(at)));
+        }
+    }
+    let until = readable(entry.expires_at.saturating_mul(1000));
+    trace.story.push(format!("a repeated notification of this version is dropped until {until}"));
+    trace
+}
+
+fn tell_load(trace: &mut Trace, loaded: Option<&Loaded>, object: &ObjectVersion, load_id: &LoadId) {
+    let at = readable(trace.at_millis.unwrap_or(0));
+    let Some(Loaded { load, listed }) = loaded else {
+        trace.story.push(format!("loaded {at} by load {load_id}, which the history has no more"));
+        return;
+    };
+    let recorded = load.at_millis - load.load_millis - load.queue_wait_millis;
+    trace.story.push(format!("loaded {at} by {}", load.words()));
+    trace.story.push(format!("the oldest file of that load was recorded {}", readable(recorded)));
+    let url = format!("s3://{}/{}", object.bucket, object.key);
+    match listed {
+        Ok(listed) => match listed.get(&url) {
+            Some(bytes) => {
+                trace.listed_bytes = Some(*bytes);
+                trace.story.push(format!("its manifest lists it with {bytes} bytes: {}", load.manifest));
+            }
+            None => trace.story.push(format!(
+                "its manifest does not list it, so another file of the load stood for it: {}",
+                load.manifest
+            )),
+        },
+        Err(why) => trace.story.push(format!("its manifest cannot be read: {why}")),
+    }
+    trace.load = Some(load.clone());
+}
+
+fn of_quarantine(known: &Known, object: &ObjectVersion, failed: &Quarantined) -> Trace {
+    let at = failed.key.at_millis();
+    let mut trace = Trace::new(known, object, Fate::Quarantined, at);
+    let at = readable(at.unwrap_or(0));
+    trace.story.push(format!("in quarantine since {at} ({}): {}", failed.class.name(), words(&failed.error)));
+    trace.story.push(failed.remedy.clone());
+    trace.quarantine = Some(failed.into());
+    trace
+}
+
+fn of_pending(
+    known: &Known,
+    object: &ObjectVersion,
+    (place, pending): (usize, &PendingLoad),
+    before: Option<&Trace>,
+    now: Millis,
+) -> Trace {
+    let at = pending.recorded_millis;
+    let own: BTreeSet<&SortKey> = known.state.slot.load.iter().flat_map(|load| &load.pending_keys).collect();
+    let recorded = format!("recorded {}, {} ago", readable(at), short_age(now - at));
+    let running = known.state.slot.load.as_ref().filter(|_| own.contains(&pending.key));
+    let fate = match (running, before) {
+        (Some(_), _) => Fate::Loading,
+        (None, Some(_)) => Fate::Duplicate,
+        (None, None) => Fate::Waiting,
+    };
+    let mut trace = Trace::new(known, object, fate, Some(at));
+    trace.story.push(recorded);
+    if let Some(load) = running {
+        trace.load_id = Some(load.load_id.0.clone());
+        trace.story.push(format!("in load {} of now, attempt {}: {}", load.load_id, load.attempt, step(&load.step)));
+        return trace;
+    }
+    if let Some(before) = before {
+        trace.load_id.clone_from(&before.load_id);
+        trace.load.clone_from(&before.load);
+        trace.story.extend(before.story.iter().take(1).cloned());
+        trace.story.push("so it is dropped as a duplicate when its turn comes".to_owned());
+    }
+    trace.story.push(behind(known, place, pending, &own, now));
+    trace
+}
+
+/// What holds a waiting load up.
+fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&SortKey>, now: Millis) -> String {
+    let slot = &known.state.slot;
+    let earlier = known.state.backlog[..place].iter().filter(|other| !own.contains(&other.key));
+    let n_before: usize = earlier.map(|other| other.objects.len()).sum();
+    if let Some(pause) = &slot.pause {
+        return format!(
+            "waits because {} paused the table: cargo xtask unpause {}",
+            pause.by,
+            short_name(&known.table)
+        );
+    }
+    if let Some(load) = &slot.load {
+        return format!("waits for load {} ({}), with {n_before} files before it", load.load_id, step(&load.step));
+    }
+    if pending.source.recorded.paused {
+        return "waits because `load.paused` in its queue's file says so".to_owned();
+    }
+    if pending.not_before_millis > now {
+        return format!(
+            "set aside after a failure; its next turn is in {}",
+            short_age(pending.not_before_millis - now)
+        );
+    }
+    let start = pending.source.recorded.start_millis(pending.recorded_millis);
+    if start > now {
+        return format!("waits for others on purpose, for {} more at most", short_age(start - now));
+    }
+    format!(
+        "may start now, with {n_before} files before it; the sweep comes within a minute, cargo xtask resume {} at once",
+        short_name(&known.table)
+    )
+}
+
+/// Nobody knows this object, or this version of it.
+pub fn never_seen(
+    place: &str,
+    object: Option<&ObjectVersion>,
+    is_there: Option<bool>,
+    n_tables: usize,
+    forgotten: &[String],
+) -> Trace {
+    let mut story = vec![match is_there {
+        Some(true) => {
+            format!("never seen by any of {n_tables} tables, and it is in the bucket: no notification of it has come")
+        }
+        Some(false) => format!("never seen by any of {n_tables} tables, and it is not in the bucket"),
+        None => format!("never seen by any of {n_tables} tables"),
+    }];
+    if is_there == Some(true) {
+        story.push("look at the bucket's notification and the queue's prefix (cargo xtask diff), and at the dead letters (cargo xtask status)".to_owned());
+        story.push("to load it: upload it again, or send a bulk request for its folder".to_owned());
+    }
+    story.extend(forgotten.iter().map(|act| format!("an operator made the ledger forget it: {act}")));
+    Trace {
+        object: object.map_or_else(|| place.to_owned(), ToString::to_string),
+        table: None,
+        fate: Fate::NeverSeen,
+        at_millis: None,
+        story,
+        load_id: None,
+        load: None,
+        listed_bytes: None,
+        quarantine: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
