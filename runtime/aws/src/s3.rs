@@ -1,9 +1,10 @@
 //! S3: what is under a key, the manifests, the objects of a folder.
 
 use aws_sdk_s3::primitives::ByteStream;
+use loader_core::bulk_request::Position;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::tracker::prepare::ObjectState;
-use loader_reconcile::ports::{Objects, PortResult};
+use loader_reconcile::ports::{Listed, Objects, Page, PortResult};
 
 use crate::{Aws, errors};
 
@@ -45,36 +46,30 @@ impl Objects for Aws {
     }
 
     /// Versions are listed, so that an object has the identity here that its notification has.
-    async fn list(&self, bucket: &str, prefix: &str) -> PortResult<Vec<WaitingObject>> {
-        let mut objects = Vec::new();
-        let (mut key_marker, mut version_marker) = (None, None);
-        loop {
-            let page = self
-                .s3
-                .list_object_versions()
-                .bucket(bucket)
-                .prefix(prefix)
-                .set_key_marker(key_marker)
-                .set_version_id_marker(version_marker)
-                .send()
-                .await
-                .map_err(|error| errors::sort("s3:ListObjectVersions", &error))?;
-            for version in page.versions().iter().filter(|version| version.is_latest() == Some(true)) {
-                let size_bytes = version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-                let identity = Version::new(version.version_id(), version.e_tag());
-                if let (Some(key), Some(version), true) = (version.key(), identity, size_bytes > 0) {
-                    let object = ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version };
-                    objects.push(WaitingObject { object, size_bytes });
-                }
-            }
-            if page.is_truncated() != Some(true) {
-                return Ok(objects);
-            }
-            key_marker = page.next_key_marker().map(ToOwned::to_owned);
-            version_marker = page.next_version_id_marker().map(ToOwned::to_owned);
-            if key_marker.is_none() {
-                return Err(errors::unexpected("s3:ListObjectVersions", "a truncated page without a marker"));
-            }
+    async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
+        const OPERATION: &str = "s3:ListObjectVersions";
+        let (key, version) = after.map_or((None, None), |after| (Some(after.key), after.version_id));
+        let request = self.s3.list_object_versions().bucket(bucket).prefix(prefix);
+        let request = request.set_key_marker(key).set_version_id_marker(version);
+        let page = request.send().await.map_err(|error| errors::sort(OPERATION, &error))?;
+        let latest = page.versions().iter().filter(|version| version.is_latest() == Some(true));
+        let objects = latest.filter_map(|version| listed(bucket, version)).collect();
+        if page.is_truncated() != Some(true) {
+            return Ok(Page { objects, next: None });
         }
+        let Some(key) = page.next_key_marker() else {
+            return Err(errors::unexpected(OPERATION, "a truncated page without a marker"));
+        };
+        let version_id = page.next_version_id_marker().filter(|marker| !marker.is_empty()).map(ToOwned::to_owned);
+        Ok(Page { objects, next: Some(Position { key: key.to_owned(), version_id }) })
     }
+}
+
+/// Empty objects are nothing to load: folders that a console made.
+fn listed(bucket: &str, version: &aws_sdk_s3::types::ObjectVersion) -> Option<Listed> {
+    let size_bytes = version.size().and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0)?;
+    let identity = Version::new(version.version_id(), version.e_tag())?;
+    let object = ObjectVersion { bucket: bucket.to_owned(), key: version.key()?.to_owned(), version: identity };
+    let modified_millis = version.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or(0);
+    Some(Listed { waiting: WaitingObject { object, size_bytes }, modified_millis })
 }

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::{LoadConfig, SourceFolder};
+use crate::ids::Millis;
 use crate::problem::Problems;
 
 /// One folder to load into one table.
@@ -19,6 +23,39 @@ pub struct BulkPath {
     pub folder: SourceFolder,
     /// The request's configuration with this path's options.
     pub config: Arc<LoadConfig>,
+    /// Which of its objects are meant.
+    pub selection: Selection,
+    /// Where the listing goes on, as an earlier result says.
+    pub position: Option<Position>,
+}
+
+/// Which objects below a path are meant, and whether anything happens to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Not those that were last modified before.
+    pub since_millis: Option<Millis>,
+    /// Not those that were last modified then or later.
+    pub until_millis: Option<Millis>,
+    /// Count, and record nothing.
+    pub dry_run: bool,
+}
+
+impl Selection {
+    /// Whether an object that was last modified then is meant.
+    pub fn holds(&self, modified_millis: Millis) -> bool {
+        self.since_millis.is_none_or(|since| modified_millis >= since)
+            && self.until_millis.is_none_or(|until| modified_millis < until)
+    }
+}
+
+/// A place in the listing of a folder: everything up to it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Position {
+    /// Key of the last object that was seen.
+    pub key: String,
+    /// Its version, in a versioned bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +68,13 @@ struct Request {
     cluster: Value,
     #[serde(default)]
     load: Value,
+    since: Option<String>,
+    until: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
 }
+
+const FIELDS: [&str; 7] = ["paths", "copy", "cluster", "load", "since", "until", "dry_run"];
 
 #[derive(Deserialize)]
 struct PathPart {
@@ -41,6 +84,7 @@ struct PathPart {
     table: String,
     #[serde(default)]
     options: Value,
+    position: Option<Position>,
 }
 
 /// Reads a request; all problems at once. No paths, no work: an empty list.
@@ -50,8 +94,8 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
         problems.add("", "not an object: see docs/configuration.md for the shape of a bulk request");
     }
     for field in payload.as_object().into_iter().flat_map(serde_json::Map::keys) {
-        if !["paths", "copy", "cluster", "load"].contains(&field.as_str()) {
-            problems.add(field.clone(), "nobody reads this field: the fields are paths, copy, cluster, load");
+        if !FIELDS.contains(&field.as_str()) {
+            problems.add(field.clone(), format!("nobody reads this field: the fields are {}", FIELDS.join(", ")));
         }
     }
     let request = match Request::deserialize(payload) {
@@ -61,10 +105,26 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
             return Err(problems);
         }
     };
+    let selection = Selection {
+        since_millis: request.since.as_ref().and_then(|text| problems.take("since", instant(text))),
+        until_millis: request.until.as_ref().and_then(|text| problems.take("until", instant(text))),
+        dry_run: request.dry_run,
+    };
     let paths = request.paths.iter().enumerate();
-    let read: Vec<BulkPath> =
-        paths.filter_map(|(index, path)| read_path(index, path, &request, &mut problems)).collect();
+    let read = |(index, path)| {
+        let read: Option<BulkPath> = read_path(index, path, &request, &mut problems);
+        read.map(|path| BulkPath { selection, ..path })
+    };
+    let read: Vec<BulkPath> = paths.filter_map(read).collect();
     problems.into_result().map(|()| read)
+}
+
+/// An instant, or the begin of a day in UTC.
+pub fn instant(text: &str) -> Result<Millis, String> {
+    let day = |text: &str| text.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|day| day.timestamp());
+    let instant = text.parse::<Timestamp>().ok().or_else(|| day(text));
+    let instant = instant.map(Timestamp::as_millisecond);
+    instant.ok_or_else(|| format!("`{text}` is not an instant: write 2026-01-31, or 2026-01-31T08:00:00Z"))
 }
 
 fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Problems) -> Option<BulkPath> {
@@ -100,7 +160,14 @@ fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Pr
     if !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
         folder.prefix.push('/');
     }
-    Some(BulkPath { s3_path: path.s3_path.clone(), table: path.table.clone(), folder, config: config.ok()? })
+    Some(BulkPath {
+        s3_path: path.s3_path.clone(),
+        table: path.table.clone(),
+        folder,
+        config: config.ok()?,
+        selection: Selection::default(),
+        position: path.position.clone(),
+    })
 }
 
 #[cfg(test)]
@@ -132,6 +199,19 @@ mod tests {
     fn no_paths_are_no_work() {
         assert_eq!(parse(&json!({})).unwrap(), []);
         assert_eq!(parse(&json!({"paths": []})).unwrap(), []);
+    }
+
+    #[test]
+    fn since_and_until_are_instants_or_days() {
+        let mut value = request(&json!([{"s3_path": "s3://bucket/a/", "table": "a", "position": {"key": "a/b"}}]));
+        (value["since"], value["until"]) = (json!("2026-01-31"), json!("2026-01-31T01:00:00+01:00"));
+        let read = &parse(&value).unwrap()[0];
+        assert_eq!(read.selection.since_millis, Some(1_769_817_600_000));
+        assert_eq!(read.selection.since_millis, read.selection.until_millis);
+        assert!(!read.selection.holds(1_769_817_600_000));
+        assert_eq!(read.position, Some(Position { key: "a/b".to_owned(), version_id: None }));
+        value["since"] = json!("yesterday");
+        assert_eq!(parse(&value).unwrap_err().0[0].field, "since");
     }
 
     #[test]

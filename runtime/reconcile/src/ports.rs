@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
@@ -103,6 +104,24 @@ pub trait Tracker {
     fn tables_with_work(&self) -> impl Future<Output = PortResult<BTreeMap<DbTable, Work>>> + Send;
 }
 
+/// A page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Its objects.
+    pub objects: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Position>,
+}
+
+/// An object that a listing tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The object, with the identity that its notification has.
+    pub waiting: WaitingObject,
+    /// When it was last modified.
+    pub modified_millis: Millis,
+}
+
 /// S3.
 pub trait Objects {
     /// What is under this key now.
@@ -111,8 +130,13 @@ pub trait Objects {
     fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `s3://` URL of the manifest folder, with its final `/`.
     fn manifest_root(&self) -> String;
-    /// The newest version of every object below a prefix; empty objects left out.
-    fn list(&self, bucket: &str, prefix: &str) -> impl Future<Output = PortResult<Vec<WaitingObject>>> + Send;
+    /// A page of the newest versions of the objects below a prefix, in the order of their keys; empty objects left out.
+    fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<Position>,
+    ) -> impl Future<Output = PortResult<Page>> + Send;
 }
 
 /// The Redshift Data API.

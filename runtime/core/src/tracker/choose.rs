@@ -50,26 +50,44 @@ impl Chosen {
 
 /// The next load of a table whose slot is free, or is being freed; else why none may start.
 pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice, Idle> {
-    let startable: Vec<&PendingLoad> = view.others().filter(|pending| !view.is_paused(&pending.source)).collect();
     if view.others().next().is_none() {
         return Err(Idle::Empty);
     }
+    let startable: Vec<&PendingLoad> = view.others().filter(|pending| !view.is_paused(&pending.source)).collect();
     let Some(soonest) = startable.iter().map(|pending| pending.not_before_millis).min() else {
         return Err(Idle::Paused);
     };
-    let Some(head) = startable.iter().find(|pending| pending.not_before_millis <= context.now) else {
-        return Err(Idle::NotBefore(soonest));
-    };
+    let mut now: Vec<_> = startable;
+    now.retain(|pending| pending.not_before_millis <= context.now);
+    // Live files and those that somebody asked for take turns in being first: a live file waits for one load of a backfill at most, and
+    // a backfill goes on however many files arrive.
+    let live_first = view.state.slot.number % 2 == 0;
+    now.sort_by_key(|pending| pending.source.queue.is_some() != live_first);
+    let Some(first) = now.first() else { return Err(Idle::NotBefore(soonest)) };
+    let second = now.iter().find(|pending| pending.source.queue.is_some() != first.source.queue.is_some());
+    let chosen = choose_with(table, view, first, &now, context);
+    match (chosen, second) {
+        (Err(Idle::NotBefore(one)), Some(second)) => match choose_with(table, view, second, &now, context) {
+            Err(Idle::NotBefore(other)) => Err(Idle::NotBefore(one.min(other))),
+            chosen => chosen,
+        },
+        (chosen, _) => chosen,
+    }
+}
+
+/// The load of which this one is the first, from those that may start now.
+fn choose_with(
+    table: &DbTable,
+    view: &View,
+    head: &PendingLoad,
+    now: &[&PendingLoad],
+    context: &Context,
+) -> Result<Choice, Idle> {
     let config = view.config(&head.source);
-    let alike = |pending: &&&PendingLoad| {
-        pending.not_before_millis <= context.now
-            && pending.group == head.group
-            && view.config(&pending.source) == config
-    };
-    let (chosen, bound) =
-        within_limits(config, startable.iter().filter(alike).copied(), context.timing.load_pendings_max);
+    let alike = |pending: &&&PendingLoad| pending.group == head.group && view.config(&pending.source) == config;
+    let (chosen, bound) = within_limits(config, now.iter().filter(alike).copied(), context.timing.load_pendings_max);
     if bound == Some(Bound::Pendings) {
-        let gathered = gatherable(startable.iter().filter(alike).copied());
+        let gathered = gatherable(now.iter().filter(alike).copied());
         if let Some(change) = gather(table, &view.state.slot, &gathered) {
             return Ok(Choice::Gather(change));
         }
@@ -77,7 +95,8 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     if let Some(until) = config.never_until(context.now) {
         return Err(Idle::NotBefore(until));
     }
-    let start_millis = config.start_millis(head.recorded_millis);
+    let oldest = chosen.iter().map(|pending| pending.recorded_millis).min().unwrap_or(head.recorded_millis);
+    let start_millis = config.start_millis(oldest);
     let rides = context.awake && config.pace.is_some();
     if head.group.is_none() && bound.is_none() && !rides && start_millis > context.now {
         return Err(Idle::NotBefore(start_millis));

@@ -18,17 +18,24 @@ const BYTES_MAX: usize = PENDING_BYTES_MAX / 8;
 /// Of loads that could be one load, those that become one waiting load: at least two, or none.
 ///
 /// Left out are parts of a divided load, loads that were set aside, and those whose objects were in the ledger before: they are told
-/// apart when their objects are looked at.
+/// apart when their objects are looked at; and of live and requested objects, those that are not next.
 pub fn gatherable<'a>(alike: impl Iterator<Item = &'a PendingLoad>) -> Vec<&'a PendingLoad> {
     let small = |pending: &&PendingLoad| {
         pending.group.is_none() && pending.set_aside == 0 && !pending.entered && pack::item_bytes(pending) <= BYTES_MAX
     };
+    let mut alike = alike.peekable();
+    let queue = alike.peek().map(|head| &head.source.queue).cloned().unwrap_or_default();
     let mut bytes = 0;
     let fits = |pending: &&PendingLoad| {
         bytes += pack::item_bytes(pending);
         bytes <= PENDING_BYTES_MAX
     };
-    let gathered: Vec<&PendingLoad> = alike.filter(small).take(GATHERED_MAX).take_while(fits).collect();
+    let gathered: Vec<&PendingLoad> = alike
+        .filter(small)
+        .filter(|pending| pending.source.queue == queue)
+        .take(GATHERED_MAX)
+        .take_while(fits)
+        .collect();
     if gathered.len() < 2 { Vec::new() } else { gathered }
 }
 

@@ -5,8 +5,9 @@ use loader_core::limits::{LOAD_PENDINGS_MAX, PENDING_BYTES_MAX, TRANSACTION_ACTI
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::change::{Change, Note};
 use loader_core::tracker::decide::{Action, Idle, decide};
+use loader_core::tracker::enqueue;
 use loader_core::tracker::gather::GATHERED_MAX;
-use loader_core::tracker::item::{LedgerMark, PendingLoad};
+use loader_core::tracker::item::{ConfigSource, Item, LedgerMark, PendingLoad};
 use loader_core::tracker::pack;
 use loader_core::tracker::settle;
 use loader_core::tracker::slot::Held;
@@ -146,4 +147,42 @@ fn a_gathering_never_exceeds_a_transaction() {
     let n_waiting = |table: &Table| table.backlog().iter().filter(|p: &&PendingLoad| p.objects.len() == 1).count();
     table.done(&action(&table).unwrap());
     assert_eq!(n_waiting(&table), 2 * GATHERED_MAX);
+}
+
+/// A waiting load of a backfill.
+fn asked_for(table: &Table, key: &str) -> PendingLoad {
+    let source = ConfigSource { queue: None, recorded: table.config.clone() };
+    enqueue::pendings(vec![object(key, "1")], &source, table.now).remove(0)
+}
+
+#[test]
+fn a_live_file_waits_for_one_load_of_a_backfill_at_most_and_the_backfill_goes_on() {
+    let mut table = Table::with(json!({"load": {"files_max": 2}}));
+    let live = |table: &mut Table, key: &str| {
+        let pending = asked_for(table, key);
+        let source = ConfigSource { queue: Some("q".to_owned()), ..pending.source.clone() };
+        table.items.insert(pending.key.clone(), Item::Pending(PendingLoad { source, ..pending }));
+        table.now += 1;
+    };
+    for key in many(20) {
+        let pending = asked_for(&table, &key);
+        table.items.insert(pending.key.clone(), Item::Pending(pending));
+        table.now += 1;
+    }
+    let (mut loads_with_backfill, mut waits) = (0, 0);
+    for round in 0..6 {
+        live(&mut table, &format!("live{round}"));
+        for _ in 0..2 {
+            table.run();
+            let own = keys(&table.own());
+            loads_with_backfill += usize::from(own.iter().any(|key| key.starts_with('f')));
+            table.finish_alone();
+            if own.iter().any(|key| key.starts_with("live")) {
+                break;
+            }
+            waits += 1;
+        }
+        assert!(!table.waiting_keys().iter().any(|key| key.starts_with("live")), "it waited for two loads");
+    }
+    assert!(loads_with_backfill > 4 && waits > 0, "{loads_with_backfill} {waits}");
 }

@@ -234,6 +234,14 @@ impl Table {
         settle::finished(held, &self.own(), Some(1), next.as_ref(), &self.context())
     }
 
+    /// Settles the load that has finished, and leaves the slot free.
+    pub fn finish_alone(&mut self) {
+        let slot = self.slot();
+        let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
+        let change = settle::finished(held, &self.own(), Some(1), None, &self.context());
+        self.done(&change);
+    }
+
     pub fn finish(&mut self) -> Note {
         let change = self.settling();
         self.done(&change);

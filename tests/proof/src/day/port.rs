@@ -5,8 +5,9 @@ use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, StatementName, WaitingObject};
+use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
@@ -15,7 +16,9 @@ use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Transaction, Written};
-use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
+use loader_reconcile::ports::{
+    ConfigError, Configs, DataApi, Objects, Page, PortError, PortResult, Surroundings, Tracker,
+};
 use loader_reconcile::report::Event;
 use rand::Rng;
 
@@ -278,8 +281,8 @@ impl Objects for Port {
         MANIFEST_ROOT.to_owned()
     }
 
-    async fn list(&self, _: &str, _: &str) -> PortResult<Vec<WaitingObject>> {
-        Ok(Vec::new())
+    async fn list(&self, _: &str, _: &str, _: Option<Position>) -> PortResult<Page> {
+        Ok(Page::default())
     }
 }
 

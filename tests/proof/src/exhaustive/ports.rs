@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, StatementName, WaitingObject};
+use loader_core::ids::{DbTable, StatementName};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Transaction, Written};
-use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
+use loader_reconcile::ports::{
+    ConfigError, Configs, DataApi, Objects, Page, PortError, PortResult, Surroundings, Tracker,
+};
 use loader_reconcile::report::Event;
 
 use super::state::{Ask, NotSubmitted, Reply, slot_key};
@@ -129,10 +132,8 @@ impl Objects for ModelWorld {
         MANIFEST_ROOT.to_owned()
     }
 
-    async fn list(&self, _: &str, prefix: &str) -> PortResult<Vec<WaitingObject>> {
-        let inner = self.lock();
-        let below = inner.durable.bucket.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(below.map(|(key, blob)| blob.waiting(key)).collect())
+    async fn list(&self, _: &str, _: &str, _: Option<Position>) -> PortResult<Page> {
+        unreachable!("no invocation of the model lists a folder")
     }
 }
 

@@ -169,7 +169,7 @@ impl Engine {
         self.lock().requests.insert(id, table);
         self.spawn(false, move |port, invocation| async move {
             let answers = bulk::handle(&port, &paths, &invocation).await;
-            Done::Bulk(table, answers.iter().all(|answer| answer.error.is_none()))
+            Done::Bulk(table, answers.iter().all(|answer| answer.error.is_none() && answer.position.is_none()))
         });
     }
 

@@ -5,8 +5,9 @@ use std::future::{Future, pending, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, StatementName, WaitingObject};
+use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
@@ -16,7 +17,9 @@ use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction, Written, apply, slot_of};
-use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, PortError, PortResult, Surroundings, Tracker};
+use loader_reconcile::ports::{
+    ConfigError, Configs, DataApi, Listed, Objects, Page, PortError, PortResult, Surroundings, Tracker,
+};
 use loader_reconcile::report::Event;
 use rand::Rng;
 
@@ -126,6 +129,9 @@ impl Port {
         written
     }
 }
+
+/// Objects of one page of a listing.
+const LIST_PAGE: usize = 40;
 
 /// What is wrong with an item that is not read as it is written.
 fn unread(table: &DbTable, action: &WriteAction) -> Option<String> {
@@ -254,10 +260,17 @@ impl Objects for Port {
         MANIFEST_ROOT.to_owned()
     }
 
-    async fn list(&self, _: &str, prefix: &str) -> PortResult<Vec<WaitingObject>> {
+    async fn list(&self, _: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
         self.call("list", |stage| {
-            let below = stage.bucket.iter().filter(|(key, _)| key.starts_with(prefix));
-            Ok(below.map(|(key, blob)| blob.waiting(key)).collect())
+            let is_after = |key: &str| after.as_ref().is_none_or(|after| key > after.key.as_str());
+            let below = stage.bucket.iter().filter(|(key, _)| key.starts_with(prefix) && is_after(key));
+            let listed = |(key, blob): (&String, &Blob)| Listed { waiting: blob.waiting(key), modified_millis: 0 };
+            let mut objects: Vec<Listed> = below.map(listed).take(LIST_PAGE + 1).collect();
+            let more = objects.len() > LIST_PAGE;
+            objects.truncate(LIST_PAGE);
+            let last = objects.last().map(|listed| listed.waiting.object.key.clone());
+            let next = last.filter(|_| more).map(|key| Position { key, version_id: None });
+            Ok(Page { objects, next })
         })
         .await
     }
