@@ -4,6 +4,7 @@ pub mod connections;
 pub mod dead_letters;
 pub mod deployment;
 pub mod functions;
+pub mod invoke;
 pub mod logs;
 pub mod queues;
 pub mod schema;

@@ -14,6 +14,7 @@ mod loader;
 mod local;
 mod operate;
 mod queue;
+mod source;
 
 use std::process::ExitCode;
 
@@ -80,6 +81,16 @@ enum Command {
         after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --load bbf6496f\n  cargo xtask logs --table public.sales --follow"
     )]
     Logs(operate::logs::LogsArgs),
+    /// Load what lies under a queue's source already
+    #[command(
+        after_help = "Examples:\n  cargo xtask backfill sales --dry-run\n  cargo xtask backfill sales s3://my-bucket/sales/dt=2026-01-31/ --watch\n  cargo xtask backfill sales --since 2026-01-01 --until 2026-02-01\n\nWhat is loaded, waits, or is in quarantine is left out. Live files of the table come first."
+    )]
+    Backfill(source::backfill::BackfillArgs),
+    /// Compare what lies in S3 with what was loaded, waits, or is in quarantine
+    #[command(
+        after_help = "Examples:\n  cargo xtask verify sales --since 2026-01-31\n  cargo xtask verify sales --record\n\nExit codes: 0 everything is known, 1 objects were never recorded, 2 there is no such queue."
+    )]
+    Verify(source::verify::VerifyArgs),
     /// Load quarantined files again, at once
     #[command(
         after_help = "Examples:\n  cargo xtask retry weather --local --dry-run\n  cargo xtask retry shop.sales --reason \"column widened\"\n\nExit codes: 0 done, 1 failed, 2 nothing is in quarantine, 3 not confirmed."
@@ -149,6 +160,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Queue(args) => queue::run(&args).await,
         Command::History(args) => operate::history::run(&args).await,
         Command::Trace(args) => operate::trace::run(&args).await,
+        Command::Backfill(args) => source::backfill::run(&args).await,
+        Command::Verify(args) => source::verify::run(&args).await,
         Command::Logs(args) => operate::logs::run(&args).await,
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,

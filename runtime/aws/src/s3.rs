@@ -48,11 +48,15 @@ impl Objects for Aws {
     /// Versions are listed, so that an object has the identity here that its notification has.
     async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
         const OPERATION: &str = "s3:ListObjectVersions";
-        let (key, version) = after.map_or((None, None), |after| (Some(after.key), after.version_id));
+        let (seen, version) = after.map_or((None, None), |after| (Some(after.key), after.version_id));
         let request = self.s3.list_object_versions().bucket(bucket).prefix(prefix);
-        let request = request.set_key_marker(key).set_version_id_marker(version);
+        let request = request.set_key_marker(seen.clone()).set_version_id_marker(version);
         let page = request.send().await.map_err(|error| errors::sort(OPERATION, &error))?;
-        let latest = page.versions().iter().filter(|version| version.is_latest() == Some(true));
+        // The newest version of a key comes first, so what a page still has of the key before it is older.
+        let latest = page
+            .versions()
+            .iter()
+            .filter(|version| version.is_latest() == Some(true) && version.key() != seen.as_deref());
         let objects = latest.filter_map(|version| listed(bucket, version)).collect();
         if page.is_truncated() != Some(true) {
             return Ok(Page { objects, next: None });

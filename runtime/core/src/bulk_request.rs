@@ -68,13 +68,15 @@ struct Request {
     cluster: Value,
     #[serde(default)]
     load: Value,
+    #[serde(default)]
+    warehouse: Value,
     since: Option<String>,
     until: Option<String>,
     #[serde(default)]
     dry_run: bool,
 }
 
-const FIELDS: [&str; 7] = ["paths", "copy", "cluster", "load", "since", "until", "dry_run"];
+const FIELDS: [&str; 8] = ["paths", "copy", "cluster", "load", "warehouse", "since", "until", "dry_run"];
 
 #[derive(Deserialize)]
 struct PathPart {
@@ -137,7 +139,7 @@ fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Pr
     if !document["cluster"].is_object() {
         document["cluster"] = json!({});
     }
-    for (name, part) in [("options", &path.options), ("load", &request.load)] {
+    for (name, part) in [("options", &path.options), ("load", &request.load), ("warehouse", &request.warehouse)] {
         if !part.is_null() {
             document[name] = part.clone();
         }

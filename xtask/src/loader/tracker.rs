@@ -2,20 +2,22 @@
 //!
 //! Which writes an operator may do, and when, the core decides (`tracker::operator`); `loader-aws` sends them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use anyhow::{Result, anyhow};
 pub use loader_aws::items::{Keys, Kind, Order};
+use loader_core::bulk_request::Position;
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::{Audit, History, Item, LedgerEntry, PendingLoad, Quarantined};
+use loader_core::tracker::item::{Audit, History, Item, LedgerEntry, LedgerMark, PendingLoad, Quarantined};
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::TableState;
 use loader_core::tracker::write::{Transaction, Written};
-use loader_reconcile::ports::{Objects as _, PortError, Tracker as _};
+use loader_reconcile::ports::{Objects as _, Page, PortError, Tracker as _};
 
 use crate::ground::aws::Aws;
+use crate::ground::clock::now_millis;
 use crate::ground::stack::Stack;
 use crate::loader::settings;
 
@@ -96,6 +98,21 @@ impl Tracker {
     pub async fn tables_with_work(&self) -> Result<BTreeSet<String>> {
         let tables = self.functions.tables_with_work().await.map_err(failed("read the index of the tracker"))?;
         Ok(tables.into_keys().map(|table| table.0).collect())
+    }
+
+    /// A page of the objects of a folder, as the functions list it.
+    pub async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> Result<Page> {
+        self.functions.list(bucket, prefix, after).await.map_err(failed(format!("list s3://{bucket}/{prefix}")))
+    }
+
+    /// What the ledger knows of these object versions, by their ids.
+    pub async fn marks(&self, table: &DbTable, ids: Vec<String>) -> Result<BTreeMap<String, LedgerMark>> {
+        let ids: BTreeSet<String> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let ledger = self.functions.ledger(table, &ids, now_millis()).await;
+        ledger.map_err(failed(format!("read the ledger of `{table}`", table = table.0)))
     }
 
     /// Sends an operator's transaction. Returns whether it took effect; `false` when somebody was faster.

@@ -1,0 +1,119 @@
+//! What lies under a queue's source: an object whose notification never came is found, and loaded by command.
+
+use std::sync::LazyLock;
+
+use acceptance::table::{Table, append, csv, rows};
+use acceptance::world::{STACK, Setup, World, world_of};
+use acceptance::xtask::Checkout;
+use anyhow::{Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+
+const MISSED: &str = "source-missed";
+const OLD: &str = "source-old";
+/// More than one page of a listing.
+const N_OLD: usize = 1_200;
+
+fn missed() -> Value {
+    let mut config = append("source_missed");
+    config["source"] = json!(format!("s3://e2e-{MISSED}/"));
+    config
+}
+
+fn old() -> Value {
+    let mut config = append("source_old");
+    config["source"] = json!(format!("s3://e2e-{OLD}/"));
+    config["load"] = json!({"files_max": 400});
+    config
+}
+
+/// The clone of this program: one is enough for all.
+fn checkout() -> &'static Checkout {
+    static CHECKOUT: LazyLock<Checkout> = LazyLock::new(|| Checkout::new().expect("a clone of its own"));
+    &CHECKOUT
+}
+
+fn world() -> &'static World {
+    world_of(|| Setup::of([(MISSED, missed()), (OLD, old())]))
+}
+
+async fn backfill(checkout: &Checkout, more: &str) -> Result<Value> {
+    let command = format!("backfill {OLD} {more} --local --stack-name {STACK} --output json");
+    checkout.must(&command).await?.json()
+}
+
+#[test]
+fn what_was_there_before_is_loaded_by_command_beside_live_files() {
+    let world = world();
+    let checkout = checkout();
+    world.run(async {
+        let table = Table::without_notifications(world, OLD, old()).await?;
+        let row = |number: usize| format!("{number},2026-01-01 00:00:00,x");
+        let put = |number: usize| {
+            let folder = if number < 3 { "dt=1" } else { "dt=10" };
+            let (table, key) = (&table, format!("{folder}/{number:05}.csv"));
+            async move { table.put(&key, csv(&[&row(number)])).await }
+        };
+        stream::iter(0..N_OLD).map(put).buffer_unordered(16).try_collect::<()>().await?;
+        let mut expected: Vec<String> = (0..N_OLD).map(row).collect();
+
+        let counted = backfill(checkout, "--dry-run").await?;
+        let numbers = ["objects", "new_objects", "loads", "recorded"].map(|name| counted[name].as_u64());
+        ensure!(numbers == [N_OLD as u64, N_OLD as u64, 3, 0].map(Some), "{counted:#}");
+        ensure!(table.items().await?.is_empty(), "a dry run wrote something");
+        let folder = backfill(checkout, &format!("s3://e2e-{OLD}/dt=1/ --watch")).await?;
+        ensure!((&folder["objects"], &folder["recorded"]) == (&json!(3), &json!(3)), "{folder:#}");
+
+        table.put("live.csv", csv(&[&row(N_OLD)])).await?;
+        expected.push(row(N_OLD));
+        let (all, live) = tokio::join!(backfill(checkout, ""), async {
+            table.send(json!({"Records": [table.record("live.csv").await?]}).to_string()).await
+        });
+        live?;
+        let all = all?;
+        let n_new = all["recorded"].as_u64().unwrap_or_default();
+        ensure!((N_OLD as u64 - 3..=N_OLD as u64 - 2).contains(&n_new), "the rest: {all:#}");
+        table.rest_with(&expected).await?;
+        let again = backfill(checkout, "").await?;
+        ensure!((&again["new_objects"], &again["recorded"]) == (&json!(0), &json!(0)), "again: {again:#}");
+        table.rest_with(&expected).await
+    });
+}
+
+async fn verify(checkout: &Checkout, more: &str, code: i32) -> Result<Value> {
+    let said =
+        checkout.xtask(&format!("verify {MISSED} --grace 0 --local --stack-name {STACK} --output json {more}")).await?;
+    ensure!(said.code == Some(code), "exit code {:?}, expected {code}\n{}", said.code, said.words());
+    said.json()
+}
+
+#[test]
+fn an_object_whose_notification_never_came_is_found_and_loaded() {
+    let world = world();
+    let checkout = checkout();
+    world.run(async {
+        let table = Table::without_notifications(world, MISSED, missed()).await?;
+        table.put("told.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.put("bad.csv", csv(&["no number,2026-01-01 00:00:00,a"])).await?;
+        let records = [table.record("told.csv").await?, table.record("bad.csv").await?];
+        table.send(json!({"Records": records}).to_string()).await?;
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.until("in quarantine", |items| items.keys().any(|key| key.0.starts_with("FAILED#"))).await?;
+        table.put("dt=1/missed.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
+
+        let verified = verify(checkout, "", 1).await?;
+        let numbers = ["objects", "loaded", "waiting", "quarantined", "unknown"].map(|name| verified[name].as_u64());
+        ensure!(numbers == [3, 1, 0, 1, 1].map(Some), "{verified:#}");
+        let url = format!("s3://e2e-{MISSED}/dt=1/missed.csv");
+        ensure!(verified["unknown_objects"] == json!([url]), "{verified:#}");
+        let later = verify(checkout, "--since 2099-01-01", 0).await?;
+        ensure!(later["objects"] == json!(0), "{later:#}");
+
+        let recorded = verify(checkout, "--record", 0).await?;
+        ensure!(recorded["recorded"] == json!(1), "{recorded:#}");
+        table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
+        let verified = verify(checkout, "", 0).await?;
+        ensure!((&verified["loaded"], &verified["unknown"]) == (&json!(2), &json!(0)), "{verified:#}");
+        Ok(())
+    });
+}

@@ -1,0 +1,23 @@
+//! Calls a function of the stack and waits for its result.
+
+use anyhow::{Context, Result, anyhow};
+use aws_sdk_lambda::primitives::Blob;
+use loader_core::contract::Function;
+use serde_json::Value;
+use synth::names::Output;
+
+use crate::ground::aws::{Aws, failed};
+use crate::ground::stack::Stack;
+
+/// The function's result; an error that it returns is an error here, in its words.
+pub async fn invoke(aws: &Aws, stack: &Stack, function: Function, payload: &Value) -> Result<Value> {
+    let name = stack.output(Output::FunctionName(function))?;
+    let request = aws.lambda().invoke().function_name(name).payload(Blob::new(payload.to_string()));
+    let answer = request.send().await.map_err(failed(format!("invoke {name}")))?;
+    let text = answer.payload.map(Blob::into_inner).unwrap_or_default();
+    let result: Value = serde_json::from_slice(&text).with_context(|| format!("{name} did not return JSON"))?;
+    match answer.function_error {
+        None => Ok(result),
+        Some(_) => Err(anyhow!("{name}: {}", result["errorMessage"].as_str().unwrap_or("it failed without a message"))),
+    }
+}

@@ -1,0 +1,5 @@
+//! What lies under a queue's source: whether everything of it was loaded, and loading what is there already.
+
+pub mod backfill;
+mod folders;
+pub mod verify;

@@ -1,0 +1,186 @@
+//! `cargo xtask backfill`: loads what lies under a queue's source already. BulkLoader lists and records; this asks it to, page after page
+//! of a large folder, and shows how far it is.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use loader_core::bulk_request::instant;
+use loader_core::config::SourceFolder;
+use loader_core::contract::Function;
+use serde_json::{Value, json};
+
+use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::output::{Failure, Format, Out, size};
+use crate::ground::stack::Stack;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::loader::connections::configs::Configs;
+use crate::loader::invoke::invoke;
+use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::source::folders::{self, Deployed};
+
+/// Between two looks of `--watch`.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// `cargo xtask backfill`
+#[derive(Args, Debug)]
+pub struct BackfillArgs {
+    /// Name of the queue
+    queue: String,
+    /// Folders of its source [default: all of it]
+    folders: Vec<String>,
+    /// Only objects that were modified since then: 2026-01-31, or 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "INSTANT", value_parser = checked)]
+    since: Option<String>,
+    /// Only objects that were modified before
+    #[arg(long, value_name = "INSTANT", value_parser = checked)]
+    until: Option<String>,
+    /// Count what would be loaded, and record nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Stay until everything is loaded
+    #[arg(long, conflicts_with = "dry_run")]
+    watch: bool,
+    /// Name of the stack
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+fn checked(text: &str) -> Result<String, String> {
+    instant(text).map(|_| text.to_owned())
+}
+
+/// What BulkLoader found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sum {
+    objects: u64,
+    bytes: u64,
+    new_objects: u64,
+}
+
+pub async fn run(args: &BackfillArgs) -> Result<()> {
+    let out = Out::new(args.output);
+    let aws = Aws::new(&args.aws).await?;
+    let stack = Stack::get(&aws, &args.stack_name).await?;
+    let queue = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
+    let folders = folders::meant(&args.queue, &queue.config, &args.folders)?;
+    let asking = Asking { aws: &aws, stack: &stack, queue: &queue, args };
+    // Always counted first, so that a person sees what will happen, and can stop it.
+    let counted = asking.all(out, &folders, true).await?;
+    let files_max = queue.config.limits.files_max;
+    let n_loads = counted.new_objects.div_ceil(files_max);
+    out.line(format!(
+        "   {} of {} objects ({}) are new: about {n_loads} loads of {files_max} files at most",
+        counted.new_objects,
+        counted.objects,
+        size(counted.bytes)
+    ));
+    let mut recorded = Sum::default();
+    if !args.dry_run && counted.new_objects > 0 {
+        recorded = asking.all(out, &folders, false).await?;
+        out.line("   live files come first; interrupting loses nothing, and the same command goes on");
+    }
+    if args.watch {
+        watch(out, &Tracker::of_stack(&aws, &stack)?, &queue.config.db_table().0).await?;
+    }
+    out.result(&json!({
+        "queue": args.queue, "table": queue.config.db_table().0, "objects": counted.objects, "bytes": counted.bytes,
+        "new_objects": counted.new_objects, "loads": n_loads, "recorded": recorded.new_objects
+    }))
+}
+
+struct Asking<'a> {
+    aws: &'a Aws,
+    stack: &'a Stack,
+    queue: &'a Deployed,
+    args: &'a BackfillArgs,
+}
+
+impl Asking<'_> {
+    async fn all(&self, out: Out, folders: &[SourceFolder], dry_run: bool) -> Result<Sum> {
+        let mut sum = Sum::default();
+        for folder in folders {
+            let url = format!("s3://{}/{}", folder.bucket, folder.prefix);
+            let step = out.step(format!("{} {url}", if dry_run { "counting" } else { "recording" }));
+            let of_folder = self.folder(folder, dry_run, |sum| step.now(&format!("{} objects", sum.objects))).await?;
+            let verb = if dry_run { "found" } else { "recorded" };
+            let count = if dry_run { of_folder.objects } else { of_folder.new_objects };
+            step.done(format!("{verb} {count} objects under {url}"));
+            sum.objects += of_folder.objects;
+            sum.bytes += of_folder.bytes;
+            sum.new_objects += of_folder.new_objects;
+        }
+        Ok(sum)
+    }
+
+    /// As many requests as the folder needs: each result says where the next begins.
+    async fn folder(&self, folder: &SourceFolder, dry_run: bool, progress: impl Fn(&Sum)) -> Result<Sum> {
+        let (mut sum, mut position) = (Sum::default(), Value::Null);
+        loop {
+            let request = self.request(folder, dry_run, &position);
+            let results = invoke(self.aws, self.stack, Function::BulkLoader, &request).await?;
+            let result = results.get(0).context("BulkLoader returned no result")?;
+            if let Some(error) = result["error"].as_str() {
+                return Err(Failure::new(error, "the same command again: what is recorded stays recorded").into());
+            }
+            let number = |field: &str| result[field].as_u64().ok_or_else(|| anyhow!("no `{field}` in {result}"));
+            sum.objects += number("objects")?;
+            sum.bytes += number("bytes")?;
+            sum.new_objects += number("new_objects")?;
+            progress(&sum);
+            let next = result["position"].clone();
+            if next.is_null() {
+                return Ok(sum);
+            }
+            if next == position {
+                let message = format!("BulkLoader does not come further than {next} within its time");
+                return Err(Failure::new(message, "the same command again; see the log of BulkLoader").into());
+            }
+            position = next;
+        }
+    }
+
+    fn request(&self, folder: &SourceFolder, dry_run: bool, position: &Value) -> Value {
+        let document = &self.queue.document;
+        let path = json!({
+            "s3_path": format!("s3://{}/{}", folder.bucket, folder.prefix),
+            "table": document["copy"]["table_name"], "options": document["options"], "position": position
+        });
+        let mut request = json!({"paths": [path], "cluster": document["cluster"], "dry_run": dry_run});
+        request["copy"] = document["copy"].clone();
+        if let Some(copy) = request["copy"].as_object_mut() {
+            copy.shift_remove("table_name");
+        }
+        for (field, value) in [("since", &self.args.since), ("until", &self.args.until)] {
+            if let Some(instant) = value {
+                request[field] = json!(instant);
+            }
+        }
+        if !document["load"].is_null() {
+            request["load"] = document["load"].clone();
+        }
+        if !document["warehouse"].is_null() {
+            request["warehouse"] = document["warehouse"].clone();
+        }
+        request
+    }
+}
+
+/// Stays until nothing of the table waits; a table that waits for somebody is told about.
+async fn watch(out: Out, tracker: &Tracker, table: &str) -> Result<()> {
+    let step = out.step(format!("loading {table}"));
+    loop {
+        let waiting = tracker.items(table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
+        if waiting.is_empty() {
+            step.done(format!("{table}: nothing waits any more"));
+            return Ok(());
+        }
+        step.now(&format!("{} loads wait", waiting.len()));
+        tokio::time::sleep(WATCH).await;
+    }
+}

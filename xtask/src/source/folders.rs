@@ -1,0 +1,54 @@
+//! The configuration of a deployed queue, and the folders that a command is about.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use loader_core::config::{LoadConfig, SourceFolder};
+use serde_json::Value;
+
+use crate::ground::output::Failure;
+use crate::loader::connections::configs::Configs;
+use crate::loader::connections::plan::key;
+
+/// A queue as it is deployed.
+pub struct Deployed {
+    /// Its configuration.
+    pub config: Arc<LoadConfig>,
+    /// The same, as text.
+    pub document: Value,
+}
+
+/// Reads a queue's configuration from the loader's bucket: what the functions read.
+pub async fn deployed(configs: &Configs, queue: &str) -> Result<Deployed> {
+    let Some(bytes) = configs.get(&key(queue)).await? else {
+        let message = format!("the queue `{queue}` is not deployed");
+        return Err(
+            Failure::usage(message, "cargo xtask queue list shows the queues of the clone; deploy first").into()
+        );
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let config = LoadConfig::parse(&text).map_err(|problems| {
+        Failure::new(format!("the configuration of `{queue}` is wrong: {problems}"), "correct it and deploy again")
+    })?;
+    Ok(Deployed { config, document: serde_json::from_str(&text)? })
+}
+
+/// The folders that are meant: those that are named, which must lie in the source, or the whole source.
+pub fn meant(queue: &str, config: &LoadConfig, named: &[String]) -> Result<Vec<SourceFolder>> {
+    let Some(source) = &config.source else {
+        let message = format!("the queue `{queue}` has no `source`");
+        return Err(Failure::usage(message, "add `source` to its file and deploy: the role may read only that").into());
+    };
+    if named.is_empty() {
+        return Ok(vec![source.clone()]);
+    }
+    let folder = |text: &String| {
+        let folder = SourceFolder::parse(text).map_err(|rule| Failure::usage(rule, "write s3://bucket/folder/"))?;
+        if folder.bucket != source.bucket || !folder.prefix.starts_with(&source.prefix) {
+            let message = format!("`{text}` is not in the source s3://{}/{}", source.bucket, source.prefix);
+            return Err(Failure::usage(message, "name folders of the queue's source").into());
+        }
+        Ok(folder)
+    };
+    named.iter().map(folder).collect()
+}

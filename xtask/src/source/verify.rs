@@ -1,0 +1,214 @@
+//! `cargo xtask verify`: what lies in S3 compared with what the loader knows of it.
+//!
+//! The order of the reads matters: the folder, then the loads that wait, then the ledger. An object goes from the folder to the backlog to
+//! the ledger, and is in the next place before it leaves the one before. What is in none of them is looked for once more.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use clap::Args;
+use loader_core::bulk_request::{Position, Selection, instant};
+use loader_core::config::SourceFolder;
+use loader_core::ids::{DbTable, WaitingObject};
+use loader_core::tracker::enqueue;
+use loader_core::tracker::item::{ConfigSource, Item, LedgerMark};
+use loader_reconcile::ports::Listed;
+use serde::Serialize;
+
+use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::clock::now_millis;
+use crate::ground::output::{Failure, Format, Out, size};
+use crate::ground::stack::Stack;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::loader::connections::configs::Configs;
+use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::source::folders;
+
+/// Unknown objects that are named one by one.
+const NAMED_MAX: usize = 1000;
+
+/// `cargo xtask verify`
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Name of the queue
+    queue: String,
+    /// Only objects that were modified since then: 2026-01-31, or 2026-01-31T08:00:00Z
+    #[arg(long, value_parser = instant, value_name = "INSTANT")]
+    since: Option<i64>,
+    /// Objects that are younger may still be on their way, in minutes
+    #[arg(long, default_value_t = 5)]
+    grace: i64,
+    /// Record what is unknown, as if its notifications had come now
+    #[arg(long)]
+    record: bool,
+    /// Name of the stack
+    #[arg(long, default_value = STACK_NAME_DEFAULT)]
+    stack_name: String,
+    #[command(flatten)]
+    aws: AwsArgs,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Where an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Loaded,
+    Waiting,
+    Quarantined,
+    Recent,
+    Unknown,
+}
+
+/// The numbers of a queue.
+#[derive(Debug, Default, Serialize)]
+struct Verified {
+    queue: String,
+    table: String,
+    objects: usize,
+    bytes: u64,
+    loaded: usize,
+    waiting: usize,
+    quarantined: usize,
+    /// Younger than the grace period and unknown.
+    recent: usize,
+    unknown: usize,
+    recorded: usize,
+    /// The first of them, as URLs.
+    unknown_objects: Vec<String>,
+}
+
+pub async fn run(args: &VerifyArgs) -> Result<()> {
+    let out = Out::new(args.output);
+    let aws = Aws::new(&args.aws).await?;
+    let stack = Stack::get(&aws, &args.stack_name).await?;
+    let queue = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
+    let folder = folders::meant(&args.queue, &queue.config, &[])?.remove(0);
+    let look = Look { tracker: Tracker::of_stack(&aws, &stack)?, table: queue.config.db_table(), args };
+    let step = out.step(format!("comparing s3://{}/{} with the ledger", folder.bucket, folder.prefix));
+    let (mut verified, unknown) = look.compare(&folder, |objects| step.now(&format!("{objects} objects"))).await?;
+    step.done(format!("{} objects, {}", verified.objects, size(verified.bytes)));
+    let source = ConfigSource { queue: Some(args.queue.clone()), recorded: queue.config.clone() };
+    if args.record && !unknown.is_empty() {
+        verified.recorded = look.record(&unknown, &source).await?;
+    }
+    let Verified { loaded, waiting, quarantined, recent, recorded, .. } = &verified;
+    out.line(format!("   loaded {loaded}, waiting {waiting}, quarantined {quarantined}, on their way {recent}"));
+    for url in &verified.unknown_objects {
+        out.line(format!("   {} {url}", out.bad("unknown")));
+    }
+    if *recorded > 0 {
+        out.line(format!("{} {recorded} objects are recorded and load with the next sweep", out.good("ok")));
+    }
+    let missing = verified.unknown - verified.recorded;
+    out.result(&verified)?;
+    if missing > 0 {
+        let message = format!("{missing} objects of `{}` were never recorded", args.queue);
+        let next = format!("cargo xtask verify {} --record records them", args.queue);
+        return Err(Failure::new(message, next).into());
+    }
+    Ok(())
+}
+
+struct Look<'a> {
+    tracker: Tracker,
+    table: DbTable,
+    args: &'a VerifyArgs,
+}
+
+impl Look<'_> {
+    /// Page after page, so that memory holds one page and what is unknown.
+    async fn compare(&self, folder: &SourceFolder, progress: impl Fn(usize)) -> Result<(Verified, Vec<WaitingObject>)> {
+        let selection = Selection { since_millis: self.args.since, ..Selection::default() };
+        let mut verified =
+            Verified { queue: self.args.queue.clone(), table: self.table.0.clone(), ..Verified::default() };
+        let (mut unknown, mut after): (Vec<WaitingObject>, Option<Position>) = (Vec::new(), None);
+        let mut places = self.places().await?;
+        loop {
+            let page = self.tracker.list(&folder.bucket, &folder.prefix, after).await?;
+            let listed: Vec<Listed> =
+                page.objects.into_iter().filter(|listed| selection.holds(listed.modified_millis)).collect();
+            let mut missing = self.sort(&listed, &places, &mut verified).await?;
+            if !missing.is_empty() {
+                // Once more: what was on its way between two reads has arrived by now.
+                places = self.places().await?;
+                missing = self.sort(&missing, &places, &mut verified).await?;
+            }
+            verified.unknown += missing.len();
+            unknown.extend(missing.into_iter().map(|listed| listed.waiting));
+            progress(verified.objects);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        verified.objects += verified.unknown;
+        verified.bytes += unknown.iter().map(|waiting| waiting.size_bytes).sum::<u64>();
+        let url = |waiting: &WaitingObject| format!("s3://{}/{}", waiting.object.bucket, waiting.object.key);
+        verified.unknown_objects = unknown.iter().take(NAMED_MAX).map(url).collect();
+        Ok((verified, unknown))
+    }
+
+    /// Counts what is known; returns the rest.
+    async fn sort(
+        &self,
+        listed: &[Listed],
+        places: &BTreeMap<String, Found>,
+        verified: &mut Verified,
+    ) -> Result<Vec<Listed>> {
+        let ids: Vec<String> = listed.iter().map(|listed| listed.waiting.object.id()).collect();
+        let ledger = self.tracker.marks(&self.table, ids).await?;
+        let find = |id: &str| match (ledger.get(id), places.get(id)) {
+            (Some(LedgerMark::Loaded(_)), _) | (Some(LedgerMark::Accepted), None) => Some(Found::Loaded),
+            (_, Some(found)) => Some(*found),
+            (Some(LedgerMark::Quarantined), None) => Some(Found::Quarantined),
+            (None, None) => None,
+        };
+        let grace = now_millis() - self.args.grace * 60_000;
+        let mut rest = Vec::new();
+        for listed in listed {
+            let recent = if listed.modified_millis > grace { Found::Recent } else { Found::Unknown };
+            let count = match find(&listed.waiting.object.id()).unwrap_or(recent) {
+                Found::Loaded => &mut verified.loaded,
+                Found::Waiting => &mut verified.waiting,
+                Found::Quarantined => &mut verified.quarantined,
+                Found::Recent => &mut verified.recent,
+                Found::Unknown => {
+                    rest.push(listed.clone());
+                    continue;
+                }
+            };
+            *count += 1;
+            verified.objects += 1;
+            verified.bytes += listed.waiting.size_bytes;
+        }
+        Ok(rest)
+    }
+
+    /// The objects that wait or are in quarantine, by their ids.
+    async fn places(&self) -> Result<BTreeMap<String, Found>> {
+        let mut places = BTreeMap::new();
+        for (kind, found) in [(Kind::Failed, Found::Quarantined), (Kind::Pending, Found::Waiting)] {
+            for item in self.tracker.items(&self.table.0, kind, Order::OldestFirst, usize::MAX).await? {
+                let objects = match item {
+                    Item::Pending(pending) => pending.objects,
+                    Item::Failed(quarantined) => quarantined.objects,
+                    Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => Vec::new(),
+                };
+                places.extend(objects.into_iter().map(|waiting| (waiting.object.id(), found)));
+            }
+        }
+        Ok(places)
+    }
+
+    /// As `MicrobatchLoader` records a notification.
+    async fn record(&self, objects: &[WaitingObject], source: &ConfigSource) -> Result<usize> {
+        let mut recorded = 0;
+        for pending in enqueue::pendings(objects.to_vec(), source, now_millis()) {
+            recorded += pending.objects.len();
+            self.tracker.write(&enqueue::record(pending)).await?;
+        }
+        Ok(recorded)
+    }
+}
