@@ -40,9 +40,10 @@ pub async fn pause(args: &PauseArgs) -> Result<()> {
         };
         operator.change_slot(&table, "pause", "all loads", change).await?;
         operator.out.line(format!(
-            "{} {table} is paused; to go on: cargo xtask unpause {}",
+            "{} {table} is paused; to go on: cargo xtask unpause {}{}",
             operator.out.good("ok"),
-            args.table
+            args.table,
+            operator.tables.flags()
         ));
     }
     operator.out.result(&json!({"table": table, "paused": !operator.dry_run, "dry_run": operator.dry_run}))

@@ -30,7 +30,9 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     let state = operator.tables.tracker.state(&table).await?;
     if let Some(pause) = &state.slot.pause {
         let message = format!("`{table}` is paused by {}", pause.by);
-        return Err(Failure::usage(message, format!("cargo xtask unpause {}", args.table)).into());
+        return Err(
+            Failure::usage(message, format!("cargo xtask unpause {}{}", args.table, operator.tables.flags())).into()
+        );
     }
     let Some(load) = &state.slot.load else {
         if state.backlog.is_empty() {

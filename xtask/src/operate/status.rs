@@ -95,7 +95,8 @@ pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
 
 async fn reports(tables: &Tables, only: Option<&str>) -> Result<Vec<TableReport>> {
     let facts = read::read(tables, only).await?;
-    Ok(facts.into_iter().map(|facts| judge::judge(facts, now_millis())).collect())
+    let flags = tables.flags();
+    Ok(facts.into_iter().map(|facts| judge::judge(facts, &flags, now_millis())).collect())
 }
 
 async fn watch(out: Out, tables: &Tables, only: Option<&str>) -> Result<ExitCode> {

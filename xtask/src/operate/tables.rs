@@ -12,6 +12,7 @@ use loader_core::tracker::slot::Step;
 use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::output::Failure;
 use crate::ground::stack::Stack;
+use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections::configs::Configs;
 use crate::loader::tracker::Tracker;
 
@@ -32,6 +33,14 @@ impl Tables {
         let stack = Stack::get(&aws, stack_name).await?;
         let tracker = Tracker::of_stack(&aws, &stack)?;
         Ok(Self { aws, stack, tracker })
+    }
+
+    /// What a command needs to mean the same stack.
+    pub fn flags(&self) -> String {
+        let local = if self.aws.local.is_some() { " --local" } else { "" };
+        let name = &self.stack.name;
+        let stack = if name == STACK_NAME_DEFAULT { String::new() } else { format!(" --stack-name {name}") };
+        format!("{local}{stack}")
     }
 
     /// Tables of all configuration files, and those with a running or a waiting load.

@@ -98,7 +98,16 @@ async fn read(tables: &Tables, table: &str, objects: &Objects) -> Result<Known> 
             loads.insert(load_id.clone(), load);
         }
     }
-    Ok(Known { table: table.to_owned(), objects: objects.clone(), state, quarantine, ledger, loads, audits })
+    Ok(Known {
+        table: table.to_owned(),
+        flags: tables.flags(),
+        objects: objects.clone(),
+        state,
+        quarantine,
+        ledger,
+        loads,
+        audits,
+    })
 }
 
 /// The load that an entry names, with its manifest as far as that is there still.

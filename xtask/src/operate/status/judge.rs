@@ -10,8 +10,8 @@ use crate::ground::output::short_age;
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, step, words};
 
-/// The report on a table.
-pub fn judge(facts: Facts, now: Millis) -> TableReport {
+/// The report on a table. `flags`: what the commands that it advises need to mean this stack.
+pub fn judge(facts: Facts, flags: &str, now: Millis) -> TableReport {
     let state = state(&facts);
     let oldest = facts.state.backlog.iter().map(|pending| pending.recorded_millis).min();
     let late_at_millis = late_at(&facts);
@@ -29,7 +29,7 @@ pub fn judge(facts: Facts, now: Millis) -> TableReport {
     TableReport {
         health,
         state,
-        advice: advice(&facts, state, is_late, now),
+        advice: advice(&facts, state, is_late, flags, now),
         pending_loads: facts.state.backlog.len(),
         waiting_objects: objects.clone().count(),
         waiting_bytes: objects.map(|waiting| waiting.size_bytes).sum(),
@@ -86,8 +86,8 @@ fn freshness_p90(loads: &[History]) -> Option<Millis> {
     })
 }
 
-fn advice(facts: &Facts, state: State, is_late: bool, now: Millis) -> Vec<String> {
-    let table = facts.table.as_deref().map(short_name).unwrap_or_default();
+fn advice(facts: &Facts, state: State, is_late: bool, flags: &str, now: Millis) -> Vec<String> {
+    let table = facts.table.as_deref().map(short_name).unwrap_or_default() + flags;
     let mut advice = Vec::new();
     if let Some(pause) = &facts.state.slot.pause {
         let why = pause.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -97,10 +97,10 @@ fn advice(facts: &Facts, state: State, is_late: bool, now: Millis) -> Vec<String
         advice.push("paused by `load.paused` in its queue's file; to go on: change the file, then deploy".to_owned());
     }
     if let Some(load) = &facts.state.slot.load {
-        advice.extend(about(load, &table, state, is_late, now));
+        advice.extend(about(load, &table, flags, state, is_late, now));
     } else if is_late && state == State::Waiting {
         advice.push(format!(
-            "late, and no load runs: cargo xtask resume {table}; if that changes nothing, see whether the sweep runs: cargo xtask logs"
+            "late, and no load runs: cargo xtask resume {table}; if that changes nothing, see whether the sweep runs: cargo xtask logs{flags}"
         ));
     }
     if !facts.quarantine.is_empty() {
@@ -112,11 +112,11 @@ fn advice(facts: &Facts, state: State, is_late: bool, now: Millis) -> Vec<String
              without their rows: cargo xtask dismiss {table}"
         ));
     }
-    advice.extend(facts.queues.iter().flat_map(about_queue));
+    advice.extend(facts.queues.iter().flat_map(|queue| about_queue(queue, flags)));
     advice
 }
 
-fn about(load: &RunningLoad, table: &str, state: State, is_late: bool, now: Millis) -> Option<String> {
+fn about(load: &RunningLoad, table: &str, flags: &str, state: State, is_late: bool, now: Millis) -> Option<String> {
     let attempt = load.attempt;
     match &load.step {
         _ if state == State::Paused => None,
@@ -131,7 +131,7 @@ fn about(load: &RunningLoad, table: &str, state: State, is_late: bool, now: Mill
             short_age(not_before_millis - now)
         )),
         Step::Prepared(prepared) if prepared.refusals > 0 => Some(format!(
-            "the Data API has not taken the statement ({} tries); it goes on by itself: cargo xtask logs --load {}",
+            "the Data API has not taken the statement ({} tries); it goes on by itself: cargo xtask logs --load {}{flags}",
             prepared.refusals, load.load_id
         )),
         Step::GivenUp { .. } => Some("the load is about to go to quarantine as outcome_unknown".to_owned()),
@@ -139,20 +139,19 @@ fn about(load: &RunningLoad, table: &str, state: State, is_late: bool, now: Mill
             "late: statement {statement_id} runs for {}; what it waits for, the warehouse says (SYS_QUERY_HISTORY)",
             short_age(now - submitted_millis)
         )),
-        Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } => {
-            is_late.then(|| format!("late, and a load is being prepared: cargo xtask logs --load {}", load.load_id))
-        }
+        Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } => is_late
+            .then(|| format!("late, and a load is being prepared: cargo xtask logs --load {}{flags}", load.load_id)),
     }
 }
 
-fn about_queue(queue: &QueueFacts) -> Vec<String> {
+fn about_queue(queue: &QueueFacts, flags: &str) -> Vec<String> {
     let name = &queue.name;
     let n_dead = queue.dead_letters.unwrap_or(0);
     match &queue.config {
         Err(problem) => vec![format!("queue {name}: {problem}")],
         Ok(_) if n_dead > 0 => vec![format!(
-            "{n_dead} messages in the dead-letter queue of {name}: look for `refused` in cargo xtask logs, remove the cause, then \
-             cargo xtask redrive {name}"
+            "{n_dead} messages in the dead-letter queue of {name}: look for `refused` in cargo xtask logs{flags}, remove the cause, then \
+             cargo xtask redrive {name}{flags}"
         )],
         Ok(_) => Vec::new(),
     }

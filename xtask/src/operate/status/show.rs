@@ -131,7 +131,7 @@ mod tests {
     const WIDTH_MAX: usize = 100;
 
     fn shown(facts: Facts) -> Vec<String> {
-        lines(Out::new(Format::Text), &[judge(facts, NOW)], NOW)
+        lines(Out::new(Format::Text), &[judge(facts, "", NOW)], NOW)
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_json_is_as_its_schema_says() {
         let facts = [waiting(0), submitted(), in_quarantine(), Facts::default()];
-        schema::check_result(&facts.map(|facts| judge(facts, NOW)));
+        schema::check_result(&facts.map(|facts| judge(facts, "", NOW)));
         schema::check_committed::<TableReport>("status");
     }
 }

@@ -18,6 +18,8 @@ use crate::operate::tables::{short_name, step, words};
 #[derive(Debug)]
 pub struct Known {
     pub table: String,
+    /// What a command needs to mean the same stack.
+    pub flags: String,
     /// Which objects are meant.
     pub objects: Objects,
     pub state: TableState,
@@ -247,7 +249,7 @@ fn of_pending(
 
 /// What holds a waiting load up.
 fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&SortKey>, now: Millis) -> String {
-    let slot = &known.state.slot;
+    let (slot, table) = (&known.state.slot, short_name(&known.table) + &known.flags);
     let earlier = known.state.backlog[..place].iter().filter(|other| !own.contains(&other.key));
     let n_before: usize = earlier.map(|other| other.objects.len()).sum();
     if let Some(pause) = &slot.pause {
@@ -274,8 +276,7 @@ fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&So
         return format!("waits for others on purpose, for {} more at most", short_age(start - now));
     }
     format!(
-        "may start now, with {n_before} files before it; the sweep comes within a minute, cargo xtask resume {} at once",
-        short_name(&known.table)
+        "may start now, with {n_before} files before it; the sweep comes within a minute, cargo xtask resume {table} at once"
     )
 }
 

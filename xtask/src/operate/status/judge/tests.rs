@@ -116,7 +116,7 @@ fn history(n_objects: u64, wait: Millis) -> History {
 }
 
 fn judged(facts: Facts) -> (Health, State, String) {
-    let report = judge(facts, NOW);
+    let report = judge(facts, "", NOW);
     (report.health, report.state, report.advice.join("; "))
 }
 
@@ -146,7 +146,7 @@ fn a_load_that_waits_for_an_operator_is_broken_and_one_that_tries_again_is_not()
 
 #[test]
 fn a_load_that_runs_is_named_with_its_statement() {
-    let report = judge(submitted(), NOW);
+    let report = judge(submitted(), "", NOW);
     assert_eq!((report.health, report.state, report.advice.len()), (Health::Healthy, State::Loading, 0));
     assert_eq!(report.running.unwrap().since_millis, NOW - 30_000);
 }
@@ -178,6 +178,16 @@ fn a_paused_table_says_who_paused_it_and_how_it_goes_on() {
     let mut facts = submitted();
     facts.state.slot.pause = Some(pause);
     assert_eq!(judged(facts).1, State::Loading, "what is submitted ends");
+}
+
+#[test]
+fn advised_commands_mean_the_same_stack() {
+    let mut facts = in_quarantine();
+    facts.queues[0].dead_letters = Some(1);
+    let advice = judge(facts, " --local", NOW).advice.join("; ");
+    for command in ["retry shop.sales --local", "dismiss shop.sales --local", "logs --local", "redrive sales --local"] {
+        assert!(advice.contains(command), "{command}: {advice}");
+    }
 }
 
 #[test]

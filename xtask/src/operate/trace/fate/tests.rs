@@ -28,6 +28,7 @@ fn object(key: &str) -> WaitingObject {
 fn known(text: &str) -> Known {
     Known {
         table: source().recorded.db_table().0,
+        flags: String::new(),
         objects: Objects::parse(text).unwrap(),
         state: TableState { complete: true, ..TableState::default() },
         quarantine: Vec::new(),
