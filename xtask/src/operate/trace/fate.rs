@@ -133,7 +133,7 @@ impl Known {
 pub fn traces(known: &Known, now: Millis) -> Vec<Trace> {
     let mut found: BTreeMap<ObjectVersion, Trace> = BTreeMap::new();
     for entry in known.ledger.iter().filter(|entry| known.is_meant(&entry.object)) {
-        found.insert(entry.object.clone(), of_entry(known, entry));
+        found.insert(entry.object.clone(), of_entry(known, entry, now));
     }
     for failed in &known.quarantine {
         for waiting in failed.objects.iter().filter(|waiting| known.is_meant(&waiting.object)) {
@@ -150,7 +150,7 @@ pub fn traces(known: &Known, now: Millis) -> Vec<Trace> {
     found.into_values().collect()
 }
 
-fn of_entry(known: &Known, entry: &LedgerEntry) -> Trace {
+fn of_entry(known: &Known, entry: &LedgerEntry, now: Millis) -> Trace {
     let at = entry.entered_millis;
     let fate = match entry.mark {
         LedgerMark::Loaded(_) => Fate::Loaded,
@@ -173,8 +173,15 @@ fn of_entry(known: &Known, entry: &LedgerEntry) -> Trace {
             trace.story.push(format!("recorded by loader 0.1 {}; it waits no more, so it was loaded", readable(at)));
         }
     }
-    let until = readable(entry.expires_at.saturating_mul(1000));
-    trace.story.push(format!("a repeated notification of this version is dropped until {until}"));
+    let until = entry.expires_at.saturating_mul(1000);
+    trace.story.push(if until < now {
+        format!(
+            "the ledger remembered it until {}: notified again, this version would be loaded again",
+            readable(until)
+        )
+    } else {
+        format!("a repeated notification of this version is dropped until {}", readable(until))
+    });
     trace
 }
 

@@ -103,11 +103,20 @@ fn a_loaded_file_names_load_statement_rows_and_manifest() {
     remember(&mut known, &[("s3://b/a", 7)]);
     let (fate, story) = story(&known);
     assert_eq!(fate, Fate::Loaded);
+    assert!(story.contains("dropped until"), "{story}");
     for words in
         ["load 3 (", "2 rows", "statement s", "lists it with 7 bytes: s3://m/x.json", "recorded 2023-11-14 22:13:17"]
     {
         assert!(story.contains(words), "{words}: {story}");
     }
+}
+
+#[test]
+fn an_entry_that_has_expired_keeps_nothing_from_loading() {
+    let mut known = known("s3://b/a");
+    enter(&mut known, "a", LedgerMark::Loaded(load_id()));
+    known.ledger[0].expires_at -= 1;
+    assert!(story(&known).1.contains("would be loaded again"));
 }
 
 #[test]
