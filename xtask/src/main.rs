@@ -123,7 +123,7 @@ enum Command {
     Redrive(operate::redrive::RedriveArgs),
     /// Make the ledger forget object versions, so that they can be loaded again into a truncated table
     #[command(
-        after_help = "Examples:\n  cargo xtask forget s3://my-bucket/sales/2026-01-31.csv --dry-run\n  cargo xtask forget s3://my-bucket/sales/ --table shop.sales --yes\n\nRows that are in the table still are there twice after the next load, unless it merges. Refused for objects that wait, are\nbeing loaded, or are in quarantine. Nothing loads by this alone: send a bulk request, or upload the files again.\n\nExit codes: 0 done, 1 failed or in use, 2 no ledger knows them, 3 not confirmed."
+        after_help = "Examples:\n  cargo xtask forget s3://my-bucket/sales/2026-01-31.csv --dry-run\n  cargo xtask forget s3://my-bucket/sales/ --table shop.sales --yes\n\nRows that are in the table still are there twice after the next load, unless it merges. Refused for objects that wait, are\nbeing loaded, or are in quarantine. Nothing loads by this alone: cargo xtask backfill, or upload the files again.\n\nExit codes: 0 done, 1 failed or in use, 2 no ledger knows them, 3 not confirmed."
     )]
     Forget(operate::forget::ForgetArgs),
     /// Run the functions in virtual time with faults at every call, seed by seed

@@ -59,7 +59,7 @@ pub async fn run(args: &ForgetArgs) -> Result<()> {
         }
         let out = operator.out;
         out.line(format!("{} {n_forgotten} object versions can be loaded again", out.good("ok")));
-        out.line("   next: a bulk request for their folder (docs/configuration.md), or upload them again");
+        out.line("   next: cargo xtask backfill QUEUE, or upload them again");
     }
     let named: Vec<String> = entries.iter().map(|entry| entry.object.to_string()).collect();
     operator

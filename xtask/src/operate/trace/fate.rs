@@ -304,7 +304,7 @@ pub fn never_seen(
     }];
     if is_there == Some(true) {
         story.push("look at the bucket's notification and the queue's prefix (cargo xtask diff), and at the dead letters (cargo xtask status)".to_owned());
-        story.push("to load it: upload it again, or send a bulk request for its folder".to_owned());
+        story.push("to load it, and what else was missed: cargo xtask verify QUEUE --record".to_owned());
     }
     story.extend(forgotten.iter().map(|act| format!("an operator made the ledger forget it: {act}")));
     Trace {
