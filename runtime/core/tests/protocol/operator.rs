@@ -1,5 +1,6 @@
 //! What a person may ask for.
 
+use loader_core::limits::TRANSACTION_ACTIONS_MAX;
 use loader_core::tracker::decide::{Action, Idle, decide};
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark};
 use loader_core::tracker::operator::{self, Act, InUse};
@@ -7,7 +8,7 @@ use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::slot::{Pause, Step};
 use loader_core::tracker::write::{Written, apply};
 
-use crate::table::{HOUR, Table, keys, object};
+use crate::table::{HOUR, Table, keys, many, object};
 
 fn quarantined() -> Table {
     let mut table = Table::new();
@@ -213,6 +214,23 @@ fn nothing_is_forgotten_when_a_load_has_begun_or_ended_since() {
     let forget = operator::forget(&table.name(), &table.view().state, &[], &[entry("b")]).unwrap();
     table.run();
     assert_eq!(apply(&mut table.items, &forget), Written::Refused(vec![0]));
+}
+
+/// With the check of the slot and the record of who asked, it is as large as a transaction may be.
+#[test]
+fn as_much_is_forgotten_at_once_as_a_transaction_holds() {
+    let table = Table::new();
+    let entries: Vec<LedgerEntry> = many(operator::FORGOTTEN_MAX).iter().map(|key| entry(key)).collect();
+    let forget = operator::forget(&table.name(), &table.view().state, &[], &entries).unwrap();
+    let act = Act {
+        by: "somebody",
+        command: "forget".into(),
+        what: "a folder".into(),
+        why: None,
+        now: table.now,
+        keep_millis: HOUR,
+    };
+    assert_eq!(operator::audited(forget, &act).actions.len(), TRANSACTION_ACTIONS_MAX);
 }
 
 #[test]
