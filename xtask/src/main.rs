@@ -116,6 +116,11 @@ enum Command {
         after_help = "Example: cargo xtask unpause shop.sales\n\nExit codes: 0 it goes on, 1 failed, 2 it is not paused."
     )]
     Unpause(operate::pause::PauseArgs),
+    /// End the statement that a table runs; the load is repeated after a wait
+    #[command(
+        after_help = "Examples:\n  cargo xtask cancel shop.sales --dry-run\n  cargo xtask pause shop.sales && cargo xtask cancel shop.sales\n\nExit codes: 0 it is cancelled, 1 failed, 2 no statement runs."
+    )]
+    Cancel(operate::cancel::CancelArgs),
     /// Move the messages of a queue's dead-letter queue back to it
     #[command(
         after_help = "Example: cargo xtask redrive sales --dry-run\n\nRemove first what made them fail: `refused` in cargo xtask logs. What was loaded before is not loaded again."
@@ -168,6 +173,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Resume(args) => operate::resume::run(&args).await,
         Command::Pause(args) => operate::pause::pause(&args).await,
         Command::Unpause(args) => operate::pause::unpause(&args).await,
+        Command::Cancel(args) => operate::cancel::run(&args).await,
         Command::Redrive(args) => operate::redrive::run(&args).await,
         Command::Forget(args) => operate::forget::run(&args).await,
         Command::Test(args) => gate::test::run(&args, &Cli::command()),

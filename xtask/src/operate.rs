@@ -1,6 +1,7 @@
 //! A loader that runs: what its tables do and did, what its functions logged, and what an operator may change.
 
 mod act;
+pub mod cancel;
 pub mod forget;
 pub mod history;
 pub mod logs;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use acceptance::table::{Table, append, csv};
-use acceptance::world::{Setup, World, world_of};
+use acceptance::world::{STACK, Setup, World, world_of};
+use acceptance::xtask::Checkout;
 use anyhow::ensure;
 use loader_core::contract::Function;
 use loader_core::tracker::item::Item;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 const AGED: &str = "pace-aged";
 const MANY: &str = "pace-many";
 const HANGS: &str = "pace-hangs";
+const CANCELLED: &str = "pace-cancelled";
 const SHARED: &str = "pace-shared";
 const OWN: &str = "pace-own";
 const TURNS: [&str; 3] = ["pace-turn1", "pace-turn2", "pace-turn3"];
@@ -58,7 +60,14 @@ fn with(table: &str, more: &Value) -> Value {
 fn world() -> &'static World {
     world_of(|| {
         let turns = TURNS.map(|queue| (queue, turn(queue)));
-        let others = [(AGED, aged()), (MANY, many()), (HANGS, hangs()), (SHARED, shared()), (OWN, own())];
+        let others = [
+            (AGED, aged()),
+            (MANY, many()),
+            (HANGS, hangs()),
+            (CANCELLED, append("pace_cancelled")),
+            (SHARED, shared()),
+            (OWN, own()),
+        ];
         Setup::of(others.into_iter().chain(turns))
     })
 }
@@ -128,6 +137,32 @@ fn a_statement_that_hangs_is_cancelled_and_the_load_repeated() {
         table.rest_with(&[row(1)]).await?;
         let attempts: Vec<u32> = table.loaded().await?.iter().map(|history| history.attempts).collect();
         ensure!(attempts == [2], "{attempts:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_person_cancels_a_statement_and_the_load_is_repeated() {
+    let world = world();
+    let checkout = Checkout::new().expect("a clone of its own");
+    world.run(async {
+        let table = Table::new(world, CANCELLED, append("pace_cancelled")).await?;
+        let hold = format!("/{}/", table.db_table()?);
+        world.standin(&json!({"hold": {"name": hold, "at": "COMMIT"}})).await?;
+        table.put("a.csv", csv(&[&row(1)])).await?;
+        let step = |item: &Item| item.load().map(|load| load.step.clone());
+        let runs = |item: &Item| matches!(step(item), Some(Step::Submitted { .. }));
+        table.until("submitted", |items| items.values().any(runs)).await?;
+        let options = format!("--local --stack-name {STACK}");
+        checkout.must(&format!("cancel pace_cancelled --dry-run {options}")).await?;
+        ensure!(table.items().await?.values().any(runs), "a dry run cancels nothing");
+        checkout.must(&format!("cancel pace_cancelled --reason tired {options}")).await?;
+        let fails = |item: &Item| matches!(step(item), Some(Step::Waiting { .. }));
+        table.until("cancelled", |items| items.values().any(fails)).await?;
+        world.standin(&json!({"release": hold})).await?;
+        table.rest_with(&[row(1)]).await?;
+        let said = checkout.xtask(&format!("cancel pace_cancelled {options}")).await?;
+        ensure!(said.code == Some(2), "nothing runs any more: {}", said.words());
         Ok(())
     });
 }

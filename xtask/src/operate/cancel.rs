@@ -1,0 +1,61 @@
+//! `cargo xtask cancel`: ends the statement of a table. The loader cancels it, because the Data API takes that only from the role that submitted it.
+
+use anyhow::{Context, Result};
+use clap::Args;
+use loader_core::tracker::operator;
+use loader_core::tracker::slot::Step;
+use serde_json::json;
+
+use crate::ground::clock::now_millis;
+use crate::ground::output::Failure;
+use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::tables::step;
+
+const HOLDER: &str = "operator";
+const COMMAND: &str = "cancel";
+
+/// `cargo xtask cancel`
+#[derive(Args, Debug)]
+pub struct CancelArgs {
+    /// Table: `schema.table`, or as `status` names it
+    table: String,
+    #[command(flatten)]
+    act: ActArgs,
+}
+
+pub async fn run(args: &CancelArgs) -> Result<()> {
+    let operator = Operator::new(&args.act).await?;
+    let table = operator.tables.named(&args.table).await?;
+    let slot = operator.tables.tracker.slot(&table).await?;
+    let load = match &slot.load {
+        Some(load) if matches!(load.step, Step::Submitted { .. }) => load,
+        Some(load) => return Err(nothing_runs(&table, &step(&load.step)).into()),
+        None => return Err(nothing_runs(&table, "no load of it is under way").into()),
+    };
+    if load.source.recorded.limits.timeout_minutes.is_none() {
+        operator.out.line(format!(
+            "{} the role may cancel statements only where a queue of the stack has `load.timeout_minutes`",
+            operator.out.attention("note:")
+        ));
+    }
+    let (load_id, was) = (&load.load_id, step(&load.step));
+    let what =
+        format!("cancel load {load_id} of {table}, {was}; it is repeated after a wait, unless the table is paused");
+    let mut now = false;
+    if operator.will(&what) {
+        let transaction = operator::cancel(&slot, HOLDER, now_millis()).context("a statement runs")?;
+        if !operator.write(transaction, COMMAND, &format!("load {load_id}, {was}")).await? {
+            let message = format!("`{table}` went on by itself in this moment");
+            return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
+        }
+        now = operator.look_now(&table).await?;
+        operator.out.line(format!("{} it is cancelled {}", operator.out.good("ok"), when(now)));
+    }
+    operator
+        .out
+        .result(&json!({"table": table, "load_id": load_id.0, "was": was, "dry_run": operator.dry_run, "at_once": now}))
+}
+
+fn nothing_runs(table: &str, why: &str) -> Failure {
+    Failure::usage(format!("no statement of `{table}` runs: {why}"), "cargo xtask status shows what runs")
+}
