@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loader_core::config::{LoadConfig, LoadMode};
+use loader_core::ident::Ident;
 use loader_core::ids::{StatementName, WaitingObject};
 use loader_core::limits::{ITEM_BYTES_MAX, SQL_BYTES_MAX};
 use loader_core::sql::columns::TargetColumns;
-use loader_core::sql::ident::Ident;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::statement_event::Trigger;
 use loader_core::tracker::enqueue;

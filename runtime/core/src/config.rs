@@ -13,11 +13,11 @@ use self::file::{
     AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, OneOrMany,
     OptionsPart, TIMEOUT_MINUTES_MAX, WINDOW_DAYS_MAX, refuse_unknown_fields,
 };
+use crate::copy_options::CopyOptions;
+use crate::ident::{Ident, TableName};
 use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
 use crate::pace::{Pace, PaceFile};
 use crate::problem::{Problem, Problems};
-use crate::sql::ident::{Ident, TableName};
-use crate::sql::options::CopyOptions;
 
 mod address;
 mod file;

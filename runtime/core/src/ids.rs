@@ -7,8 +7,8 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
+use crate::ident::TableName;
 use crate::limits::STATEMENT_NAME_CHARACTERS_MAX;
-use crate::sql::ident::TableName;
 
 /// Milliseconds since 1970-01-01 UTC.
 pub type Millis = i64;

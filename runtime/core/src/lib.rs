@@ -9,6 +9,8 @@
 pub mod bulk_request;
 pub mod config;
 pub mod contract;
+pub mod copy_options;
+pub mod ident;
 pub mod ids;
 pub mod limits;
 pub mod manifest;

@@ -1,17 +1,20 @@
 //! The tracker: the per-table record in DynamoDB and its rules.
 //!
-//! Read in this order: `slot` and `item` (what is stored), `write` and `change` (conditional writes as data), `view` (what is known),
+//! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` (what is known),
 //! `decide`, `choose` and `gather` (what to do next), `prepare` and `settle` (what follows from what was seen), `enqueue` (how facts enter),
 //! `invariant` (what always holds).
 
 pub mod admit;
 pub mod change;
 pub mod choose;
+pub mod condition;
+pub mod context;
 pub mod decide;
 pub mod enqueue;
 pub mod gather;
 pub mod invariant;
 pub mod item;
+pub mod key;
 pub mod operator;
 pub mod pack;
 pub mod prepare;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use loader_core::ident::TableName;
 use loader_core::outcome::FailureClass;
 use loader_core::sql::columns::TargetColumns;
-use loader_core::sql::ident::TableName;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::tracker::choose::{Choice, Chosen, choose};
 use loader_core::tracker::decide::Idle;

@@ -1,5 +1,6 @@
 //! Rules about the tree that no other tool checks. Each rule is a file; each complaint names the file, the rule and the remedy.
 
+mod circles;
 mod dependencies;
 mod documents;
 mod glossary;
@@ -24,6 +25,7 @@ pub fn check(xtask: &clap::Command) -> Result<Vec<String>> {
         documents::check(&tree, xtask),
         dependencies::check(&tree),
         rooms::check(&tree),
+        circles::check(&tree),
     ]
     .concat())
 }

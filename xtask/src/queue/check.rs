@@ -6,10 +6,10 @@
 use anyhow::Result;
 use clap::Args;
 use loader_core::config::{CopyRole, LoadConfig, LoadMode, SourceFolder};
+use loader_core::ident::Ident;
 use loader_core::ids::RedshiftTarget;
 use loader_core::sql::columns::columns_query;
 use loader_core::sql::copy::{rehearsal, rehearsal_found_nothing};
-use loader_core::sql::ident::Ident;
 use serde_json::json;
 use synth::QueueFile;
 

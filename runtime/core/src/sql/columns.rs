@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::ident::{Ident, TableName};
 use super::literal;
+use crate::ident::{Ident, TableName};
 
 /// What is known of the target's columns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

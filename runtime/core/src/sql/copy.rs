@@ -1,8 +1,8 @@
 //! The COPY command of a load, and one that loads nothing.
 
-use super::ident::Ident;
 use super::literal;
 use crate::config::{CopyRole, LoadConfig, SourceFolder};
+use crate::ident::Ident;
 
 /// COPY of a manifest's files into a table whose name is quoted already; no columns: all of that table's.
 pub fn copy_command(table: &str, columns: &[Ident], config: &LoadConfig, manifest: &str) -> String {

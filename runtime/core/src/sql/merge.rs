@@ -6,9 +6,9 @@
 
 use super::columns::{Identity, TargetColumn, TargetColumns};
 use super::copy::copy_command;
-use super::ident::{Ident, TableName};
 use super::literal;
 use crate::config::{LoadConfig, LoadMode};
+use crate::ident::{Ident, TableName};
 use crate::limits::{BATCH_STATEMENTS_MAX, SQL_BYTES_MAX};
 
 use self::steps::{Merge, STAGE, moment};

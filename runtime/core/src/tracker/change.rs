@@ -1,6 +1,6 @@
 //! A write, what must be in the ledger before it, and what it means once it succeeded.
 
-use super::decide::Context;
+use super::context::Context;
 use super::item::{Item, LedgerEntry, LedgerMark, PendingLoad};
 use super::slot::{Held, RunningLoad};
 use super::write::{Condition, Transaction, WriteAction};

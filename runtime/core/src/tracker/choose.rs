@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::change::Change;
-use super::decide::{Context, Idle};
+use super::context::{Context, Idle};
 use super::gather::{gather, gatherable};
 use super::item::{ConfigSource, Millis, PendingLoad};
 use super::slot::{RunningLoad, Slot, Step};

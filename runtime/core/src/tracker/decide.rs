@@ -5,54 +5,20 @@
 
 use super::change::{Change, Note, put_slot};
 use super::choose::{Choice, Chosen, choose};
-use super::item::{Millis, PendingLoad};
+pub use super::context::{Context, Idle};
+use super::item::PendingLoad;
 use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
 use super::view::View;
 use super::write::{Condition, WriteAction};
+use crate::ident::TableName;
 use crate::ids::DbTable;
 use crate::limits::{CLIENT_TOKEN_MILLIS, INVOCATION_MILLIS_MAX, STATEMENT_MILLIS, UNCLAIMED_OBJECTS_MAX};
 use crate::outcome::FailureClass;
-use crate::settings::Timing;
-use crate::sql::ident::TableName;
 
 /// Clocks of two environments may differ by minutes: what the service remembers for hours is believed for less.
 /// The last submit that was decided before this has arrived, or never will, when the service forgets the token.
 const TOKEN_BELIEVED_MILLIS: i64 = CLIENT_TOKEN_MILLIS - 2 * INVOCATION_MILLIS_MAX;
 const STATEMENT_BELIEVED_MILLIS: i64 = STATEMENT_MILLIS - 60 * 60_000;
-
-/// Who decides, when, and with which settings.
-#[derive(Clone, Debug)]
-pub struct Context<'a> {
-    /// Now.
-    pub now: Millis,
-    /// This invocation; no other ever has the same.
-    pub holder: &'a str,
-    /// Waiting periods.
-    pub timing: &'a Timing,
-    /// First part of statement names; `None`: the database's name.
-    pub prefix: Option<&'a str>,
-    /// The statement that an event said has ended: a hint to ask now.
-    pub ended: Option<&'a str>,
-    /// Whether the warehouse is known to be awake, so that what waits for it may start.
-    pub awake: bool,
-}
-
-/// Why there is nothing to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Idle {
-    /// Nothing waits.
-    Empty,
-    /// Everything that waits may not start yet; this is when.
-    NotBefore(Millis),
-    /// The configuration says so, or an operator.
-    Paused,
-    /// Another invocation is at it.
-    Held,
-    /// The statement runs.
-    StatementRuns,
-    /// The warehouse runs as many loads as it may.
-    WarehouseFull,
-}
 
 /// The one next thing to do. What an action needs, it carries.
 #[derive(Clone, Debug, PartialEq)]

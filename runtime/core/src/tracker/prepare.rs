@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Note, put_slot};
-use super::decide::Context;
+use super::context::Context;
 use super::item::{Item, LedgerMark, PendingLoad, SortKey};
 use super::slot::{Held, KnownColumns, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, WriteAction};

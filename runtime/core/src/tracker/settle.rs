@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::change::{self, Change, Note, put_slot};
 use super::choose::Chosen;
-use super::decide::{Context, give_up, still_there};
+use super::context::Context;
+use super::decide::{give_up, still_there};
 use super::item::{History, Item, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
 use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, WriteAction};

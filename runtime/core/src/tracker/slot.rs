@@ -3,9 +3,9 @@
 //! Whoever reads the slot, then the backlog, the ledger and the objects, and then writes the slot on condition of the version it
 //! read, knows that nobody settled anything in between: everything it read still holds. Who loses that race has only read.
 
-use super::item::{ConfigSource, Millis, SortKey};
-use super::write::Condition;
-use crate::ids::{DbTable, LoadId, StatementName};
+use super::condition::Condition;
+use super::key::{ConfigSource, SortKey};
+use crate::ids::{DbTable, LoadId, Millis, StatementName};
 use crate::outcome::FailureClass;
 use crate::sql::columns::TargetColumns;
 

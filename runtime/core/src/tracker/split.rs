@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::change::{Change, Note, put_slot};
-use super::decide::Context;
+use super::context::Context;
 use super::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
 use super::pack;
 use super::slot::{Held, RunningLoad};

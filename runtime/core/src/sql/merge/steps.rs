@@ -3,8 +3,8 @@
 //! What the catalog says of the columns makes them cheaper and leaves the result as it is. Where only names are known, the statements
 //! are to the letter those of earlier versions, whose loads may have to be submitted again.
 
+use crate::ident::{Ident, TableName};
 use crate::sql::columns::TargetColumn;
-use crate::sql::ident::{Ident, TableName};
 
 pub(super) const STAGE: &str = "rs_loader_stage";
 const RANKED: &str = "rs_loader_ranked";

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ident::Ident;
 use crate::ids::{ObjectVersion, Version};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
-use crate::sql::ident::Ident;
 use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Step};
 
 /// An item as loader 0.1 wrote it; also a seed of the fuzzer.

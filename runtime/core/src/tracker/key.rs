@@ -1,0 +1,77 @@
+//! How an item is found, and where its configuration comes from: what the slot and every other item share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::LoadConfig;
+use crate::ids::{LoadId, Millis, ObjectVersion};
+
+/// Sort key of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SortKey(pub String);
+
+impl SortKey {
+    /// Begin of every waiting load's key.
+    pub const PENDING: &'static str = "PENDING#";
+
+    /// The slot. Sorts after every waiting load, so that one query, newest first, reads the slot and then the loads that wait.
+    pub fn slot() -> Self {
+        Self("RUNNING".into())
+    }
+
+    /// A waiting load; keys sort by time because the number is of fixed width.
+    pub fn pending(since: Millis, load_id: &LoadId) -> Self {
+        Self(format!("{}{since:014}#{load_id}", Self::PENDING))
+    }
+
+    /// Since when a waiting load waits, as its key says.
+    pub fn since_millis(&self) -> Option<Millis> {
+        self.0.strip_prefix(Self::PENDING)?.split('#').next()?.parse().ok()
+    }
+
+    /// An object version in the ledger.
+    pub fn file(object: &ObjectVersion) -> Self {
+        Self::file_of(&object.id())
+    }
+
+    /// The ledger's entry of this id ([`ObjectVersion::id`]).
+    pub fn file_of(object_id: &str) -> Self {
+        Self(format!("FILE#{object_id}"))
+    }
+
+    /// A quarantined load.
+    pub fn failed(at: Millis, load_id: &LoadId) -> Self {
+        Self(format!("FAILED#{at:014}#{load_id}"))
+    }
+
+    /// The record of what an operator did.
+    pub fn audit(at: Millis, id: &str) -> Self {
+        Self(format!("AUDIT#{at:014}#{id}"))
+    }
+
+    /// The time in the key of a quarantined load, a finished one or an audit record.
+    pub fn at_millis(&self) -> Option<Millis> {
+        self.0.split('#').nth(1)?.parse().ok()
+    }
+
+    /// A finished load.
+    pub fn loaded(at: Millis, load_id: &LoadId) -> Self {
+        Self(format!("LOADED#{at:014}#{load_id}"))
+    }
+}
+
+impl fmt::Display for SortKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a load's configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConfigSource {
+    /// The queue whose file is read again when the load starts; `None` for a bulk request.
+    pub queue: Option<String>,
+    /// The configuration as it was when the load was recorded: used for bulk requests, and when the queue's file is gone,
+    /// broken, or names another table by now.
+    pub recorded: Arc<LoadConfig>,
+}
