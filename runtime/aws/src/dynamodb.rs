@@ -17,9 +17,8 @@ use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
 use loader_core::tracker::{pack, wire};
 use loader_reconcile::ports::{PortError, PortResult, Surroundings, Tracker};
 
+use crate::attributes::{Attributes, Expression, decode, encode, expression, item_key};
 use crate::{Aws, errors};
-
-type Attributes = HashMap<String, AttributeValue>;
 
 /// Items that one look at a table reads: the slot, and the loads that wait as long as they are few.
 const STATE_ITEMS_MAX: i32 = 10;
@@ -33,7 +32,7 @@ impl Tracker for Aws {
     async fn state(&self, table: &DbTable) -> PortResult<TableState> {
         const OPERATION: &str = "dynamodb:Query";
         let page = self
-            .query(table, "#table = :table AND #key BETWEEN :pending AND :slot")
+            .items_query(table, "#table = :table AND #key BETWEEN :from AND :slot", SortKey::PENDING.to_owned())
             .expression_attribute_values(":slot", AttributeValue::S(SortKey::slot().0))
             .scan_index_forward(false)
             .limit(STATE_ITEMS_MAX)
@@ -56,7 +55,7 @@ impl Tracker for Aws {
         let (mut found, mut bytes, mut start) = (Vec::new(), 0, None);
         loop {
             let page = self
-                .query(table, "#table = :table AND begins_with(#key, :pending)")
+                .items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned())
                 .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start)
                 .send()
@@ -252,8 +251,8 @@ impl Aws {
         .build())
     }
 
-    /// A consistent query of one table's items, with `:table` and `:pending`.
-    fn query(&self, table: &DbTable, condition: &str) -> QueryFluentBuilder {
+    /// A strongly consistent query of one table's items, with `:from`.
+    pub(crate) fn items_query(&self, table: &DbTable, condition: &str, from: String) -> QueryFluentBuilder {
         self.dynamodb
             .query()
             .table_name(&self.settings.tracker_table)
@@ -262,7 +261,7 @@ impl Aws {
             .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
             .expression_attribute_names("#key", TRACKER_SORT_KEY)
             .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
-            .expression_attribute_values(":pending", AttributeValue::S(SortKey::PENDING.into()))
+            .expression_attribute_values(":from", AttributeValue::S(from))
     }
 
     /// Writes ledger entries; again those that were not processed.
@@ -360,59 +359,8 @@ fn conflict_wait_millis(attempt: u32, now: Millis) -> u64 {
     full / 2 + now.unsigned_abs() % (full / 2)
 }
 
-fn item_key(table: &DbTable, key: &SortKey) -> Attributes {
-    HashMap::from([
-        (TRACKER_PARTITION_KEY.to_owned(), AttributeValue::S(table.0.clone())),
-        (TRACKER_SORT_KEY.to_owned(), AttributeValue::S(key.0.clone())),
-    ])
-}
-
-fn encode(table: &DbTable, item: &Item) -> Result<Attributes, serde_dynamo::Error> {
-    serde_dynamo::to_item(wire::encode(table, item))
-}
-
 fn broken(operation: &'static str, error: &dyn std::error::Error) -> Conflict {
     Conflict::Port(errors::unexpected(operation, error.to_string()))
-}
-
-/// The item that these attributes are.
-pub(crate) fn decode(operation: &'static str, item: Attributes) -> PortResult<Item> {
-    let item = serde_dynamo::from_item(item).map_err(|error| errors::unexpected(operation, error.to_string()))?;
-    wire::decode(item).map_err(|error| errors::unexpected(operation, error.to_string()))
-}
-
-#[derive(Default)]
-struct Expression {
-    text: Option<String>,
-    names: Option<HashMap<String, String>>,
-    values: Option<Attributes>,
-}
-
-fn expression(condition: &Condition) -> Expression {
-    let make = |text: &str, names: &[(&str, &str)], values: Vec<(&str, AttributeValue)>| Expression {
-        text: Some(text.to_owned()),
-        names: Some(names.iter().map(|(short, name)| ((*short).to_owned(), (*name).to_owned())).collect()),
-        values: (!values.is_empty())
-            .then(|| values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
-    };
-    let table = ("#table", TRACKER_PARTITION_KEY);
-    match condition {
-        Condition::Always => Expression::default(),
-        Condition::Absent | Condition::Slot { version: 0, .. } => {
-            make("attribute_not_exists(#table)", &[table], vec![])
-        }
-        Condition::Present => make("attribute_exists(#table)", &[table], vec![]),
-        Condition::Slot { version, load_id: None } => make(
-            "#version = :version AND attribute_not_exists(#load)",
-            &[("#version", wire::SLOT_VERSION), ("#load", wire::SLOT_LOAD_ID)],
-            vec![(":version", AttributeValue::N(version.to_string()))],
-        ),
-        Condition::Slot { version, load_id: Some(load_id) } => make(
-            "#version = :version AND #load = :load",
-            &[("#version", wire::SLOT_VERSION), ("#load", wire::SLOT_LOAD_ID)],
-            vec![(":version", AttributeValue::N(version.to_string())), (":load", AttributeValue::S(load_id.0.clone()))],
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@ use std::ops::RangeInclusive;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::{Item, LedgerEntry, Millis};
 use loader_reconcile::ports::PortResult;
 
-use crate::dynamodb::decode;
+use crate::attributes::decode;
 use crate::{Aws, errors};
 
 /// A kind of items that lie side by side in a table's part of the tracker.
@@ -79,7 +78,7 @@ impl Aws {
     /// Items of a kind, strongly consistent; at most `limit`. An item that this version cannot read is an error.
     pub async fn items(&self, table: &DbTable, kind: Kind, order: Order, limit: usize) -> PortResult<Vec<Item>> {
         let query = self
-            .query_of(table, "#table = :table AND begins_with(#key, :from)", kind.begins().to_owned())
+            .items_query(table, "#table = :table AND begins_with(#key, :from)", kind.begins().to_owned())
             .scan_index_forward(order == Order::OldestFirst);
         collect(query, limit).await
     }
@@ -89,7 +88,7 @@ impl Aws {
         let begins = kind.begins();
         let (from, to) = (times.start().max(&0), times.end());
         let query = self
-            .query_of(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{from:014}"))
+            .items_query(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{from:014}"))
             // Sorts after everything that can follow the time.
             .expression_attribute_values(":to", AttributeValue::S(format!("{begins}{to:014}~")));
         collect(query, usize::MAX).await
@@ -102,7 +101,7 @@ impl Aws {
             Keys::Below(_) => "#object.#bucket = :bucket AND begins_with(#object.#name, :name)",
         };
         let mut query = self
-            .query_of(table, "#table = :table AND begins_with(#key, :from)", "FILE#".to_owned())
+            .items_query(table, "#table = :table AND begins_with(#key, :from)", "FILE#".to_owned())
             .expression_attribute_names("#object", "object")
             .expression_attribute_names("#bucket", "bucket");
         if keys.text().is_empty() {
@@ -116,19 +115,6 @@ impl Aws {
         let query = query.expression_attribute_values(":bucket", AttributeValue::S(bucket.to_owned()));
         let entry = |item| if let Item::File(entry) = item { Some(entry) } else { None };
         Ok(collect(query, usize::MAX).await?.into_iter().filter_map(entry).collect())
-    }
-
-    /// A strongly consistent query of one table's items, with `:from`.
-    fn query_of(&self, table: &DbTable, condition: &str, from: String) -> QueryFluentBuilder {
-        self.dynamodb
-            .query()
-            .table_name(&self.settings.tracker_table)
-            .consistent_read(true)
-            .key_condition_expression(condition)
-            .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
-            .expression_attribute_names("#key", TRACKER_SORT_KEY)
-            .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
-            .expression_attribute_values(":from", AttributeValue::S(from))
     }
 }
 

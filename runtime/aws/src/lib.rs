@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod attributes;
 mod clients;
 mod configs;
 mod dynamodb;
