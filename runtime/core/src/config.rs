@@ -206,6 +206,13 @@ impl LoadConfig {
         }
     }
 
+    /// Whether that is an instant which the tables of its warehouse share.
+    pub fn starts_together(&self, recorded: Millis) -> bool {
+        let own = self.limits.age_seconds.map(|seconds| recorded + i64::from(seconds) * 1000);
+        let start = self.start_millis(recorded);
+        self.pace.is_some() && start > recorded && own != Some(start)
+    }
+
     /// Until when nothing of this warehouse may start, if that is so now.
     pub fn never_until(&self, now: Millis) -> Option<Millis> {
         self.pace.as_ref().and_then(|pace| pace.never_until(now))

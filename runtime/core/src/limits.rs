@@ -41,6 +41,8 @@ pub const IDENTIFIER_BYTES_MAX: usize = 127;
 /// How long an invocation can live, in milliseconds: 15 minutes (Lambda, quotas: function timeout).
 pub const INVOCATION_MILLIS_MAX: i64 = 15 * 60_000;
 
+/// Time between two sweeps, in milliseconds: EventBridge's shortest rate ([`crate::contract::SWEEP_SCHEDULE`]).
+pub const SWEEP_MILLIS: i64 = 60_000;
 /// Bytes of one SQS message (SQS, quotas).
 pub const SQS_MESSAGE_BYTES_MAX: u32 = 1024 * 1024;
 /// Visibility timeout of a source queue in seconds: at least six times the function's timeout plus the batching window

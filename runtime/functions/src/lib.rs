@@ -70,6 +70,7 @@ fn invocation(aws: &Aws, context: &Context) -> Invocation {
         deadline: if deadline > aws.now() { deadline - RESERVE_MILLIS } else { aws.now() + 60_000 },
         awake: false,
         turn: false,
+        sweeps: false,
     }
 }
 

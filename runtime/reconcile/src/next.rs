@@ -31,7 +31,7 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
             soon(world, &table, None, invocation).await;
             Ok(())
         }
-        Trigger::Sweep => sweep(world, invocation).await,
+        Trigger::Sweep => sweep(world, &Invocation { sweeps: true, ..invocation.clone() }).await,
         Trigger::NotOurs { why } => {
             world.report(&Event::NotOurs { why });
             Ok(())

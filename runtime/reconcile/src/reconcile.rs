@@ -47,6 +47,8 @@ pub struct Invocation {
     pub awake: bool,
     /// Whether it is this table's turn to start, however long others have waited.
     pub turn: bool,
+    /// Whether this is a sweep.
+    pub sweeps: bool,
 }
 
 /// How a reconcile ended.
@@ -208,6 +210,7 @@ impl<W: World> Round<'_, W> {
             prefix: self.invocation.prefix.as_deref(),
             ended: self.ended,
             awake: self.invocation.awake,
+            sweeps: self.invocation.sweeps,
         }
     }
 

@@ -71,7 +71,8 @@ impl Default for Options {
 pub fn a_file_a_minute(tables: usize, hours: i64, start: Start) -> Options {
     let mut files = Vec::new();
     for table in 0..tables {
-        for minute in 0..hours * 60 {
+        // The tables do not begin at the same time.
+        for minute in i64::try_from(table * 4 % 15).unwrap_or(0)..hours * 60 {
             let millis = minute * 60_000 + i64::try_from(table * 7_919 % 60_000).unwrap_or(0);
             files.push(Arrival { millis, table, size_bytes: 1 << 20 });
         }

@@ -10,7 +10,7 @@ use super::slot::{RunningLoad, Slot, Step};
 use super::view::View;
 use crate::config::LoadConfig;
 use crate::ids::{DbTable, LoadId};
-use crate::limits::LOAD_METADATA_BYTES_MAX;
+use crate::limits::{LOAD_METADATA_BYTES_MAX, SWEEP_MILLIS};
 use crate::tracker::pack;
 
 /// What follows for the loads that wait.
@@ -96,7 +96,9 @@ fn choose_with(
         return Err(Idle::NotBefore(until));
     }
     let oldest = chosen.iter().map(|pending| pending.recorded_millis).min().unwrap_or(head.recorded_millis);
-    let start_millis = config.start_millis(oldest);
+    // What starts together is left to the sweep, so that the warehouse is woken once; a sweep that is lost is not waited for.
+    let left_to_sweep = !context.sweeps && config.starts_together(oldest);
+    let start_millis = config.start_millis(oldest) + if left_to_sweep { SWEEP_MILLIS } else { 0 };
     let rides = context.awake && config.pace.is_some();
     if head.group.is_none() && bound.is_none() && !rides && start_millis > context.now {
         return Err(Idle::NotBefore(start_millis));

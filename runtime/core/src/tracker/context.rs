@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub ended: Option<&'a str>,
     /// Whether the warehouse is known to be awake, so that what waits for it may start.
     pub awake: bool,
+    /// Whether this is a sweep: it starts the tables that wait for the same instant, one soon after the other.
+    pub sweeps: bool,
 }
 
 /// Why there is nothing to do.

@@ -33,10 +33,14 @@ fn a_load_starts_with_the_others_of_its_warehouse_unless_its_age_is_over_before(
     let mut shared = paced(&json!({}), &json!({"freshness_seconds": 900}));
     shared.record(&["a"]);
     let at = shared.config.start_millis(1_000_000);
-    assert_eq!(start(&shared, false), Err(Idle::NotBefore(at)));
+    assert_eq!(start(&shared, false), Err(Idle::NotBefore(at + MINUTE)));
     assert_eq!(start(&shared, true), Ok(()), "the warehouse is awake anyway");
     shared.now = at;
-    assert_eq!(start(&shared, false), Ok(()));
+    assert_eq!(start(&shared, false), Err(Idle::NotBefore(at + MINUTE)), "left to the sweep");
+    let context = Context { sweeps: true, ..shared.context() };
+    assert!(matches!(decide(&shared.name(), &shared.view(), &context), Action::Look { .. }), "the sweep starts it");
+    shared.now = at + MINUTE;
+    assert_eq!(start(&shared, false), Ok(()), "a sweep that is lost is not waited for");
     let mut own = paced(&json!({"age_seconds": 0}), &json!({"freshness_seconds": 900}));
     own.record(&["a"]);
     assert_eq!(start(&own, false), Ok(()));

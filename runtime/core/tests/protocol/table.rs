@@ -54,7 +54,15 @@ impl Table {
     }
 
     pub fn context(&self) -> Context<'_> {
-        Context { now: self.now, holder: "me", timing: &self.timing, prefix: Some("dev"), ended: None, awake: false }
+        Context {
+            now: self.now,
+            holder: "me",
+            timing: &self.timing,
+            prefix: Some("dev"),
+            ended: None,
+            awake: false,
+            sweeps: false,
+        }
     }
 
     pub fn record(&mut self, keys: &[&str]) -> Written {

@@ -200,6 +200,7 @@ impl Engine {
             deadline: began_millis + INVOCATION_MILLIS,
             awake: false,
             turn: false,
+            sweeps: false,
         };
         let port = Port { stage: self.stage.clone(), id, sweep };
         self.tasks.insert(id, Task { future: Box::pin(flow(port, invocation)), began_millis });

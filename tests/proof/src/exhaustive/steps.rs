@@ -152,5 +152,6 @@ pub fn invocation(holder: &str, configuration: &Configuration) -> Invocation {
         deadline: Millis::MAX,
         awake: false,
         turn: false,
+        sweeps: false,
     }
 }

@@ -196,6 +196,7 @@ impl Engine {
             deadline,
             awake: false,
             turn: false,
+            sweeps: false,
         };
         let port = Port { stage: self.stage.clone(), id, skew_millis, hinted };
         self.tasks.insert(id, Box::pin(flow(port, invocation)));
