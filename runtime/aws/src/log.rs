@@ -3,8 +3,9 @@
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
 use loader_core::contract::{
-    DIMENSION_STACK, DIMENSION_TABLE, METRIC_FAILURES, METRIC_LOADS, METRIC_NAMESPACE, METRIC_OBJECTS,
-    METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_SWEEPS,
+    DIMENSION_STACK, DIMENSION_TABLE, METRIC_BYTES, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
+    METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_ROWS,
+    METRIC_SPLITS, METRIC_SWEEPS,
 };
 use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
@@ -44,10 +45,25 @@ fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
 
 fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value)> {
     match event {
-        Event::Moved { note: Note::Finished { n_objects, .. }, .. } => {
-            vec![(METRIC_LOADS, "Count", json!(1)), (METRIC_OBJECTS, "Count", json!(n_objects))]
+        Event::Moved {
+            note: Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, .. },
+            ..
+        } => {
+            let mut metrics = vec![
+                (METRIC_LOADS, "Count", json!(1)),
+                (METRIC_OBJECTS, "Count", json!(n_objects)),
+                (METRIC_BYTES, "Bytes", json!(size_bytes)),
+                (METRIC_QUEUE_WAIT, "Milliseconds", json!(queue_wait_millis)),
+                (METRIC_LOAD_TIME, "Milliseconds", json!(load_millis)),
+                (METRIC_FRESHNESS, "Milliseconds", json!(queue_wait_millis + load_millis)),
+            ];
+            metrics.extend(rows.map(|rows| (METRIC_ROWS, "Count", json!(rows))));
+            metrics
         }
-        Event::Moved { note: Note::Failed { .. } | Note::Split { .. } | Note::SetAside { .. }, .. } => {
+        Event::Moved { note: Note::Split { .. }, .. } => {
+            vec![(METRIC_FAILURES, "Count", json!(1)), (METRIC_SPLITS, "Count", json!(1))]
+        }
+        Event::Moved { note: Note::Failed { .. } | Note::SetAside { .. }, .. } => {
             vec![(METRIC_FAILURES, "Count", json!(1))]
         }
         Event::Moved { note: Note::Quarantined { n_objects, .. }, .. } => {
@@ -123,11 +139,12 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
         Note::Quarantined { n_objects, class, reason } => {
             ("quarantined", "ERROR", json!({"objects": n_objects, "class": class.name(), "reason": reason}))
         }
-        Note::Finished { n_objects, rows, queue_wait_millis, load_millis, n_next } => (
+        Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, n_next } => (
             "finished",
             "INFO",
             json!({
                 "objects": n_objects,
+                "bytes": size_bytes,
                 "rows": rows,
                 "queue_wait_millis": queue_wait_millis,
                 "load_millis": load_millis,
@@ -143,7 +160,14 @@ mod tests {
 
     #[test]
     fn a_finished_load_is_one_line_with_its_metrics() {
-        let note = Note::Finished { n_objects: 3, rows: Some(7), queue_wait_millis: 1, load_millis: 2, n_next: 0 };
+        let note = Note::Finished {
+            n_objects: 3,
+            size_bytes: 9,
+            rows: Some(7),
+            queue_wait_millis: 1,
+            load_millis: 2,
+            n_next: 0,
+        };
         let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: Some("s".into()), note };
         let line = Value::Object(line(&event, "stack", 5));
         assert_eq!(
@@ -151,6 +175,7 @@ mod tests {
             (&json!("finished"), &json!("t"), &json!("s"))
         );
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Table"]]));
-        assert_eq!((&line["LoadsFinished"], &line["ObjectsLoaded"]), (&json!(1), &json!(3)));
+        let metrics = ["LoadsFinished", "ObjectsLoaded", "BytesLoaded", "RowsLoaded", "FreshnessMillis"];
+        assert_eq!(metrics.map(|name| &line[name]), [1, 3, 9, 7, 3].map(|number| json!(number)).each_ref());
     }
 }

@@ -126,6 +126,18 @@ pub const METRIC_FAILURES: &str = "AttemptsFailed";
 pub const METRIC_QUARANTINED: &str = "ObjectsQuarantined";
 /// Metric (count): object versions of finished loads.
 pub const METRIC_OBJECTS: &str = "ObjectsLoaded";
+/// Metric (milliseconds): from the first of a load's objects recorded to its settlement. S3's notification takes about a second more.
+pub const METRIC_FRESHNESS: &str = "FreshnessMillis";
+/// Metric (milliseconds): from the first of a load's objects recorded to the slot taken.
+pub const METRIC_QUEUE_WAIT: &str = "QueueWaitMillis";
+/// Metric (milliseconds): from the slot taken to the settlement.
+pub const METRIC_LOAD_TIME: &str = "LoadMillis";
+/// Metric (bytes): the files of finished loads.
+pub const METRIC_BYTES: &str = "BytesLoaded";
+/// Metric (count): rows that COPY reported for finished loads.
+pub const METRIC_ROWS: &str = "RowsLoaded";
+/// Metric (count): loads that were divided to find a bad file.
+pub const METRIC_SPLITS: &str = "LoadsSplit";
 /// Metric (count, dimension `Stack`): sweeps that ran to their end.
 pub const METRIC_SWEEPS: &str = "Sweeps";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].

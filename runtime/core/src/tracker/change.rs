@@ -156,6 +156,8 @@ pub enum Note {
     Finished {
         /// Objects loaded.
         n_objects: u64,
+        /// Their bytes.
+        size_bytes: u64,
         /// Rows, where the service says so.
         rows: Option<i64>,
         /// From the first object recorded to the claim.

@@ -371,6 +371,7 @@ pub fn finished(
     actions.push(put_slot(held, next.map(|chosen| chosen.load.clone())));
     let note = Note::Finished {
         n_objects: history.n_objects,
+        size_bytes: history.size_bytes,
         rows,
         queue_wait_millis: history.queue_wait_millis,
         load_millis: history.load_millis,
