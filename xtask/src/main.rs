@@ -76,6 +76,11 @@ enum Command {
         after_help = "Examples:\n  cargo xtask trace s3://my-bucket/sales/2026-01-31.csv\n  cargo xtask trace s3://my-bucket/sales/ --table shop.sales\n  cargo xtask trace \"s3://my-bucket/sales/2026-01-*\"\n\nTimes are UTC. The ledger of every table is read whole; --table saves time where there are many. The JSON is described by\ndocs/schema/trace.schema.json."
     )]
     Trace(operate::trace::TraceArgs),
+    /// Estimate what loading costs the warehouses: loads, wakes, time awake, dollars
+    #[command(
+        after_help = "Examples:\n  cargo xtask cost --since 7d\n  cargo xtask cost --local --output json\n\nFrom the loads that the tracker remembers. The price is in the warehouse's file (`base_rpu`, `dollars_per_rpu_hour`)."
+    )]
+    Cost(operate::cost::CostArgs),
     /// Print what the functions logged, all three in one, by time
     #[command(
         after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --load bbf6496f\n  cargo xtask logs --table public.sales --follow"
@@ -167,6 +172,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Trace(args) => operate::trace::run(&args).await,
         Command::Backfill(args) => source::backfill::run(&args).await,
         Command::Verify(args) => source::verify::run(&args).await,
+        Command::Cost(args) => operate::cost::run(&args).await,
         Command::Logs(args) => operate::logs::run(&args).await,
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,

@@ -2,6 +2,7 @@
 
 mod act;
 pub mod cancel;
+pub mod cost;
 pub mod forget;
 pub mod history;
 pub mod logs;

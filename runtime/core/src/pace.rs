@@ -66,6 +66,26 @@ pub struct Window {
     pub freshness: Freshness,
 }
 
+/// A wake of a Redshift Serverless workgroup is billed for at least so long, in milliseconds (Redshift pricing: 60 seconds).
+pub const WAKE_MILLIS_MIN: i64 = 60_000;
+
+/// How long a workgroup that nobody else uses is billed for these statements, in milliseconds, and how often it is woken. `busy`: when each
+/// began and ended. `wake_millis_min`: what a wake is billed for at least.
+pub fn awake(mut busy: Vec<(Millis, Millis)>, wake_millis_min: i64) -> (i64, usize) {
+    busy.sort_unstable();
+    let (mut awake, mut wakes, mut until) = (0, 0, i64::MIN);
+    for (from, to) in busy {
+        if from > until {
+            wakes += 1;
+            awake += wake_millis_min;
+            until = from + wake_millis_min;
+        }
+        awake += (to - until).max(0);
+        until = until.max(to);
+    }
+    (awake, wakes)
+}
+
 /// A stretch of time with one promise.
 struct Segment {
     start: Millis,

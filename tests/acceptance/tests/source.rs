@@ -114,6 +114,10 @@ fn an_object_whose_notification_never_came_is_found_and_loaded() {
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
         let verified = verify(checkout, "", 0).await?;
         ensure!((&verified["loaded"], &verified["unknown"]) == (&json!(2), &json!(0)), "{verified:#}");
+        let cost = checkout.must(&format!("cost --local --stack-name {STACK} --output json")).await?.json()?;
+        let of_cluster = &cost[0];
+        ensure!(of_cluster["warehouse"] == json!("cluster:analytics"), "{cost:#}");
+        ensure!(of_cluster["loads"].as_u64() >= Some(2) && of_cluster["wakes"].as_u64() >= Some(1), "{cost:#}");
         Ok(())
     });
 }

@@ -3,6 +3,8 @@
 //! Sources: quotas and prices are those of the services' pages for us-east-1 (Redshift management guide, "Quotas and limits"; DynamoDB
 //! developer guide, "Partitions and burst capacity"; Lambda developer guide, "Quotas"). The times are assumptions.
 
+use loader_core::pace;
+
 /// A month in days, for dollars a month.
 const MONTH_DAYS: f64 = 365.0 / 12.0;
 
@@ -102,19 +104,8 @@ impl Cost {
 
     /// Milliseconds for which the warehouse is billed: it wakes with a load, and a wake has a least length. `busy`: when each load began
     /// and ended. Returns the wakes, too.
-    pub fn awake(&self, mut busy: Vec<(i64, i64)>) -> (i64, usize) {
-        busy.sort_unstable();
-        let (mut awake, mut wakes, mut until) = (0, 0, i64::MIN);
-        for (from, to) in busy {
-            if from > until {
-                wakes += 1;
-                awake += self.wake_seconds_min * 1000;
-                until = from + self.wake_seconds_min * 1000;
-            }
-            awake += (to - until).max(0);
-            until = until.max(to);
-        }
-        (awake, wakes)
+    pub fn awake(&self, busy: Vec<(i64, i64)>) -> (i64, usize) {
+        pace::awake(busy, self.wake_seconds_min * 1000)
     }
 
     /// Dollars a month for a warehouse that is awake for so long in every `hours`.
