@@ -29,7 +29,7 @@ impl Aws {
             .timeout_config(timeouts)
             .load()
             .await;
-        // An endpoint of one's own rarely answers to bucket.host.
+        // A custom endpoint rarely resolves bucket.host.
         let own_endpoint =
             ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
         let s3 = aws_sdk_s3::config::Builder::from(&shared).force_path_style(own_endpoint).build();
@@ -54,7 +54,7 @@ impl Aws {
         Self { dynamodb, s3, redshift_data, configs: configs::Cache::default(), settings }
     }
 
-    /// One harmless call per service; the answers do not matter.
+    /// One harmless call per service; the results do not matter.
     async fn warm_up(&self) {
         let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let item = self

@@ -1,4 +1,4 @@
-//! From an SDK error to one of two answers: certainly not done, or unknown; and to what it asks for.
+//! From an SDK error to one of two outcomes, certainly not done or unknown, and to the class that says what follows.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;

@@ -1,4 +1,4 @@
-//! One SQL statement through the Data API: addressed, submitted, asked for until it ends, its rows read.
+//! One SQL statement through the Data API: addressed, submitted, polled until it ends, its rows read.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub(crate) use addressed;
 /// Rows of a result; each value as text, `None` for NULL.
 pub type Rows = Vec<Vec<Option<String>>>;
 
-/// How often a statement is asked for, and for how long. The pause doubles until it is the longest.
+/// How often a statement is polled, and for how long. The pause doubles until it is the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Polling {
     /// Before the first question, in milliseconds.

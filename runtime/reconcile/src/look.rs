@@ -23,7 +23,7 @@ const LOOKS_AT_ONCE: usize = 32;
 /// at by then stays in the backlog. Shorter than the patience of other invocations, so that nobody else begins the same work.
 const LOOK_MILLIS_MAX: i64 = 30_000;
 const LOOK_PART: i64 = 2;
-/// How long the target's columns are kept. A change of the table in between fails the transaction, and then they are asked for again.
+/// How long the target's columns are kept. A change of the table in between fails the transaction, and then they are read again.
 const COLUMNS_MILLIS: i64 = 10 * 60_000;
 
 /// Bucket and key.
@@ -156,7 +156,7 @@ impl<W: World> Round<'_, W> {
         (looked, None)
     }
 
-    /// The target's columns, where the SQL names them: as they were kept, or asked for.
+    /// The target's columns, where the SQL names them: as they were kept, or read now.
     async fn columns(&self, slot: &Slot, config: &LoadConfig) -> PortResult<Option<KnownColumns>> {
         if !merge::needs_columns(config) {
             return Ok(None);

@@ -20,7 +20,7 @@ use loader_core::tracker::write::{Transaction, Written};
 
 use crate::report::Event;
 
-/// A call that did not do what it was asked for.
+/// A call that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortError {
     /// Service and operation, e.g. `dynamodb:TransactWriteItems`.

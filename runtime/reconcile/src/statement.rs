@@ -1,4 +1,4 @@
-//! The statement of a prepared load: submitted, asked for, settled.
+//! The statement of a prepared load: submitted, polled, settled.
 
 use std::collections::BTreeSet;
 

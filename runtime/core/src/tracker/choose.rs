@@ -59,7 +59,7 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     };
     let mut now: Vec<_> = startable;
     now.retain(|pending| pending.not_before_millis <= context.now);
-    // Live files and those that somebody asked for take turns in being first: a live file waits for one load of a backfill at most, and
+    // Live files and requested ones take turns in being first: a live file waits for one load of a backfill at most, and
     // a backfill goes on however many files arrive.
     let live_first = view.state.slot.number.is_multiple_of(2);
     now.sort_by_key(|pending| pending.source.queue.is_some() != live_first);

@@ -139,7 +139,7 @@ pub(super) fn still_there(pendings: &[PendingLoad]) -> impl Iterator<Item = Writ
     entered.map(|pending| WriteAction::Check(pending.key.clone(), Condition::Present))
 }
 
-/// The service answers the same token with the same statement for hours. Then nobody submits, until no submit can be on its
+/// For hours the service returns the same statement for the same token. Then nobody submits, until no submit can be on its
 /// way any more: only then "there is no such statement" can be believed, so only then the name is looked up. Then nobody can know.
 fn with_prepared<'a>(slot: &'a Slot, load: &'a RunningLoad, prepared: &'a Prepared, context: &Context) -> Action<'a> {
     let age_millis = context.now - prepared.prepared_millis;

@@ -42,7 +42,7 @@ pub struct Seen {
     pub states: Vec<ObjectState>,
     /// What the ledger knows, by ledger id: of the objects, and of newer versions.
     pub ledger: BTreeMap<String, LedgerMark>,
-    /// Columns of the target, where they were asked for or known.
+    /// Columns of the target, where the SQL needs them.
     pub columns: Option<KnownColumns>,
 }
 
@@ -55,7 +55,7 @@ pub struct Plan {
     pub change: Change,
 }
 
-/// The newer version under a waiting object's key, if there is one: the ledger must be asked for it before [`plan`].
+/// The newer version under a waiting object's key, if there is one: look it up in the ledger before [`plan`].
 pub fn newer(waiting: &WaitingObject, state: &ObjectState) -> Option<ObjectVersion> {
     match state {
         ObjectState::Found { version_id, etag, .. } => {

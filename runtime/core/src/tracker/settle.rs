@@ -117,7 +117,7 @@ pub fn after_status(
             Some(wait(held, FailureClass::RetryLater, format!("aborted: {error}"), context))
         }
         StatementStatus::Failed { error } => {
-            // The target may have changed since its columns were asked for.
+            // The target may have changed since its columns were read.
             let slot = Slot { columns: None, ..held.slot.clone() };
             Some(failed(Held { slot: &slot, ..held }, pendings, error, context))
         }
@@ -201,13 +201,14 @@ fn refused(held: Held, class: FailureClass, reason: String, context: &Context) -
 pub fn wait(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
     let failures = held.load.failures + 1;
     let quick = matches!(class, FailureClass::RetryNow | FailureClass::Refresh) && failures <= QUICK_ATTEMPTS_MAX;
-    let delay = match (class, &held.load.source.recorded.pace) {
-        _ if quick => backoff_millis(&held.load.load_id, 1, context).min(1000),
-        (FailureClass::OperatorsTurn, Some(_)) => {
-            let rare = Timing { backoff_cap_millis: PROBE_CAP_MILLIS, ..context.timing.clone() };
-            backoff_millis(&held.load.load_id, failures, &Context { timing: &rare, ..*context })
-        }
-        _ => backoff_millis(&held.load.load_id, failures, context),
+    let wakes = class == FailureClass::OperatorsTurn && held.load.source.recorded.pace.is_some();
+    let delay = if quick {
+        backoff_millis(&held.load.load_id, 1, context).min(1000)
+    } else if wakes {
+        let rare = Timing { backoff_cap_millis: PROBE_CAP_MILLIS, ..context.timing.clone() };
+        backoff_millis(&held.load.load_id, failures, &Context { timing: &rare, ..*context })
+    } else {
+        backoff_millis(&held.load.load_id, failures, context)
     };
     wait_for(held, class, reason, delay, context)
 }

@@ -35,7 +35,7 @@ pub struct Pause {
     pub reason: Option<String>,
 }
 
-/// The catalog's answer, kept so that it is not asked for before every load.
+/// What the catalog returned, kept so that it is not queried before every load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KnownColumns {
     /// What it said.

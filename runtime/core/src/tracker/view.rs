@@ -48,7 +48,7 @@ pub struct View {
     /// Whether the backlog was read after the slot was last freed. Who records a load looks at the slot afterwards, and who frees the
     /// slot looks at the backlog afterwards: one of the two sees the other.
     pub fresh: bool,
-    /// The queue configurations that were asked for, as they are now. Missing: not asked for, or not readable.
+    /// The queue configurations that were read, as they are now. Missing: not read yet, or not readable.
     pub configs: BTreeMap<String, Arc<LoadConfig>>,
 }
 

@@ -134,7 +134,7 @@ pub(super) fn decode(value: Value) -> Result<Slot, String> {
 }
 
 impl SlotOf01 {
-    /// The columns become the slot's, as asked for long ago: they make the SQL of this attempt, and of no other.
+    /// The columns become the slot's, as read long ago: they make the SQL of this attempt, and of no other.
     fn into_slot(self) -> Result<Slot, String> {
         let names = self.load.prepared.as_ref().map(|prepared| prepared.columns.clone());
         let columns = names.as_ref().and_then(TargetColumns::from_json);
