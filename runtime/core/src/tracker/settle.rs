@@ -193,8 +193,10 @@ fn refused(held: Held, class: FailureClass, reason: String, context: &Context) -
     if class != FailureClass::RetryLater {
         return wait(held, class, reason, context);
     }
-    let jitter = backoff_millis(&LoadId(format!("{}{}", held.load.load_id, held.load.failures)), 1, context);
-    wait_for(held, class, reason, 4 * jitter - context.timing.backoff_base_millis, context)
+    // Half of the first period to all of it, so that four of them less one are one to three periods.
+    let part = backoff_millis(&LoadId(format!("{}{}", held.load.load_id, held.load.failures)), 1, context);
+    let period = context.timing.backoff_base_millis.min(context.timing.backoff_cap_millis);
+    wait_for(held, class, reason, 4 * part - period, context)
 }
 
 /// The slot is kept; the next attempt starts after a growing wait. Also for an operator's turn: the attempt is the probe.

@@ -122,7 +122,15 @@ fn a_person_can_cancel_a_statement_that_runs_and_nothing_else() {
 
 #[test]
 fn a_table_whose_submit_is_refused_again_and_again_does_not_fall_behind() {
+    // Also where the longest wait is shorter than the first.
+    for cap in [600_000, 1_000] {
+        refuse_again_and_again(cap);
+    }
+}
+
+fn refuse_again_and_again(backoff_cap_millis: Millis) {
     let mut table = Table::new();
+    table.timing.backoff_cap_millis = backoff_cap_millis;
     table.record(&["a"]);
     for _ in 0..30 {
         table.prepare_all();
@@ -133,7 +141,7 @@ fn a_table_whose_submit_is_refused_again_and_again_does_not_fall_behind() {
         let change = settle::after_submit(held, &table.prepared(), refused, &table.context());
         table.done(&change);
         let Step::Waiting { not_before_millis, .. } = table.load().step else { panic!("it waits") };
-        let base = table.timing.backoff_base_millis;
+        let base = table.timing.backoff_base_millis.min(backoff_cap_millis);
         assert!((base..=3 * base).contains(&(not_before_millis - table.now)));
         table.now = not_before_millis;
     }
