@@ -1,10 +1,11 @@
 //! The tracker: the per-table record in DynamoDB and its rules.
 //!
 //! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` (what is known),
-//! `decide`, `choose` and `gather` (what to do next), `prepare` and `settle` (what follows from what was seen), `enqueue` (how facts enter),
+//! `decide`, `choose` and `gather` (what to do next), `prepare`, `settle`, `wait` and `cancel` (what follows from what was seen), `enqueue` (how facts enter),
 //! `invariant` (what always holds).
 
 pub mod admit;
+pub mod cancel;
 pub mod change;
 pub mod choose;
 pub mod condition;
@@ -22,5 +23,6 @@ pub mod settle;
 pub mod slot;
 pub mod split;
 pub mod view;
+pub mod wait;
 pub mod wire;
 pub mod write;

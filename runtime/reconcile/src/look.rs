@@ -13,6 +13,7 @@ use loader_core::tracker::prepare::{self, ObjectState, Plan, Seen};
 use loader_core::tracker::settle;
 use loader_core::tracker::slot::{Held, KnownColumns, RunningLoad, Slot};
 use loader_core::tracker::view::View;
+use loader_core::tracker::wait::wait;
 
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
@@ -55,9 +56,7 @@ impl<W: World> Round<'_, W> {
                 change
             }
             Err(Unseen::Port(error)) if error.passes() => return Err(error),
-            Err(Unseen::Port(error)) => {
-                settle::wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context())
-            }
+            Err(Unseen::Port(error)) => wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context()),
             Err(Unseen::Refused { objects, error }) => {
                 settle::unreadable(held, &pendings, &objects, error.to_string(), &self.context())
             }

@@ -6,11 +6,13 @@ use loader_core::ident::TableName;
 use loader_core::outcome::FailureClass;
 use loader_core::sql::columns::TargetColumns;
 use loader_core::sql::merge::{self, LoadSql};
+use loader_core::tracker::cancel;
 use loader_core::tracker::choose::{Choice, Chosen, choose};
 use loader_core::tracker::decide::Idle;
 use loader_core::tracker::settle::{self, StatementStatus, SubmitOutcome};
 use loader_core::tracker::slot::{Held, Prepared, RunningLoad, Slot};
 use loader_core::tracker::view::View;
+use loader_core::tracker::wait::wait;
 
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
@@ -40,7 +42,7 @@ impl<W: World> Round<'_, W> {
                 // always the same, so nobody can have submitted it.
                 let slot = Slot { columns: None, ..slot.clone() };
                 let held = Held { slot: &slot, load };
-                let change = settle::wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context());
+                let change = wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context());
                 return self.apply(view, Some(load), change).await;
             }
         };
@@ -71,7 +73,7 @@ impl<W: World> Round<'_, W> {
                 Vec::new()
             }
             StatementStatus::Failed { .. } => self.pendings(view, load).await?,
-            StatementStatus::Running if settle::is_overdue(load, &self.context()) => {
+            StatementStatus::Running if cancel::is_overdue(load, &self.context()) => {
                 return self.cancel(view, load, statement_id).await;
             }
             StatementStatus::Running | StatementStatus::Aborted { .. } => Vec::new(),
@@ -86,7 +88,7 @@ impl<W: World> Round<'_, W> {
     /// Cancels a statement that runs for too long, again at each look until it has ended.
     async fn cancel(&mut self, view: &View, load: &RunningLoad, statement_id: &str) -> PortResult<Next> {
         self.world.cancel(statement_id).await?;
-        if let Some(change) = settle::cancelling(Held { slot: &view.state.slot, load }, &self.context()) {
+        if let Some(change) = cancel::cancelling(Held { slot: &view.state.slot, load }, &self.context()) {
             self.apply(view, Some(load), change).await?;
         }
         Ok(Next::Stop(Idle::StatementRuns))

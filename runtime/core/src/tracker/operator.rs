@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cancel::cancelled;
 use super::change::put_slot;
 use super::item::{Audit, Item, LedgerEntry, Millis, PendingLoad, Quarantined, SortKey};
-use super::settle;
 use super::slot::{Held, Pause, Prepared, RunningLoad, Slot, Step};
 use super::view::TableState;
 use super::write::{Condition, Transaction, WriteAction};
@@ -48,7 +48,7 @@ pub fn dismiss(quarantined: &Quarantined) -> Transaction {
 /// pause the table first if it must not be. `None` when no statement runs.
 pub fn cancel(slot: &Slot, holder: &str, now: Millis) -> Option<Transaction> {
     let load = slot.load.as_ref()?;
-    let next = load.at(settle::cancelled(&load.step, now)?, holder, now);
+    let next = load.at(cancelled(&load.step, now)?, holder, now);
     Some(Transaction::new(load.table(), vec![put_slot(Held { slot, load }, Some(next))]))
 }
 

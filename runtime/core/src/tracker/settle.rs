@@ -3,23 +3,20 @@
 //! A result is done, certainly not done, or unknown. Unknown is repeated with the same identity, never guessed.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::change::{self, Change, Note, put_slot};
 use super::choose::Chosen;
 use super::context::Context;
 use super::decide::{give_up, still_there};
-use super::item::{History, Item, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
+use super::item::{History, Item, LedgerMark, PendingLoad, Quarantined, SortKey};
 use super::slot::{Held, Prepared, RunningLoad, Slot, Step};
+use super::wait::{backoff_millis, refused, wait};
 use super::write::{Condition, WriteAction};
 use super::{pack, split};
 use crate::ids::{LoadId, WaitingObject};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::outcome::{FailureClass, classify, is_missing};
-use crate::settings::Timing;
 
-/// Attempts of one load before a failure that should have passed is treated as one that will not.
-const QUICK_ATTEMPTS_MAX: u32 = 5;
 /// Attempts of one load that find a changed object, before it is treated as a bad one.
 const REFRESHES_MAX: u32 = 3;
 /// Probes of a load whose failure nobody can explain before it is divided, and of one whose objects may not be read before
@@ -27,10 +24,6 @@ const REFRESHES_MAX: u32 = 3;
 const PROBES_MAX: u32 = 6;
 /// How often a single object is set aside for a failure that nobody can explain, before it is quarantined.
 const SET_ASIDE_MAX: u32 = 6;
-
-/// Longest wait between the probes of a table that waits for an operator, where the warehouse has a pace, in milliseconds: six hours. A
-/// probe may wake it; one that rides with another table's load comes sooner.
-const PROBE_CAP_MILLIS: i64 = 6 * 3_600_000;
 
 /// How a submit ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -125,34 +118,6 @@ pub fn after_status(
     }
 }
 
-/// Whether a statement that runs is to be cancelled: somebody decided so, or it has run for longer than the configuration allows.
-pub fn is_overdue(load: &RunningLoad, context: &Context) -> bool {
-    let Step::Submitted { submitted_millis, cancelled_millis, .. } = &load.step else { return false };
-    let limit = load.source.recorded.limits.timeout_minutes.map(|minutes| i64::from(minutes) * 60_000);
-    cancelled_millis.is_some() || limit.is_some_and(|limit| submitted_millis + limit <= context.now)
-}
-
-/// The mark that a statement is being cancelled; `None` where the slot has it. The statement's status decides how it ended.
-pub fn cancelling(held: Held, context: &Context) -> Option<Change> {
-    let Step::Submitted { submitted_millis, cancelled_millis: None, .. } = &held.load.step else { return None };
-    let note = Note::Cancelling { minutes: (context.now - submitted_millis) / 60_000 };
-    let step = cancelled(&held.load.step, context.now)?;
-    Some(Change::step(held, held.load.at(step, context.holder, context.now), note))
-}
-
-/// The same step, marked as cancelled; `None` unless a statement runs.
-pub fn cancelled(step: &Step, now: Millis) -> Option<Step> {
-    match step {
-        Step::Submitted { prepared, statement_id, submitted_millis, .. } => Some(Step::Submitted {
-            prepared: prepared.clone(),
-            statement_id: statement_id.clone(),
-            submitted_millis: *submitted_millis,
-            cancelled_millis: Some(now),
-        }),
-        Step::Claimed | Step::Prepared(_) | Step::Waiting { .. } | Step::GivenUp { .. } => None,
-    }
-}
-
 /// What follows when the ledger in the warehouse does not have the load: it is written in the same transaction as the rows.
 pub fn not_committed(held: Held, context: &Context) -> Change {
     let reason = "the ledger in the warehouse says it was not committed".to_owned();
@@ -185,42 +150,6 @@ fn not_submitted(held: Held, prepared: &Prepared, uncertain: bool, reason: Strin
         held.load.at(Step::Prepared(prepared), context.holder, context.now),
         Note::NotSubmitted { reason },
     )
-}
-
-/// A submit that was refused because the service is busy is repeated after a wait that does not grow: a table that was refused often
-/// would otherwise stand behind tables that have just begun to wait.
-fn refused(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
-    if class != FailureClass::RetryLater {
-        return wait(held, class, reason, context);
-    }
-    // Half of the first period to all of it, so that four of them less one are one to three periods.
-    let part = backoff_millis(&LoadId(format!("{}{}", held.load.load_id, held.load.failures)), 1, context);
-    let period = context.timing.backoff_base_millis.min(context.timing.backoff_cap_millis);
-    wait_for(held, class, reason, 4 * part - period, context)
-}
-
-/// The slot is kept; the next attempt starts after a growing wait. Also for an operator's turn: the attempt is the probe.
-pub fn wait(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
-    let failures = held.load.failures + 1;
-    let quick = matches!(class, FailureClass::RetryNow | FailureClass::Refresh) && failures <= QUICK_ATTEMPTS_MAX;
-    let wakes = class == FailureClass::OperatorsTurn && held.load.source.recorded.pace.is_some();
-    let delay = if quick {
-        backoff_millis(&held.load.load_id, 1, context).min(1000)
-    } else if wakes {
-        let rare = Timing { backoff_cap_millis: PROBE_CAP_MILLIS, ..context.timing.clone() };
-        backoff_millis(&held.load.load_id, failures, &Context { timing: &rare, ..*context })
-    } else {
-        backoff_millis(&held.load.load_id, failures, context)
-    };
-    wait_for(held, class, reason, delay, context)
-}
-
-fn wait_for(held: Held, class: FailureClass, reason: String, delay_millis: i64, context: &Context) -> Change {
-    let failures = held.load.failures + 1;
-    let step = Step::Waiting { not_before_millis: context.now + delay_millis, class, reason: reason.clone() };
-    let refreshes = held.load.refreshes + u32::from(class == FailureClass::Refresh);
-    let next = RunningLoad { failures, refreshes, ..held.load.at(step, context.holder, context.now) };
-    Change::step(held, next, Note::Failed { class, reason })
 }
 
 /// What follows when objects may not be looked at, for a reason that does not pass by itself. `refused`: their ids.
@@ -402,15 +331,4 @@ fn history(held: Held, rows: Option<i64>, context: &Context) -> History {
         attempts: load.attempt,
         expires_at: (context.now + context.timing.history_millis) / 1000,
     }
-}
-
-/// Doubles with every failure up to the cap; the jitter comes from the load id, so it needs no chance.
-fn backoff_millis(load_id: &LoadId, failures: u32, context: &Context) -> i64 {
-    let doubled = Duration::from_millis(context.timing.backoff_base_millis.unsigned_abs())
-        .saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
-    let full = i64::try_from(doubled.as_millis()).unwrap_or(i64::MAX).min(context.timing.backoff_cap_millis);
-    let seed =
-        load_id.0.bytes().fold(u64::from(failures), |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let percent = 50 + i64::try_from(seed % 51).unwrap_or(0);
-    full * percent / 100
 }

@@ -9,8 +9,8 @@ use loader_core::tracker::enqueue;
 use loader_core::tracker::gather::GATHERED_MAX;
 use loader_core::tracker::item::{ConfigSource, Item, LedgerMark, PendingLoad};
 use loader_core::tracker::pack;
-use loader_core::tracker::settle;
 use loader_core::tracker::slot::Held;
+use loader_core::tracker::wait::wait;
 use loader_core::tracker::write::Written;
 use serde_json::json;
 
@@ -119,7 +119,7 @@ fn parts_and_entered_loads_are_left_alone() {
     table.run();
     let slot = table.slot();
     let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
-    let waits = settle::wait(held, FailureClass::RetryLater, "busy".to_owned(), &table.context());
+    let waits = wait(held, FailureClass::RetryLater, "busy".to_owned(), &table.context());
     table.done(&waits);
     trickle(&mut table, LOAD_PENDINGS_MAX);
     assert!(action(&table).is_none(), "while a load holds the slot, nobody touches its pending loads");

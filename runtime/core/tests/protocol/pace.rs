@@ -1,6 +1,7 @@
 //! Loads that wait for the others of their warehouse, and statements that run for too long.
 
 use loader_core::outcome::FailureClass;
+use loader_core::tracker::cancel;
 use loader_core::tracker::change::Note;
 use loader_core::tracker::decide::{Action, Context, Idle, decide};
 use loader_core::tracker::item::Millis;
@@ -87,16 +88,16 @@ fn a_statement_that_runs_for_too_long_is_cancelled_once_and_its_status_decides()
     table.run();
     let slot = table.slot();
     let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
-    assert!(!settle::is_overdue(held.load, &table.context()));
+    assert!(!cancel::is_overdue(held.load, &table.context()));
     table.now += 10 * MINUTE;
-    assert!(settle::is_overdue(held.load, &table.context()));
-    let change = settle::cancelling(held, &table.context()).unwrap();
+    assert!(cancel::is_overdue(held.load, &table.context()));
+    let change = cancel::cancelling(held, &table.context()).unwrap();
     assert_eq!(change.note, Note::Cancelling { minutes: 10 });
     table.done(&change);
     let slot = table.slot();
     let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
-    assert!(settle::is_overdue(held.load, &table.context()), "until it has ended");
-    assert_eq!(settle::cancelling(held, &table.context()), None);
+    assert!(cancel::is_overdue(held.load, &table.context()), "until it has ended");
+    assert_eq!(cancel::cancelling(held, &table.context()), None);
     table.end(StatementStatus::Aborted { error: "cancelled".to_owned() });
     assert!(matches!(table.load().step, Step::Waiting { class: FailureClass::RetryLater, .. }));
     table.now += HOUR;
@@ -115,7 +116,7 @@ fn a_person_can_cancel_a_statement_that_runs_and_nothing_else() {
     let transaction = operator::cancel(&table.slot(), "me", table.now).unwrap();
     assert_eq!(apply(&mut table.items, &transaction), Written::Done);
     assert_eq!(apply(&mut table.items, &transaction), Written::Refused(vec![0]), "decided from a state that is gone");
-    assert!(settle::is_overdue(&table.load(), &table.context()));
+    assert!(cancel::is_overdue(&table.load(), &table.context()));
     table.finish();
     assert_eq!(table.n_loaded(), 1, "it had finished before");
 }

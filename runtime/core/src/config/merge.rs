@@ -1,0 +1,72 @@
+//! How rows are merged: the fields of `options`, which hold only together.
+
+use super::LoadMode;
+use super::file::{OneOrMany, OptionsPart, WINDOW_DAYS_MAX};
+use super::parts::{given, idents};
+use crate::ident::Ident;
+use crate::problem::Problems;
+
+/// What happens to rows that are there already; rows are added where nothing else is wanted.
+pub(super) fn mode(wishes: Option<&OptionsPart>, columns: &[Ident], problems: &mut Problems) -> Option<LoadMode> {
+    let Some(wishes) = wishes else { return Some(LoadMode::Append) };
+    let names: Vec<String> = match &wishes.merge_pk {
+        None => Vec::new(),
+        Some(OneOrMany::One(text)) => {
+            text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        }
+        Some(OneOrMany::Many(names)) => names.clone(),
+    };
+    let keys = idents("options.merge_pk", &names, problems);
+    let timestamp = given(wishes.merge_timestamp.as_ref())
+        .and_then(|name| problems.take("options.merge_timestamp", Ident::parse(name)));
+    if keys.len() != names.len() || (timestamp.is_none() && given(wishes.merge_timestamp.as_ref()).is_some()) {
+        return None;
+    }
+    let window_days = window_days(wishes, problems);
+    let mode = match (keys.is_empty(), timestamp) {
+        (true, None) if !wishes.merge_duplicate_pks => return Some(LoadMode::Append),
+        (false, Some(timestamp)) if wishes.merge_duplicate_pks => LoadMode::Replace { keys, timestamp, window_days },
+        (false, Some(timestamp)) => LoadMode::Versions { keys, timestamp },
+        (true, _) => {
+            problems.add(
+                "options.merge_pk",
+                "missing: merging needs the column (or a list of columns) that identifies a row",
+            );
+            return None;
+        }
+        (false, None) => {
+            problems.add("options.merge_timestamp", "missing: merging needs the column that says which row is newer");
+            return None;
+        }
+    };
+    check_merge_columns(&mode, columns, problems);
+    Some(mode)
+}
+
+/// Only rows that are replaced are looked for: without merging there are none, and versions of the same time need no window.
+fn window_days(wishes: &OptionsPart, problems: &mut Problems) -> Option<u32> {
+    let field = "options.merge_window_days";
+    let days = wishes.merge_window_days?;
+    if !wishes.merge_duplicate_pks {
+        problems
+            .add(field, "no row is replaced without `merge_duplicate_pks`: set that to `true`, or remove this field");
+    }
+    if !(1..=WINDOW_DAYS_MAX).contains(&days) {
+        problems.add(field, format!("`{days}` is not a number of days from 1 to {WINDOW_DAYS_MAX}"));
+    }
+    Some(days)
+}
+
+fn check_merge_columns(mode: &LoadMode, columns: &[Ident], problems: &mut Problems) {
+    let (LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp }) = mode else { return };
+    for (index, key) in keys.iter().enumerate() {
+        if keys[..index].contains(key) || key == timestamp {
+            problems.add("options.merge_pk", format!("`{}` is named twice: name each merge column once", key.as_str()));
+        }
+    }
+    for column in keys.iter().chain([timestamp]) {
+        if !columns.is_empty() && !columns.contains(column) {
+            problems.add("copy.columns", format!("lacks `{}`, by which rows are merged: add it", column.as_str()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! How long a load waits after an attempt that failed. It keeps the slot.
+
+use std::time::Duration;
+
+use super::change::{Change, Note};
+use super::context::Context;
+use super::slot::{Held, RunningLoad, Step};
+use crate::ids::LoadId;
+use crate::outcome::FailureClass;
+use crate::settings::Timing;
+
+/// Attempts of one load before a failure that should have passed is treated as one that will not.
+const QUICK_ATTEMPTS_MAX: u32 = 5;
+/// Longest wait between the probes of a table that waits for an operator, where the warehouse has a pace, in milliseconds: six hours. A
+/// probe may wake it; one that rides with another table's load comes sooner.
+const PROBE_CAP_MILLIS: i64 = 6 * 3_600_000;
+
+/// A submit that was refused because the service is busy is repeated after a wait that does not grow: a table that was refused often
+/// would otherwise stand behind tables that have just begun to wait.
+pub(super) fn refused(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
+    if class != FailureClass::RetryLater {
+        return wait(held, class, reason, context);
+    }
+    // Half of the first period to all of it, so that four of them less one are one to three periods.
+    let part = backoff_millis(&LoadId(format!("{}{}", held.load.load_id, held.load.failures)), 1, context);
+    let period = context.timing.backoff_base_millis.min(context.timing.backoff_cap_millis);
+    wait_for(held, class, reason, 4 * part - period, context)
+}
+
+/// The slot is kept; the next attempt starts after a growing wait. Also for an operator's turn: the attempt is the probe.
+pub fn wait(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
+    let failures = held.load.failures + 1;
+    let quick = matches!(class, FailureClass::RetryNow | FailureClass::Refresh) && failures <= QUICK_ATTEMPTS_MAX;
+    let wakes = class == FailureClass::OperatorsTurn && held.load.source.recorded.pace.is_some();
+    let delay = if quick {
+        backoff_millis(&held.load.load_id, 1, context).min(1000)
+    } else if wakes {
+        let rare = Timing { backoff_cap_millis: PROBE_CAP_MILLIS, ..context.timing.clone() };
+        backoff_millis(&held.load.load_id, failures, &Context { timing: &rare, ..*context })
+    } else {
+        backoff_millis(&held.load.load_id, failures, context)
+    };
+    wait_for(held, class, reason, delay, context)
+}
+
+fn wait_for(held: Held, class: FailureClass, reason: String, delay_millis: i64, context: &Context) -> Change {
+    let failures = held.load.failures + 1;
+    let step = Step::Waiting { not_before_millis: context.now + delay_millis, class, reason: reason.clone() };
+    let refreshes = held.load.refreshes + u32::from(class == FailureClass::Refresh);
+    let next = RunningLoad { failures, refreshes, ..held.load.at(step, context.holder, context.now) };
+    Change::step(held, next, Note::Failed { class, reason })
+}
+
+/// Doubles with every failure up to the cap; the jitter comes from the load id, so it needs no chance.
+pub(super) fn backoff_millis(load_id: &LoadId, failures: u32, context: &Context) -> i64 {
+    let doubled = Duration::from_millis(context.timing.backoff_base_millis.unsigned_abs())
+        .saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+    let full = i64::try_from(doubled.as_millis()).unwrap_or(i64::MAX).min(context.timing.backoff_cap_millis);
+    let seed =
+        load_id.0.bytes().fold(u64::from(failures), |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let percent = 50 + i64::try_from(seed % 51).unwrap_or(0);
+    full * percent / 100
+}
