@@ -12,7 +12,7 @@ use crate::workspace::shown;
 const FIELD: &str = "warehouse";
 
 /// The file of a warehouse, for the queues of a folder.
-pub fn path(queue_file: &Path, name: &str) -> PathBuf {
+fn path(queue_file: &Path, name: &str) -> PathBuf {
     let folder = queue_file.parent().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
     folder.join("warehouses").join(format!("{name}.json"))
 }

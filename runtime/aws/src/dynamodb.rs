@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, PutRequest, TransactWriteItem,
     WriteRequest,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, WORK_ATTRIBUTE, WORK_INDEX};
+use loader_core::contract::{TRACKER_SORT_KEY, WORK_ATTRIBUTE, WORK_INDEX};
 use loader_core::ids::DbTable;
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
@@ -18,7 +17,7 @@ use loader_core::tracker::{pack, wire};
 use loader_reconcile::ports::{PortError, PortResult, Surroundings, Tracker};
 
 use crate::attributes::{Attributes, Expression, decode, encode, expression, item_key};
-use crate::{Aws, errors};
+use crate::{Aws, errors, query};
 
 /// Items that one look at a table reads: the slot, and the loads that wait as long as they are few.
 const STATE_ITEMS_MAX: i32 = 10;
@@ -51,27 +50,17 @@ impl Tracker for Aws {
     }
 
     async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
-        const OPERATION: &str = "dynamodb:Query";
-        let (mut found, mut bytes, mut start) = (Vec::new(), 0, None);
-        loop {
-            let page = self
-                .items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned())
-                .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| errors::sort(OPERATION, &error))?;
-            for item in page.items.unwrap_or_default() {
-                if let Item::Pending(pending) = decode(OPERATION, item)? {
-                    bytes += pack::item_bytes(&pending);
-                    found.push(pending);
-                }
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() || found.len() >= limit || bytes > 2 * LOAD_METADATA_BYTES_MAX {
-                return Ok((found, start.is_none()));
-            }
-        }
+        let query =
+            self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned());
+        let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
+        // More than two loads take are not needed now.
+        let mut bytes = 0;
+        let enough = |item: &Item| {
+            bytes += if let Item::Pending(pending) = item { pack::item_bytes(pending) } else { 0 };
+            bytes > 2 * LOAD_METADATA_BYTES_MAX
+        };
+        let (items, complete) = query::collect(query, limit, enough).await?;
+        Ok((items.into_iter().filter_map(pending).collect(), complete))
     }
 
     async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {
@@ -249,19 +238,6 @@ impl Aws {
             ),
         }
         .build())
-    }
-
-    /// A strongly consistent query of one table's items, with `:from`.
-    pub(crate) fn items_query(&self, table: &DbTable, condition: &str, from: String) -> QueryFluentBuilder {
-        self.dynamodb
-            .query()
-            .table_name(&self.settings.tracker_table)
-            .consistent_read(true)
-            .key_condition_expression(condition)
-            .expression_attribute_names("#table", TRACKER_PARTITION_KEY)
-            .expression_attribute_names("#key", TRACKER_SORT_KEY)
-            .expression_attribute_values(":table", AttributeValue::S(table.0.clone()))
-            .expression_attribute_values(":from", AttributeValue::S(from))
     }
 
     /// Writes ledger entries; again those that were not processed.

@@ -2,14 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::{Item, LedgerEntry, Millis};
 use loader_reconcile::ports::PortResult;
 
-use crate::attributes::decode;
-use crate::{Aws, errors};
+use crate::{Aws, query};
 
 /// A kind of items that lie side by side in a table's part of the tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +78,7 @@ impl Aws {
         let query = self
             .items_query(table, "#table = :table AND begins_with(#key, :from)", kind.begins().to_owned())
             .scan_index_forward(order == Order::OldestFirst);
-        collect(query, limit).await
+        Ok(query::collect(query, limit, |_| false).await?.0)
     }
 
     /// Items of a kind whose keys hold a time of this range, both ends included, oldest first, strongly consistent.
@@ -91,7 +89,7 @@ impl Aws {
             .items_query(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{from:014}"))
             // Sorts after everything that can follow the time.
             .expression_attribute_values(":to", AttributeValue::S(format!("{begins}{to:014}~")));
-        collect(query, usize::MAX).await
+        Ok(query::collect(query, usize::MAX, |_| false).await?.0)
     }
 
     /// What the ledger has of these objects, in every version. Reads the whole ledger of the table: an entry's key is a digest.
@@ -114,29 +112,8 @@ impl Aws {
         }
         let query = query.expression_attribute_values(":bucket", AttributeValue::S(bucket.to_owned()));
         let entry = |item| if let Item::File(entry) = item { Some(entry) } else { None };
-        Ok(collect(query, usize::MAX).await?.into_iter().filter_map(entry).collect())
-    }
-}
-
-async fn collect(query: QueryFluentBuilder, limit: usize) -> PortResult<Vec<Item>> {
-    const OPERATION: &str = "dynamodb:Query";
-    let mut found = Vec::new();
-    let mut start = None;
-    loop {
-        let page = query
-            .clone()
-            .limit(i32::try_from(limit - found.len()).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| errors::sort(OPERATION, &error))?;
-        for item in page.items.unwrap_or_default() {
-            found.push(decode(OPERATION, item)?);
-        }
-        start = page.last_evaluated_key;
-        if start.is_none() || found.len() >= limit {
-            return Ok(found);
-        }
+        let (items, _) = query::collect(query, usize::MAX, |_| false).await?;
+        Ok(items.into_iter().filter_map(entry).collect())
     }
 }
 

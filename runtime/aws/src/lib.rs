@@ -10,6 +10,7 @@ mod dynamodb;
 mod errors;
 pub mod items;
 mod log;
+mod query;
 mod redshift_data;
 mod s3;
 pub mod statement;

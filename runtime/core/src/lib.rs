@@ -18,6 +18,8 @@ pub mod outcome;
 pub mod pace;
 pub mod problem;
 pub mod s3_event;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod settings;
 pub mod sql;
 pub mod statement_event;

@@ -22,6 +22,8 @@ pub const FRESHNESS_SECONDS_MIN: u32 = 300;
 pub const FRESHNESS_SECONDS_MAX: u32 = 86_400;
 /// What a promise keeps free, in milliseconds: two sweeps, because one may be lost, and a minute for the notification and the load.
 const RESERVE_MILLIS: i64 = 180_000;
+// Between two starts there is time.
+const _: () = assert!(FRESHNESS_SECONDS_MIN as i64 * 1000 > RESERVE_MILLIS);
 /// Days that are searched for the next start. Windows repeat every week.
 const DAYS: i32 = 9;
 
@@ -139,7 +141,7 @@ impl Pace {
 
     /// Time between two starts.
     pub fn period_millis(freshness_seconds: u32) -> i64 {
-        (i64::from(freshness_seconds) * 1000 - RESERVE_MILLIS).max(60_000)
+        i64::from(freshness_seconds) * 1000 - RESERVE_MILLIS
     }
 
     /// The warehouses of one account do not all start at the same second: the name shifts the grid.

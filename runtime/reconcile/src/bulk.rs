@@ -21,6 +21,8 @@ use crate::record::{Recorded, record};
 const WAITING: &str = "waiting";
 /// State of a path whose end the invocation did not reach.
 const PARTIAL: &str = "partial";
+/// State of a path that was only counted.
+const COUNTED: &str = "counted";
 /// Time that is kept for starting the loads, in milliseconds: no page is read after it has begun.
 const RECONCILE_MILLIS: i64 = 20_000;
 
@@ -88,7 +90,7 @@ async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocati
     };
     match record_pages(world, path, invocation, &mut answer).await {
         Ok(()) if answer.position.is_some() => answer.state = PARTIAL,
-        Ok(()) if path.selection.dry_run => answer.state = "counted",
+        Ok(()) if path.selection.dry_run => answer.state = COUNTED,
         Ok(()) if answer.objects > 0 => answer.state = WAITING,
         Ok(()) => {}
         Err(error) => (answer.state, answer.error) = ("failed", Some(error)),

@@ -16,7 +16,7 @@ use crate::report::Event;
 
 /// Waits for a table that another invocation is working on: short at first, because that one may have only to record the statement's id;
 /// about five seconds in all.
-const HELD_MILLIS: [u64; 8] = [50, 100, 200, 400, 800, 1600, 1850, 0];
+const HELD_MILLIS: [u64; 7] = [50, 100, 200, 400, 800, 1600, 1850];
 /// Tables reconciled at the same time by a sweep.
 const TABLES_AT_ONCE: usize = 8;
 
@@ -42,16 +42,18 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
 /// Who works on the table now may have read it before what this is about: then it is worth a moment. The event of a quick statement can be
 /// faster than who submitted it and is about to record its id.
 async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
-    let mut memory = Memory::default();
-    for millis in HELD_MILLIS {
-        memory = Memory::default();
-        if reconcile_with(world, table, invocation, statement_id, &mut memory).await != Ended::Idle(Idle::Held) {
-            break;
+    for wait in HELD_MILLIS.map(Some).into_iter().chain([None]) {
+        let mut memory = Memory::default();
+        let ended = reconcile_with(world, table, invocation, statement_id, &mut memory).await;
+        match wait {
+            Some(millis) if ended == Ended::Idle(Idle::Held) => world.sleep(millis).await,
+            Some(_) | None => {
+                if let Some(config) = memory.settled {
+                    follow(world, table, &config, invocation).await;
+                }
+                return;
+            }
         }
-        world.sleep(millis).await;
-    }
-    if let Some(config) = memory.settled {
-        follow(world, table, &config, invocation).await;
     }
 }
 

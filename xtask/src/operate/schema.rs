@@ -3,10 +3,9 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
-/// Schema (draft 7, which most validators know) of a list of these.
+/// Schema of a list of these.
 pub fn of_list<T: JsonSchema>() -> Value {
-    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<Vec<T>>().to_value()
+    loader_core::schema::draft07::<Vec<T>>()
 }
 
 /// Complains where the committed schema is not this one.

@@ -164,8 +164,7 @@ fn one_warehouse() -> Value {
 /// The JSON Schema (draft 7, which every editor knows) of a queue's file.
 #[cfg(feature = "schema")]
 pub fn schema() -> Value {
-    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<File>().to_value()
+    crate::schema::draft07::<File>()
 }
 
 const FIELDS: &[(&str, &[&str])] = &[

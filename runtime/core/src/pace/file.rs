@@ -157,6 +157,5 @@ fn minute(text: &str) -> Option<i16> {
 /// The JSON Schema (draft 7) of a warehouse's file.
 #[cfg(feature = "schema")]
 pub fn schema() -> serde_json::Value {
-    let settings = schemars::generate::SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<PaceFile>().to_value()
+    crate::schema::draft07::<PaceFile>()
 }

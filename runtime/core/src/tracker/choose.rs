@@ -57,17 +57,17 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     let Some(soonest) = startable.iter().map(|pending| pending.not_before_millis).min() else {
         return Err(Idle::Paused);
     };
-    let mut now: Vec<_> = startable;
-    now.retain(|pending| pending.not_before_millis <= context.now);
+    let mut ready: Vec<_> = startable;
+    ready.retain(|pending| pending.not_before_millis <= context.now);
     // Live files and requested ones take turns in being first: a live file waits for one load of a backfill at most, and
     // a backfill goes on however many files arrive.
     let live_first = view.state.slot.number.is_multiple_of(2);
-    now.sort_by_key(|pending| pending.source.queue.is_some() != live_first);
-    let Some(first) = now.first() else { return Err(Idle::NotBefore(soonest)) };
-    let second = now.iter().find(|pending| pending.source.queue.is_some() != first.source.queue.is_some());
-    let chosen = choose_with(table, view, first, &now, context);
+    ready.sort_by_key(|pending| pending.source.queue.is_some() != live_first);
+    let Some(first) = ready.first() else { return Err(Idle::NotBefore(soonest)) };
+    let second = ready.iter().find(|pending| pending.source.queue.is_some() != first.source.queue.is_some());
+    let chosen = choose_with(table, view, first, &ready, context);
     match (chosen, second) {
-        (Err(Idle::NotBefore(one)), Some(second)) => match choose_with(table, view, second, &now, context) {
+        (Err(Idle::NotBefore(one)), Some(second)) => match choose_with(table, view, second, &ready, context) {
             Err(Idle::NotBefore(other)) => Err(Idle::NotBefore(one.min(other))),
             chosen => chosen,
         },
@@ -80,14 +80,14 @@ fn choose_with(
     table: &DbTable,
     view: &View,
     head: &PendingLoad,
-    now: &[&PendingLoad],
+    ready: &[&PendingLoad],
     context: &Context,
 ) -> Result<Choice, Idle> {
     let config = view.config(&head.source);
     let alike = |pending: &&&PendingLoad| pending.group == head.group && view.config(&pending.source) == config;
-    let (chosen, bound) = within_limits(config, now.iter().filter(alike).copied(), context.timing.load_pendings_max);
+    let (chosen, bound) = within_limits(config, ready.iter().filter(alike).copied(), context.timing.load_pendings_max);
     if bound == Some(Bound::Pendings) {
-        let gathered = gatherable(now.iter().filter(alike).copied());
+        let gathered = gatherable(ready.iter().filter(alike).copied());
         if let Some(change) = gather(table, &view.state.slot, &gathered) {
             return Ok(Choice::Gather(change));
         }
