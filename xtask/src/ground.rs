@@ -11,4 +11,5 @@ mod profile;
 pub mod running;
 pub mod shell;
 pub mod stack;
+pub mod stack_args;
 pub mod stack_name;

@@ -21,6 +21,7 @@ mod address;
 mod file;
 mod merge;
 mod parts;
+mod texts;
 
 /// Database user of a provisioned cluster when the configuration names none.
 pub const DB_USER_DEFAULT: &str = "redshift_data_api_user";

@@ -1,13 +1,22 @@
-//! Calls a function of the stack and waits for its result.
+//! Calls a function of the stack.
 
 use anyhow::{Context, Result, anyhow};
 use aws_sdk_lambda::primitives::Blob;
-use loader_core::contract::Function;
-use serde_json::Value;
+use aws_sdk_lambda::types::InvocationType;
+use loader_core::contract::{Function, RECONCILE_FIELD};
+use serde_json::{Value, json};
 use synth::names::Output;
 
 use crate::ground::aws::{Aws, failed};
 use crate::ground::stack::Stack;
+
+/// Has NextLoader look at a table now, and does not wait for it.
+pub async fn look_now(aws: &Aws, stack: &Stack, db_table: &str) -> Result<()> {
+    let name = stack.output(Output::FunctionName(Function::NextLoader))?;
+    let payload = Blob::new(json!({RECONCILE_FIELD: db_table}).to_string());
+    let request = aws.lambda().invoke().function_name(name).invocation_type(InvocationType::Event).payload(payload);
+    request.send().await.map(drop).map_err(failed(format!("invoke {name}")))
+}
 
 /// The function's result; an error that it returns is an error here, in its words.
 pub async fn invoke(aws: &Aws, stack: &Stack, function: Function, payload: &Value) -> Result<Value> {

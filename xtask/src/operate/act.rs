@@ -4,23 +4,18 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::InvocationType;
 use clap::Args;
-use loader_core::contract::{Function, RECONCILE_FIELD};
 use loader_core::ids::DbTable;
 use loader_core::settings::Timing;
 use loader_core::tracker::operator::{Act, audited, noted};
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::write::Transaction;
-use serde_json::json;
-use synth::names::Output;
 
 use crate::ground::ask::agrees;
-use crate::ground::aws::{AwsArgs, Cause};
 use crate::ground::clock::now_millis;
-use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::output::{Failure, Out};
+use crate::ground::stack_args::StackArgs;
+use crate::loader::invoke;
 use crate::operate::tables::Tables;
 
 /// Tries of a write that loads of the table get in the way of.
@@ -30,9 +25,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// Arguments of every command that changes something.
 #[derive(Args, Debug)]
 pub struct ActArgs {
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     /// Why, for the audit record that `history` shows
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -40,10 +32,7 @@ pub struct ActArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 /// An operator at work.
@@ -61,8 +50,8 @@ pub struct Operator {
 impl Operator {
     /// With the credentials of the command line.
     pub async fn new(args: &ActArgs) -> Result<Self> {
-        let out = Out::new(args.output);
-        let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+        let out = args.stack.out();
+        let tables = Tables::of_stack(&args.stack).await?;
         let by = tables.aws.caller().await?;
         Ok(Self { out, tables, by, reason: args.reason.clone(), dry_run: args.dry_run })
     }
@@ -127,19 +116,11 @@ impl Operator {
 
     /// Has NextLoader look at a table now. The sweep comes within a minute anyway, so a failure is only said. Returns whether it worked.
     pub async fn look_now(&self, db_table: &str) -> Result<bool> {
-        let function = self.tables.stack.output(Output::FunctionName(Function::NextLoader))?;
-        let payload = Blob::new(json!({RECONCILE_FIELD: db_table}).to_string());
-        let invoke = self.tables.aws.lambda().invoke().function_name(function).payload(payload);
-        match invoke.invocation_type(InvocationType::Event).send().await {
-            Ok(_) => Ok(true),
-            Err(error) => {
-                let why = Cause(&error);
-                let note = self.out.attention("note:");
-                self.out
-                    .line(format!("{note} {function} could not be invoked ({why}); the sweep comes within a minute"));
-                Ok(false)
-            }
+        let looked = invoke::look_now(&self.tables.aws, &self.tables.stack, db_table).await;
+        if let Err(why) = &looked {
+            self.out.line(format!("{} {why:#}; the sweep comes within a minute", self.out.attention("note:")));
         }
+        Ok(looked.is_ok())
     }
 }
 

@@ -8,10 +8,9 @@ use loader_core::ids::{DbTable, readable};
 use loader_core::pace::{WAKE_MILLIS_MIN, awake};
 use serde::Serialize;
 
-use crate::ground::aws::AwsArgs;
 use crate::ground::clock::{now_millis, period};
-use crate::ground::output::{Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::output::Out;
+use crate::ground::stack_args::StackArgs;
 use crate::operate::tables::Tables;
 
 /// `cargo xtask cost`
@@ -20,14 +19,8 @@ pub struct CostArgs {
     /// How far back: a number and s, m, h or d; history is kept for 90 days
     #[arg(long, value_name = "PERIOD", default_value = "30d", value_parser = period)]
     since: i64,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 /// What loading cost a warehouse.
@@ -54,8 +47,8 @@ struct Loads {
 }
 
 pub async fn run(args: &CostArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+    let out = args.stack.out();
+    let tables = Tables::of_stack(&args.stack).await?;
     let times = now_millis() - args.since..=i64::MAX;
     let mut warehouses: BTreeMap<String, Loads> = BTreeMap::new();
     for table in tables.known().await? {
@@ -107,6 +100,7 @@ fn line(out: Out, cost: &Cost) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ground::output::Format;
 
     #[test]
     fn loads_within_a_minute_share_a_wake_and_a_price_makes_dollars() {

@@ -6,10 +6,9 @@ use loader_core::tracker::item::Item;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ground::aws::AwsArgs;
 use crate::ground::clock::{now_millis, period, readable};
-use crate::ground::output::{Format, Out, size};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::output::{Out, size};
+use crate::ground::stack_args::StackArgs;
 use crate::loader::tracker::Kind;
 use crate::operate::records::{Act, Load, Quarantine};
 use crate::operate::schema;
@@ -27,14 +26,8 @@ pub struct HistoryArgs {
     /// Print the JSON Schema of the result, and nothing else
     #[arg(long)]
     schema: bool,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 /// Something that happened to a table.
@@ -73,8 +66,8 @@ pub async fn run(args: &HistoryArgs) -> Result<()> {
         println!("{:#}", schema::of_list::<Event>());
         return Ok(());
     }
-    let out = Out::new(args.output);
-    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+    let out = args.stack.out();
+    let tables = Tables::of_stack(&args.stack).await?;
     let table = tables.named(&args.table).await?;
     let times = now_millis() - args.since..=i64::MAX;
     let mut events = Vec::new();
@@ -114,6 +107,7 @@ mod tests {
     use loader_core::tracker::item::{Audit, History, SortKey};
 
     use super::*;
+    use crate::ground::output::Format;
 
     fn events() -> Vec<Event> {
         let history = History {

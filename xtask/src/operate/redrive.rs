@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::Message;
 use clap::Args;
@@ -92,7 +92,9 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
             "RUNNING" => step.now(&format!("{n_moved} messages")),
             "COMPLETED" => return Ok(n_moved),
             status => {
-                bail!("SQS stopped after {n_moved} messages ({status}): {}", task.failure_reason().unwrap_or_default())
+                let why = task.failure_reason().unwrap_or_default();
+                let message = format!("SQS stopped after {n_moved} messages ({status}): {why}");
+                return Err(Failure::new(message, "the same command again moves the rest").into());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask status`: one line a table, what is wrong with it, and what to do.
 //!
-//! `read` asks the tracker and the queues, `judge` decides what the answers mean, `show` prints that, `report` is the JSON.
+//! `read` reads the tracker and the queues, `judge` decides what that means, `show` prints it, `report` is the JSON.
 
 mod judge;
 mod read;
@@ -14,10 +14,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use crate::ground::aws::AwsArgs;
 use crate::ground::clock::now_millis;
-use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::output::{Failure, Out};
+use crate::ground::stack_args::StackArgs;
 use crate::operate::schema;
 use crate::operate::status::report::{Health, TableReport};
 use crate::operate::tables::Tables;
@@ -28,8 +27,9 @@ Columns: health; target table; state; age of the oldest file that waits; files a
 since when; time since the last load; freshness of the last hour (nine of ten files were loaded within this time of being
 recorded); files in quarantine; messages in the dead-letter queues. Under the lines: what is wrong, and what to do.
 
-Late: a file has waited longer than `load.alarm_after_seconds` of its queue, or, without that, ten minutes longer than it waits\nfor others on purpose. Broken: files in quarantine, a load
-that waits for an operator, messages in a dead-letter queue, or a configuration that cannot be read.
+Late: a file has waited longer than `load.alarm_after_seconds` of its queue, or, without that, ten minutes longer than it waits
+for others on purpose. Broken: files in quarantine, a load that waits for an operator, messages in a dead-letter queue, or a
+configuration that cannot be read.
 
 Exit codes: 0 healthy, 4 late, 5 broken; 1 the state could not be read, 2 wrong command line.
 The JSON is described by docs/schema/status.schema.json.
@@ -50,9 +50,6 @@ const CLEAR_BELOW: &str = "\u{1b}[J";
 pub struct StatusArgs {
     /// Only this table: `schema.table`, or as `status` names it
     table: Option<String>,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     /// Draw it again every two seconds, in place, until Ctrl-C; on a terminal only
     #[arg(long, short, conflicts_with = "output")]
     watch: bool,
@@ -60,14 +57,11 @@ pub struct StatusArgs {
     #[arg(long)]
     schema: bool,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
-    let out = Out::new(args.output);
+    let out = args.stack.out();
     if args.schema {
         println!("{:#}", schema::of_list::<TableReport>());
         return Ok(ExitCode::SUCCESS);
@@ -76,7 +70,7 @@ pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
         let remedy = "leave --watch out, or run it on a terminal";
         return Err(Failure::usage("--watch redraws a terminal, and this is none", remedy).into());
     }
-    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+    let tables = Tables::of_stack(&args.stack).await?;
     let only = match &args.table {
         Some(name) => Some(tables.named(name).await?),
         None => None,

@@ -9,9 +9,10 @@ use loader_core::ids::readable;
 use loader_core::problem::Problems;
 use loader_core::tracker::slot::Step;
 
-use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::aws::Aws;
 use crate::ground::output::Failure;
 use crate::ground::stack::Stack;
+use crate::ground::stack_args::StackArgs;
 use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections::configs::Configs;
 use crate::loader::tracker::Tracker;
@@ -28,9 +29,8 @@ pub struct Tables {
 
 impl Tables {
     /// Of a stack, which must be there.
-    pub async fn of_stack(args: &AwsArgs, stack_name: &str) -> Result<Self> {
-        let aws = Aws::new(args).await?;
-        let stack = Stack::get(&aws, stack_name).await?;
+    pub async fn of_stack(args: &StackArgs) -> Result<Self> {
+        let (aws, stack) = args.connect().await?;
         let tracker = Tracker::of_stack(&aws, &stack)?;
         Ok(Self { aws, stack, tracker })
     }

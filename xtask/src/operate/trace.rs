@@ -13,10 +13,9 @@ use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::prepare::ObjectState;
 use serde_json::Value;
 
-use crate::ground::aws::{AwsArgs, failed};
+use crate::ground::aws::failed;
 use crate::ground::clock::now_millis;
-use crate::ground::output::{Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::stack_args::StackArgs;
 use crate::loader::tracker::Keys;
 use crate::operate::objects::Objects;
 use crate::operate::records::{Act, Load};
@@ -41,14 +40,8 @@ pub struct TraceArgs {
     /// Print the JSON Schema of the result, and nothing else
     #[arg(long)]
     schema: bool,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 pub async fn run(args: &TraceArgs) -> Result<()> {
@@ -56,9 +49,9 @@ pub async fn run(args: &TraceArgs) -> Result<()> {
         println!("{:#}", schema::of_list::<Trace>());
         return Ok(());
     }
-    let out = Out::new(args.output);
+    let out = args.stack.out();
     let objects = Objects::parse(&args.objects)?;
-    let tables = Tables::of_stack(&args.aws, &args.stack_name).await?;
+    let tables = Tables::of_stack(&args.stack).await?;
     let names = match &args.table {
         Some(name) => [tables.named(name).await?].into(),
         None => tables.known().await?,

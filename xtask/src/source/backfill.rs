@@ -6,18 +6,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use loader_core::bulk_request::instant;
-use loader_core::config::SourceFolder;
+use loader_core::config::{LoadConfig, SourceFolder};
 use loader_core::contract::Function;
 use serde_json::{Value, json};
 
-use crate::ground::aws::{Aws, AwsArgs};
-use crate::ground::output::{Failure, Format, Out, size};
+use crate::ground::aws::Aws;
+use crate::ground::output::{Failure, Out, size};
 use crate::ground::stack::Stack;
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::stack_args::StackArgs;
 use crate::loader::connections::configs::Configs;
 use crate::loader::invoke::invoke;
 use crate::loader::tracker::{Kind, Order, Tracker};
-use crate::source::folders::{self, Deployed};
+use crate::source::folders;
 
 /// Between two looks of `--watch`.
 const WATCH: Duration = Duration::from_secs(2);
@@ -41,14 +41,8 @@ pub struct BackfillArgs {
     /// Stay until everything is loaded
     #[arg(long, conflicts_with = "dry_run")]
     watch: bool,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 fn checked(text: &str) -> Result<String, String> {
@@ -64,15 +58,14 @@ struct Sum {
 }
 
 pub async fn run(args: &BackfillArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
-    let queue = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
-    let folders = folders::meant(&args.queue, &queue.config, &args.folders)?;
-    let asking = Asking { aws: &aws, stack: &stack, queue: &queue, args };
+    let out = args.stack.out();
+    let (aws, stack) = args.stack.connect().await?;
+    let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
+    let folders = folders::meant(&args.queue, &config, &args.folders)?;
+    let asking = Asking { aws: &aws, stack: &stack, config: &config, args };
     // Always counted first, so that a person sees what will happen, and can stop it.
     let counted = asking.all(out, &folders, true).await?;
-    let files_max = queue.config.limits.files_max;
+    let files_max = config.limits.files_max;
     let n_loads = counted.new_objects.div_ceil(files_max);
     out.line(format!(
         "   {} of {} objects ({}) are new: about {n_loads} loads of {files_max} files at most",
@@ -86,10 +79,10 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
         out.line("   live files come first; interrupting loses nothing, and the same command goes on");
     }
     if args.watch {
-        watch(out, &Tracker::of_stack(&aws, &stack)?, &queue.config.db_table().0).await?;
+        watch(out, &Tracker::of_stack(&aws, &stack)?, &config.db_table().0).await?;
     }
     out.result(&json!({
-        "queue": args.queue, "table": queue.config.db_table().0, "objects": counted.objects, "bytes": counted.bytes,
+        "queue": args.queue, "table": config.db_table().0, "objects": counted.objects, "bytes": counted.bytes,
         "new_objects": counted.new_objects, "loads": n_loads, "recorded": recorded.new_objects
     }))
 }
@@ -97,7 +90,7 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
 struct Asking<'a> {
     aws: &'a Aws,
     stack: &'a Stack,
-    queue: &'a Deployed,
+    config: &'a LoadConfig,
     args: &'a BackfillArgs,
 }
 
@@ -122,7 +115,7 @@ impl Asking<'_> {
     async fn folder(&self, folder: &SourceFolder, dry_run: bool, progress: impl Fn(&Sum)) -> Result<Sum> {
         let (mut sum, mut position) = (Sum::default(), Value::Null);
         loop {
-            let request = self.request(folder, dry_run, &position);
+            let request = self.request(folder, dry_run, &position)?;
             let results = invoke(self.aws, self.stack, Function::BulkLoader, &request).await?;
             let result = results.get(0).context("BulkLoader returned no result")?;
             if let Some(error) = result["error"].as_str() {
@@ -145,8 +138,9 @@ impl Asking<'_> {
         }
     }
 
-    fn request(&self, folder: &SourceFolder, dry_run: bool, position: &Value) -> Value {
-        let document = &self.queue.document;
+    /// The queue's own configuration, as a bulk request has it.
+    fn request(&self, folder: &SourceFolder, dry_run: bool, position: &Value) -> Result<Value> {
+        let document: Value = serde_json::from_str(&self.config.document)?;
         let path = json!({
             "s3_path": format!("s3://{}/{}", folder.bucket, folder.prefix),
             "table": document["copy"]["table_name"], "options": document["options"], "position": position
@@ -156,18 +150,17 @@ impl Asking<'_> {
         if let Some(copy) = request["copy"].as_object_mut() {
             copy.shift_remove("table_name");
         }
-        for (field, value) in [("since", &self.args.since), ("until", &self.args.until)] {
-            if let Some(instant) = value {
-                request[field] = json!(instant);
-            }
+        let (load, warehouse) = (document["load"].clone(), document["warehouse"].clone());
+        let more = [
+            ("since", json!(self.args.since)),
+            ("until", json!(self.args.until)),
+            ("load", load),
+            ("warehouse", warehouse),
+        ];
+        for (field, value) in more.into_iter().filter(|(_, value)| !value.is_null()) {
+            request[field] = value;
         }
-        if !document["load"].is_null() {
-            request["load"] = document["load"].clone();
-        }
-        if !document["warehouse"].is_null() {
-            request["warehouse"] = document["warehouse"].clone();
-        }
-        request
+        Ok(request)
     }
 }
 

@@ -4,22 +4,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use loader_core::config::{LoadConfig, SourceFolder};
-use serde_json::Value;
 
 use crate::ground::output::Failure;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::plan::key;
 
-/// A queue as it is deployed.
-pub struct Deployed {
-    /// Its configuration.
-    pub config: Arc<LoadConfig>,
-    /// The same, as text.
-    pub document: Value,
-}
-
 /// Reads a queue's configuration from the loader's bucket: what the functions read.
-pub async fn deployed(configs: &Configs, queue: &str) -> Result<Deployed> {
+pub async fn deployed(configs: &Configs, queue: &str) -> Result<Arc<LoadConfig>> {
     let Some(bytes) = configs.get(&key(queue)).await? else {
         let message = format!("the queue `{queue}` is not deployed");
         return Err(
@@ -30,7 +21,7 @@ pub async fn deployed(configs: &Configs, queue: &str) -> Result<Deployed> {
     let config = LoadConfig::parse(&text).map_err(|problems| {
         Failure::new(format!("the configuration of `{queue}` is wrong: {problems}"), "correct it and deploy again")
     })?;
-    Ok(Deployed { config, document: serde_json::from_str(&text)? })
+    Ok(config)
 }
 
 /// The folders that are meant: those that are named, which must lie in the source, or the whole source.

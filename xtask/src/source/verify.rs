@@ -15,12 +15,11 @@ use loader_core::tracker::item::{ConfigSource, Item, LedgerMark};
 use loader_reconcile::ports::Listed;
 use serde::Serialize;
 
-use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::clock::now_millis;
-use crate::ground::output::{Failure, Format, Out, size};
-use crate::ground::stack::Stack;
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::output::{Failure, size};
+use crate::ground::stack_args::StackArgs;
 use crate::loader::connections::configs::Configs;
+use crate::loader::invoke::look_now;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::source::folders;
 
@@ -41,14 +40,8 @@ pub struct VerifyArgs {
     /// Record what is unknown, as if its notifications had come now
     #[arg(long)]
     record: bool,
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
+    stack: StackArgs,
 }
 
 /// Where an object is.
@@ -80,18 +73,19 @@ struct Verified {
 }
 
 pub async fn run(args: &VerifyArgs) -> Result<()> {
-    let out = Out::new(args.output);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
-    let queue = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
-    let folder = folders::meant(&args.queue, &queue.config, &[])?.remove(0);
-    let look = Look { tracker: Tracker::of_stack(&aws, &stack)?, table: queue.config.db_table(), args };
+    let out = args.stack.out();
+    let (aws, stack) = args.stack.connect().await?;
+    let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
+    let folder = folders::meant(&args.queue, &config, &[])?.remove(0);
+    let look = Look { tracker: Tracker::of_stack(&aws, &stack)?, table: config.db_table(), args };
     let step = out.step(format!("comparing s3://{}/{} with the ledger", folder.bucket, folder.prefix));
     let (mut verified, unknown) = look.compare(&folder, |objects| step.now(&format!("{objects} objects"))).await?;
     step.done(format!("{} objects, {}", verified.objects, size(verified.bytes)));
-    let source = ConfigSource { queue: Some(args.queue.clone()), recorded: queue.config.clone() };
+    let source = ConfigSource { queue: Some(args.queue.clone()), recorded: config.clone() };
     if args.record && !unknown.is_empty() {
         verified.recorded = look.record(&unknown, &source).await?;
+        // Where this fails, the sweep does it within a minute.
+        let _ = look_now(&aws, &stack, &look.table.0).await;
     }
     let Verified { loaded, waiting, quarantined, recent, recorded, .. } = &verified;
     out.line(format!("   loaded {loaded}, waiting {waiting}, quarantined {quarantined}, on their way {recent}"));
@@ -99,7 +93,7 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
         out.line(format!("   {} {url}", out.bad("unknown")));
     }
     if *recorded > 0 {
-        out.line(format!("{} {recorded} objects are recorded and load with the next sweep", out.good("ok")));
+        out.line(format!("{} {recorded} objects are recorded and are loaded", out.good("ok")));
     }
     let missing = verified.unknown - verified.recorded;
     out.result(&verified)?;

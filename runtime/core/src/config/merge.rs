@@ -2,7 +2,7 @@
 
 use super::LoadMode;
 use super::file::{OneOrMany, OptionsPart, WINDOW_DAYS_MAX};
-use super::parts::{given, idents};
+use super::texts::{given, idents};
 use crate::ident::Ident;
 use crate::problem::Problems;
 

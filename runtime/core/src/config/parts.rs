@@ -9,6 +9,7 @@ use super::file::{
     AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, TIMEOUT_MINUTES_MAX,
 };
 use super::merge::mode;
+use super::texts::{given, idents};
 use super::{
     BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SourceFolder,
 };
@@ -174,14 +175,4 @@ fn alarm_after(load: Option<&LoadPart>, problems: &mut Problems) -> Option<u32> 
         problems.add("load.alarm_after_seconds", format!("`{seconds}` is not a number of seconds {range}"));
     }
     Some(seconds)
-}
-
-/// The names that are identifiers; the others are problems of the field.
-pub(super) fn idents(field: &str, names: &[String], problems: &mut Problems) -> Vec<Ident> {
-    names.iter().filter_map(|name| problems.take(field, Ident::parse(name))).collect()
-}
-
-/// A text that is there and not empty.
-pub(super) fn given(text: Option<&String>) -> Option<&str> {
-    text.map(String::as_str).filter(|text| !text.is_empty())
 }

@@ -260,11 +260,7 @@ fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&So
     let earlier = known.state.backlog[..place].iter().filter(|other| !own.contains(&other.key));
     let n_before: usize = earlier.map(|other| other.objects.len()).sum();
     if let Some(pause) = &slot.pause {
-        return format!(
-            "waits because {} paused the table: cargo xtask unpause {}",
-            pause.by,
-            short_name(&known.table)
-        );
+        return format!("waits because {} paused the table: cargo xtask unpause {table}", pause.by);
     }
     if let Some(load) = &slot.load {
         return format!("waits for load {} ({}), with {n_before} files before it", load.load_id, step(&load.step));
