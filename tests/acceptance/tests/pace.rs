@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use acceptance::table::{Table, append, csv};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use loader_core::contract::Function;
 use loader_core::tracker::item::Item;
 use loader_core::tracker::slot::Step;
@@ -72,6 +72,13 @@ fn world() -> &'static World {
     })
 }
 
+/// Holds the statements of a table at this point; the result releases them.
+async fn hold(table: &Table, at: &str) -> Result<String> {
+    let hold = format!("/{}/", table.db_table()?);
+    world().standin(&json!({"hold": {"name": hold, "at": at}})).await?;
+    Ok(hold)
+}
+
 fn row(number: usize) -> String {
     format!("{number},2026-01-01 00:00:00,x")
 }
@@ -100,8 +107,7 @@ fn a_hundred_notifications_that_wait_become_one_load() {
     let world = world();
     world.run(async {
         let table = Table::without_notifications(world, MANY, many()).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        let hold = hold(&table, "SUBMITTED").await?;
         let mut expected = Vec::new();
         for number in 0..101 {
             let key = format!("{number}.csv");
@@ -127,8 +133,7 @@ fn a_statement_that_hangs_is_cancelled_and_the_load_repeated() {
     let world = world();
     world.run(async {
         let table = Table::new(world, HANGS, hangs()).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "COMMIT"}})).await?;
+        let hold = hold(&table, "COMMIT").await?;
         table.put("a.csv", csv(&[&row(1)])).await?;
         let step = |item: &Item| item.load().map(|load| load.step.clone());
         let fails = |item: &Item| matches!(step(item), Some(Step::Waiting { .. }));
@@ -147,8 +152,7 @@ fn a_person_cancels_a_statement_and_the_load_is_repeated() {
     let checkout = Checkout::new().expect("a clone of its own");
     world.run(async {
         let table = Table::new(world, CANCELLED, append("pace_cancelled")).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "COMMIT"}})).await?;
+        let hold = hold(&table, "COMMIT").await?;
         table.put("a.csv", csv(&[&row(1)])).await?;
         let step = |item: &Item| item.load().map(|load| load.step.clone());
         let runs = |item: &Item| matches!(step(item), Some(Step::Submitted { .. }));

@@ -14,7 +14,7 @@ use super::{
     BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SourceFolder,
 };
 use crate::copy_options::CopyOptions;
-use crate::ident::{Ident, TableName};
+use crate::ident::TableName;
 use crate::ids::{RedshiftTarget, TargetTable};
 use crate::pace::{Pace, PaceFile};
 use crate::problem::Problems;
