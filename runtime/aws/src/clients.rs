@@ -1,13 +1,19 @@
 //! The clients: made and connected once, while the execution environment starts.
 
+use std::error::Error;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+// For its version: host names of services are ASCII, and Unicode's tables are not linked.
+use idna_adapter as _;
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::settings::Settings;
 
-use crate::{Aws, configs};
+use crate::trust::Roots;
+use crate::{Aws, configs, log};
 
 /// Tries of one call, the first included; every repeat has the same identity.
 const ATTEMPTS_MAX: u32 = 4;
@@ -16,32 +22,56 @@ const CONNECT_SECONDS: u64 = 3;
 const ATTEMPT_SECONDS: u64 = 12;
 /// The first calls share this time, so that a service that is away does not hold up the start.
 const WARM_UP_SECONDS: u64 = 3;
+/// The words of the TLS library for a certificate that it does not accept.
+const REFUSED: &str = "invalid peer certificate";
+
+/// Variables of an environment, none of them empty.
+type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 impl Aws {
-    /// Reads region, credentials and endpoints from the environment, as every AWS SDK does.
-    pub async fn connect(settings: Settings) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            .operation_attempt_timeout(Duration::from_secs(ATTEMPT_SECONDS))
-            .build();
-        let shared = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .timeout_config(timeouts)
-            .load()
-            .await;
-        // A custom endpoint rarely resolves bucket.host.
-        let own_endpoint =
-            ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
-        let s3 = aws_sdk_s3::config::Builder::from(&shared).force_path_style(own_endpoint).build();
-        let aws = Self::with_clients(
-            settings,
-            aws_sdk_dynamodb::Client::new(&shared),
-            aws_sdk_s3::Client::from_conf(s3),
-            aws_sdk_redshiftdata::Client::new(&shared),
-        );
+    /// Reads Region, credentials and endpoints from the environment, where Lambda puts them. Nothing else is asked: profiles and
+    /// metadata services are not there. An error names the variable that cannot be used.
+    pub async fn connect(settings: Settings) -> Result<Self, String> {
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_default();
+        let roots = Roots::choose(&region, variable);
+        Self::connect_with(settings, &region, roots, &variable).await
+    }
+
+    /// With these roots, or with the system's where a service does not have Amazon's.
+    pub(crate) async fn connect_with(
+        settings: Settings,
+        region: &str,
+        roots: Roots,
+        variable: Variables<'_>,
+    ) -> Result<Self, String> {
+        let aws = Self::with_config(settings, &shared_config(region, &roots, variable)?, variable);
         // TLS takes most of a first call; while the environment starts it costs nobody's file a second.
-        let _ = tokio::time::timeout(Duration::from_secs(WARM_UP_SECONDS), aws.warm_up()).await;
-        aws
+        let accepted = Box::pin(aws.warm_up()).await;
+        if accepted || roots != Roots::Amazon {
+            return Ok(aws);
+        }
+        log::warn("a service's certificate has none of Amazon's five roots: the system's store is used instead");
+        let aws = Self::with_config(aws.settings, &shared_config(region, &Roots::System, variable)?, variable);
+        Box::pin(aws.warm_up()).await;
+        Ok(aws)
+    }
+
+    fn with_config(settings: Settings, shared: &SdkConfig, variable: Variables) -> Self {
+        let endpoint =
+            |service: &str| variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(shared);
+        let mut redshift_data = aws_sdk_redshiftdata::config::Builder::from(shared);
+        // A custom endpoint rarely resolves bucket.host.
+        let mut s3 = aws_sdk_s3::config::Builder::from(shared).force_path_style(endpoint("S3").is_some());
+        dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
+        redshift_data.set_endpoint_url(endpoint("REDSHIFT_DATA"));
+        s3.set_endpoint_url(endpoint("S3"));
+        Self::with_clients(
+            settings,
+            aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            aws_sdk_s3::Client::from_conf(s3.build()),
+            aws_sdk_redshiftdata::Client::from_conf(redshift_data.build()),
+        )
     }
 
     /// Uses clients that a program has already: of a profile, of the local stack.
@@ -54,8 +84,8 @@ impl Aws {
         Self { dynamodb, s3, redshift_data, configs: configs::Cache::default(), settings }
     }
 
-    /// One harmless call per service; the results do not matter.
-    async fn warm_up(&self) {
+    /// One harmless call per service; the results do not matter. Whether the services' certificates were accepted.
+    async fn warm_up(&self) -> bool {
         let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let item = self
             .dynamodb
@@ -63,14 +93,66 @@ impl Aws {
             .table_name(&self.settings.tracker_table)
             .key(TRACKER_PARTITION_KEY, key("warm-up"))
             .key(TRACKER_SORT_KEY, key("warm-up"))
+            .customize()
+            .config_override(aws_sdk_dynamodb::config::Config::builder().retry_config(RetryConfig::disabled()))
             .send();
         let object = self
             .s3
             .head_object()
             .bucket(&self.settings.config_bucket)
             .key(format!("{}warm-up", self.settings.config_prefix))
+            .customize()
+            .config_override(aws_sdk_s3::config::Config::builder().retry_config(RetryConfig::disabled()))
             .send();
-        let statement = self.redshift_data.describe_statement().id("00000000-0000-0000-0000-000000000000").send();
-        let _ = tokio::join!(item, object, statement);
+        let statement = self
+            .redshift_data
+            .describe_statement()
+            .id("00000000-0000-0000-0000-000000000000")
+            .customize()
+            .config_override(aws_sdk_redshiftdata::config::Config::builder().retry_config(RetryConfig::disabled()))
+            .send();
+        let calls = async { tokio::join!(item, object, statement) };
+        match tokio::time::timeout(Duration::from_secs(WARM_UP_SECONDS), calls).await {
+            Ok((item, object, statement)) => !(refused(&item) || refused(&object) || refused(&statement)),
+            Err(_) => true,
+        }
     }
+}
+
+/// A variable of the environment that is not empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn shared_config(region: &str, roots: &Roots, variable: Variables) -> Result<SdkConfig, String> {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
+        .operation_attempt_timeout(Duration::from_secs(ATTEMPT_SECONDS))
+        .build();
+    let is_on = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .timeout_config(timeouts)
+        .http_client(roots.client()?);
+    if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
+        let credentials = Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment");
+        config.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials)));
+    }
+    Ok(config.build())
+}
+
+/// Whether a call failed because the service's certificate was not accepted.
+fn refused<T, E: Error + 'static>(outcome: &Result<T, E>) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = outcome.as_ref().err().map(|error| error as _);
+    while let Some(error) = cause {
+        if error.to_string().contains(REFUSED) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -14,6 +14,7 @@ mod query;
 mod redshift_data;
 mod s3;
 pub mod statement;
+mod trust;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

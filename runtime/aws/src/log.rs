@@ -17,6 +17,11 @@ pub fn write(event: &Event, stack: &str, now: Millis) {
     println!("{}", Value::Object(line(event, stack, now)));
 }
 
+/// Writes a sentence about the function itself.
+pub fn warn(message: &str) {
+    println!("{}", json!({"level": "WARN", "message": message}));
+}
+
 fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
     let (name, level, mut fields) = fields(event);
     let mut line = Map::from_iter([

@@ -1,8 +1,8 @@
 //! The Redshift Data API: submit, ask, find by name, and short queries.
 
-use aws_config::retry::RetryConfig;
 use aws_sdk_redshiftdata::operation::describe_statement::{DescribeStatementError, DescribeStatementOutput};
 use aws_sdk_redshiftdata::types::{StatusString, SubStatementData};
+use aws_smithy_types::retry::RetryConfig;
 use loader_core::config::LoadConfig;
 use loader_core::ids::StatementName;
 use loader_core::outcome::{FailureClass, classify};

@@ -1,8 +1,6 @@
 //! The BulkLoader function: see `loader_functions`.
 
-use loader_core::contract::Function;
-
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    loader_functions::run(Function::BulkLoader).await
+    loader_functions::run::<loader_functions::BulkLoader>().await
 }

@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+mod diagnostics;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +11,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use loader_aws::Aws;
 use loader_core::bulk_request;
-use loader_core::contract::Function;
 use loader_core::settings::Settings;
 use loader_core::statement_event;
 use loader_reconcile::microbatch::{self, Message};
@@ -21,38 +22,63 @@ use serde_json::{Value, json};
 /// Time kept for the answer, in milliseconds.
 const RESERVE_MILLIS: i64 = 8_000;
 
+/// One function. A type of its own, so that an executable has the code of its flow and not that of the others.
+pub trait Function {
+    /// Answers one payload.
+    fn handle(aws: &Aws, payload: &Value, invocation: &Invocation) -> impl Future<Output = Result<Value, Error>>;
+}
+
+/// Records the objects of SQS messages.
+#[derive(Debug)]
+pub enum MicrobatchLoader {}
+
+/// Goes on where a statement ended, and every minute.
+#[derive(Debug)]
+pub enum NextLoader {}
+
+/// Loads folders.
+#[derive(Debug)]
+pub enum BulkLoader {}
+
 /// Runs a function until its execution environment ends.
-pub async fn run(function: Function) -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+pub async fn run<F: Function>() -> Result<(), Error> {
+    diagnostics::start();
     let settings = Settings::read(|name| std::env::var(name).ok())?;
-    let aws = Arc::new(Aws::connect(settings).await);
+    let aws = Arc::new(Box::pin(Aws::connect(settings)).await?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let aws = aws.clone();
-        async move { handle(function, &aws, event).await }
+        async move {
+            let invocation = invocation(&aws, &event.context);
+            // In a box: the compiler stops at futures that are nested deeper than its limit.
+            Box::pin(F::handle(&aws, &event.payload, &invocation)).await
+        }
     }))
     .await
 }
 
-async fn handle(function: Function, aws: &Aws, event: LambdaEvent<Value>) -> Result<Value, Error> {
-    let invocation = invocation(aws, &event.context);
-    match function {
-        Function::MicrobatchLoader => {
-            let messages = read_messages(&event.payload)?;
-            let refused = microbatch::handle(aws, &messages, &invocation).await;
-            let failures: Vec<Value> = refused.iter().map(|id| json!({"itemIdentifier": id})).collect();
-            Ok(json!({"batchItemFailures": failures}))
+impl Function for MicrobatchLoader {
+    async fn handle(aws: &Aws, payload: &Value, invocation: &Invocation) -> Result<Value, Error> {
+        let messages = read_messages(payload)?;
+        let refused = microbatch::handle(aws, &messages, invocation).await;
+        let failures: Vec<Value> = refused.iter().map(|id| json!({"itemIdentifier": id})).collect();
+        Ok(json!({"batchItemFailures": failures}))
+    }
+}
+
+impl Function for NextLoader {
+    async fn handle(aws: &Aws, payload: &Value, invocation: &Invocation) -> Result<Value, Error> {
+        next::handle(aws, statement_event::parse(payload), invocation).await?;
+        Ok(json!({}))
+    }
+}
+
+impl Function for BulkLoader {
+    async fn handle(aws: &Aws, payload: &Value, invocation: &Invocation) -> Result<Value, Error> {
+        let paths = bulk_request::parse(payload)?;
+        if paths.is_empty() {
+            return Ok(json!({}));
         }
-        Function::NextLoader => {
-            next::handle(aws, statement_event::parse(&event.payload), &invocation).await?;
-            Ok(json!({}))
-        }
-        Function::BulkLoader => {
-            let paths = bulk_request::parse(&event.payload)?;
-            if paths.is_empty() {
-                return Ok(json!({}));
-            }
-            Ok(serde_json::to_value(bulk::handle(aws, &paths, &invocation).await)?)
-        }
+        Ok(serde_json::to_value(bulk::handle(aws, &paths, invocation).await)?)
     }
 }
 

@@ -120,6 +120,7 @@ impl World {
         let info = stack.info();
         let shared = runtime.block_on(
             aws_config::defaults(aws_config::BehaviorVersion::latest())
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
                 .endpoint_url(&info.endpoint)
                 .region(aws_config::Region::new(info.region.clone()))
                 .credentials_provider(aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test"))

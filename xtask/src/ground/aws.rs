@@ -4,8 +4,11 @@ use std::fmt;
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_s3::error::SdkError;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use clap::Args;
@@ -46,7 +49,7 @@ impl Aws {
 
     /// The account of the profile, or else of the ambient credentials.
     async fn of_account(args: &AwsArgs) -> Result<Self> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
         let region = args.region.clone().map(Region::new);
         if let Some(name) = &args.profile {
             loader = profile::only(loader, name, region).await?;
@@ -65,6 +68,7 @@ impl Aws {
     pub async fn of_stack(stack: StackInfo) -> Result<Self> {
         let credentials = Credentials::new(&stack.access_key_id, &stack.secret_access_key, None, None, "local stack");
         let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https())
             .region(Region::new(stack.region.clone()))
             .endpoint_url(&stack.endpoint)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
@@ -127,6 +131,11 @@ impl Aws {
         let identity = identity.map_err(failed("ask whose credentials these are"))?;
         Ok(identity.arn().context("the identity has no ARN")?.to_owned())
     }
+}
+
+/// A client that accepts the certificates of the system's store.
+pub fn https() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// Where something is in a Region: partition and account are read from any ARN of the same stack.

@@ -7,6 +7,7 @@ use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvi
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 
+use crate::ground::aws::https;
 use crate::ground::output::Failure;
 
 /// A profile of the AWS configuration files is the only source of credentials, and of the Region unless one is given.
@@ -17,6 +18,7 @@ pub async fn only(loader: ConfigLoader, name: &str, region: Option<Region>) -> R
         None => region_of(name).await?,
     };
     let provider = ProviderConfig::without_region()
+        .with_http_client(https())
         .with_behavior_version(Some(BehaviorVersion::latest()))
         .with_region(Some(region.clone()));
     let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(name).build();

@@ -56,6 +56,7 @@ impl Aws {
             _ => Credentials::new("test", "test", None, None, "stand-in"),
         };
         let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .region(Region::new(settings.region.clone()))
             .endpoint_url(&settings.aws_endpoint)
             .credentials_provider(credentials)

@@ -9,8 +9,8 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 /// Name of the executable inside the zip, Lambda's word.
 pub const BOOTSTRAP: &str = "bootstrap";
 const MODE: u32 = 0o755;
-/// Deflate at its usual level; a fixed number, so that a new default changes no bytes.
-const LEVEL: i64 = 6;
+/// Deflate's best; a fixed number, so that a new default changes no bytes.
+const LEVEL: i64 = 9;
 
 /// The zip of an executable.
 pub fn bootstrap_zip(executable: &[u8]) -> Result<Vec<u8>> {

@@ -42,6 +42,7 @@ impl Service {
         };
         let standin = serve(settings).await.expect("the stand-in starts");
         let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .region(Region::new("us-east-1"))
             .endpoint_url(standin.url())
             .credentials_provider(Credentials::new("caller", "secret", None, None, "test"))

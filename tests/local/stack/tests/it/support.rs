@@ -60,6 +60,7 @@ macro_rules! client {
             let token = (!token.is_empty()).then_some(token);
             let config = $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::v2026_01_12())
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
                 .region(Region::new("us-east-1"))
                 .credentials_provider(Credentials::new(key, secret, token, None, "test"))
                 .retry_config(RetryConfig::disabled())
