@@ -70,7 +70,9 @@ resources! {
     /// A group of logs (Template reference, `aws-resource-logs-loggroup`).
     CfnLogGroup, CfnLogGroupProps, "AWS::Logs::LogGroup" { LogGroupName, RetentionInDays }
     /// A role (Template reference, `aws-resource-iam-role`).
-    CfnRole, CfnRoleProps, "AWS::IAM::Role" { Description, AssumeRolePolicyDocument, Policies }
+    CfnRole, CfnRoleProps, "AWS::IAM::Role" { Description, AssumeRolePolicyDocument, ManagedPolicyArns, Policies }
+    /// A policy that roles name (Template reference, `aws-resource-iam-managedpolicy`).
+    CfnManagedPolicy, CfnManagedPolicyProps, "AWS::IAM::ManagedPolicy" { Description, PolicyDocument }
     /// An `EventBridge` rule (Template reference, `aws-resource-events-rule`).
     CfnRule, CfnRuleProps, "AWS::Events::Rule" { Description, EventPattern, ScheduleExpression, State, Targets }
     /// A `CloudWatch` alarm (Template reference, `aws-resource-cloudwatch-alarm`).

@@ -17,7 +17,7 @@ pub use bucket::{Bucket, BucketProps};
 pub use dashboard::{Dashboard, Repeated, Row, Widget};
 pub use function::{AsyncProps, BatchProps, Function, FunctionProps};
 pub use log_group::{LogGroup, RETENTION_DAYS};
-pub use queue::{Queue, QueueProps, TlsOnlyPolicy};
+pub use queue::{Queue, QueueProps, SharedPolicy};
 pub use role::Role;
 pub use rule::{Rule, RuleProps, RuleTarget, Trigger};
 pub use source_bucket::SourceBucket;

@@ -5,6 +5,7 @@ mod dashboard;
 mod functions;
 mod loader_stack;
 mod parameters;
+mod shared;
 mod table_source;
 
 pub use loader_stack::loader_template;

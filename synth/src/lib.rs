@@ -14,6 +14,7 @@ pub mod l2;
 pub mod l3;
 pub mod limits;
 mod logical_id;
+mod longest;
 pub mod names;
 pub mod policy;
 mod props;

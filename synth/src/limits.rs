@@ -8,6 +8,14 @@ pub const TEMPLATE_BODY_BYTES_MAX: usize = 51_200;
 pub const TEMPLATE_OBJECT_BYTES_MAX: usize = 1_000_000;
 /// Resources of one template (`CloudFormation`, quotas).
 pub const RESOURCES_MAX: usize = 500;
+/// Outputs of one template (`CloudFormation`, quotas).
+pub const OUTPUTS_MAX: usize = 200;
+/// Parameters of one template (`CloudFormation`, quotas).
+pub const PARAMETERS_MAX: usize = 200;
+
+/// Queues up to which each has a dead-letter queue, an alarm and a policy of its own: five resources. With more they share these, and a
+/// queue has two resources. Our own bound: five times as many are 400 of [`RESOURCES_MAX`], which leaves room for the loader and for schedules.
+pub const QUEUES_APART_MAX: usize = 80;
 
 /// Characters of a function's name (Lambda, `CreateFunction`).
 pub const FUNCTION_NAME_CHARACTERS_MAX: usize = 64;

@@ -45,7 +45,7 @@ impl Parameter {
     }
 }
 
-/// An output of the deployed stack. Beside these there is one per queue: [`queue_url_output`].
+/// An output of the deployed stack. Beside these there is one per queue ([`queue_url_output`]), unless there are more than a stack has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Bucket of the configurations and manifests.
@@ -98,6 +98,11 @@ impl Output {
 pub fn queue_url_output(logical_id: &str) -> String {
     format!("{logical_id}Url")
 }
+
+/// The output with the URL of the dead-letter queue that queues share, where they do: [`crate::limits::QUEUES_APART_MAX`].
+pub const SHARED_DEAD_LETTERS_OUTPUT: &str = "SharedDeadLettersUrl";
+/// Logical id of that queue. No queue's name gives this id: theirs end in `Queue`, `Dlq` or `Mapping`.
+pub const SHARED_DEAD_LETTERS: &str = "SharedDeadLetters";
 
 /// Logical id of a resource that every loader has once, whatever its queues. Ids of alarms, policies and log groups are made from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,6 @@
 
 use crate::value::Value;
 
-/// Characters of all inline policies of a role, without white space (IAM, quotas).
-pub const ROLE_INLINE_POLICY_CHARACTERS_MAX: usize = 10_240;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     Allow,
@@ -69,11 +66,16 @@ impl Statement {
     }
 
     fn same_but_value(&self, other: &Self) -> bool {
+        self.resources == other.resources && self.asks_the_same(other)
+    }
+
+    /// Whether both have one condition, on the same key with the same operator.
+    fn asks_the_same(&self, other: &Self) -> bool {
         let one = |statement: &Self| match statement.conditions.as_slice() {
             [(operator, key, _)] => Some((*operator, *key)),
             _ => None,
         };
-        self.alike(other) && self.resources == other.resources && one(self).is_some() && one(self) == one(other)
+        self.alike(other) && one(self).is_some() && one(self) == one(other)
     }
 
     fn to_value(&self) -> Value {
@@ -109,11 +111,22 @@ impl PolicyDocument {
         if let Some(old) = self.statements.iter_mut().find(|old| old.same_but_resources(&statement)) {
             union(&mut old.resources, statement.resources);
         } else if let Some(old) = self.statements.iter_mut().find(|old| old.same_but_value(&statement)) {
-            let mut values = as_list(&old.conditions[0].2);
-            union(&mut values, as_list(&statement.conditions[0].2));
-            old.conditions[0].2 = Value::List(values);
+            unite_values(old, &statement);
         } else {
             self.statements.push(statement);
+        }
+    }
+
+    /// Like [`Self::add`], but statements that also differ in the value of their one condition become one: each value then holds for each
+    /// resource. Shorter, and wider: in the role only what lists folders has a condition, and who may list names of one folder of a
+    /// bucket and one of another may then list both folders in both.
+    pub fn join(&mut self, statement: Statement) {
+        match self.statements.iter_mut().find(|old| old.asks_the_same(&statement)) {
+            Some(old) => {
+                unite_values(old, &statement);
+                union(&mut old.resources, statement.resources);
+            }
+            None => self.add(statement),
         }
     }
 
@@ -141,6 +154,20 @@ impl PolicyDocument {
     }
 }
 
+impl FromIterator<Statement> for PolicyDocument {
+    fn from_iter<T: IntoIterator<Item = Statement>>(statements: T) -> Self {
+        let mut document = Self::default();
+        statements.into_iter().for_each(|statement| document.add(statement));
+        document
+    }
+}
+
+fn unite_values(old: &mut Statement, other: &Statement) {
+    let mut values = as_list(&old.conditions[0].2);
+    union(&mut values, as_list(&other.conditions[0].2));
+    old.conditions[0].2 = one_or_list(values);
+}
+
 fn document(statements: &[Statement]) -> Value {
     let statements = Value::list(statements.iter().map(Statement::to_value));
     Value::map([("Version", "2012-10-17".into()), ("Statement", statements)])
@@ -161,7 +188,7 @@ fn as_list(value: &Value) -> Vec<Value> {
     }
 }
 
-fn one_or_list(mut values: Vec<Value>) -> Value {
+pub(crate) fn one_or_list(mut values: Vec<Value>) -> Value {
     if values.len() == 1 { values.remove(0) } else { Value::List(values) }
 }
 
@@ -196,6 +223,23 @@ mod tests {
         let found = document.to_value().to_json();
         assert_eq!(found["Statement"][0]["Condition"], json!({"StringLike": {"s3:prefix": ["x/*", "y/*"]}}));
         assert_eq!(found["Statement"].as_array().map(Vec::len), Some(2), "a statement without condition stays alone");
+    }
+
+    #[test]
+    fn joined_statements_hold_each_value_for_each_resource() {
+        let list = |bucket: &str, prefix: &str| {
+            Statement::allow(&["s3:ListBucket"], [bucket.into()]).only_if("StringLike", "s3:prefix", prefix)
+        };
+        let mut document = PolicyDocument::default();
+        document.join(list("a", "x/*"));
+        document.join(list("b", "y/*"));
+        document.join(list("b", "x/*"));
+        document.join(Statement::allow(&["s3:ListBucket"], ["c".into()]));
+        let expected = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": ["a", "b"], "Condition": {"StringLike": {"s3:prefix": ["x/*", "y/*"]}}},
+            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "c"},
+        ]});
+        assert_eq!(document.to_value().to_json(), expected);
     }
 
     #[test]

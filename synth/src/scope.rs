@@ -8,6 +8,7 @@ use std::rc::Rc;
 use loader_core::problem::{Problem, Problems};
 
 use crate::logical_id;
+use crate::longest::Longest;
 use crate::template::Template;
 use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, Tree};
 use crate::value::Value;
@@ -115,6 +116,11 @@ impl Scope {
     pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
         let output = OutputEntry { name: name.into(), description: description.into(), value };
         self.tree.borrow_mut().outputs.push(output);
+    }
+
+    /// Characters of a value as JSON once it is deployed, with a `queueNamePrefix` of so many characters.
+    pub(crate) fn characters(&self, value: &Value, queue_prefix_characters: usize) -> usize {
+        Longest { tree: &self.tree.borrow(), queue_prefix_characters }.characters(value)
     }
 
     fn check_logical_id(&self) {

@@ -4,7 +4,7 @@ use loader_core::problem::Problem;
 use serde_json::{Map, Value as Json, json};
 
 use crate::json::{dense, pretty};
-use crate::limits::{RESOURCES_MAX, TEMPLATE_BODY_BYTES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
+use crate::limits::{OUTPUTS_MAX, PARAMETERS_MAX, RESOURCES_MAX, TEMPLATE_BODY_BYTES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
 use crate::tree::Tree;
 
 /// A template that `CloudFormation` takes, with notes for the person who deploys it.
@@ -55,16 +55,23 @@ impl Template {
 
     /// Number of resources, to be compared with [`RESOURCES_MAX`].
     pub fn resources(&self) -> usize {
-        self.json["Resources"].as_object().map_or(0, Map::len)
+        self.count("Resources")
+    }
+
+    fn count(&self, section: &str) -> usize {
+        self.json[section].as_object().map_or(0, Map::len)
     }
 
     /// Whether `CloudFormation` takes the template, in a request or from S3.
     pub(crate) fn check_size(&self) -> Result<(), String> {
-        let (resources, bytes) = (self.resources(), self.size_bytes());
-        if resources > RESOURCES_MAX {
-            return Err(format!(
-                "`{resources}` resources: a stack has {RESOURCES_MAX}, so deploy two with fewer queues"
-            ));
+        let bytes = self.size_bytes();
+        let sections = [("Resources", RESOURCES_MAX), ("Outputs", OUTPUTS_MAX), ("Parameters", PARAMETERS_MAX)];
+        for (section, max) in sections {
+            let count = self.count(section);
+            if count > max {
+                let things = section.to_lowercase();
+                return Err(format!("`{count}` {things}: a stack has {max}, so deploy two with fewer queues"));
+            }
         }
         if bytes > TEMPLATE_OBJECT_BYTES_MAX {
             return Err(format!(

@@ -16,6 +16,14 @@ pub(crate) struct Tree {
     pub(crate) problems: Problems,
 }
 
+impl Tree {
+    /// A property of a resource; nothing where it is not set.
+    pub(crate) fn property(&self, logical_id: &str, name: &str) -> Option<&Value> {
+        let entry = self.entries.iter().find(|entry| entry.logical_id == logical_id)?;
+        entry.properties.iter().find(|(property, _)| property == name).map(|(_, value)| value)
+    }
+}
+
 /// A parameter of type `String` (Template reference, "Parameters").
 #[derive(Clone, Debug)]
 pub struct ParameterProps {

@@ -6,7 +6,7 @@ use common::assertions::Assertions;
 use serde_json::json;
 use synth::Problems;
 use synth::l1::{CfnQueue, CfnQueueProps};
-use synth::l2::{Queue, QueueProps, Role, Table, TableProps, TlsOnlyPolicy};
+use synth::l2::{Queue, QueueProps, Role, SharedPolicy, Table, TableProps};
 use synth::limits::{RESOURCES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
 use synth::scope::Stack;
 use synth::value::Value;
@@ -41,7 +41,7 @@ fn whatever_a_construct_does_not_know_is_set_by_its_name() {
 #[test]
 fn no_service_sends_to_a_queue_that_shares_its_policy() {
     let stack = Stack::new("S");
-    let shared = TlsOnlyPolicy::new(&stack.scope().child("Shared"));
+    let shared = SharedPolicy::new(&stack.scope().child("Shared"));
     let props = QueueProps { shared_policy: Some(&shared), ..QueueProps::default() };
     Queue::new(&stack.scope().child("Q"), &props).grant_send_to_rule("arn".into());
     let found = problems(stack);

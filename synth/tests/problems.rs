@@ -69,9 +69,15 @@ fn all_props_out_of_range_at_once() {
 
 #[test]
 fn more_than_a_role_can_hold() {
-    let queue = |number: u32| queue_with(&format!("queue-{number}"), |_| {});
-    let found = of_queues((0..80).map(queue).collect());
-    assert!(found.iter().any(|text| text.contains("inline policies take")), "{found:#?}");
+    let queue = |number: u32| {
+        queue_with(&format!("queue-{number}"), |value| {
+            value["source"] = json!(format!("s3://a-bucket-{number}/{}-{number}/", "f".repeat(300)));
+        })
+    };
+    let found = of_queues((0..100).map(queue).collect());
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].starts_with("`Loader/LoaderRole`: the permissions for the queues take `1"), "{found:#?}");
+    assert!(found[0].contains("6144 characters, a role has 10: let queues share buckets"), "{found:#?}");
 }
 
 #[test]

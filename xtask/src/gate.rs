@@ -2,6 +2,7 @@
 
 pub mod fuzz;
 mod lint;
+mod many;
 pub mod simulate;
 pub mod test;
 mod tidy;

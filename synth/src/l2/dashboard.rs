@@ -13,6 +13,10 @@ use crate::value::{Value, sub_literal};
 const COLUMNS: usize = 24;
 /// Height of a widget in grid units, 1 to 1,000 (`CloudWatch`, "Dashboard body structure and syntax").
 const HEIGHT: usize = 5;
+/// Widgets of a dashboard (`CloudWatch`, quotas).
+const WIDGETS_MAX: usize = 500;
+/// Metrics of all widgets of a dashboard (`CloudWatch`, quotas).
+const METRICS_MAX: usize = 2_500;
 /// Shorter texts are not worth a variable.
 const SHARED_CHARACTERS_MIN: usize = 20;
 
@@ -55,6 +59,7 @@ impl Dashboard {
     /// A dashboard with a row at the top and those below it; `${…}` in the texts of rows is replaced at deployment, words are literal.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(scope: &Scope, name: Value, top: &Row, repeated: &Repeated) {
+        check(scope, top, repeated);
         let mut shared = Vec::new();
         let pieces = pieces(&row_text(&repeated.row), &mut shared);
         let rows = repeated.words.iter().map(|words| fill(&pieces, words));
@@ -62,6 +67,18 @@ impl Dashboard {
         let body = format!("{{\"widgets\":[{}]}}", widgets.join(","));
         let body = if repeated.words.is_empty() { Value::sub(body) } else { Value::SubWith(body, shared) };
         CfnDashboard::new(scope, CfnDashboardProps { DashboardName: Some(name), DashboardBody: Some(body) });
+    }
+}
+
+fn check(scope: &Scope, top: &Row, repeated: &Repeated) {
+    let metrics = |row: &Row| row.widgets.iter().map(|widget| widget.metrics.len()).sum::<usize>();
+    let rows = repeated.words.len();
+    let n_widgets = top.widgets.len() + rows * repeated.row.widgets.len();
+    let n_metrics = metrics(top) + rows * metrics(&repeated.row);
+    if n_widgets > WIDGETS_MAX || n_metrics > METRICS_MAX {
+        scope.problem(format!(
+            "`{n_widgets}` widgets with `{n_metrics}` metrics: a dashboard has {WIDGETS_MAX} with {METRICS_MAX}, so deploy two stacks"
+        ));
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::l1::{CfnQueue, CfnQueuePolicy, CfnQueuePolicyProps, CfnQueueProps};
 use crate::l2::role::Role;
 use crate::l2::source_bucket::SourceBucket;
-use crate::policy::{PolicyDocument, Statement};
+use crate::policy::{PolicyDocument, Statement, one_or_list};
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
@@ -18,6 +18,8 @@ pub const VISIBILITY_TIMEOUT_SECONDS_MAX: u32 = 12 * 3600;
 pub const MAX_RECEIVE_COUNT_MIN: u32 = 5;
 /// Most receives before a message goes to the dead-letter queue (SQS, `SetQueueAttributes`).
 pub const MAX_RECEIVE_COUNT_MAX: u32 = 1000;
+/// Bytes of a queue's policy (SQS developer guide, "Using custom policies").
+pub const POLICY_BYTES_MAX: usize = 8_192;
 
 /// Name, timeout and dead letters of a queue.
 #[derive(Default)]
@@ -28,8 +30,8 @@ pub struct QueueProps<'a> {
     pub visibility_timeout_seconds: Option<u32>,
     /// Where messages go that were received too often, and after how many receives (5 to 1,000); default: nowhere.
     pub dead_letters: Option<(&'a Queue, u32)>,
-    /// The policy that it shares with others, to which no service sends; default: its own.
-    pub shared_policy: Option<&'a TlsOnlyPolicy>,
+    /// The policy that it shares with others; default: its own.
+    pub shared_policy: Option<&'a SharedPolicy>,
 }
 
 /// An SQS queue with its policy. Messages are kept for 14 days.
@@ -84,11 +86,17 @@ impl Queue {
         self.state(self.allow_service("events.amazonaws.com", rule_arn));
     }
 
-    /// Lets S3 send messages on behalf of one bucket, as long as it belongs to this account: a bucket's ARN holds none, and its name is free
-    /// again once it is deleted (S3 user guide, "Granting permissions to publish event notification messages").
+    /// Lets S3 send messages on behalf of one bucket.
     pub fn grant_send_to_bucket(&self, bucket: &SourceBucket) {
-        let statement = self.allow_service("s3.amazonaws.com", bucket.arn());
-        self.state(statement.only_if("StringEquals", "aws:SourceAccount", Value::Ref("AWS::AccountId".into())));
+        self.state(allow_buckets(self.arn(), bucket.arn()));
+    }
+
+    /// Keeps what the queue's policy says when its resource goes while the queue stays: another policy has taken the queue over by then,
+    /// and the removal of this one would take that away (Template reference, `aws-resource-sqs-queuepolicy`: the last one that is put holds).
+    pub fn keep_policy(&self) {
+        if let Some((policy, _)) = &self.policy {
+            policy.retain();
+        }
     }
 
     fn allow_service(&self, service: &str, source: Value) -> Statement {
@@ -98,9 +106,9 @@ impl Queue {
 
     fn state(&self, statement: Statement) {
         let Some((resource, document)) = &self.policy else {
-            self.resource
-                .scope()
-                .problem("shares its policy with other queues: give it its own, so that a service can send to it");
+            self.resource.scope().problem(
+                "shares its policy with other queues: give it its own, or grant it to all queues of the policy",
+            );
             return;
         };
         document.borrow_mut().add(statement);
@@ -128,31 +136,75 @@ impl Queue {
     }
 }
 
-/// One policy for queues that only this account writes to: everything comes over TLS.
-pub struct TlsOnlyPolicy {
+/// One policy for several queues: everything comes over TLS, and from this account unless the policy lets S3 send for some buckets.
+pub struct SharedPolicy {
     scope: Scope,
     queues: RefCell<Vec<Value>>,
+    buckets: RefCell<Vec<Value>>,
     resource: RefCell<Option<Resource>>,
 }
 
-impl TlsOnlyPolicy {
+impl SharedPolicy {
     /// A policy without queues: it appears in the template with the first.
     pub fn new(scope: &Scope) -> Self {
-        Self { scope: scope.clone(), queues: RefCell::default(), resource: RefCell::default() }
+        let (queues, buckets, resource) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { scope: scope.clone(), queues, buckets, resource }
+    }
+
+    /// Lets S3 send messages to **each** of its queues on behalf of one bucket.
+    pub fn grant_send_to_bucket(&self, bucket: &SourceBucket) {
+        let mut buckets = self.buckets.borrow_mut();
+        if !buckets.contains(&bucket.arn()) {
+            buckets.push(bucket.arn());
+        }
+        drop(buckets);
+        self.state();
+    }
+
+    /// As [`Queue::keep_policy`].
+    pub fn keep(&self) {
+        if let Some(resource) = &*self.resource.borrow() {
+            resource.retain();
+        }
+    }
+
+    /// Notes a problem when the policy is longer than SQS takes. Called when all grants are made.
+    pub fn check_size(&self) {
+        let bytes = self.scope.characters(&self.document(), 0);
+        if bytes > POLICY_BYTES_MAX {
+            self.scope.problem(format!(
+                "the policy that queues share takes `{bytes}` bytes, SQS takes {POLICY_BYTES_MAX}: let queues share buckets, or deploy two stacks"
+            ));
+        }
     }
 
     fn add(&self, queue: &Resource) {
         self.queues.borrow_mut().push(queue.reference());
-        let mut resource = self.resource.borrow_mut();
-        let resource = resource.get_or_insert_with(|| {
-            let mut document = PolicyDocument::default();
-            document.add(everything_over_tls());
-            let resource = policy_of(&self.scope, []);
-            resource.set("PolicyDocument", document.to_value());
-            resource
-        });
+        let resource = self.resource.borrow_mut().get_or_insert_with(|| policy_of(&self.scope, [])).clone();
         resource.set("Queues", Value::List(self.queues.borrow().clone()));
+        self.state();
     }
+
+    fn state(&self) {
+        if let Some(resource) = &*self.resource.borrow() {
+            resource.set("PolicyDocument", self.document());
+        }
+    }
+
+    fn document(&self) -> Value {
+        let buckets = self.buckets.borrow();
+        let sent = (!buckets.is_empty()).then(|| allow_buckets("*".into(), one_or_list(buckets.clone())));
+        [everything_over_tls()].into_iter().chain(sent).collect::<PolicyDocument>().to_value()
+    }
+}
+
+/// As long as the bucket belongs to this account: a bucket's ARN holds none, and its name is free again once it is deleted (S3 user guide,
+/// "Granting permissions to publish event notification messages").
+fn allow_buckets(queue: Value, buckets: Value) -> Statement {
+    Statement::allow(&["sqs:SendMessage"], [queue])
+        .to_service("s3.amazonaws.com")
+        .only_if("ArnEquals", "aws:SourceArn", buckets)
+        .only_if("StringEquals", "aws:SourceAccount", Value::Ref("AWS::AccountId".into()))
 }
 
 /// In the policy of a queue `*` is the queue itself, and this statement forbids only: naming the queue would say no more.

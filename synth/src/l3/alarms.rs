@@ -4,7 +4,9 @@ use loader_core::contract;
 
 use crate::l2::{Alarm, AlarmProps, Metric, MissingData, Queue};
 use crate::l3::functions::Functions;
+use crate::l3::shared::Shared;
 use crate::l3::table_source::TableSource;
+use crate::names::SHARED_DEAD_LETTERS;
 use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
@@ -15,6 +17,7 @@ pub(super) struct AlarmsProps<'a> {
     pub(super) actions: &'a Value,
     pub(super) functions: &'a Functions,
     pub(super) dead_letters: &'a Queue,
+    pub(super) shared: Option<&'a Shared>,
     pub(super) sources: &'a [TableSource],
 }
 
@@ -33,10 +36,16 @@ pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
     }
     let text = "invocations or events were given up: runbook, Dead letters".to_owned();
     one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(with.dead_letters), text);
+    if let Some(shared) = with.shared {
+        let scope = scope.child(SHARED_DEAD_LETTERS).child("NotEmpty");
+        let text = "a queue gave up: runbook, Dead letters".to_owned();
+        one_is_too_many(&scope, actions, waiting_messages(&shared.dead_letters), text);
+    }
     for source in with.sources {
+        let Some(dead_letters) = source.dead_letters() else { continue };
         let scope = scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty");
         let text = format!("queue {} gave up: runbook, Dead letters", source.name());
-        one_is_too_many(&scope, actions, waiting_messages(source.dead_letters()), text);
+        one_is_too_many(&scope, actions, waiting_messages(dead_letters), text);
     }
 }
 

@@ -4,15 +4,17 @@ use loader_core::contract;
 use loader_core::problem::Problems;
 
 use crate::l2::{
-    Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, Table, TableProps,
-    TlsOnlyPolicy, Trigger,
+    Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, SharedPolicy, Table,
+    TableProps, Trigger,
 };
 use crate::l3::alarms::{self, AlarmsProps};
 use crate::l3::dashboard;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
+use crate::l3::shared::Shared;
 use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
-use crate::names::{LogicalId, Output, Parameter};
+use crate::limits::OUTPUTS_MAX;
+use crate::names::{LogicalId, Output, Parameter, SHARED_DEAD_LETTERS_OUTPUT};
 use crate::props::LoaderProps;
 use crate::scope::{Scope, Stack};
 use crate::template::Template;
@@ -35,6 +37,7 @@ struct LoaderStack {
     role: Role,
     dead_letters: Queue,
     functions: Functions,
+    shared: Option<Shared>,
     sources: Vec<TableSource>,
 }
 
@@ -60,17 +63,29 @@ impl LoaderStack {
             },
         );
         rules(scope, &functions, &dead_letters);
-        let sources = sources(scope, props, &functions, &role);
-        role.check_size();
-        let stack = Self { tracker, bucket, role, dead_letters, functions, sources };
+        role.begin_queues();
+        let dead_letters_policy = SharedPolicy::new(&scope.child("DlqTlsOnly"));
+        let shared = Shared::new(scope, props.queues.len(), &dead_letters_policy);
+        let with = TableSourceProps {
+            props,
+            function: &functions.microbatch,
+            role: &role,
+            dead_letters_policy: &dead_letters_policy,
+            shared: shared.as_ref(),
+        };
+        let sources = sources(scope, &with);
+        role.fit();
+        shared.iter().for_each(Shared::finish);
+        let stack = Self { tracker, bucket, role, dead_letters, functions, shared, sources };
         stack.add_alarms(scope, props, &parameters.alarm_actions);
-        dashboard::add(scope, &stack.sources);
+        dashboard::add(scope, stack.shared.as_ref(), &stack.sources);
         stack.add_outputs(scope);
     }
 
     fn add_alarms(&self, scope: &Scope, props: &LoaderProps, actions: &Value) {
         let Self { functions, dead_letters, sources, .. } = self;
-        alarms::add(scope, &AlarmsProps { props, actions, functions, dead_letters, sources });
+        let shared = self.shared.as_ref();
+        alarms::add(scope, &AlarmsProps { props, actions, functions, dead_letters, shared, sources });
     }
 
     fn add_outputs(&self, scope: &Scope) {
@@ -85,6 +100,16 @@ impl LoaderStack {
         }
         let text = "Queue of invocations and events that were given up";
         scope.add_output(Output::DeadLettersUrl.name(), text, self.dead_letters.url());
+        if let Some(shared) = &self.shared {
+            let text = "Queue of the messages that were given up, of all queues";
+            scope.add_output(SHARED_DEAD_LETTERS_OUTPUT, text, shared.dead_letters.url());
+        }
+        if Output::ALL.len() + usize::from(self.shared.is_some()) + self.sources.len() > OUTPUTS_MAX {
+            scope.note(format!(
+                "more queues than the {OUTPUTS_MAX} outputs of a stack: there is no output with a queue's URL, ask SQS for it by the queue's name"
+            ));
+            return;
+        }
         for source in &self.sources {
             source.add_outputs(scope);
         }
@@ -171,13 +196,11 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
     );
 }
 
-fn sources(scope: &Scope, props: &LoaderProps, functions: &Functions, role: &Role) -> Vec<TableSource> {
-    let dead_letters_policy = &TlsOnlyPolicy::new(&scope.child("DlqTlsOnly"));
-    let with = TableSourceProps { props, function: &functions.microbatch, role, dead_letters_policy };
+fn sources(scope: &Scope, with: &TableSourceProps<'_>) -> Vec<TableSource> {
     let scope = scope.child_root("queues");
-    check_names(&scope, &props.queues);
-    let mut queues: Vec<_> = props.queues.iter().collect();
+    check_names(&scope, &with.props.queues);
+    let mut queues: Vec<_> = with.props.queues.iter().collect();
     queues.sort_by(|a, b| a.name.cmp(&b.name));
     queues.dedup_by(|a, b| a.name == b.name);
-    queues.into_iter().map(|queue| TableSource::new(&scope.child_named(&queue.name), queue, &with)).collect()
+    queues.into_iter().map(|queue| TableSource::new(&scope.child_named(&queue.name), queue, with)).collect()
 }

@@ -3,7 +3,8 @@
 use loader_core::ids::DbTable;
 use loader_core::limits;
 
-use crate::l2::{BatchProps, Function, Queue, QueueProps, Role, SourceBucket, TlsOnlyPolicy, Warehouse};
+use crate::l2::{BatchProps, Function, Queue, QueueProps, Role, SharedPolicy, SourceBucket, Warehouse};
+use crate::l3::shared::Shared;
 use crate::names::{Parameter, queue_url_output};
 use crate::props::{LoaderProps, QueueSource};
 use crate::queue_name::{check_queue_name, dead_letters_name};
@@ -20,7 +21,9 @@ pub(super) struct TableSourceProps<'a> {
     /// The execution role that may consume the queue.
     pub(super) role: &'a Role,
     /// The policy of the dead-letter queues.
-    pub(super) dead_letters_policy: &'a TlsOnlyPolicy,
+    pub(super) dead_letters_policy: &'a SharedPolicy,
+    /// What the queues share instead of a dead-letter queue and a policy each.
+    pub(super) shared: Option<&'a Shared>,
 }
 
 /// What feeds one table.
@@ -28,37 +31,41 @@ pub(super) struct TableSource {
     name: String,
     table: DbTable,
     queue: Queue,
-    dead_letters: Queue,
+    /// Its own; `None` where it shares one.
+    dead_letters: Option<Queue>,
 }
 
 impl TableSource {
     /// The queue of `source`, connected to the function, whose role gets what the configuration needs.
     pub(super) fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
-        let named = |name: &str| Some(Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name())));
-        let dead_letters = Queue::new(
-            &scope.child("Dlq"),
-            &QueueProps {
-                name: named(&dead_letters_name(&source.name)),
-                shared_policy: Some(with.dead_letters_policy),
-                ..QueueProps::default()
-            },
-        );
+        let dead_letters = with.shared.is_none().then(|| {
+            Queue::new(
+                &scope.child("Dlq"),
+                &QueueProps {
+                    name: Some(named(&dead_letters_name(&source.name))),
+                    shared_policy: Some(with.dead_letters_policy),
+                    ..QueueProps::default()
+                },
+            )
+        });
+        let given_up = dead_letters.as_ref().or(with.shared.map(|shared| &shared.dead_letters));
         let queue = Queue::new(
             &scope.child("Queue"),
             &QueueProps {
-                name: named(&source.name),
+                name: Some(named(&source.name)),
                 visibility_timeout_seconds: Some(limits::SQS_VISIBILITY_TIMEOUT_SECONDS_MIN),
-                dead_letters: Some((&dead_letters, with.props.max_receive_count)),
-                shared_policy: None,
+                dead_letters: given_up.map(|dead_letters| (dead_letters, with.props.max_receive_count)),
+                shared_policy: with.shared.map(|shared| shared.policy(&source.name)),
             },
         );
+        queue.keep_policy();
         let batch = BatchProps {
             batch_size: limits::SQS_BATCH_SIZE,
             window_seconds: limits::SQS_BATCHING_WINDOW_SECONDS,
             maximum_concurrency: with.props.maximum_concurrency,
         };
         with.function.add_event_source(&scope.child("Mapping"), &queue, &batch);
-        grant_files(scope, source, &queue, with.role);
+        grant_files(scope, source, &queue, with);
         let target = &source.config.target;
         if let Err(problems) = source.config.check_addresses() {
             problems.0.iter().for_each(|problem| scope.problem(problem.to_string()));
@@ -78,9 +85,9 @@ impl TableSource {
         &self.table
     }
 
-    /// Where its messages go that are given up.
-    pub(super) fn dead_letters(&self) -> &Queue {
-        &self.dead_letters
+    /// Where its messages go that are given up; `None` where it shares that with others.
+    pub(super) fn dead_letters(&self) -> Option<&Queue> {
+        self.dead_letters.as_ref()
     }
 
     pub(super) fn add_outputs(&self, scope: &Scope) {
@@ -88,8 +95,13 @@ impl TableSource {
     }
 }
 
+/// The name of a queue, with the stack's prefix.
+fn named(name: &str) -> Value {
+    Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name()))
+}
+
 /// Lets S3 announce the folder's files, and the role look at them.
-fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, role: &Role) {
+fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, with: &TableSourceProps<'_>) {
     let Some(folder) = &source.config.source else {
         scope.note(
             "names no `source`: nobody may send to its queue and the functions may read no files; \
@@ -98,8 +110,11 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, role: &Role) 
         return;
     };
     let bucket = SourceBucket::from_name(&folder.bucket);
-    bucket.grant_read(role, &folder.prefix);
-    queue.grant_send_to_bucket(&bucket);
+    bucket.grant_read(with.role, &folder.prefix);
+    match with.shared {
+        Some(shared) => shared.policy(&source.name).grant_send_to_bucket(&bucket),
+        None => queue.grant_send_to_bucket(&bucket),
+    }
 }
 
 /// Notes every name that SQS would refuse, or that two queues would share.

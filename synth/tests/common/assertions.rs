@@ -63,7 +63,10 @@ impl Assertions {
     /// Every permission of every role, one by one.
     pub fn permissions(&self) -> Vec<Permission> {
         let roles = self.of_type("AWS::IAM::Role");
-        let policies = roles.iter().flat_map(|(_, role)| list(&role["Properties"]["Policies"]));
+        let inline = roles.iter().flat_map(|(_, role)| list(&role["Properties"]["Policies"]));
+        let managed =
+            self.of_type("AWS::IAM::ManagedPolicy").into_iter().map(|(_, policy)| policy["Properties"].clone());
+        let policies = inline.chain(managed);
         let statements: Vec<Json> = policies.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"])).collect();
         let mut permissions = Vec::new();
         for statement in &statements {

@@ -10,7 +10,7 @@ use clap::Args;
 use synth::workspace;
 use synth::{SynthError, SynthProps, TemplateFile, synthesize};
 
-use crate::gate::{lint, tidy};
+use crate::gate::{lint, many, tidy};
 use crate::ground::output::{Failure, Format, Out, seconds};
 use crate::ground::{local_stack, shell};
 use crate::loader::functions::{self, Profile, Runs, Wanted};
@@ -90,6 +90,7 @@ fn checks(out: Out, xtask: &clap::Command, tally: &mut Tally) {
     });
     tally.check(out, "template: what is committed is what is synthesized", |_| Ok(template_is_current()));
     tally.check(out, "template: cfn-lint", |step| lint::lint(&workspace::template(), step));
+    tally.check(out, "template: cfn-lint of 200 queues", many::lint_many);
 }
 
 /// Runs a program; its words are the complaint.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{StackEvent, StackStatus};
-use synth::names::{Output, Parameter};
+use synth::names::{Output, Parameter, SHARED_DEAD_LETTERS_OUTPUT};
 
 use crate::ground::aws::{Aws, Cause, Place, code, failed};
 use crate::ground::output::{Failure, Step};
@@ -66,6 +66,11 @@ impl Stack {
     /// A parameter; nothing where the template had none of this name.
     pub fn parameter(&self, parameter: Parameter) -> Option<&str> {
         self.parameters.get(parameter.name()).map(String::as_str)
+    }
+
+    /// URL of the dead-letter queue that its queues share; nothing where each has its own.
+    pub fn shared_dead_letters(&self) -> Option<&str> {
+        self.outputs.get(SHARED_DEAD_LETTERS_OUTPUT).map(String::as_str)
     }
 
     /// Partition, Region and account.

@@ -6,6 +6,7 @@ pub mod assets;
 mod change_set;
 mod consent;
 mod difference;
+mod guard;
 pub mod names;
 mod obstacle;
 mod parameters;
@@ -73,6 +74,7 @@ pub async fn apply(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) 
     }
     if let Some(set) = &set {
         consent::confirm(out, aws, request, set).await?;
+        guard::check(aws, set).await?;
         execute(out, aws, name, set).await?;
     }
     let stack = Stack::get(aws, name).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::Message;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use clap::Args;
 use serde_json::json;
 use synth::queue_name::dead_letters_name;
@@ -37,18 +37,20 @@ pub struct RedriveArgs {
 pub async fn run(args: &RedriveArgs) -> Result<()> {
     let operator = Operator::new(&args.act).await?;
     let sqs = operator.tables.aws.sqs();
-    let queue = named(&operator, &sqs, &args.queue).await?;
-    let n_messages = dead_letters::count(&sqs, &queue).await?.unwrap_or(0);
+    let from = named(&operator, &sqs, &args.queue).await?;
+    let queue = from.queue.clone();
+    let back = if from.is_shared { "their queues, whichever these are" } else { &queue };
+    let n_messages = dead_letters::count_of_url(&sqs, &from.url).await?;
     let mut n_moved = 0;
     if n_messages == 0 {
         operator.out.line(format!("{} the dead-letter queue of {queue} is empty", operator.out.good("ok")));
     } else if operator.will(&format!(
-        "move {n_messages} messages from {} back to {queue}; what was loaded before is not loaded again",
-        dead_letters_name(&queue)
+        "move {n_messages} messages from {} back to {back}; what was loaded before is not loaded again",
+        from.name()
     )) {
         let step = operator.out.step(format!("redriving {queue}"));
-        n_moved = redrive(&operator, &sqs, &queue, n_messages, &step).await?;
-        step.done(format!("{n_moved} messages are back in {queue}"));
+        n_moved = redrive(&operator, &sqs, &from, n_messages, &step).await?;
+        step.done(format!("{n_moved} messages are back in {back}"));
         let table = operator.tables.configs().await?.remove(&queue).and_then(Result::ok);
         match table {
             Some(config) => {
@@ -60,11 +62,38 @@ pub async fn run(args: &RedriveArgs) -> Result<()> {
     operator.out.result(&json!({"queue": queue, "messages": n_messages, "moved": n_moved, "dry_run": operator.dry_run}))
 }
 
-/// The queue as SQS names it, with or without the stack's prefix.
-async fn named(operator: &Operator, sqs: &Client, name: &str) -> Result<String> {
-    for name in [name.to_owned(), format!("{}{name}", operator.tables.stack.queue_name_prefix())] {
-        if dead_letters::url(sqs, &dead_letters_name(&name)).await?.is_some() {
-            return Ok(name);
+/// Where messages were given up.
+struct DeadLetters {
+    /// The queue that was named, as SQS names it.
+    queue: String,
+    /// URL of its dead-letter queue.
+    url: String,
+    /// Whether other queues give up there too.
+    is_shared: bool,
+}
+
+impl DeadLetters {
+    fn name(&self) -> &str {
+        name_of(&self.url)
+    }
+}
+
+/// The last part of a queue's URL, and of its ARN.
+fn name_of(address: &str) -> &str {
+    address.rsplit(['/', ':']).next().unwrap_or(address)
+}
+
+/// The queue's dead-letter queue, the queue named with or without the stack's prefix.
+async fn named(operator: &Operator, sqs: &Client, name: &str) -> Result<DeadLetters> {
+    let stack = &operator.tables.stack;
+    for queue in [name.to_owned(), format!("{}{name}", stack.queue_name_prefix())] {
+        if let Some(url) = dead_letters::url(sqs, &dead_letters_name(&queue)).await? {
+            return Ok(DeadLetters { queue, url, is_shared: false });
+        }
+        if let Some(shared) = stack.shared_dead_letters()
+            && dead_letters::url(sqs, &queue).await?.is_some()
+        {
+            return Ok(DeadLetters { queue, url: shared.to_owned(), is_shared: true });
         }
     }
     Err(Failure::usage(format!("there is no dead-letter queue of `{name}`"), "cargo xtask status names the queues")
@@ -72,12 +101,14 @@ async fn named(operator: &Operator, sqs: &Client, name: &str) -> Result<String> 
 }
 
 /// SQS moves them where it can; else they are moved here. Returns how many.
-async fn redrive(operator: &Operator, sqs: &Client, queue: &str, n_messages: u64, step: &Step) -> Result<u64> {
-    let arn = operator.tables.stack.place()?.queue_arn(&dead_letters_name(queue));
+///
+/// Without a destination SQS moves each message to the queue that it came from (SQS, `StartMessageMoveTask`).
+async fn redrive(operator: &Operator, sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step) -> Result<u64> {
+    let arn = operator.tables.stack.place()?.queue_arn(from.name());
     match sqs.start_message_move_task().source_arn(&arn).send().await {
         Ok(_) => follow(sqs, &arn, step).await,
-        Err(error) if NOT_KNOWN.contains(&code(&error)) => by_hand(sqs, queue, n_messages, step).await,
-        Err(error) => Err(failed(format!("move the messages of {}", dead_letters_name(queue)))(error)),
+        Err(error) if NOT_KNOWN.contains(&code(&error)) => by_hand(sqs, from, n_messages, step).await,
+        Err(error) => Err(failed(format!("move the messages of {}", from.name()))(error)),
     }
 }
 
@@ -101,25 +132,34 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
 }
 
 /// Each is sent before it is deleted: who dies in between leaves it in both queues, and the ledger knows what was loaded.
-async fn by_hand(sqs: &Client, queue: &str, n_messages: u64, step: &Step) -> Result<u64> {
-    let url =
-        async |name: &str| dead_letters::url(sqs, name).await?.with_context(|| format!("there is no queue `{name}`"));
-    let (from, to) = (url(&dead_letters_name(queue)).await?, url(queue).await?);
+async fn by_hand(sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step) -> Result<u64> {
     let mut n_moved = 0;
     // One that comes back at once is not moved for ever.
     while n_moved < n_messages {
-        let received = sqs.receive_message().queue_url(&from).max_number_of_messages(RECEIVED_MAX).wait_time_seconds(1);
-        let received = received.send().await.map_err(failed(format!("read the messages of {from}")))?;
+        let received = sqs
+            .receive_message()
+            .queue_url(&from.url)
+            .message_system_attribute_names(MessageSystemAttributeName::DeadLetterQueueSourceArn)
+            .max_number_of_messages(RECEIVED_MAX)
+            .wait_time_seconds(1);
+        let received = received.send().await.map_err(failed(format!("read the messages of {}", from.url)))?;
         if received.messages().is_empty() {
             break;
         }
         for message in received.messages() {
-            move_one(sqs, message, &from, &to).await?;
+            let to = source(message).unwrap_or(&from.queue);
+            let to = dead_letters::url(sqs, to).await?.with_context(|| format!("there is no queue `{to}`"))?;
+            move_one(sqs, message, &from.url, &to).await?;
             n_moved += 1;
         }
         step.now(&format!("{n_moved} messages"));
     }
     Ok(n_moved)
+}
+
+/// The queue that a message was given up by; nothing where somebody sent it by hand.
+fn source(message: &Message) -> Option<&str> {
+    message.attributes()?.get(&MessageSystemAttributeName::DeadLetterQueueSourceArn).map(|arn| name_of(arn))
 }
 
 async fn move_one(sqs: &Client, message: &Message, from: &str, to: &str) -> Result<()> {
@@ -130,4 +170,18 @@ async fn move_one(sqs: &Client, message: &Message, from: &str, to: &str) -> Resu
         .map_err(failed(format!("send a message to {to}")))?;
     let delete = sqs.delete_message().queue_url(from).set_receipt_handle(message.receipt_handle.clone());
     delete.send().await.map_err(failed(format!("delete a message of {from}"))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_which_queue_gave_it_up() {
+        let arn = "arn:aws:sqs:eu-central-1:123456789012:prod-sales";
+        let from = Message::builder().attributes(MessageSystemAttributeName::DeadLetterQueueSourceArn, arn).build();
+        assert_eq!(source(&from), Some("prod-sales"));
+        assert_eq!(source(&Message::builder().build()), None);
+        assert_eq!(name_of("http://127.0.0.1:4566/000000000000/prod-sales-dlq"), "prod-sales-dlq");
+    }
 }

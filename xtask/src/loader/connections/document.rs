@@ -7,6 +7,8 @@ use aws_sdk_s3::types::{
 
 use super::filter;
 
+/// Notifications of a bucket (S3, quotas: "Event notifications").
+const NOTIFICATIONS_MAX: usize = 100;
 const ALL_CREATIONS: &str = "s3:ObjectCreated:*";
 const CREATIONS: [&str; 4] = [
     "s3:ObjectCreated:Put",
@@ -70,6 +72,15 @@ pub fn merged(
     }
     let mut merged = current.clone();
     merged.queue_configurations = Some(others.into_iter().chain(wanted).collect());
+    let n_notifications = merged.queue_configurations().len()
+        + merged.topic_configurations().len()
+        + merged.lambda_function_configurations().len();
+    if n_notifications > NOTIFICATIONS_MAX {
+        return Err(Clash {
+            message: format!("would have {n_notifications} notifications, S3 takes {NOTIFICATIONS_MAX} for a bucket"),
+            hint: "let queues of this bucket have fewer folders, or load from more buckets (`source` in the queues' files)",
+        });
+    }
     Ok(Some(merged))
 }
 

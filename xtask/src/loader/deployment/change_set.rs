@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Replacement, ResourceAttribute,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, PolicyAction, Replacement, ResourceAttribute,
     ResourceChange, StackStatus,
 };
 use serde::Serialize;
@@ -29,6 +29,12 @@ pub struct Change {
     pub action: String,
     pub id: String,
     pub kind: String,
+    /// What it is called where it is: for a queue its URL.
+    #[serde(skip)]
+    pub physical_id: Option<String>,
+    /// Whether a removal leaves what is there in the account.
+    #[serde(skip)]
+    pub is_kept: bool,
     /// Whether what is there is thrown away: `True`, `False`, `Conditional`.
     pub replacement: Option<String>,
     /// Properties that change.
@@ -52,6 +58,8 @@ impl Change {
             action: change.action().map_or("", ChangeAction::as_str).to_owned(),
             id: change.logical_resource_id().unwrap_or_default().to_owned(),
             replacement: change.replacement().filter(|_| modified).map(|replacement| replacement.as_str().to_owned()),
+            physical_id: change.physical_resource_id().map(str::to_owned),
+            is_kept: change.policy_action() == Some(&PolicyAction::Retain),
             permissions: PERMISSION_TYPES.iter().any(|prefix| kind.starts_with(prefix)),
             properties,
             kind,

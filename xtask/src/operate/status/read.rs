@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use loader_core::config::LoadConfig;
 use loader_core::tracker::item::{History, Item, Quarantined};
 use loader_core::tracker::view::TableState;
-use synth::names::Output;
+use synth::names::{Output, SHARED_DEAD_LETTERS_OUTPUT};
 
 use crate::ground::clock::now_millis;
 use crate::loader::dead_letters;
@@ -92,7 +92,7 @@ async fn of_table(tracker: &Tracker, table: String, queues: Vec<QueueFacts>) -> 
     Ok(Facts { table: Some(table), state, quarantine, hour, last, queues })
 }
 
-/// Every queue that has a configuration, and the loader's own dead-letter queue where something is in it.
+/// Every queue that has a configuration, and the dead-letter queues that belong to none, where something is in them.
 async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
     let sqs = tables.aws.sqs();
     let mut queues: Vec<QueueFacts> = stream::iter(tables.configs().await?)
@@ -112,6 +112,15 @@ async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
         let why = "events of invocations that failed; the sweep has done their work, so purge it (SQS console)";
         let config = Err(why.to_owned());
         queues.push(QueueFacts { name: Output::DeadLettersUrl.name().to_owned(), config, dead_letters: Some(own) });
+    }
+    if let Some(url) = tables.stack.shared_dead_letters() {
+        let shared = dead_letters::count_of_url(&sqs, url).await?;
+        if shared > 0 {
+            let why = "messages that queues gave up: look for `refused` in cargo xtask logs, remove the cause, then cargo xtask redrive \
+                       with any of the queues";
+            let (name, config) = (SHARED_DEAD_LETTERS_OUTPUT.to_owned(), Err(why.to_owned()));
+            queues.push(QueueFacts { name, config, dead_letters: Some(shared) });
+        }
     }
     Ok(queues)
 }

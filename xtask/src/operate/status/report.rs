@@ -139,7 +139,7 @@ pub struct LastLoad {
 pub struct Queue {
     /// Name, as SQS has it.
     pub name: String,
-    /// Messages in its dead-letter queue; null where there is none.
+    /// Messages in its dead-letter queue; null where it has none of its own.
     pub dead_letters: Option<u64>,
     /// Whether its file says `load.paused`.
     pub paused: bool,

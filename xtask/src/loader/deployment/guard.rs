@@ -1,0 +1,114 @@
+//! What a deployment may not take away: messages in a queue that goes, and the policy of a queue that stays.
+
+use anyhow::Result;
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use crate::ground::aws::{Aws, code, failed};
+use crate::ground::output::Failure;
+use crate::loader::deployment::change_set::{Change, ChangeSet};
+
+const QUEUE: &str = "AWS::SQS::Queue";
+const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
+/// Messages that can be received, are being worked on, or are delayed.
+const COUNTS: [QueueAttributeName; 3] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+    QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+];
+
+/// Refuses a change set that would lose something. The last look before it happens: a message may still arrive afterwards, but a queue that
+/// goes is not notified any more, and a dead-letter queue gets what was received five times.
+pub async fn check(aws: &Aws, set: &ChangeSet) -> Result<()> {
+    if let Some(failure) = orphaned(&set.changes) {
+        set.discard(aws).await?;
+        return Err(failure.into());
+    }
+    let mut full = Vec::new();
+    for change in set.changes.iter().filter(|change| loses_a_queue(change)) {
+        let Some(url) = &change.physical_id else { continue };
+        let n_messages = messages(aws, url).await?;
+        if n_messages > 0 {
+            full.push(format!("\n   {n_messages} messages in {}", url.rsplit('/').next().unwrap_or(url)));
+        }
+    }
+    if full.is_empty() {
+        return Ok(());
+    }
+    set.discard(aws).await?;
+    let message = format!("not deployed: queues would go with the messages that are in them:{}", full.concat());
+    let hint = "wait until a queue is empty; for a dead-letter queue (…-dlq) remove the cause and run cargo xtask redrive QUEUE, or purge \
+                what needs no loading (aws sqs purge-queue)";
+    Err(Failure::new(message, hint).into())
+}
+
+/// Whether a queue goes with what is in it.
+fn loses_a_queue(change: &Change) -> bool {
+    let goes = change.action == "Remove" && !change.is_kept || change.replacement.as_deref() == Some("True");
+    change.kind == QUEUE && goes
+}
+
+/// A queue's own policy goes although the queue stays: a shared one takes its place, and the removal would take that away too. Templates of
+/// this version say that such a policy is kept; one of an earlier version does not.
+fn orphaned(changes: &[Change]) -> Option<Failure> {
+    let is_removed = |id: &str| changes.iter().any(|change| change.id == id && change.action == "Remove");
+    let orphan = changes.iter().find(|change| {
+        let queue = change.id.strip_suffix("Policy").unwrap_or_default();
+        change.kind == QUEUE_POLICY && change.action == "Remove" && !change.is_kept && !is_removed(queue)
+    })?;
+    let message = format!(
+        "not deployed: the stack was deployed by an earlier version, and with so many queues they would share policies: removing `{}` would \
+         leave its queue without one",
+        orphan.id
+    );
+    let hint = "deploy once with the queues that are deployed now (move the new files away), then with all of them";
+    Some(Failure::new(message, hint))
+}
+
+async fn messages(aws: &Aws, url: &str) -> Result<u64> {
+    let asked = aws.sqs().get_queue_attributes().queue_url(url).set_attribute_names(Some(COUNTS.to_vec())).send().await;
+    match asked {
+        Ok(found) => {
+            let attributes = found.attributes.unwrap_or_default();
+            Ok(COUNTS.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
+        }
+        Err(error) if code(&error).ends_with("NonExistentQueue") || code(&error) == "QueueDoesNotExist" => Ok(0),
+        Err(error) => Err(failed(format!("count the messages of {url}"))(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(action: &str, id: &str, kind: &str, is_kept: bool) -> Change {
+        Change {
+            action: action.to_owned(),
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            physical_id: Some("url".to_owned()),
+            is_kept,
+            replacement: None,
+            properties: Vec::new(),
+            permissions: false,
+        }
+    }
+
+    #[test]
+    fn a_policy_of_an_earlier_version_may_not_go_while_its_queue_stays() {
+        let policy = |is_kept| change("Remove", "SalesQueuePolicy", QUEUE_POLICY, is_kept);
+        let failure = orphaned(&[policy(false)]).unwrap();
+        assert!(failure.message.contains("removing `SalesQueuePolicy` would leave its queue without one"), "{failure}");
+        assert!(orphaned(&[policy(true)]).is_none(), "it is kept");
+        assert!(orphaned(&[policy(false), change("Remove", "SalesQueue", QUEUE, false)]).is_none(), "both go");
+    }
+
+    #[test]
+    fn a_queue_goes_when_it_is_removed_or_replaced() {
+        let mut replaced = change("Modify", "SalesQueue", QUEUE, false);
+        assert!(!loses_a_queue(&replaced));
+        replaced.replacement = Some("True".to_owned());
+        assert!(loses_a_queue(&replaced));
+        assert!(loses_a_queue(&change("Remove", "SalesDlq", QUEUE, false)));
+        assert!(!loses_a_queue(&change("Remove", "SalesMapping", "AWS::Lambda::EventSourceMapping", false)));
+    }
+}
