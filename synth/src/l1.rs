@@ -75,6 +75,12 @@ resources! {
     CfnManagedPolicy, CfnManagedPolicyProps, "AWS::IAM::ManagedPolicy" { Description, PolicyDocument }
     /// An `EventBridge` rule (Template reference, `aws-resource-events-rule`).
     CfnRule, CfnRuleProps, "AWS::Events::Rule" { Description, EventPattern, ScheduleExpression, State, Targets }
+    /// A group of schedules (Template reference, `aws-resource-scheduler-schedulegroup`).
+    CfnScheduleGroup, CfnScheduleGroupProps, "AWS::Scheduler::ScheduleGroup" { Name }
+    /// What `EventBridge` Scheduler invokes when (Template reference, `aws-resource-scheduler-schedule`).
+    CfnSchedule, CfnScheduleProps, "AWS::Scheduler::Schedule" {
+        Description, GroupName, ScheduleExpression, ScheduleExpressionTimezone, FlexibleTimeWindow, State, Target,
+    }
     /// A `CloudWatch` alarm (Template reference, `aws-resource-cloudwatch-alarm`).
     CfnAlarm, CfnAlarmProps, "AWS::CloudWatch::Alarm" {
         AlarmDescription, Namespace, MetricName, Dimensions, Statistic, Period, EvaluationPeriods, Threshold,

@@ -5,6 +5,7 @@ mod dashboard;
 mod functions;
 mod loader_stack;
 mod parameters;
+mod schedules;
 mod shared;
 mod table_source;
 

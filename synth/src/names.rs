@@ -123,6 +123,8 @@ pub enum LogicalId {
     Sweep,
     /// The dashboard.
     Dashboard,
+    /// Group of the schedules; its role is named after it. Only where a queue has schedules.
+    Schedules,
 }
 
 impl LogicalId {
@@ -137,6 +139,7 @@ impl LogicalId {
             Self::StatementEnded => "StatementEnded",
             Self::Sweep => "Sweep",
             Self::Dashboard => "Dashboard",
+            Self::Schedules => "Schedules",
         }
     }
 }

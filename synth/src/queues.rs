@@ -79,6 +79,7 @@ pub fn read(folder: &Path) -> Result<Vec<QueueFile>, QueuesError> {
         }
     }
     problems.extend(overlaps(&queues));
+    problems.extend(queues.iter().filter_map(|queue| not_fed(queue, &queues)));
     if problems.is_empty() { Ok(queues) } else { Err(QueuesError::Files(problems)) }
 }
 
@@ -111,6 +112,9 @@ pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
         Err(problem) => return Err(vec![format!("{}: {problem}", shown(path))]),
     };
     match LoadConfig::parse(&text).and_then(|config| config.check_addresses().map(|()| config)) {
+        Ok(config) if !config.feeds.is_empty() => {
+            problems.push("`feeds`: is written by the deployment: write `queue` in the other table's file".to_owned());
+        }
         Ok(config) if problems.is_empty() => return Ok(QueueFile { name, path: path.to_owned(), text, config }),
         Ok(_) => {}
         Err(found) => problems.extend(found.0.iter().map(ToString::to_string)),
@@ -128,18 +132,44 @@ fn with_warehouse(path: &Path, text: String) -> Result<String, String> {
 /// "Configuring event notifications using object key name filtering").
 fn overlaps(queues: &[QueueFile]) -> Vec<String> {
     let mut problems = Vec::new();
+    // One that is fed by another queue has no notification.
+    let queues: Vec<&QueueFile> = queues.iter().filter(|queue| queue.config.fed_by.is_none()).collect();
     for (index, one) in queues.iter().enumerate() {
         for other in &queues[..index] {
             let (Some(a), Some(b)) = (&one.config.source, &other.config.source) else { continue };
             if overlap(a, b) {
                 problems.push(format!(
-                    "{}: `source`: s3://{}/{} overlaps with s3://{}/{} of {}: S3 sends an object to one queue only, so give them separate folders",
+                    "{}: `source`: s3://{}/{} overlaps with s3://{}/{} of {}: S3 sends an object to one queue only, so give them separate folders, or name the queue of the wider one in `queue`",
                     shown(&one.path), a.bucket, a.prefix, b.bucket, b.prefix, shown(&other.path)
                 ));
             }
         }
     }
     problems
+}
+
+/// What is wrong with the queue that shall feed a table too.
+fn not_fed(queue: &QueueFile, queues: &[QueueFile]) -> Option<String> {
+    let fed_by = queue.config.fed_by.as_ref()?;
+    let told = |message: String| Some(format!("{}: `queue`: {message}", shown(&queue.path)));
+    let Some(other) = queues.iter().find(|other| other.name == *fed_by) else {
+        return told(format!("there is no queue `{fed_by}`: name another file of the folder, without `.json`"));
+    };
+    if let Some(first) = &other.config.fed_by {
+        return told(format!("`{fed_by}` is itself fed by `{first}`: name one that has a queue of its own"));
+    }
+    match (&queue.config.source, &other.config.source) {
+        (Some(own), Some(all)) if all.holds(&own.bucket, &own.prefix) => None,
+        (own, all) => told(format!(
+            "the source {} is not inside {} of `{fed_by}`: its messages are about that folder only, so make that one wider",
+            url(own.as_ref()),
+            url(all.as_ref())
+        )),
+    }
+}
+
+fn url(folder: Option<&SourceFolder>) -> String {
+    folder.map_or_else(|| "(none)".to_owned(), |folder| format!("s3://{}/{}", folder.bucket, folder.prefix))
 }
 
 fn overlap(a: &SourceFolder, b: &SourceFolder) -> bool {
@@ -173,7 +203,7 @@ mod tests {
             overlaps(&files),
             [
                 "b.json: `source`: s3://bucket/x/y/ overlaps with s3://bucket/x/ of a.json: S3 sends an object to one queue only, \
-                 so give them separate folders"
+                 so give them separate folders, or name the queue of the wider one in `queue`"
             ]
         );
     }

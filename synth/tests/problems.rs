@@ -91,3 +91,20 @@ fn what_is_right_but_should_be_known_is_a_note() {
     assert!(notes[0].starts_with("`Loader/queues/a`: names no `source`"), "{notes:#?}");
     assert!(notes[1].contains("write its ARN in `cluster.workgroup`"), "{notes:#?}");
 }
+
+#[test]
+fn a_schedule_in_the_hour_that_a_day_may_lack_is_a_note() {
+    let notes = |schedule: &str, zone: &str| {
+        let queue = queue_with("a", |value| {
+            value["bulk"] =
+                json!([{"schedule": schedule, "s3_path": "s3://example-a/daily/{today:%Y}/", "timezone": zone}]);
+        });
+        template(vec![queue]).notes().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let night = notes("cron(30 2 * * ? *)", "Europe/Berlin");
+    assert!(
+        night.len() == 1 && night[0].starts_with("`Loader/queues/a/Bulk1`: `cron(30 2 * * ? *)` in Europe/Berlin"),
+        "{night:?}"
+    );
+    assert!(notes("cron(30 2 * * ? *)", "UTC").is_empty() && notes("cron(30 4 * * ? *)", "Europe/Berlin").is_empty());
+}

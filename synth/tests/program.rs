@@ -154,3 +154,39 @@ fn without_source() -> Vec<u8> {
     config.as_object_mut().unwrap().remove("source");
     config.to_string().into_bytes()
 }
+
+#[test]
+fn a_table_that_another_queue_feeds_takes_its_folder_from_inside() {
+    let feeding = |queue: &str, source: &str| {
+        let mut config: serde_json::Value = serde_json::from_str(WEATHER).unwrap();
+        (config["queue"], config["source"]) = (queue.into(), source.into());
+        config["copy"]["table_name"] = "north".into();
+        config.to_string().into_bytes()
+    };
+    let inside = feeding("a", "s3://example-weather/daily/north/");
+    let folder = folder(&[("a.json", WEATHER.as_bytes()), ("b.json", &inside)]);
+    let run_again = |content: &[u8]| {
+        fs::write(folder.path().join("b.json"), content).unwrap();
+        run(folder.path(), &["--queues", ".", "--out", "out.txt"])
+    };
+    let (code, _, err) = run_again(&inside);
+    assert_eq!(code, 0, "{err}");
+    let template: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("out.txt")).unwrap()).unwrap();
+    let own: Vec<&String> =
+        template["Resources"].as_object().unwrap().keys().filter(|id| id.starts_with('B')).collect();
+    assert_eq!(own, ["BulkLoaderLogs", "BulkLoader", "BulkLoaderAsync", "BulkLoaderErrors"], "it has no queue");
+    assert!(template.to_string().contains("example-weather/daily/north/*"), "the role may read its files");
+    for (content, problem) in [
+        (feeding("c", "s3://example-weather/daily/north/"), "./b.json: `queue`: there is no queue `c`"),
+        (feeding("a", "s3://example-weather/"), "is not inside s3://example-weather/daily/ of `a`"),
+        (feeding("b", "s3://example-weather/daily/north/"), "`b` is itself fed by `b`"),
+        (
+            WEATHER.replacen('{', "{\"feeds\": [\"a\"],", 1).into_bytes(),
+            "./b.json: `feeds`: is written by the deployment",
+        ),
+    ] {
+        let (code, _, err) = run_again(&content);
+        assert!(code == 1 && err.contains(problem), "{problem}: {err}");
+    }
+}

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use crate::config::{LoadConfig, SourceFolder};
 use crate::ids::Millis;
 use crate::problem::Problems;
+use crate::schedule::{DatedPath, Schedule, TIME_ZONE_DEFAULT, check_zone};
 
 /// One folder to load into one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BulkPath {
-    /// As the request has it, for the answer.
+    /// As the request has it, for the answer; where a schedule made it, with the dates of that day.
     pub s3_path: String,
     /// As the request has it, for the answer.
     pub table: String,
@@ -74,9 +75,16 @@ struct Request {
     until: Option<String>,
     #[serde(default)]
     dry_run: bool,
+    scheduled_time: Option<String>,
+    timezone: Option<String>,
 }
 
-const FIELDS: [&str; 8] = ["paths", "copy", "cluster", "load", "warehouse", "since", "until", "dry_run"];
+const FIELDS: [&str; 10] =
+    ["paths", "copy", "cluster", "load", "warehouse", "since", "until", "dry_run", SCHEDULED_TIME_FIELD, "timezone"];
+/// Field of a request that a schedule made: the instant for which it was scheduled. Its paths can have dates.
+pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
+/// What `EventBridge` Scheduler replaces by that instant (Scheduler user guide, "Adding context attributes").
+pub const SCHEDULED_TIME_ATTRIBUTE: &str = "<aws.scheduler.scheduled-time>";
 
 #[derive(Deserialize)]
 struct PathPart {
@@ -87,6 +95,50 @@ struct PathPart {
     #[serde(default)]
     options: Value,
     position: Option<Position>,
+}
+
+/// The request that a schedule makes for a queue's table, again and again.
+pub fn scheduled(config: &LoadConfig, schedule: &Schedule) -> Value {
+    let document: Value = serde_json::from_str(&config.document).unwrap_or_default();
+    let mut request = json!({
+        SCHEDULED_TIME_FIELD: SCHEDULED_TIME_ATTRIBUTE,
+        "timezone": schedule.time_zone,
+        "paths": [{"s3_path": schedule.path.text, "table": document["copy"]["table_name"]}],
+    });
+    for name in ["copy", "cluster", "load", "warehouse"] {
+        if !document[name].is_null() {
+            request[name] = document[name].clone();
+        }
+    }
+    if let Some(copy) = request["copy"].as_object_mut() {
+        copy.remove("table_name");
+    }
+    if !document["options"].is_null() {
+        request["paths"][0]["options"] = document["options"].clone();
+    }
+    request
+}
+
+/// Whether a schedule made the request: then nobody reads the answer, and what is not done must be an error.
+pub fn is_scheduled(payload: &Value) -> bool {
+    payload.get(SCHEDULED_TIME_FIELD).is_some()
+}
+
+/// When a request was scheduled, and in which time zone its dates are.
+struct Scheduled {
+    at: Millis,
+    time_zone: String,
+}
+
+impl Scheduled {
+    /// Nothing, where no schedule made the request: then a path is what it is.
+    fn of(request: &Request, problems: &mut Problems) -> Option<Self> {
+        let time_zone = request.timezone.clone().unwrap_or_else(|| TIME_ZONE_DEFAULT.to_owned());
+        problems.take("timezone", check_zone(&time_zone));
+        let at = request.scheduled_time.as_ref()?;
+        let at = problems.take(SCHEDULED_TIME_FIELD, instant(at))?;
+        Some(Self { at, time_zone })
+    }
 }
 
 /// Reads a request; all problems at once. No paths, no work: an empty list.
@@ -112,12 +164,16 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
         until_millis: request.until.as_ref().and_then(|text| problems.take("until", instant(text))),
         dry_run: request.dry_run,
     };
-    let paths = request.paths.iter().enumerate();
-    let read = |(index, path)| {
-        let read: Option<BulkPath> = read_path(index, path, &request, &mut problems);
-        read.map(|path| BulkPath { selection, ..path })
-    };
-    let read: Vec<BulkPath> = paths.filter_map(read).collect();
+    let scheduled = Scheduled::of(&request, &mut problems);
+    let mut read = Vec::new();
+    for (index, path) in request.paths.iter().enumerate() {
+        let config = config(index, path, &request, &mut problems);
+        let folder = folder(index, path, scheduled.as_ref(), &mut problems);
+        if let (Some((s3_path, folder)), Some(config)) = (folder, config) {
+            let (table, position) = (path.table.clone(), path.position.clone());
+            read.push(BulkPath { s3_path, table, folder, config, selection, position });
+        }
+    }
     problems.into_result().map(|()| read)
 }
 
@@ -129,7 +185,24 @@ pub fn instant(text: &str) -> Result<Millis, String> {
     instant.ok_or_else(|| format!("`{text}` is not an instant: write 2026-01-31, or 2026-01-31T08:00:00Z"))
 }
 
-fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Problems) -> Option<BulkPath> {
+/// The path without its dates, and the folder that it is.
+fn folder(
+    index: usize,
+    path: &PathPart,
+    scheduled: Option<&Scheduled>,
+    problems: &mut Problems,
+) -> Option<(String, SourceFolder)> {
+    let resolve = |scheduled: &Scheduled| DatedPath::parse(&path.s3_path)?.resolve(scheduled.at, &scheduled.time_zone);
+    let field = format!("paths[{index}].s3_path");
+    let s3_path = problems.take(&field, scheduled.map_or_else(|| Ok(path.s3_path.clone()), resolve))?;
+    let mut folder = problems.take(&field, SourceFolder::parse(&s3_path))?;
+    if !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
+        folder.prefix.push('/');
+    }
+    Some((s3_path, folder))
+}
+
+fn config(index: usize, path: &PathPart, request: &Request, problems: &mut Problems) -> Option<Arc<LoadConfig>> {
     let mut document = json!({"copy": request.copy, "cluster": request.cluster});
     if let Some(copy) = document["copy"].as_object_mut() {
         copy.insert("table_name".into(), json!(path.table));
@@ -157,19 +230,7 @@ fn read_path(index: usize, path: &PathPart, request: &Request, problems: &mut Pr
             }
         }
     }
-    let folder = problems.take(&format!("paths[{index}].s3_path"), SourceFolder::parse(&path.s3_path));
-    let mut folder = folder?;
-    if !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
-        folder.prefix.push('/');
-    }
-    Some(BulkPath {
-        s3_path: path.s3_path.clone(),
-        table: path.table.clone(),
-        folder,
-        config: config.ok()?,
-        selection: Selection::default(),
-        position: path.position.clone(),
-    })
+    config.ok()
 }
 
 #[cfg(test)]
@@ -214,6 +275,37 @@ mod tests {
         assert_eq!(read.position, Some(Position { key: "a/b".to_owned(), version_id: None }));
         value["since"] = json!("yesterday");
         assert_eq!(parse(&value).unwrap_err().0[0].field, "since");
+    }
+
+    #[test]
+    fn a_scheduled_request_means_the_folder_of_its_instant() {
+        let config = LoadConfig::from_value(&json!({
+            "copy": {"role_arn": "default", "table_name": "shop.sales", "options": "CSV"},
+            "cluster": {"identifier": "c", "db_name": "d"},
+            "source": "s3://bucket/sales/",
+            "options": {"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"},
+            "load": {"write_once": true},
+            "bulk": [{"schedule": "cron(0 4 * * ? *)", "s3_path": "s3://bucket/sales/dt={yesterday:%Y-%m-%d}", "timezone": "Europe/Berlin"}]
+        }))
+        .unwrap();
+        let mut request = scheduled(&config, &config.bulk[0]);
+        assert!(is_scheduled(&request) && !is_scheduled(&json!({"paths": []})));
+        assert_eq!(parse(&request).unwrap_err().0[0].field, "scheduled_time", "the scheduler fills it in");
+        request["scheduled_time"] = json!("2026-03-01T03:00:00Z");
+        let path = &parse(&request).unwrap()[0];
+        assert_eq!(path.s3_path, "s3://bucket/sales/dt=2026-02-28");
+        assert_eq!(path.folder.prefix, "sales/dt=2026-02-28/");
+        assert_eq!(path.config.db_table(), config.db_table());
+        let of = |config: &LoadConfig| (config.mode.clone(), config.options.clone(), config.limits, config.write_once);
+        assert_eq!(of(&path.config), of(&config));
+        request["timezone"] = json!("Mars/Phobos");
+        assert_eq!(parse(&request).unwrap_err().0[0].field, "timezone");
+    }
+
+    #[test]
+    fn without_a_schedule_a_brace_is_a_brace() {
+        let read = parse(&request(&json!([{"s3_path": "s3://bucket/{today:%Y}/", "table": "t"}]))).unwrap();
+        assert_eq!(read[0].folder.prefix, "{today:%Y}/");
     }
 
     #[test]

@@ -12,15 +12,18 @@ use serde_json::Value;
 pub use self::file::schema;
 use self::file::{File, refuse_unknown_fields};
 use crate::copy_options::CopyOptions;
+pub use crate::folder::SourceFolder;
 use crate::ident::{Ident, TableName};
 use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
 use crate::pace::Pace;
 use crate::problem::{Problem, Problems};
+use crate::schedule::Schedule;
 
 mod address;
 mod file;
 mod merge;
 mod parts;
+mod source;
 mod texts;
 
 /// Database user of a provisioned cluster when the configuration names none.
@@ -59,8 +62,14 @@ pub struct LoadConfig {
     pub write_once: bool,
     /// How its warehouse is used; `None`: loads start on their own.
     pub pace: Option<Arc<Pace>>,
-    /// Where the files come from, for the deployment.
+    /// Where the files come from: for the deployment, and where several tables share a queue for what is whose.
     pub source: Option<SourceFolder>,
+    /// The queue of another table, without the stack's prefix, whose messages feed this one too; `None`: it has its own.
+    pub fed_by: Option<String>,
+    /// The configurations of the tables that are fed by this queue's messages too, by their whole names.
+    pub feeds: Vec<String>,
+    /// Folders that are loaded on a schedule, for the deployment.
+    pub bulk: Vec<Schedule>,
     /// The text this was read from, compact: what a tracker item keeps.
     pub document: String,
 }
@@ -119,32 +128,6 @@ pub struct LoadLimits {
     pub age_seconds: Option<u32>,
     /// How long a statement may run before it is cancelled, in minutes. `None`: for ever.
     pub timeout_minutes: Option<u32>,
-}
-
-/// `s3://bucket/prefix` of the source files.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SourceFolder {
-    /// Bucket name.
-    pub bucket: String,
-    /// Key prefix, may be empty.
-    pub prefix: String,
-}
-
-impl SourceFolder {
-    /// Reads `s3://bucket/prefix`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let rest = text
-            .strip_prefix("s3://")
-            .ok_or_else(|| format!("`{text}` does not start with `s3://`: write s3://bucket/folder/"))?;
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-        if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(allowed) {
-            return Err(format!(
-                "`{bucket}` is no bucket name: 3 to 63 lower case letters, digits, `-` and `.`, as in s3://bucket/folder/"
-            ));
-        }
-        Ok(Self { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
-    }
 }
 
 impl LoadConfig {

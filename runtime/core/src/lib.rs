@@ -10,6 +10,7 @@ pub mod bulk_request;
 pub mod config;
 pub mod contract;
 pub mod copy_options;
+pub mod folder;
 pub mod ident;
 pub mod ids;
 pub mod limits;
@@ -18,6 +19,7 @@ pub mod outcome;
 pub mod pace;
 pub mod problem;
 pub mod s3_event;
+pub mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod settings;

@@ -78,7 +78,11 @@ impl Function for BulkLoader {
         if paths.is_empty() {
             return Ok(json!({}));
         }
-        Ok(serde_json::to_value(bulk::handle(aws, &paths, invocation).await)?)
+        let answers = bulk::handle(aws, &paths, invocation).await;
+        if bulk_request::is_scheduled(payload) {
+            bulk::check_done(&answers)?;
+        }
+        Ok(serde_json::to_value(answers)?)
     }
 }
 

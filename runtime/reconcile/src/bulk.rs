@@ -23,6 +23,8 @@ const WAITING: &str = "waiting";
 const PARTIAL: &str = "partial";
 /// State of a path that was only counted.
 const COUNTED: &str = "counted";
+/// State of a path that could not be recorded.
+const FAILED: &str = "failed";
 /// Time that is kept for starting the loads, in milliseconds: no page is read after it has begun.
 const RECONCILE_MILLIS: i64 = 20_000;
 
@@ -76,6 +78,16 @@ pub async fn handle<W: World>(world: &W, paths: &[BulkPath], invocation: &Invoca
     answers
 }
 
+/// Where nobody reads the answer, a path that is not recorded whole is an error: the invocation is repeated, goes on from what is recorded
+/// already, and in the end is given up where somebody looks.
+pub fn check_done(answers: &[PathAnswer]) -> Result<(), String> {
+    let open = answers.iter().find(|answer| [PARTIAL, FAILED].contains(&answer.state));
+    open.map_or(Ok(()), |answer| {
+        let why = answer.error.as_deref().unwrap_or("the time was over before the end of the folder");
+        Err(format!("{} is not recorded whole for {}: {why}", answer.s3_path, answer.table))
+    })
+}
+
 async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocation) -> PathAnswer {
     let mut answer = PathAnswer {
         s3_path: path.s3_path.clone(),
@@ -93,7 +105,7 @@ async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocati
         Ok(()) if path.selection.dry_run => answer.state = COUNTED,
         Ok(()) if answer.objects > 0 => answer.state = WAITING,
         Ok(()) => {}
-        Err(error) => (answer.state, answer.error) = ("failed", Some(error)),
+        Err(error) => (answer.state, answer.error) = (FAILED, Some(error)),
     }
     answer
 }

@@ -34,8 +34,8 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     let mut refused: BTreeSet<String> = BTreeSet::new();
     let mut tables: BTreeSet<DbTable> = BTreeSet::new();
     for (queue, messages) in queues {
-        let (table, failed) = record_queue(world, queue, &messages).await;
-        tables.extend(table);
+        let (recorded, failed) = record_queue(world, queue, &messages).await;
+        tables.extend(recorded);
         for (message_id, why) in failed {
             world.report(&Event::Refused { message_id: message_id.clone(), why });
             refused.insert(message_id);
@@ -47,20 +47,21 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     refused.into_iter().collect()
 }
 
-/// Records the messages of one queue; returns its table, and the messages that failed with the reason.
+/// Records the messages of one queue for its table, and each object for every table that the queue feeds too; returns these tables, and
+/// the messages that failed with the reason. A message fails unless each of its objects is recorded for every table that it is for.
 async fn record_queue<W: World>(
     world: &W,
     queue: &str,
     messages: &[&Message],
-) -> (Option<DbTable>, BTreeMap<String, String>) {
-    let config = match world.queue(queue).await {
-        Ok(config) => config,
-        Err(error) => {
-            let why = format!("queue `{queue}`: {error}");
-            return (None, messages.iter().map(|message| (message.id.clone(), why.clone())).collect());
-        }
-    };
+) -> (BTreeSet<DbTable>, BTreeMap<String, String>) {
+    let (sources, unreadable) = sources(world, queue).await;
     let mut failed = BTreeMap::new();
+    if let Some(why) = unreadable {
+        failed.extend(messages.iter().map(|message| (message.id.clone(), why.clone())));
+    }
+    if sources.is_empty() {
+        return (BTreeSet::new(), failed);
+    }
     let mut objects: Vec<WaitingObject> = Vec::new();
     let mut carriers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for message in messages {
@@ -82,12 +83,42 @@ async fn record_queue<W: World>(
             }
         }
     }
-    let source = ConfigSource { queue: Some(queue.to_owned()), recorded: config };
-    let recorded = record(world, &objects, &source).await;
-    for (object_id, error) in recorded.failed {
-        for message_id in carriers.get(&object_id).into_iter().flatten() {
-            failed.insert((*message_id).to_owned(), error.to_string());
+    for source in &sources {
+        let recorded = record(world, &meant(&objects, source), source).await;
+        for (object_id, error) in recorded.failed {
+            for message_id in carriers.get(&object_id).into_iter().flatten() {
+                failed.insert((*message_id).to_owned(), error.to_string());
+            }
         }
     }
-    (Some(source.recorded.db_table()), failed)
+    (sources.iter().map(|source| source.recorded.db_table()).collect(), failed)
+}
+
+/// The configurations of the queue's table, first, and of the tables that it feeds too; and why one of them cannot be had. The tables of
+/// those that can be had are not held up by it.
+async fn sources<W: World>(world: &W, queue: &str) -> (Vec<ConfigSource>, Option<String>) {
+    let own = match world.queue(queue).await {
+        Ok(config) => config,
+        Err(error) => return (Vec::new(), Some(format!("queue `{queue}`: {error}"))),
+    };
+    let mut unreadable = None;
+    let mut sources = vec![ConfigSource { queue: Some(queue.to_owned()), recorded: own.clone() }];
+    for name in &own.feeds {
+        match world.queue(name).await {
+            Ok(config) => sources.push(ConfigSource { queue: Some(name.clone()), recorded: config }),
+            Err(error) => unreadable = Some(format!("queue `{queue}` feeds `{name}`: {error}")),
+        }
+    }
+    (sources, unreadable)
+}
+
+/// The objects that are for a table: all for that of the queue itself, those of its folder for one that is fed too.
+fn meant(objects: &[WaitingObject], source: &ConfigSource) -> Vec<WaitingObject> {
+    let config = &source.recorded;
+    let is_meant = |waiting: &&WaitingObject| match (&config.fed_by, &config.source) {
+        (Some(_), Some(folder)) => folder.holds(&waiting.object.bucket, &waiting.object.key),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    objects.iter().filter(is_meant).cloned().collect()
 }

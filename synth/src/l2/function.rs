@@ -8,6 +8,7 @@ use crate::l1::{
 use crate::l2::log_group::LogGroup;
 use crate::l2::queue::Queue;
 use crate::l2::role::Role;
+use crate::policy::Statement;
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
@@ -141,6 +142,11 @@ impl Function {
                 SourceArn: Some(source),
             },
         );
+    }
+
+    /// Lets a role invoke the function.
+    pub fn grant_invoke_by(&self, role: &Role) {
+        role.permit(Statement::allow(&["lambda:InvokeFunction"], [self.arn()]));
     }
 
     /// ARN without a version: always the newest code.

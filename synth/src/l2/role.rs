@@ -41,8 +41,20 @@ impl Granted {
 impl Role {
     /// A role that `service` assumes, without any permission.
     pub fn new(scope: &Scope, description: &str, service: &str) -> Self {
-        let mut trust = PolicyDocument::default();
-        trust.add(Statement::allow(&["sts:AssumeRole"], []).to_service(service));
+        Self::trusting(scope, description, Statement::allow(&["sts:AssumeRole"], []).to_service(service))
+    }
+
+    /// A role that `service` assumes on behalf of `source` of this account only.
+    pub fn assumed_for(scope: &Scope, description: &str, service: &str, source: Value) -> Self {
+        let trust = Statement::allow(&["sts:AssumeRole"], [])
+            .to_service(service)
+            .only_if("ArnEquals", "aws:SourceArn", source)
+            .only_if("StringEquals", "aws:SourceAccount", Value::Ref("AWS::AccountId".into()));
+        Self::trusting(scope, description, trust)
+    }
+
+    fn trusting(scope: &Scope, description: &str, trust: Statement) -> Self {
+        let trust: PolicyDocument = std::iter::once(trust).collect();
         let resource = CfnRole::new(
             scope,
             CfnRoleProps {

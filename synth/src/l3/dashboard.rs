@@ -15,7 +15,7 @@ use crate::value::Value;
 pub(super) fn add(scope: &Scope, shared: Option<&Shared>, sources: &[TableSource]) {
     let words = |source: &TableSource| {
         let table = &source.table().0;
-        vec![readable(table), table.clone(), dead_letters_name(source.name())]
+        vec![readable(table), table.clone(), dead_letters_name(source.fed_by())]
     };
     let rows = Repeated { row: table_row(shared), words: sources.iter().map(words).collect() };
     let name = Value::sub("${AWS::StackName}");

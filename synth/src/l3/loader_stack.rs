@@ -11,6 +11,7 @@ use crate::l3::alarms::{self, AlarmsProps};
 use crate::l3::dashboard;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
+use crate::l3::schedules;
 use crate::l3::shared::Shared;
 use crate::l3::table_source::{TableSource, TableSourceProps, check_names};
 use crate::limits::OUTPUTS_MAX;
@@ -63,9 +64,11 @@ impl LoaderStack {
             },
         );
         rules(scope, &functions, &dead_letters);
+        schedules::add(scope, props, &functions.bulk, &dead_letters);
         role.begin_queues();
         let dead_letters_policy = SharedPolicy::new(&scope.child("DlqTlsOnly"));
-        let shared = Shared::new(scope, props.queues.len(), &dead_letters_policy);
+        let n_queues = props.queues.iter().filter(|queue| queue.config.fed_by.is_none()).count();
+        let shared = Shared::new(scope, n_queues, &dead_letters_policy);
         let with = TableSourceProps {
             props,
             function: &functions.microbatch,
@@ -104,7 +107,8 @@ impl LoaderStack {
             let text = "Queue of the messages that were given up, of all queues";
             scope.add_output(SHARED_DEAD_LETTERS_OUTPUT, text, shared.dead_letters.url());
         }
-        if Output::ALL.len() + usize::from(self.shared.is_some()) + self.sources.len() > OUTPUTS_MAX {
+        let n_queues = self.sources.iter().filter(|source| source.fed_by() == source.name()).count();
+        if Output::ALL.len() + usize::from(self.shared.is_some()) + n_queues > OUTPUTS_MAX {
             scope.note(format!(
                 "more queues than the {OUTPUTS_MAX} outputs of a stack: there is no output with a queue's URL, ask SQS for it by the queue's name"
             ));

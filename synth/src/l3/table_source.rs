@@ -30,7 +30,10 @@ pub(super) struct TableSourceProps<'a> {
 pub(super) struct TableSource {
     name: String,
     table: DbTable,
-    queue: Queue,
+    /// The queue that brings its messages: its own, or another table's.
+    fed_by: String,
+    /// Its own; `None` where another table's queue feeds it.
+    queue: Option<Queue>,
     /// Its own; `None` where it shares one.
     dead_letters: Option<Queue>,
 }
@@ -38,41 +41,19 @@ pub(super) struct TableSource {
 impl TableSource {
     /// The queue of `source`, connected to the function, whose role gets what the configuration needs.
     pub(super) fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
-        let dead_letters = with.shared.is_none().then(|| {
-            Queue::new(
-                &scope.child("Dlq"),
-                &QueueProps {
-                    name: Some(named(&dead_letters_name(&source.name))),
-                    shared_policy: Some(with.dead_letters_policy),
-                    ..QueueProps::default()
-                },
-            )
-        });
-        let given_up = dead_letters.as_ref().or(with.shared.map(|shared| &shared.dead_letters));
-        let queue = Queue::new(
-            &scope.child("Queue"),
-            &QueueProps {
-                name: Some(named(&source.name)),
-                visibility_timeout_seconds: Some(limits::SQS_VISIBILITY_TIMEOUT_SECONDS_MIN),
-                dead_letters: given_up.map(|dead_letters| (dead_letters, with.props.max_receive_count)),
-                shared_policy: with.shared.map(|shared| shared.policy(&source.name)),
-            },
-        );
-        queue.keep_policy();
-        let batch = BatchProps {
-            batch_size: limits::SQS_BATCH_SIZE,
-            window_seconds: limits::SQS_BATCHING_WINDOW_SECONDS,
-            maximum_concurrency: with.props.maximum_concurrency,
+        let (queue, dead_letters) = match source.config.fed_by {
+            Some(_) => (None, None),
+            None => queues(scope, source, with),
         };
-        with.function.add_event_source(&scope.child("Mapping"), &queue, &batch);
-        grant_files(scope, source, &queue, with);
+        grant_files(scope, source, queue.as_ref(), with);
         let target = &source.config.target;
         if let Err(problems) = source.config.check_addresses() {
             problems.0.iter().for_each(|problem| scope.problem(problem.to_string()));
         }
         let warehouse = Warehouse::new(scope, &target.warehouse);
         warehouse.grant_execute(scope, with.role, &target.database, &source.config.login);
-        Self { name: source.name.clone(), table: source.config.db_table(), queue, dead_letters }
+        let fed_by = source.config.fed_by.clone().unwrap_or_else(|| source.name.clone());
+        Self { name: source.name.clone(), table: source.config.db_table(), fed_by, queue, dead_letters }
     }
 
     /// Name of the queue, without the stack's prefix.
@@ -85,14 +66,53 @@ impl TableSource {
         &self.table
     }
 
+    /// Name of the queue that brings its messages, without the stack's prefix.
+    pub(super) fn fed_by(&self) -> &str {
+        &self.fed_by
+    }
+
     /// Where its messages go that are given up; `None` where it shares that with others.
     pub(super) fn dead_letters(&self) -> Option<&Queue> {
         self.dead_letters.as_ref()
     }
 
     pub(super) fn add_outputs(&self, scope: &Scope) {
-        scope.add_output(queue_url_output(self.queue.logical_id()), "", self.queue.url());
+        if let Some(queue) = &self.queue {
+            scope.add_output(queue_url_output(queue.logical_id()), "", queue.url());
+        }
     }
+}
+
+/// A queue that feeds the function, and its dead-letter queue unless the queues share one.
+fn queues(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> (Option<Queue>, Option<Queue>) {
+    let dead_letters = with.shared.is_none().then(|| {
+        Queue::new(
+            &scope.child("Dlq"),
+            &QueueProps {
+                name: Some(named(&dead_letters_name(&source.name))),
+                shared_policy: Some(with.dead_letters_policy),
+                ..QueueProps::default()
+            },
+        )
+    });
+    let given_up = dead_letters.as_ref().or(with.shared.map(|shared| &shared.dead_letters));
+    let queue = Queue::new(
+        &scope.child("Queue"),
+        &QueueProps {
+            name: Some(named(&source.name)),
+            visibility_timeout_seconds: Some(limits::SQS_VISIBILITY_TIMEOUT_SECONDS_MIN),
+            dead_letters: given_up.map(|dead_letters| (dead_letters, with.props.max_receive_count)),
+            shared_policy: with.shared.map(|shared| shared.policy(&source.name)),
+        },
+    );
+    queue.keep_policy();
+    let batch = BatchProps {
+        batch_size: limits::SQS_BATCH_SIZE,
+        window_seconds: limits::SQS_BATCHING_WINDOW_SECONDS,
+        maximum_concurrency: with.props.maximum_concurrency,
+    };
+    with.function.add_event_source(&scope.child("Mapping"), &queue, &batch);
+    (Some(queue), dead_letters)
 }
 
 /// The name of a queue, with the stack's prefix.
@@ -101,7 +121,7 @@ fn named(name: &str) -> Value {
 }
 
 /// Lets S3 announce the folder's files, and the role look at them.
-fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, with: &TableSourceProps<'_>) {
+fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with: &TableSourceProps<'_>) {
     let Some(folder) = &source.config.source else {
         scope.note(
             "names no `source`: nobody may send to its queue and the functions may read no files; \
@@ -111,9 +131,10 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: &Queue, with: &TableS
     };
     let bucket = SourceBucket::from_name(&folder.bucket);
     bucket.grant_read(with.role, &folder.prefix);
-    match with.shared {
-        Some(shared) => shared.policy(&source.name).grant_send_to_bucket(&bucket),
-        None => queue.grant_send_to_bucket(&bucket),
+    match (queue, with.shared) {
+        (None, _) => {}
+        (Some(_), Some(shared)) => shared.policy(&source.name).grant_send_to_bucket(&bucket),
+        (Some(queue), None) => queue.grant_send_to_bucket(&bucket),
     }
 }
 

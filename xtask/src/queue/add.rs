@@ -21,6 +21,9 @@ pub struct AddArgs {
     /// Folder of the files: s3://bucket/folder/
     #[arg(long, value_name = "S3_URL")]
     source: String,
+    /// Another queue whose source contains this one: its messages feed this table too
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
     /// Database
     #[arg(long)]
     database: String,
@@ -100,6 +103,9 @@ fn document(args: &AddArgs) -> Value {
     ]);
     let mut document =
         json!({"$schema": "schema/queue.schema.json", "source": args.source, "copy": copy, "cluster": cluster});
+    if let Some(queue) = &args.queue {
+        document["queue"] = json!(queue);
+    }
     if !args.merge_key.is_empty() {
         document["options"] =
             json!({"merge_duplicate_pks": true, "merge_pk": args.merge_key, "merge_timestamp": args.merge_timestamp});
@@ -137,6 +143,7 @@ mod tests {
             "add orders --table shop.orders --source s3://my-bucket/orders/ --workgroup wg --database dev \
              --options CSV_GZIP_IGNOREHEADER_1 --merge-key id --merge-timestamp updated~at --columns id,updated~at",
             "add clicks --table web.clicks --source s3://my-bucket/clicks/ --workgroup wg --database dev --write-once",
+            "add big --table shop.big --source s3://my-bucket/sales/big/ --queue sales --workgroup wg --database dev",
         ] {
             let document = written(words);
             assert!(schema.is_valid(&document), "{document:#}");

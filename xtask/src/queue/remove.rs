@@ -6,7 +6,7 @@ use synth::QueueFile;
 use synth::workspace;
 
 use crate::ground::aws::{Aws, AwsArgs};
-use crate::ground::output::{Format, Out};
+use crate::ground::output::{Failure, Format, Out};
 use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::connections::disconnect;
 use crate::loader::queues;
@@ -26,6 +26,11 @@ pub struct RemoveArgs {
 pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let queue = queues::find(queues, &args.name)?;
+    if let Some(fed) = queues.iter().find(|other| other.config.fed_by.as_deref() == Some(&queue.name)) {
+        let message = format!("`{}` feeds the table of `{}` too", queue.name, fed.name);
+        let hint = format!("remove that first (cargo xtask queue remove {}), or give it a queue of its own", fed.name);
+        return Err(Failure::usage(message, hint).into());
+    }
     let aws = Aws::new(&args.aws).await?;
     let was_deployed = disconnect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
     std::fs::remove_file(&queue.path)?;

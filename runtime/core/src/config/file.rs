@@ -11,6 +11,8 @@ use crate::pace::PACE_FIELDS;
 #[cfg(feature = "schema")]
 use crate::pace::PaceFile;
 use crate::problem::Problems;
+#[cfg(feature = "schema")]
+use crate::schedule::{SCHEDULES_MAX, TIME_ZONE_DEFAULT};
 
 /// Longest wait for other files, in seconds: a day.
 pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
@@ -33,6 +35,12 @@ pub(super) struct File {
     /// Folder of the files: s3://bucket/folder/. The deployment connects it.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^s3://[a-z0-9.-]{3,63}(/.*)?$")))]
     pub source: Option<String>,
+    /// Name of another queue whose source contains this one: the table gets its objects from that queue's messages.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[A-Za-z0-9_-]{1,60}$")))]
+    pub queue: Option<String>,
+    /// Whole names of the configurations of other tables that are fed by this queue too; written by the deployment.
+    #[serde(default)]
+    pub feeds: Vec<String>,
     /// What COPY does.
     pub copy: CopyPart,
     /// The warehouse.
@@ -44,6 +52,27 @@ pub(super) struct File {
     pub warehouse: Option<Value>,
     /// Bounds of one load.
     pub load: Option<LoadPart>,
+    /// Folders that are loaded on a schedule, whether or not S3 told about their files.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = SCHEDULES_MAX)))]
+    pub bulk: Vec<BulkPart>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["schedule", "s3_path"])))]
+pub(super) struct BulkPart {
+    /// When: cron(minutes hours day-of-month month day-of-week year), or rate(6 hours).
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), transform = no_default))]
+    pub schedule: String,
+    /// Which folder: s3://bucket/folder/, with dates such as {yesterday:%Y-%m-%d}.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), transform = no_default))]
+    pub s3_path: String,
+    /// IANA time zone of the schedule and of the dates.
+    #[cfg_attr(feature = "schema", schemars(extend("default" = TIME_ZONE_DEFAULT)))]
+    pub timezone: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -177,6 +206,9 @@ const FIELDS: &[(&str, &[&str])] = &[
     ),
     ("warehouse", PACE_FIELDS),
     ("source", &[]),
+    ("bulk", &["schedule", "s3_path", "timezone"]),
+    ("queue", &[]),
+    ("feeds", &[]),
     ("$schema", &[]),
 ];
 
@@ -190,8 +222,14 @@ pub(super) fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
             problems.add(name, format!("nobody reads this field: the fields are {}", names.join(", ")));
             continue;
         };
-        for field in part.as_object().unwrap_or(&empty).keys() {
-            if !known.contains(&field.as_str()) {
+        let parts: Vec<(String, &Value)> = match part {
+            Value::Array(items) => {
+                items.iter().enumerate().map(|(index, item)| (format!("{name}[{index}]"), item)).collect()
+            }
+            one => vec![(name.clone(), one)],
+        };
+        for (name, part) in parts {
+            for field in part.as_object().unwrap_or(&empty).keys().filter(|field| !known.contains(&field.as_str())) {
                 problems.add(
                     format!("{name}.{field}"),
                     format!("nobody reads this field: the fields are {}", known.join(", ")),

@@ -9,6 +9,7 @@ use super::file::{
     AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, TIMEOUT_MINUTES_MAX,
 };
 use super::merge::mode;
+use super::source::{fed_by, schedules};
 use super::texts::{given, idents};
 use super::{
     BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SourceFolder,
@@ -51,6 +52,9 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         paused: file.load.as_ref().is_some_and(|load| load.paused),
         alarm_after_seconds: alarm_after(file.load.as_ref(), problems),
         write_once: file.load.as_ref().is_some_and(|load| load.write_once),
+        fed_by: fed_by(file, source.as_ref(), problems),
+        feeds: file.feeds.clone(),
+        bulk: schedules(&file.bulk, source.as_ref(), problems),
         source,
         document,
     })

@@ -109,7 +109,8 @@ async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
         .await?;
     let own = dead_letters::count_of_url(&sqs, tables.stack.output(Output::DeadLettersUrl)?).await?;
     if own > 0 {
-        let why = "events of invocations that failed; the sweep has done their work, so purge it (SQS console)";
+        let why = "invocations that failed: load the folders of bulk requests among them (runbook, Dead letters); the sweep has done the \
+                   work of all others, so then purge it (SQS console)";
         let config = Err(why.to_owned());
         queues.push(QueueFacts { name: Output::DeadLettersUrl.name().to_owned(), config, dead_letters: Some(own) });
     }

@@ -1,0 +1,46 @@
+//! What else a queue's file says of where objects come from: another queue, and schedules.
+
+use super::file::{BulkPart, File};
+use super::texts::given;
+use crate::folder::SourceFolder;
+use crate::problem::Problems;
+use crate::schedule::{DatedPath, SCHEDULES_MAX, Schedule, TIME_ZONE_DEFAULT, check_expression, check_zone};
+
+/// The schedules, each with a folder that the functions may read.
+pub(super) fn schedules(parts: &[BulkPart], source: Option<&SourceFolder>, problems: &mut Problems) -> Vec<Schedule> {
+    if parts.len() > SCHEDULES_MAX {
+        problems.add(
+            "bulk",
+            format!("has `{}` schedules: at most {SCHEDULES_MAX}, so load wider folders less often", parts.len()),
+        );
+    }
+    let read = |(index, part): (usize, &BulkPart)| {
+        let field = |name: &str| format!("bulk[{index}].{name}");
+        let time_zone = given(part.timezone.as_ref()).unwrap_or(TIME_ZONE_DEFAULT).to_owned();
+        problems.take(&field("timezone"), check_zone(&time_zone));
+        problems.take(&field("schedule"), check_expression(&part.schedule));
+        let path = problems.take(&field("s3_path"), DatedPath::parse(&part.s3_path))?;
+        if let Some(source) = source.filter(|source| !path.is_inside(source)) {
+            let folder = format!("s3://{}/{}", source.bucket, source.prefix);
+            problems.add(
+                field("s3_path"),
+                format!(
+                    "`{}` can be outside of `source`: the functions may read {folder} only, so begin with that",
+                    path.text
+                ),
+            );
+        }
+        Some(Schedule { expression: part.schedule.clone(), path, time_zone })
+    };
+    parts.iter().enumerate().filter_map(read).collect()
+}
+
+/// Which objects of another queue are meant, only `source` says.
+pub(super) fn fed_by(file: &File, source: Option<&SourceFolder>, problems: &mut Problems) -> Option<String> {
+    let name = given(file.queue.as_ref())?;
+    if source.is_none() && file.source.is_none() {
+        problems
+            .add("queue", "needs `source`: the folder, inside that of the other queue, whose files this table loads");
+    }
+    Some(name.to_owned())
+}

@@ -1,0 +1,250 @@
+//! Folders that are loaded on a schedule: when, and which folder that is on a day.
+//!
+//! A path says where the date goes. It is filled in from the instant for which an invocation was scheduled, never from a clock, so an
+//! invocation that is repeated a day later still means the same folder.
+
+use std::fmt::Write as _;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use crate::folder::SourceFolder;
+use crate::ids::Millis;
+
+/// Time zone of a schedule that names none.
+pub const TIME_ZONE_DEFAULT: &str = "UTC";
+/// Schedules of one queue: our own bound, each is a resource of the stack.
+pub const SCHEDULES_MAX: usize = 20;
+/// Characters of a schedule (`EventBridge` Scheduler, `CreateSchedule`: `ScheduleExpression`).
+const SCHEDULE_CHARACTERS_MAX: usize = 256;
+
+/// A folder that is loaded again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Schedule {
+    /// `cron(…)` or `rate(…)`, as `EventBridge` Scheduler reads it.
+    pub expression: String,
+    /// The folder.
+    pub path: DatedPath,
+    /// IANA name: of the schedule's hours, and of the dates in the path.
+    pub time_zone: String,
+}
+
+/// `s3://bucket/prefix` with places for dates, such as `{yesterday:%Y-%m-%d}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DatedPath {
+    /// As it is written.
+    pub text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Text(String),
+    Date(Moment, Vec<Letter>),
+}
+
+/// Which moment is meant, seen from the instant of the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Moment {
+    /// The day of that instant.
+    Today,
+    /// The day before, by the calendar.
+    Yesterday,
+    /// The hour of that instant.
+    Hour,
+    /// An hour before that instant.
+    LastHour,
+}
+
+/// A part of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Letter {
+    Literal(char),
+    Year,
+    Month,
+    Day,
+    DayOfYear,
+    Hour,
+}
+
+const RULE: &str = "write {today:…}, {yesterday:…}, {hour:…} or {last_hour:…} with %Y, %m, %d, %j and, for hours, %H, as in {yesterday:%Y-%m-%d}; \
+                    a brace that is part of the name is doubled";
+
+impl DatedPath {
+    /// Reads a path. The bucket is fixed; dates are part of the prefix.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..=at];
+            let after = &rest[at + 1..];
+            if let Some(after) = after.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+                continue;
+            }
+            let ("{", Some((inside, after))) = (brace, after.split_once('}')) else {
+                return Err(format!("`{text}` has a single `{brace}`: {RULE}"));
+            };
+            parts.push(Part::Text(std::mem::take(&mut literal)));
+            parts.push(date(inside)?);
+            rest = after;
+        }
+        literal.push_str(rest);
+        parts.push(Part::Text(literal));
+        let path = Self { text: text.to_owned(), parts };
+        path.check_bucket()?;
+        Ok(path)
+    }
+
+    /// The folder of an instant, in a time zone that is known. Ends in `/`, as every folder of a bulk request.
+    pub fn resolve(&self, scheduled: Millis, time_zone: &str) -> Result<String, String> {
+        let zone = TimeZone::get(time_zone).map_err(|_| unknown_zone(time_zone))?;
+        let at = Timestamp::from_millisecond(scheduled).map_err(|error| error.to_string())?;
+        let mut resolved = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => resolved.push_str(text),
+                Part::Date(moment, letters) => {
+                    let moment = moment.of(at, &zone).map_err(|error| error.to_string())?;
+                    for letter in letters {
+                        letter.write(moment, &mut resolved);
+                    }
+                }
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// Whether every folder that it can mean is inside of this one.
+    pub fn is_inside(&self, folder: &SourceFolder) -> bool {
+        SourceFolder::parse(self.fixed()).is_ok_and(|own| folder.holds(&own.bucket, &own.prefix))
+    }
+
+    /// What comes before the first date.
+    fn fixed(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            Some(Part::Date(..)) | None => "",
+        }
+    }
+
+    fn check_bucket(&self) -> Result<(), String> {
+        let is_cut = self.fixed().strip_prefix("s3://").is_some_and(|rest| !rest.contains('/'));
+        if is_cut && self.parts.len() > 1 {
+            return Err(format!(
+                "`{}` has a date in the bucket's name: permissions need the name, so put dates after s3://bucket/",
+                self.text
+            ));
+        }
+        SourceFolder::parse(self.fixed()).map(drop)
+    }
+}
+
+fn date(inside: &str) -> Result<Part, String> {
+    let (name, format) = inside.split_once(':').ok_or_else(|| format!("`{{{inside}}}` has no format: {RULE}"))?;
+    let moment = match name {
+        "today" => Moment::Today,
+        "yesterday" => Moment::Yesterday,
+        "hour" => Moment::Hour,
+        "last_hour" => Moment::LastHour,
+        _ => return Err(format!("`{{{inside}}}`: nobody knows the day `{name}`: {RULE}")),
+    };
+    let mut letters = Vec::new();
+    let mut rest = format.chars();
+    while let Some(letter) = rest.next() {
+        letters.push(match (letter, letter == '%') {
+            (_, false) => Letter::Literal(letter),
+            (_, true) => match rest.next() {
+                Some('Y') => Letter::Year,
+                Some('m') => Letter::Month,
+                Some('d') => Letter::Day,
+                Some('j') => Letter::DayOfYear,
+                Some('H') if matches!(moment, Moment::Hour | Moment::LastHour) => Letter::Hour,
+                other => {
+                    let code = other.map_or_else(|| "%".to_owned(), |code| format!("%{code}"));
+                    return Err(format!("`{{{inside}}}`: `{code}` cannot be used here: {RULE}"));
+                }
+            },
+        });
+    }
+    if letters.iter().all(|letter| matches!(letter, Letter::Literal(_))) {
+        return Err(format!("`{{{inside}}}` has no date in it, so every day would be the same folder: {RULE}"));
+    }
+    Ok(Part::Date(moment, letters))
+}
+
+impl Moment {
+    /// By the calendar and clocks of the zone. A day is a day even when it has 23 or 25 hours; an hour is an hour.
+    fn of(self, at: Timestamp, zone: &TimeZone) -> Result<DateTime, jiff::Error> {
+        let at = match self {
+            Self::Today | Self::Yesterday | Self::Hour => at,
+            Self::LastHour => at.checked_sub(1.hour())?,
+        };
+        let local = zone.to_datetime(at);
+        match self {
+            Self::Yesterday => local.checked_sub(1.day()),
+            Self::Today | Self::Hour | Self::LastHour => Ok(local),
+        }
+    }
+}
+
+impl Letter {
+    fn write(self, at: DateTime, text: &mut String) {
+        let _ = match self {
+            Self::Literal(letter) => write!(text, "{letter}"),
+            Self::Year => write!(text, "{:04}", at.year()),
+            Self::Month => write!(text, "{:02}", at.month()),
+            Self::Day => write!(text, "{:02}", at.day()),
+            Self::DayOfYear => write!(text, "{:03}", at.day_of_year()),
+            Self::Hour => write!(text, "{:02}", at.hour()),
+        };
+    }
+}
+
+/// Whether it can be a time zone: it is looked up in the data that is part of the program.
+pub fn check_zone(name: &str) -> Result<(), String> {
+    TimeZone::get(name).map(drop).map_err(|_| unknown_zone(name))
+}
+
+fn unknown_zone(name: &str) -> String {
+    format!("`{name}` is no time zone: write an IANA name such as Europe/Berlin or UTC")
+}
+
+/// Whether it can be a schedule; what its fields mean is left to `EventBridge` Scheduler.
+pub fn check_expression(text: &str) -> Result<(), String> {
+    let inside = |kind: &str| text.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
+    let rule =
+        "write cron(minutes hours day-of-month month day-of-week year), as in cron(0 4 * * ? *), or rate(6 hours)";
+    let is_right = match (inside("cron"), inside("rate")) {
+        (Some(fields), _) => is_cron(fields),
+        (None, Some(rate)) => is_rate(rate),
+        (None, None) => false,
+    };
+    if is_right && text.len() <= SCHEDULE_CHARACTERS_MAX {
+        return Ok(());
+    }
+    Err(format!("`{text}` is no schedule: {rule}; of day-of-month and day-of-week one is `?`"))
+}
+
+fn is_cron(fields: &str) -> bool {
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let allowed = |field: &&str| {
+        !field.is_empty()
+            && field.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase() || b",-*?/#".contains(&b))
+    };
+    let n_open = [2, 4].into_iter().filter(|index| fields.get(*index) == Some(&"?")).count();
+    fields.len() == 6 && fields.iter().all(allowed) && n_open == 1
+}
+
+fn is_rate(rate: &str) -> bool {
+    let Some((number, unit)) = rate.split_once(' ') else { return false };
+    let is_number = number.parse::<u32>().is_ok_and(|number| number > 0);
+    is_number && ["minute", "minutes", "hour", "hours", "day", "days"].contains(&unit)
+}
+
+#[cfg(test)]
+mod tests;

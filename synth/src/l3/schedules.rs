@@ -1,0 +1,50 @@
+//! The folders that are loaded on a schedule: each is a bulk request that `EventBridge` Scheduler makes.
+
+use loader_core::bulk_request;
+use loader_core::schedule::Schedule;
+
+use crate::l2::{Function, Queue, ScheduleProps, Schedules};
+use crate::names::LogicalId;
+use crate::props::LoaderProps;
+use crate::scope::Scope;
+
+/// Adds the schedules of all queues; without one there is no group and no role.
+pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_letters: &Queue) {
+    let mut queues: Vec<_> = props.queues.iter().filter(|queue| !queue.config.bulk.is_empty()).collect();
+    if queues.is_empty() {
+        return;
+    }
+    queues.sort_by(|a, b| a.name.cmp(&b.name));
+    let schedules = Schedules::new(&scope.child(LogicalId::Schedules.name()), function, dead_letters);
+    for queue in queues {
+        let scope = scope.child_root("queues").child_named(&queue.name);
+        for (number, schedule) in (1..).zip(&queue.config.bulk) {
+            let scope = scope.child(&format!("Bulk{number}"));
+            if is_at_night(schedule) {
+                scope.note(format!(
+                    "`{}` in {}: where clocks go forward at that hour, the invocation of that day is skipped: choose an hour from 4 on",
+                    schedule.expression, schedule.time_zone
+                ));
+            }
+            schedules.add(
+                &scope,
+                ScheduleProps {
+                    description: format!("Loads a folder of {}: {}", queue.name, schedule.path.text),
+                    expression: &schedule.expression,
+                    time_zone: &schedule.time_zone,
+                    input: bulk_request::scheduled(&queue.config, schedule).to_string(),
+                    // An hour of repeating: what cannot be delivered then needs somebody to look.
+                    retries: 10,
+                    age_seconds_max: 3600,
+                },
+            );
+        }
+    }
+}
+
+/// Whether the one hour of a day is one that some day of the year does not have (`EventBridge` Scheduler user guide, "Daylight savings time").
+fn is_at_night(schedule: &Schedule) -> bool {
+    let hour =
+        schedule.expression.strip_prefix("cron(").and_then(|fields| fields.split(' ').nth(1)?.parse::<u8>().ok());
+    schedule.time_zone != "UTC" && hour.is_some_and(|hour| hour < 4)
+}
