@@ -6,9 +6,11 @@ pub mod engine;
 pub mod faults;
 pub mod happenings;
 pub mod judge;
+pub mod objects;
 pub mod port;
 pub mod queues;
 pub mod stage;
+pub mod tables;
 
 use crate::mutant::Mutant;
 

@@ -1,9 +1,9 @@
 //! Everything a request or a running statement may need, in one value.
 
-use crate::admin::Controls;
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::conflicts::Conflicts;
+use crate::controls::Controls;
 use crate::store::Store;
 use crate::warehouse::Databases;
 

@@ -5,7 +5,7 @@
 //! | `command`, `options` | the text of the command, parsed completely |
 //! | `role` | whether the warehouse may assume the role |
 //! | `target` | the table and the columns that are loaded |
-//! | `source` | the objects: manifest or key prefix, read from S3 |
+//! | `location`, `source` | the objects: manifest or key prefix, read from S3 |
 //! | `parquet`, `text`, `json` | the rows in an object |
 //! | `convert`, `moment` | a value as the type of its column, or the reason why it is none |
 //! | `insert` | the rows' way into the table |
@@ -16,6 +16,7 @@ mod convert;
 mod failure;
 mod insert;
 mod json;
+mod location;
 mod moment;
 mod options;
 mod parquet;
@@ -24,7 +25,7 @@ mod source;
 mod target;
 mod text;
 
-pub use command::CopyCommand;
+pub use command::{CopyCommand, Loading};
 pub use failure::{BadRow, CopyFailure, record};
-pub use insert::{Loading, run};
+pub use insert::run;
 pub use role::Assuming;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::NoTls;
 
-use crate::admin::Stage;
 use crate::app::App;
+use crate::controls::Stage;
 use crate::errors::SqlError;
 use crate::events;
 use crate::plan::{Plan, plan};

@@ -12,10 +12,10 @@
 //! | `store` | statements, client tokens and how long each is remembered |
 //! | `execute` | the life of one statement: waiting, running, ending |
 //! | `session`, `warehouse`, `catalog`, `conflicts` | one transaction in PostgreSQL; databases; their system tables; two writers of one table |
-//! | `lexeme`, `plan`, `rewrite`, `create_table` | Redshift SQL read token by token and turned into PostgreSQL's |
+//! | `lexeme`, `table_name`, `plan`, `rewrite`, `create_table` | Redshift SQL read token by token and turned into PostgreSQL's |
 //! | `copy` | COPY, from its text to the rows |
 //! | `events`, `pattern` | completion events: rules, patterns, targets |
-//! | `admin` | the paths under `/_standin/`, for tests that need the service to misbehave |
+//! | `admin`, `controls` | the paths under `/_standin/`, for tests that need the service to misbehave |
 //! | `errors` | every error text, in the service's words |
 //!
 //! # Warehouses
@@ -44,6 +44,7 @@ mod cancellation;
 mod catalog;
 mod clock;
 mod conflicts;
+mod controls;
 mod copy;
 mod create_table;
 mod errors;
@@ -58,6 +59,7 @@ mod server;
 mod session;
 mod statement;
 mod store;
+mod table_name;
 mod warehouse;
 
 use std::net::SocketAddr;

@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::clock::Millis;
 use crate::errors::ServiceError;
 use crate::execute;
-use crate::plan::{Parameter, uses_parameter};
-use crate::statement::{Connection, Mode, Part, Statement, Status, Submission};
+use crate::plan::uses_parameter;
+use crate::statement::{Connection, Mode, Parameter, Part, Statement, Status, Submission};
 
 mod list;
 mod metadata;

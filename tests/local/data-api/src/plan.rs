@@ -6,25 +6,10 @@ use sqlparser::tokenizer::Token;
 
 use crate::copy::CopyCommand;
 use crate::errors::SqlError;
-use crate::lexeme::{Lexeme, lex, quoted, render};
+use crate::lexeme::{Lexeme, lex, render};
+use crate::statement::Parameter;
+use crate::table_name::{TableName, table_at};
 use crate::{create_table, rewrite};
-
-/// A table as a statement names it, folded to lower case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableName {
-    pub schema: Option<String>,
-    pub name: String,
-}
-
-impl TableName {
-    /// Quoted for PostgreSQL.
-    pub fn quoted(&self) -> String {
-        match &self.schema {
-            Some(schema) => format!("{}.{}", quoted(schema), quoted(&self.name)),
-            None => quoted(&self.name),
-        }
-    }
-}
 
 /// What has to be done, with the SQL that PostgreSQL gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +48,6 @@ pub struct Plan {
     pub work: Work,
     /// The relations the statement reads or writes, for the error that names them.
     pub tables: Vec<String>,
-}
-
-/// A named value of the request; `:name` in the SQL stands for it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-pub struct Parameter {
-    pub name: String,
-    pub value: String,
 }
 
 /// True when the SQL uses this parameter.
@@ -212,19 +190,6 @@ fn target(lexemes: &[Lexeme]) -> Result<TableName, SqlError> {
         .position(|lexeme| !lexeme.is_any(&["INTO", "FROM", "TABLE", "ONLY"]))
         .map_or(lexemes.len(), |index| index + 1);
     table_at(lexemes, start)
-}
-
-/// Reads `name` or `schema.name` at this index.
-pub fn table_at(lexemes: &[Lexeme], index: usize) -> Result<TableName, SqlError> {
-    let part = |index: usize| match lexemes.get(index) {
-        Some(lexeme) => lexeme.identifier().ok_or_else(|| lexeme.syntax_error()),
-        None => Err(SqlError::syntax("", lexemes.last().map_or(1, |last| last.position))),
-    };
-    let first = part(index)?;
-    if lexemes.get(index + 1).is_some_and(|lexeme| lexeme.token == Token::Period) {
-        return Ok(TableName { schema: Some(first), name: part(index + 2)? });
-    }
-    Ok(TableName { schema: None, name: first })
 }
 
 fn named_tables(lexemes: &[Lexeme]) -> Vec<String> {

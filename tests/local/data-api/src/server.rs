@@ -14,16 +14,16 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::Settings;
-use crate::admin::{self, Controls};
 use crate::app::App;
 use crate::aws::Aws;
 use crate::clock::Clock;
 use crate::conflicts::Conflicts;
+use crate::controls::Controls;
 use crate::errors::ServiceError;
 use crate::operations::{self, Caller};
 use crate::store::Store;
 use crate::warehouse::Databases;
+use crate::{Settings, admin};
 
 /// Forty SQL statements of 100 KB, escaped, fit.
 const REQUEST_BYTES_MAX: usize = 16 << 20;

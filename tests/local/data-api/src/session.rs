@@ -10,8 +10,9 @@ use crate::conflicts::Transaction;
 use crate::copy::{self, Assuming, CopyCommand, CopyFailure, Loading};
 use crate::errors::SqlError;
 use crate::lexeme::quoted;
-use crate::plan::{Plan, TableName, Work};
+use crate::plan::{Plan, Work};
 use crate::statement::{Connection, ResultColumn, ResultSet};
+use crate::table_name::TableName;
 
 /// What one SQL statement gave.
 #[derive(Debug, Default)]

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::cancellation::Cancellation;
 use crate::clock::Millis;
-use crate::plan::Parameter;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -61,6 +60,13 @@ impl Connection {
     pub fn postgres_database(&self) -> String {
         format!("{}.{}", self.warehouse(), self.database)
     }
+}
+
+/// A named value of the request; `:name` in the SQL stands for it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct Parameter {
+    pub name: String,
+    pub value: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

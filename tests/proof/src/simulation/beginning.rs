@@ -4,8 +4,9 @@ use loader_core::ids::StatementName;
 use loader_core::tracker::item::{Item, Millis, SortKey};
 use rand::Rng;
 
-use super::happenings::{Happening, config_of, put, queue_name};
-use super::stage::Stage;
+use super::objects::put;
+use super::stage::{Happening, Stage};
+use super::tables::{config_of, queue_name};
 use crate::fixture::source;
 use crate::old::{self, OldLoad, OldStep};
 

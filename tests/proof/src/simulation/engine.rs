@@ -14,10 +14,10 @@ use loader_reconcile::{bulk, microbatch, next};
 use rand::Rng;
 use serde_json::Value;
 
-use super::happenings::{self, Happening, bulk_request, config_of, queue_name};
 use super::port::Port;
-use super::stage::{Stage, TaskId, Wake};
-use super::{Options, Outcome, judge};
+use super::stage::{Happening, Stage, TaskId, Wake};
+use super::tables::{bulk_request, config_of, queue_name};
+use super::{Options, Outcome, happenings, judge, objects};
 
 /// Timers after which a run is called endless.
 const TIMERS_MAX: usize = 20_000_000;
@@ -116,7 +116,7 @@ impl Engine {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Change => happenings::change(&mut self.lock()),
+            Happening::Change => objects::change(&mut self.lock()),
             Happening::StatementEnds(index) => happenings::statement_ends(&mut self.lock(), index),
             Happening::Pause(table, paused) => {
                 self.lock().configs.insert(queue_name(table), config_of(table, paused));
@@ -128,7 +128,7 @@ impl Engine {
             }
             Happening::Event(payload) => self.start_next(&payload),
             Happening::Bulk(table) => self.start_bulk(table),
-            Happening::Folder(table) => happenings::folder(&mut self.lock(), table),
+            Happening::Folder(table) => objects::folder(&mut self.lock(), table),
             Happening::AddColumn => happenings::add_column(&mut self.lock()),
             Happening::Retry => happenings::retry(&mut self.lock()),
         }

@@ -24,8 +24,8 @@ use loader_reconcile::report::Event;
 use rand::Rng;
 
 use super::faults::{Fate, throw};
-use super::happenings::{self, Happening};
-use super::stage::{Stage, TaskId, Wake};
+use super::happenings;
+use super::stage::{Happening, Stage, TaskId, Wake};
 use crate::exhaustive::state::{slot, slot_key};
 use crate::exhaustive::world::{ledger_of, pendings_at, pendings_of, slot_put};
 use crate::fixture::{Blob, MANIFEST_ROOT};

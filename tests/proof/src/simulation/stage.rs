@@ -12,9 +12,9 @@ use loader_core::tracker::item::Millis;
 use loader_core::tracker::write::Items;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::Value;
 
 use super::Options;
-use super::happenings::Happening;
 use super::queues::Queues;
 use crate::exhaustive::state::SlotKey;
 use crate::fixture::{Blob, START_MILLIS};
@@ -22,6 +22,31 @@ use crate::warehouse::{Bucket, Manifests, Warehouse};
 
 /// Number of an invocation.
 pub type TaskId = usize;
+
+/// Something happens.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// An object is put, overwritten or deleted.
+    Change,
+    /// The source queues are polled.
+    Poll,
+    /// The schedule fires.
+    Sweep,
+    /// A statement ends.
+    StatementEnds(usize),
+    /// An event arrives.
+    Event(Value),
+    /// Somebody asks for a folder.
+    Bulk(usize),
+    /// A folder is filled without a notification, and then asked for.
+    Folder(usize),
+    /// A configuration is paused, or goes on.
+    Pause(usize, bool),
+    /// The target tables get one more column.
+    AddColumn,
+    /// An operator sees to the quarantine.
+    Retry,
+}
 
 /// What a timer sets going.
 #[derive(Debug)]

@@ -1,12 +1,9 @@
 //! Modules side by side do not use each other in a circle. A module and those below it are one family: a file and its parts may know each
-//! other. Held to are the crates that are shipped and this program.
+//! other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{File, Tree};
-
-/// Folders of the crates that are held to it.
-const FOLDERS: [&str; 3] = ["runtime/", "synth/", "xtask/"];
 
 /// For each module its neighbours that it uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
@@ -24,7 +21,7 @@ pub fn check(tree: &Tree) -> Vec<String> {
 
 /// The crate's folder and the module, as `tracker/slot`; `None` for the root of a crate.
 fn module_of(path: &str) -> Option<(&str, String)> {
-    let (folder, file) = path.split_once("/src/").filter(|_| FOLDERS.iter().any(|folder| path.starts_with(folder)))?;
+    let (folder, file) = path.split_once("/src/")?;
     let module = file.strip_suffix(".rs").filter(|module| *module != "lib" && *module != "main")?;
     Some((folder, module.to_owned()))
 }

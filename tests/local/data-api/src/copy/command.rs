@@ -2,11 +2,11 @@
 
 use sqlparser::tokenizer::Token;
 
+use super::location::Location;
 use super::options::{self, CopyOptions};
-use super::source::Location;
 use crate::errors::SqlError;
 use crate::lexeme::Lexeme;
-use crate::plan::{TableName, table_at};
+use crate::table_name::{TableName, table_at};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyCommand {
@@ -15,6 +15,15 @@ pub struct CopyCommand {
     /// A manifest, or the prefix of the keys to load.
     pub from: Location,
     pub options: CopyOptions,
+}
+
+/// A COPY that is being executed.
+#[derive(Clone, Copy)]
+pub struct Loading<'a> {
+    pub command: &'a CopyCommand,
+    pub table_id: u32,
+    pub query: i64,
+    pub region: &'a str,
 }
 
 /// `COPY table [(column, …)] FROM 's3://…' parameters`.

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 
 use super::convert::Problem;
-use super::source::Location;
+use super::location::Location;
 use super::target::Column;
 use crate::errors::SqlError;
 

@@ -10,27 +10,19 @@ use bytes::Bytes;
 use futures::SinkExt;
 use tokio_postgres::Client;
 
-use super::command::CopyCommand;
+use super::command::{CopyCommand, Loading};
 use super::convert;
 use super::failure::{BadRow, CopyFailure};
 use super::json::{self, Mapping};
+use super::location::Location;
 use super::options::{Compression, Format, JsonMapping};
-use super::source::{self, Location, Object};
+use super::source::{self, Object};
 use super::target::{self, Target};
 use super::text::{self, Record};
 use super::{convert::Problem, parquet};
 use crate::aws::Aws;
 use crate::errors::{NodeError, SqlError};
 use crate::lexeme::quoted;
-
-/// A COPY that is being executed.
-#[derive(Clone, Copy)]
-pub struct Loading<'a> {
-    pub command: &'a CopyCommand,
-    pub table_id: u32,
-    pub query: i64,
-    pub region: &'a str,
-}
 
 /// What a COPY that succeeded did.
 #[derive(Debug)]

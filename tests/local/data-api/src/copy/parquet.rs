@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::schema::types::ColumnDescriptor;
 
-use super::insert::Loading;
+use super::command::Loading;
 use super::options::CopyOptions;
 use super::source::Object;
 use super::target::{Column, Kind};

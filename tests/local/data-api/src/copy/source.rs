@@ -5,31 +5,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 
 use super::command::CopyCommand;
+use super::location::Location;
 use crate::aws::{Aws, S3Failure};
 use crate::errors::{NodeError, SqlError};
-
-/// A bucket and a key, or a bucket and the beginning of keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    pub bucket: String,
-    pub key: String,
-}
-
-impl Location {
-    pub fn parse(url: &str) -> Option<Self> {
-        let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
-        (!bucket.is_empty() && !key.is_empty()).then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
-    }
-
-    pub fn url(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.key)
-    }
-
-    /// How Spectrum names the file.
-    pub fn https(&self, region: &str) -> String {
-        format!("https://s3.{region}.amazonaws.com/{}/{}", self.bucket, self.key)
-    }
-}
 
 #[derive(Clone, Debug)]
 pub struct Object {

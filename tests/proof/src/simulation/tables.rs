@@ -1,0 +1,47 @@
+//! The tables of a simulation: their queues, configurations and folders.
+
+use std::sync::Arc;
+
+use loader_core::config::LoadConfig;
+use serde_json::{Value, json};
+
+use crate::fixture::{BUCKET, config};
+
+/// Name of a table's queue.
+pub fn queue_name(table: usize) -> String {
+    format!("q{table}")
+}
+
+/// Configuration of a table: the kinds take turns.
+pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
+    let files_max = if table % 4 == 2 { 2_000 } else { 3 + table % 17 };
+    let mut more = json!({"load": {"paused": paused, "files_max": files_max, "write_once": is_write_once(table)}});
+    match table % 6 {
+        1 => more["warehouse"] = json!({"name": "c", "freshness_seconds": 300, "concurrent_loads_max": 2}),
+        2 => more["load"]["age_seconds"] = json!(5),
+        4 => {
+            more["warehouse"] = json!({"name": "c", "freshness_seconds": 300});
+            more["load"]["age_seconds"] = json!(0);
+        }
+        5 => more["load"]["timeout_minutes"] = json!(10),
+        _ => {}
+    }
+    if table % 4 == 1 {
+        more["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+    }
+    if table % 5 == 4 {
+        more["options"]["ledger_table"] = json!("public.loads");
+    }
+    config(&format!("t{table}"), &more)
+}
+
+/// Whether keys of this table are never overwritten.
+pub const fn is_write_once(table: usize) -> bool {
+    table % 5 == 3
+}
+
+/// A request for a table's folder.
+pub fn bulk_request(table: usize) -> Value {
+    json!({"paths": [{"s3_path": format!("s3://{BUCKET}/t{table}"), "table": format!("t{table}")}],
+        "copy": {"role_arn": "default"}, "cluster": {"identifier": "c", "db_name": "d"}})
+}
