@@ -50,14 +50,24 @@ pub fn ticking() -> Timing {
 
 /// Position of the model's table that is merged; files are appended to the others.
 pub const MERGED: usize = 2;
+/// Position of the model's table whose files wait for one another.
+pub const AGED: usize = 3;
+/// For how long they do.
+pub const AGE_MILLIS: Millis = 90_000;
 
 /// The configurations of the model's tables.
-pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 3]> = LazyLock::new(|| {
+pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 4]> = LazyLock::new(|| {
     let merge = json!({"options": {"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"}});
-    [config("t", &json!({})), config("u", &json!({})), config("m", &merge)]
+    [config("t", &json!({})), config("u", &json!({})), config("m", &merge), aged(AGE_MILLIS)]
 });
+
+/// Configuration of the table whose files wait for so long.
+pub fn aged(millis: Millis) -> Arc<LoadConfig> {
+    config("w", &json!({"load": {"age_seconds": millis / 1000}}))
+}
+
 /// Their partition keys.
-pub static TABLES: LazyLock<[DbTable; 3]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
+pub static TABLES: LazyLock<[DbTable; 4]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
 
 /// Name of a table's queue.
 pub fn queue(table: usize) -> String {

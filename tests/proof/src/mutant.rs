@@ -2,11 +2,15 @@
 //! what it is told; none of it exists outside the tests.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use loader_core::config::LoadConfig;
 use loader_core::ids::{LoadId, StatementName};
 use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::write::{Items, slot_of};
+
+use crate::fixture::{AGE_MILLIS, AGED, CONFIGS, aged};
 
 mod writes;
 
@@ -59,6 +63,10 @@ pub enum Mutant {
     OneManifestKey,
     /// A newer version found under a key is loaded, and the older one's name stays in its pending load and goes to the ledger.
     NewerNotInLedger,
+    /// A load starts as soon as it is recorded, whatever its queue's age.
+    AgeIgnored,
+    /// A load waits for twice its queue's age.
+    AgeDoubled,
     /// Columns that a statement failed with are kept.
     StaleColumns,
     /// Quarantine does not free the slot.
@@ -85,7 +93,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// The bugs that the model must find.
-    pub const MODEL: [Self; 31] = [
+    pub const MODEL: [Self; 33] = [
         Self::NoSlotCondition,
         Self::NoVersionCheck,
         Self::NoPendingCheck,
@@ -104,6 +112,8 @@ impl Mutant {
         Self::LookBeforeEnqueue,
         Self::NoFreshRead,
         Self::GatherKeepsVersion,
+        Self::AgeIgnored,
+        Self::AgeDoubled,
         Self::RefusedIsDone,
         Self::OneManifestKey,
         Self::NewerNotInLedger,
@@ -118,6 +128,15 @@ impl Mutant {
         Self::ForgottenIsFailed,
         Self::SilentTakeover,
     ];
+
+    /// The configuration that the caller is told.
+    pub fn config(self, table: usize) -> Arc<LoadConfig> {
+        match self {
+            Self::AgeIgnored if table == AGED => aged(0),
+            Self::AgeDoubled if table == AGED => aged(2 * AGE_MILLIS),
+            _ => CONFIGS[table].clone(),
+        }
+    }
 
     /// The client token that is really sent.
     pub fn token(self, name: &StatementName, holder: &str, items: &Items) -> String {

@@ -112,6 +112,11 @@ fn gathering() {
 }
 
 #[test]
+fn waits() {
+    explore(Configuration::waits(), 40_990);
+}
+
+#[test]
 fn columns() {
     explore(Configuration::columns(), 695_275);
 }

@@ -34,6 +34,7 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         Mutant::EnteredIgnored => Configuration::retry(),
         Mutant::StaleColumns => Configuration::columns(),
         Mutant::GatherKeepsVersion => Configuration::gathering(),
+        Mutant::AgeIgnored | Mutant::AgeDoubled => Configuration::waits(),
         Mutant::NoPendingCheck => Configuration::upgrade(),
     }
 }

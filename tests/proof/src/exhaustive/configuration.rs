@@ -7,7 +7,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::state::Budget;
-use crate::fixture::{Blob, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
+use crate::fixture::{AGED, Blob, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
 use crate::mutant::Mutant;
 
 /// A change in the bucket.
@@ -275,6 +275,11 @@ impl Configuration {
         Self { load_pendings_max: 1, deliveries: 2, instants: ticks(1), budget, ..Self::base("gathering") }
     }
 
+    /// Files wait for one another; nobody comes for them but the sweep, and it comes late.
+    pub fn waits() -> Self {
+        Self { tables: vec![AGED, AGED], instants: ticks(4), events: 0, ..Self::base("waits") }
+    }
+
     /// A merged table gets a column at any time.
     pub fn columns() -> Self {
         Self {
@@ -336,6 +341,7 @@ impl Configuration {
             Self::many(),
             Self::long_backlog(),
             Self::gathering(),
+            Self::waits(),
             Self::columns(),
             Self::upgrade(),
         ]

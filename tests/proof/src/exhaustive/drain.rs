@@ -8,6 +8,7 @@ use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Millis, SortKey};
 use loader_core::tracker::slot::Slot;
+use loader_core::tracker::write::slot_of;
 use loader_reconcile::reconcile::{Memory, Next, round};
 use loader_reconcile::record::record;
 
@@ -66,6 +67,12 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
         }
     }
     Err(format!("not empty after {RECONCILES_MAX} reconciles: {:?}", durable.items))
+}
+
+/// Whether one look at a table now takes its free slot.
+pub fn look_starts(model: &Protocol, state: &State, table: usize) -> Result<bool, String> {
+    let after = run(model, (*state.durable).clone(), model.instant(state), table, None)?;
+    Ok(after.items.get(&TABLES[table]).is_some_and(|items| slot_of(items).load.is_some()))
 }
 
 fn run(

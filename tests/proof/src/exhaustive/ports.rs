@@ -206,7 +206,7 @@ impl DataApi for ModelWorld {
 impl Configs for ModelWorld {
     async fn queue(&self, name: &str) -> Result<Arc<LoadConfig>, ConfigError> {
         let table = (0..CONFIGS.len()).find(|table| queue(*table) == name);
-        table.map(|table| CONFIGS[table].clone()).ok_or_else(|| ConfigError::Missing(name.to_owned()))
+        table.map(|table| self.mutant.config(table)).ok_or_else(|| ConfigError::Missing(name.to_owned()))
     }
 }
 

@@ -15,13 +15,16 @@ use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
-use super::world::pendings_at;
-use crate::fixture::{START_MILLIS, TABLES};
+use super::world::{pendings_at, pendings_of};
+use crate::fixture::{AGE_MILLIS, AGED, START_MILLIS, TABLES};
 use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
 pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
-    [everywhere(), of_deliveries(configuration), of_script(configuration)].into_iter().flatten().collect()
+    [everywhere(), of_deliveries(configuration), of_age(configuration), of_script(configuration)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What holds or happens in every configuration.
@@ -88,6 +91,32 @@ fn of_deliveries(configuration: &Configuration) -> Vec<Property<Protocol>> {
         }));
     }
     all
+}
+
+/// What follows from files that wait for one another.
+fn of_age(configuration: &Configuration) -> Vec<Property<Protocol>> {
+    if !configuration.tables_in_play().contains(&AGED) {
+        return Vec::new();
+    }
+    vec![
+        Property::always("no load starts before its age", |model: &Protocol, state: &State| {
+            model.instant(state) >= START_MILLIS + AGE_MILLIS || state.durable.warehouse.statements.is_empty()
+        }),
+        Property::always("a look after its age starts it", |model: &Protocol, state: &State| {
+            !is_ripe(model, state) || drain::look_starts(model, state, AGED) == Ok(true)
+        }),
+        Property::sometimes("two messages are loaded together", |_, state: &State| {
+            let together = |item: &Item| matches!(item, Item::Loaded(loaded) if loaded.n_objects == 2);
+            state.durable.all_items().any(together)
+        }),
+    ]
+}
+
+/// Nobody is at work, the slot is free, and a file has waited for its age.
+fn is_ripe(model: &Protocol, state: &State) -> bool {
+    let oldest = state.durable.items.get(&TABLES[AGED]).and_then(|items| pendings_of(items).next());
+    let waited = oldest.map(|pending| model.instant(state) - pending.recorded_millis);
+    forgotten(state) && waited.is_some_and(|waited| waited >= AGE_MILLIS)
 }
 
 /// What follows from what happens in the bucket and to the tables.
