@@ -30,6 +30,9 @@ use watch::Watch;
 /// How much later the first loads seem to end.
 const DELAY_MILLIS: u64 = 2_000;
 
+/// The page of what was loaded, below the clone's folder.
+const REPORT: &str = ".local/demo-report.html";
+
 /// `cargo xtask demo`
 #[derive(Args, Debug)]
 pub struct DemoArgs {
@@ -41,8 +44,8 @@ pub struct DemoArgs {
     build_profile: Profile,
 }
 
-/// Runs the command. Ctrl-C ends the stack before it ends us.
-pub async fn run(args: &DemoArgs) -> Result<()> {
+/// Runs the command. Ctrl-C ends the stack before it ends us. `report` writes the page of the last so many milliseconds.
+pub async fn run(args: &DemoArgs, report: impl AsyncFn(Aws, Stack, i64, PathBuf) -> Result<()>) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
     out.title("Prepare");
@@ -52,7 +55,7 @@ pub async fn run(args: &DemoArgs) -> Result<()> {
     let prepared = prepared::prepare(out, &request.target)?;
     let dir = workspace::root().join(".local/demo");
     let stack = interruptible(local_stack::start(out, &binary, &dir)).await?;
-    let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started)).await;
+    let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started, report)).await;
     let outcome = match outcome {
         Ok(()) if args.keep => keep(out, &stack, &prepared).await,
         other => other,
@@ -72,6 +75,7 @@ async fn show(
     data: &Data,
     stack: &local_client::Stack,
     started: Instant,
+    report: impl AsyncFn(Aws, Stack, i64, PathBuf) -> Result<()>,
 ) -> Result<()> {
     let aws = Aws::of_stack(stack.info().clone()).await?;
     out.title("Deploy");
@@ -96,7 +100,9 @@ async fn show(
         "   this machine was slow: a load ended before they arrived"
     }));
     watch.until_idle(data.n_object_versions()).await?;
-    summary::show(out, &aws, stack.info(), prepared, data, &watch).await
+    summary::show(out, &aws, stack.info(), prepared, data, &watch).await?;
+    let since_millis = i64::try_from(started.elapsed().as_millis())?;
+    report(aws, loader, since_millis, workspace::root().join(REPORT)).await
 }
 
 async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) -> Result<()> {

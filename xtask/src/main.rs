@@ -81,6 +81,9 @@ enum Command {
         after_help = "Examples:\n  cargo xtask cost --since 7d\n  cargo xtask cost --local --output json\n\nFrom the loads that the tracker remembers. The price is in the warehouse's file (`base_rpu`, `dollars_per_rpu_hour`)."
     )]
     Cost(operate::cost::CostArgs),
+    /// What happened in a period, for all tables; with --html as a page for a browser
+    #[command(after_help = operate::report::HELP)]
+    Report(operate::report::ReportArgs),
     /// Print what the functions logged, all three in one, by time
     #[command(
         after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --load bbf6496f\n  cargo xtask logs --table public.sales --follow"
@@ -160,7 +163,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Status(args) => return operate::status::run(&args).await,
-        Command::Demo(args) => demo::run(&args).await,
+        Command::Demo(args) => demo::run(&args, operate::report::draw).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Build(args) => build::run(&args),
         Command::Synth(args) => deploy::synth::run(&args),
@@ -173,6 +176,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backfill(args) => source::backfill::run(&args).await,
         Command::Verify(args) => source::verify::run(&args).await,
         Command::Cost(args) => operate::cost::run(&args).await,
+        Command::Report(args) => operate::report::run(&args).await,
         Command::Logs(args) => operate::logs::run(&args).await,
         Command::Retry(args) => operate::retry::run(&args).await,
         Command::Dismiss(args) => operate::retry::dismiss(&args).await,

@@ -1,9 +1,10 @@
 //! The path from a file in S3 to a row in the warehouse, judged from outside: real binaries, real HTTP, real SQL.
 //!
 //! `world` brings up one local stack per test binary, with IAM enforced, and deploys the loader; `table` is one table under test
-//! with its own queue, bucket and rows; `xtask` runs the commands of a user; `counted` counts what the functions call. Nothing here
-//! looks into the functions: it drops files, disturbs calls, and compares rows.
+//! with its own queue, bucket and rows; `xtask` runs the commands of a user; `counted` counts what the functions call;
+//! `browser` opens a page as a person does. Nothing here looks into the functions: it drops files, disturbs calls, and compares rows.
 
+pub mod browser;
 pub mod counted;
 pub mod table;
 pub mod world;

@@ -175,6 +175,17 @@ pub fn short_age(millis: i64) -> String {
     }
 }
 
+/// A number with its thousands apart: `1,461`.
+pub fn grouped(number: impl ToString + Copy) -> String {
+    let text = number.to_string();
+    let digit = |(at, letter): (usize, char)| {
+        let left = text.len() - at;
+        let is_apart = at > 0 && left.is_multiple_of(3) && text.as_bytes()[at - 1] != b'-';
+        [is_apart.then_some(','), Some(letter)].into_iter().flatten()
+    };
+    text.chars().enumerate().flat_map(digit).collect()
+}
+
 /// A size in at most seven characters: `999 B`, `16.6 KB`, `117 MB`.
 pub fn short_size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
@@ -298,6 +309,7 @@ mod tests {
             assert_eq!(short_size(bytes), text);
         }
         assert!(short_size(u64::MAX).len() <= 8);
+        assert_eq!([0, 999, 1_461, -123_456].map(grouped), ["0", "999", "1,461", "-123,456"]);
         assert_eq!((last_of("abc", 3), last_of("abcd", 3)), ("abc".to_owned(), "…cd".to_owned()));
     }
 }

@@ -6,12 +6,16 @@ use anyhow::Result;
 use clap::Args;
 use loader_core::ids::{DbTable, readable};
 use loader_core::pace::{WAKE_MILLIS_MIN, awake};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ground::clock::{now_millis, period};
-use crate::ground::output::Out;
 use crate::ground::stack_args::StackArgs;
+use crate::operate::records::Load;
 use crate::operate::tables::Tables;
+
+/// What every cost here is.
+pub const ESTIMATE: &str = "an estimate: a workgroup of which nobody else makes use, a minute at least for each wake";
 
 /// `cargo xtask cost`
 #[derive(Args, Debug)]
@@ -24,92 +28,122 @@ pub struct CostArgs {
 }
 
 /// What loading cost a warehouse.
-#[derive(Debug, Serialize)]
-struct Cost {
-    warehouse: String,
-    tables: usize,
-    loads: usize,
-    files: u64,
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Cost {
+    /// Its name: cluster or workgroup.
+    pub warehouse: String,
+    /// Tables that are loaded into it.
+    pub tables: usize,
+    /// Finished loads.
+    pub loads: usize,
+    /// Their files.
+    pub files: u64,
     /// How often a sleeping workgroup was woken, if nobody else used it.
-    wakes: usize,
-    seconds_awake: i64,
+    pub wakes: usize,
+    /// How long it was awake for that.
+    pub seconds_awake: i64,
     /// Null where the warehouse's file has no price.
-    dollars: Option<f64>,
+    pub dollars: Option<f64>,
 }
 
-/// The loads of a warehouse, and its price.
+/// What a second awake costs each warehouse that has a price, in millionths of a dollar.
+pub type Prices = BTreeMap<String, u64>;
+
+/// The loads of a warehouse.
 #[derive(Default)]
-struct Loads {
+struct Warehouse {
     tables: usize,
     busy: Vec<(i64, i64)>,
     files: u64,
-    microdollars_per_second: Option<u64>,
 }
 
 pub async fn run(args: &CostArgs) -> Result<()> {
     let out = args.stack.out();
     let tables = Tables::of_stack(&args.stack).await?;
     let times = now_millis() - args.since..=i64::MAX;
-    let mut warehouses: BTreeMap<String, Loads> = BTreeMap::new();
+    let mut loads = BTreeMap::new();
     for table in tables.known().await? {
-        let loads = warehouses.entry(DbTable(table.clone()).warehouse().to_owned()).or_default();
-        loads.tables += 1;
-        for history in tables.tracker.loaded(&table, times.clone()).await? {
-            let ended = history.key.at_millis().unwrap_or_default();
-            loads.busy.push((ended - history.load_millis, ended));
-            loads.files += history.n_objects;
-        }
+        let of_table: Vec<Load> = tables.tracker.loaded(&table, times.clone()).await?.iter().map(Load::from).collect();
+        loads.insert(table, of_table);
     }
-    for config in tables.configs().await?.into_values().flatten() {
-        if let Some(loads) = warehouses.get_mut(config.db_table().warehouse()) {
-            let price = config.pace.as_ref().and_then(|pace| pace.microdollars_per_second);
-            loads.microdollars_per_second = loads.microdollars_per_second.max(price);
-        }
-    }
-    let costs: Vec<Cost> = warehouses.into_iter().map(|(name, loads)| cost(&name, loads)).collect();
+    let loads = loads.iter().map(|(table, loads)| (table.as_str(), loads.as_slice()));
+    let costs = costs(loads, &prices(&tables).await?);
     for cost in &costs {
-        out.line(line(out, cost));
+        out.line(cost.words(&out.bold(&cost.warehouse)));
     }
-    out.line(out.dim("   an estimate: a workgroup of which nobody else makes use, a minute at least for each wake"));
+    out.line(out.dim(&format!("   {ESTIMATE}")));
     out.result(&costs)
 }
 
-fn cost(warehouse: &str, loads: Loads) -> Cost {
-    let (n_loads, price) = (loads.busy.len(), loads.microdollars_per_second);
-    let (awake_millis, wakes) = awake(loads.busy, WAKE_MILLIS_MIN);
+/// The prices that the queues' warehouses have.
+pub async fn prices(tables: &Tables) -> Result<Prices> {
+    let mut prices = Prices::new();
+    for config in tables.configs().await?.into_values().flatten() {
+        if let Some(price) = config.pace.as_ref().and_then(|pace| pace.microdollars_per_second) {
+            let known = prices.entry(config.db_table().warehouse().to_owned()).or_default();
+            *known = price.max(*known);
+        }
+    }
+    Ok(prices)
+}
+
+/// What these loads of these tables cost each warehouse.
+pub fn costs<'a>(loads: impl IntoIterator<Item = (&'a str, &'a [Load])>, prices: &Prices) -> Vec<Cost> {
+    let mut warehouses: BTreeMap<String, Warehouse> = BTreeMap::new();
+    for (table, loads) in loads {
+        let warehouse = warehouses.entry(DbTable(table.to_owned()).warehouse().to_owned()).or_default();
+        warehouse.tables += 1;
+        warehouse.busy.extend(loads.iter().map(|load| (load.claimed_millis(), load.at_millis)));
+        warehouse.files += loads.iter().map(|load| load.objects).sum::<u64>();
+    }
+    let cost_of = |(name, warehouse): (String, Warehouse)| cost(&name, warehouse, prices.get(&name).copied());
+    warehouses.into_iter().map(cost_of).collect()
+}
+
+fn cost(name: &str, warehouse: Warehouse, price: Option<u64>) -> Cost {
+    let Warehouse { tables, busy, files } = warehouse;
+    let loads = busy.len();
+    let (awake_millis, wakes) = awake(busy, WAKE_MILLIS_MIN);
     let seconds_awake = awake_millis / 1000;
     #[expect(clippy::cast_precision_loss, reason = "dollars are rounded anyway")]
     let dollars = price.map(|price| (seconds_awake as f64 * price as f64 / 1e4).round() / 100.0);
-    let warehouse = readable(warehouse);
-    Cost { warehouse, tables: loads.tables, loads: n_loads, files: loads.files, wakes, seconds_awake, dollars }
+    Cost { warehouse: readable(name), tables, loads, files, wakes, seconds_awake, dollars }
 }
 
-fn line(out: Out, cost: &Cost) -> String {
-    let Cost { warehouse, tables, loads, files, wakes, seconds_awake, dollars } = cost;
-    let price = dollars.map_or_else(
-        || "no price: `base_rpu` and `dollars_per_rpu_hour` in its file in warehouses/".to_owned(),
-        |dollars| format!("${dollars:.2}"),
-    );
-    let name = out.bold(warehouse);
-    format!(
-        "{name}: {loads} loads of {files} files into {tables} tables, {wakes} wakes, {} min awake, {price}",
-        seconds_awake / 60
-    )
+impl Cost {
+    /// In dollars, or what is missing for that.
+    pub fn price(&self) -> String {
+        self.dollars.map_or_else(
+            || "no price: `base_rpu` and `dollars_per_rpu_hour` in its file in warehouses/".to_owned(),
+            |dollars| format!("${dollars:.2}"),
+        )
+    }
+
+    /// In one line; `name`: its name as it is to be printed.
+    pub fn words(&self, name: &str) -> String {
+        let Self { tables, loads, files, wakes, seconds_awake, .. } = self;
+        format!(
+            "{name}: {loads} loads of {files} files into {tables} tables, {wakes} wakes, {} min awake, {}",
+            seconds_awake / 60,
+            self.price()
+        )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ground::output::Format;
 
     #[test]
     fn loads_within_a_minute_share_a_wake_and_a_price_makes_dollars() {
-        let busy = vec![(0, 5_000), (30_000, 35_000), (600_000, 720_000)];
+        let load = |from: i64, to: i64| Load { at_millis: to, load_millis: to - from, objects: 3, ..Load::default() };
+        let (one, other) = ([load(0, 5_000), load(600_000, 720_000)], [load(30_000, 35_000)]);
         // 8 RPU at 0.375 dollars an hour.
-        let loads = Loads { tables: 2, busy, files: 9, microdollars_per_second: Some(833) };
-        let cost = cost("workgroup:w", loads);
+        let prices = Prices::from([("workgroup:w".to_owned(), 833)]);
+        let costs = costs([("workgroup:w:d:a", one.as_slice()), ("workgroup:w:d:b", other.as_slice())], &prices);
+        let [cost] = &costs[..] else { panic!("{costs:?}") };
         assert_eq!((cost.loads, cost.wakes, cost.seconds_awake, cost.dollars), (3, 2, 180, Some(0.15)));
-        let line = line(Out::new(Format::Text), &cost);
+        let line = cost.words("w");
         assert!(line.contains("3 loads of 9 files into 2 tables, 2 wakes, 3 min awake, $0.15"), "{line}");
     }
 }

@@ -10,7 +10,7 @@ use crate::ground::output::{seconds, size};
 use crate::operate::tables::words;
 
 /// A finished load.
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 #[allow(clippy::struct_field_names, reason = "the words of the tracker")]
 pub struct Load {
     /// When it was settled, epoch milliseconds.
@@ -59,6 +59,16 @@ impl From<&History> for Load {
 }
 
 impl Load {
+    /// When it took the slot, epoch milliseconds.
+    pub const fn claimed_millis(&self) -> i64 {
+        self.at_millis - self.load_millis
+    }
+
+    /// When the oldest of its files was recorded, epoch milliseconds.
+    pub const fn recorded_millis(&self) -> i64 {
+        self.claimed_millis() - self.queue_wait_millis
+    }
+
     /// In one line.
     pub fn words(&self) -> String {
         let lasted = |millis: i64| seconds(Duration::from_millis(millis.unsigned_abs()));

@@ -18,7 +18,9 @@ use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack_args::StackArgs;
 use crate::operate::schema;
-use crate::operate::status::report::{Health, TableReport};
+pub use crate::operate::status::report::{Health, State, TableReport};
+#[cfg(test)]
+pub use crate::operate::status::report::{Queue, Running};
 use crate::operate::tables::Tables;
 
 /// What `--help` says beside the options.
@@ -87,7 +89,8 @@ pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(worst.exit_code()))
 }
 
-async fn reports(tables: &Tables, only: Option<&str>) -> Result<Vec<TableReport>> {
+/// Every table, or `only` one, as it is now.
+pub async fn reports(tables: &Tables, only: Option<&str>) -> Result<Vec<TableReport>> {
     let facts = read::read(tables, only).await?;
     let flags = tables.flags();
     Ok(facts.into_iter().map(|facts| judge::judge(facts, &flags, now_millis())).collect())

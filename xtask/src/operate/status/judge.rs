@@ -7,6 +7,7 @@ use loader_core::tracker::slot::{RunningLoad, Slot, Step};
 use super::read::{Facts, QueueFacts};
 use super::report::{Health, LastLoad, Paused, Queue, Running, State, TableReport};
 use crate::ground::output::short_age;
+use crate::operate::freshness;
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, step, words};
 
@@ -39,7 +40,7 @@ pub fn judge(facts: Facts, flags: &str, now: Millis) -> TableReport {
         paused: paused(&facts.state.slot),
         last_load: facts.last.as_ref().map(last_load),
         loads_last_hour: facts.hour.len(),
-        freshness_p90_millis: freshness_p90(&facts.hour),
+        freshness_p90_millis: freshness::within(90, facts.hour.iter().map(freshness::of)),
         quarantine: facts.quarantine.iter().map(Quarantine::from).collect(),
         queues: facts.queues.iter().map(queue).collect(),
         table: facts.table,
@@ -71,19 +72,6 @@ fn late_at(facts: &Facts) -> Option<Millis> {
         config.late_millis(pending.recorded_millis)
     };
     facts.state.backlog.iter().map(late).min()
-}
-
-/// Nine of ten files waited at most so long, each for as long as the oldest of its load.
-fn freshness_p90(loads: &[History]) -> Option<Millis> {
-    let mut waits: Vec<(Millis, u64)> =
-        loads.iter().map(|load| (load.queue_wait_millis + load.load_millis, load.n_objects)).collect();
-    waits.sort_unstable();
-    let wanted = (waits.iter().map(|(_, n)| n).sum::<u64>() * 9).div_ceil(10);
-    let mut seen = 0;
-    waits.into_iter().find_map(|(wait, n)| {
-        seen += n;
-        (seen >= wanted).then_some(wait)
-    })
 }
 
 fn advice(facts: &Facts, state: State, is_late: bool, flags: &str, now: Millis) -> Vec<String> {

@@ -63,6 +63,15 @@ impl Health {
             Self::Broken => 5,
         }
     }
+
+    /// In a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "ok",
+            Self::Late => "LATE",
+            Self::Broken => "BROKEN",
+        }
+    }
 }
 
 /// What a table does.
@@ -85,6 +94,22 @@ pub enum State {
     Paused,
     /// Nobody knows whether the load was committed: it goes to quarantine.
     Unknown,
+}
+
+impl State {
+    /// In a word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Idle => "idle",
+            Self::Waiting => "waiting",
+            Self::Loading => "loading",
+            Self::Retrying => "retrying",
+            Self::Operator => "operator",
+            Self::Paused => "paused",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// The load that holds a table's slot.

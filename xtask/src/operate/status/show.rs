@@ -2,7 +2,7 @@
 
 use loader_core::tracker::item::Millis;
 
-use super::report::{Health, State, TableReport};
+use super::report::{Health, TableReport};
 use crate::ground::output::{Out, last_of, short_age, short_size};
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, words};
@@ -53,9 +53,9 @@ fn cells(report: &TableReport, now: Millis) -> [String; COLUMNS.len()] {
     let running = report.running.as_ref();
     let shown_id = running.map(|load| load.statement_id.as_ref().unwrap_or(&load.load_id).chars().take(8).collect());
     [
-        health(report.health).to_owned(),
+        report.health.word().to_owned(),
         report.table.as_deref().map(short_name).or(queue).unwrap_or_default(),
-        state(report.state).to_owned(),
+        report.state.word().to_owned(),
         age(report.oldest_waiting_since_millis),
         some(report.waiting_objects),
         if report.waiting_objects == 0 { dash() } else { short_size(report.waiting_bytes) },
@@ -86,27 +86,6 @@ fn short_count(count: usize) -> String {
         0..10_000 => count.to_string(),
         10_000..1_000_000 => format!("{}k", count / 1_000),
         _ => format!("{}M", count / 1_000_000),
-    }
-}
-
-const fn health(health: Health) -> &'static str {
-    match health {
-        Health::Healthy => "ok",
-        Health::Late => "LATE",
-        Health::Broken => "BROKEN",
-    }
-}
-
-const fn state(state: State) -> &'static str {
-    match state {
-        State::New => "new",
-        State::Idle => "idle",
-        State::Waiting => "waiting",
-        State::Loading => "loading",
-        State::Retrying => "retrying",
-        State::Operator => "operator",
-        State::Paused => "paused",
-        State::Unknown => "unknown",
     }
 }
 

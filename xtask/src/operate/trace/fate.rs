@@ -191,9 +191,8 @@ fn tell_load(trace: &mut Trace, loaded: Option<&Loaded>, object: &ObjectVersion,
         trace.story.push(format!("loaded {at} by load {load_id}, which the history has no more"));
         return;
     };
-    let recorded = load.at_millis - load.load_millis - load.queue_wait_millis;
     trace.story.push(format!("loaded {at} by {}", load.words()));
-    trace.story.push(format!("the oldest file of that load was recorded {}", readable(recorded)));
+    trace.story.push(format!("the oldest file of that load was recorded {}", readable(load.recorded_millis())));
     let url = format!("s3://{}/{}", object.bucket, object.key);
     match listed {
         Ok(listed) => match listed.get(&url) {

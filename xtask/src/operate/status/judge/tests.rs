@@ -97,24 +97,6 @@ pub fn in_quarantine() -> Facts {
     Facts { quarantine: vec![failed], ..waiting(0) }
 }
 
-fn history(n_objects: u64, wait: Millis) -> History {
-    History {
-        key: SortKey::loaded(NOW, &LoadId("1".into())),
-        load_id: LoadId("1".into()),
-        number: 1,
-        statement_id: "s".into(),
-        statement_name: None,
-        manifest: String::new(),
-        n_objects,
-        size_bytes: 7,
-        rows: None,
-        queue_wait_millis: wait / 2,
-        load_millis: wait - wait / 2,
-        attempts: 1,
-        expires_at: 0,
-    }
-}
-
 fn judged(facts: Facts) -> (Health, State, String) {
     let report = judge(facts, "", NOW);
     (report.health, report.state, report.advice.join("; "))
@@ -194,12 +176,4 @@ fn advised_commands_mean_the_same_stack() {
 fn a_table_that_never_loaded_is_new() {
     let facts = Facts { state: TableState::default(), ..waiting(0) };
     assert_eq!(judged(facts), (Health::Healthy, State::New, String::new()));
-}
-
-#[test]
-fn freshness_counts_files_and_not_loads() {
-    assert_eq!(freshness_p90(&[]), None);
-    assert_eq!(freshness_p90(&[history(1, 500)]), Some(500));
-    assert_eq!(freshness_p90(&[history(90, 10), history(10, 1000)]), Some(10));
-    assert_eq!(freshness_p90(&[history(89, 10), history(11, 1000)]), Some(1000));
 }

@@ -1,0 +1,115 @@
+//! `cargo xtask report`: what happened in a period, for all tables: a short text, JSON, or one page for a browser.
+//!
+//! This reads the tracker as `status`, `history` and `cost` do; `figures` counts, `show` prints, `page` draws.
+
+mod figures;
+mod page;
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use futures::{StreamExt, TryStreamExt, stream};
+use synth::workspace;
+
+use crate::ground::aws::Aws;
+use crate::ground::clock::{now_millis, period};
+use crate::ground::output::{Failure, Format, Out, size};
+use crate::ground::stack::Stack;
+use crate::ground::stack_args::StackArgs;
+use crate::loader::tracker::Tracker;
+use crate::operate::cost::prices;
+use crate::operate::records::{Act, Load};
+use crate::operate::report::figures::{Report, TableStory};
+use crate::operate::schema;
+use crate::operate::status::{self, TableReport};
+use crate::operate::tables::Tables;
+
+/// What `--help` says beside the options.
+pub const HELP: &str = "\
+The page is one file: it opens offline, loads nothing, needs no script, and is dark where the browser is. It shows every table's
+loads in time, how fresh its files were, files, rows and bytes of each day, what failed and why, what operators did, and
+what the period cost. Where there is too much to draw, it says what it left out; the JSON has everything.
+
+A load belongs to the period in which it ended. What is in quarantine now is shown whenever it came there. Loads are remembered
+for 90 days. The JSON is described by docs/schema/report.schema.json.
+
+Examples:
+  cargo xtask report --local
+  cargo xtask report --since 7d --html report.html
+  cargo xtask report --output json | jq '.tables[] | {table: .now.table, totals}'";
+
+/// Tables that are read at the same time.
+const AT_ONCE: usize = 16;
+
+/// `cargo xtask report`
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// How far back: a number and s, m, h or d
+    #[arg(long, value_name = "PERIOD", default_value = "24h", value_parser = period)]
+    since: i64,
+    /// Also write the page, and replace the file if it is there
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print the JSON Schema of the result, and nothing else
+    #[arg(long)]
+    schema: bool,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+pub async fn run(args: &ReportArgs) -> Result<()> {
+    if args.schema {
+        println!("{:#}", schema::of::<Report>());
+        return Ok(());
+    }
+    let out = args.stack.out();
+    let tables = Tables::of_stack(&args.stack).await?;
+    let report = read(out, &tables, args.since).await?;
+    for line in show::lines(out, &report) {
+        out.line(line);
+    }
+    if let Some(path) = &args.html {
+        write(out, &report, path)?;
+    }
+    out.result(&report)
+}
+
+/// Reads what happened in the last `since_millis` and writes the page: for commands that end with one.
+pub async fn draw(aws: Aws, stack: Stack, since_millis: i64, path: PathBuf) -> Result<()> {
+    let out = Out::new(Format::Text);
+    let tracker = Tracker::of_stack(&aws, &stack)?;
+    let report = read(out, &Tables { aws, stack, tracker }, since_millis).await?;
+    write(out, &report, &path)
+}
+
+/// How each table is first, so that a load which ends meanwhile is not missed.
+async fn read(out: Out, tables: &Tables, since_millis: i64) -> Result<Report> {
+    let step = out.step("reading what happened");
+    let since = now_millis() - since_millis;
+    let (now, prices) = (status::reports(tables, None).await?, prices(tables).await?);
+    let tracker = &tables.tracker;
+    let stories = stream::iter(now).map(|now| story(tracker, since, now)).buffered(AT_ONCE).try_collect().await?;
+    drop(step);
+    Ok(Report::new(&tables.stack.name, since..=now_millis(), stories, &prices))
+}
+
+async fn story(tracker: &Tracker, since: i64, now: TableReport) -> Result<TableStory> {
+    let Some(table) = &now.table else { return Ok(TableStory::new(now, Vec::new(), Vec::new())) };
+    let times = since..=i64::MAX;
+    let (loads, acts) = tokio::try_join!(tracker.loaded(table, times.clone()), tracker.audits(table, times))?;
+    Ok(TableStory::new(now, loads.iter().map(Load::from).collect(), acts.iter().map(Act::from).collect()))
+}
+
+fn write(out: Out, report: &Report, path: &Path) -> Result<()> {
+    let page = page::page(report);
+    if path.is_dir() {
+        let message = format!("`{}` is a folder", path.display());
+        return Err(Failure::usage(message, "name a file, for example report.html").into());
+    }
+    std::fs::write(path, &page).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let n_bytes = u64::try_from(page.len()).unwrap_or(u64::MAX);
+    out.line(format!("{} {} ({}): open it in a browser", out.good("ok"), workspace::shown(path), size(n_bytes)));
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! The page: one HTML document that loads nothing and needs no script. A pure function of the report; maud escapes every text.
+//!
+//! `timeline` places a table's loads in time, `table` tells one table, `parts` are what both levels use. What is too much to draw is
+//! left out in words: [`Bounds`] is all that limits a page.
+
+mod parts;
+mod table;
+mod timeline;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::figures::{Report, TableStory};
+use crate::ground::clock::readable;
+use crate::ground::output::{grouped, size};
+use crate::operate::cost::ESTIMATE;
+use parts::{age, badge, cards, columns, days, spread};
+use timeline::Axis;
+
+const STYLE: &str = include_str!("page/page.css");
+/// Nothing is loaded from anywhere, and no script runs.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// Tables that have a part of their own; those with something wrong come first.
+const TABLES_MAX: usize = 200;
+/// Parts that are unfolded at the beginning, and those of all tables with something wrong.
+const UNFOLDED_MAX: usize = 12;
+/// Bars of one timeline, and of all together.
+const BARS_MAX: usize = 250;
+const BARS_MIN: usize = 40;
+const BARS_ALL: usize = 12_000;
+
+/// How much is drawn.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Loads that are nearer to each other than the period divided by this share a bar.
+    bars: i64,
+}
+
+/// The document.
+pub fn page(report: &Report) -> String {
+    let told: Vec<&TableStory> = report.tables.iter().filter(|table| !table.is_quiet()).collect();
+    let n_bars = (BARS_ALL / told.len().max(1)).clamp(BARS_MIN, BARS_MAX);
+    let bounds = Bounds { bars: i64::try_from(n_bars).unwrap_or(i64::MAX) };
+    let axis = Axis::of(report);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (report.stack) ": loads until " (readable(report.until_millis)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (header(report))
+                (overview(report))
+                @if told.len() > 1 { (all_tables(report)) }
+                @if !told.is_empty() { (timeline::legend(&axis, bounds)) }
+                @for (at, told) in told.iter().take(TABLES_MAX).enumerate() {
+                    (table::part(told, at, at < UNFOLDED_MAX, &axis, bounds))
+                }
+                (costs(report))
+                (footer(told.len()))
+            }
+        }
+    }
+    .into_string()
+}
+
+fn header(report: &Report) -> Markup {
+    let wrong = report.tables.iter().filter(|table| !table.now.advice.is_empty()).count();
+    html! {
+        header {
+            h1 { "Loads of " (report.stack) }
+            p.soft { (readable(report.since_millis)) " to " (readable(report.until_millis)) ", all times UTC" }
+            (cards(&report.totals, &report.freshness))
+            p { @match wrong {
+                0 => { "No table needs attention." }
+                1 => { b.bad { "1 table needs attention." } }
+                n => { b.bad { (n) " tables need attention." } }
+            } }
+        }
+    }
+}
+
+/// One line a table; the name leads to its part.
+fn overview(report: &Report) -> Markup {
+    let mut n_told = 0;
+    html! {
+        section {
+            h2 { "Tables" }
+            @if report.tables.is_empty() { p { "No table is configured: cargo xtask queue add …" } }
+            div.scroll { table {
+                (columns(&["health", "table", "state"], &["loads", "again", "files", "bytes", "rows", "p50", "p90", "longest", "waiting", "quarantine"]))
+                tbody { @for table in &report.tables {
+                    @let link = (!table.is_quiet()).then(|| { n_told += 1; n_told - 1 }).filter(|at| *at < TABLES_MAX);
+                    (overview_line(table, link))
+                } }
+            } }
+            p.soft { "again: loads that took several attempts. p50, p90, longest: within this time of being recorded half, nine of ten, all \
+                      of the files had their rows." }
+        }
+    }
+}
+
+fn overview_line(table: &TableStory, link: Option<usize>) -> Markup {
+    let (now, totals, freshness) = (&table.now, &table.totals, &table.freshness);
+    let some = |count: u64| if count == 0 { "–".to_owned() } else { grouped(count) };
+    html! {
+        tr {
+            td { (badge(now.health)) }
+            td { @match link {
+                Some(at) => { a href={ "#t" (at) } { (table.name()) } }
+                None => { (table.name()) }
+            } }
+            td { (now.state.word()) }
+            td.n { (some(totals.loads)) }
+            td.n { (some(totals.loads_again)) }
+            td.n { (some(totals.objects)) }
+            td.n { @if totals.loads > 0 { (size(totals.bytes)) } @else { "–" } }
+            td.n { @if totals.loads > 0 { (grouped(totals.rows)) } @else { "–" } }
+            td.n { (age(freshness.p50_millis)) }
+            td.n { (age(freshness.p90_millis)) }
+            td.n { (age(freshness.max_millis)) }
+            td.n { (some(now.waiting_objects as u64)) }
+            td.n.bad[totals.quarantined > 0] { (some(totals.quarantined)) }
+        }
+    }
+}
+
+fn all_tables(report: &Report) -> Markup {
+    html! {
+        section {
+            h2 { "All tables together" }
+            div.pair { (spread(&report.freshness)) (days(&report.days)) }
+        }
+    }
+}
+
+fn costs(report: &Report) -> Markup {
+    html! {
+        section {
+            h2 { "Cost of the period" }
+            div.scroll { table {
+                (columns(&["warehouse"], &["tables", "loads", "files", "wakes", "minutes awake", "cost"]))
+                tbody { @for cost in &report.costs { tr {
+                    td { (cost.warehouse) }
+                    td.n { (grouped(cost.tables)) }
+                    td.n { (grouped(cost.loads)) }
+                    td.n { (grouped(cost.files)) }
+                    td.n { (grouped(cost.wakes)) }
+                    td.n { (grouped(cost.seconds_awake / 60)) }
+                    td.n { (cost.price()) }
+                } } }
+            } }
+            p.soft { "What loading cost the warehouses: " (ESTIMATE) "." }
+        }
+    }
+}
+
+fn footer(n_told: usize) -> Markup {
+    html! {
+        footer.soft {
+            @if n_told > TABLES_MAX {
+                p { "Drawn are the first " (TABLES_MAX) " of " (n_told) " tables to which something happened, those with something wrong first." }
+            }
+            p { "Made by " code { "cargo xtask report" } ", from the tracker. With " code { "--output json" } " it tells everything, also what is not drawn here." }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
