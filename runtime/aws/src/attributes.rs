@@ -53,10 +53,15 @@ pub(crate) fn expression(condition: &Condition) -> Expression {
     let table = ("#table", TRACKER_PARTITION_KEY);
     match condition {
         Condition::Always => Expression::default(),
-        Condition::Absent | Condition::Slot { version: 0, .. } => {
+        Condition::Absent | Condition::Version(0) | Condition::Slot { version: 0, .. } => {
             make("attribute_not_exists(#table)", &[table], vec![])
         }
         Condition::Present => make("attribute_exists(#table)", &[table], vec![]),
+        Condition::Version(version) => make(
+            "#version = :version",
+            &[("#version", wire::SLOT_VERSION)],
+            vec![(":version", AttributeValue::N(version.to_string()))],
+        ),
         Condition::Slot { version, load_id: None } => make(
             "#version = :version AND attribute_not_exists(#load)",
             &[("#version", wire::SLOT_VERSION), ("#load", wire::SLOT_LOAD_ID)],

@@ -11,6 +11,7 @@ use loader_core::contract::{TRACKER_SORT_KEY, WORK_ATTRIBUTE, WORK_INDEX};
 use loader_core::ids::DbTable;
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::listing::Listing;
 use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
 use loader_core::tracker::{pack, wire};
@@ -43,7 +44,7 @@ impl Tracker for Aws {
             match decode(OPERATION, item)? {
                 Item::Slot(slot) => state.slot = slot,
                 Item::Pending(pending) => state.backlog.insert(0, pending),
-                Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => {}
+                Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => {}
             }
         }
         Ok(state)
@@ -61,6 +62,34 @@ impl Tracker for Aws {
         };
         let (items, complete) = query::collect(query, limit, enough).await?;
         Ok((items.into_iter().filter_map(pending).collect(), complete))
+    }
+
+    async fn waiting(
+        &self,
+        table: &DbTable,
+        after: Option<SortKey>,
+    ) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
+        const OPERATION: &str = "dynamodb:Query";
+        let query =
+            self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned());
+        let page = query.set_exclusive_start_key(after.map(|key| item_key(table, &key))).send().await;
+        let page = page.map_err(|error| errors::sort(OPERATION, &error))?;
+        let mut pendings = Vec::new();
+        for item in page.items.unwrap_or_default() {
+            if let Item::Pending(pending) = decode(OPERATION, item)? {
+                pendings.push(pending);
+            }
+        }
+        let last = page.last_evaluated_key.and(pendings.last()).map(|pending| pending.key.clone());
+        Ok((pendings, last))
+    }
+
+    async fn listings(&self, table: &DbTable) -> PortResult<Vec<Listing>> {
+        let query =
+            self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::LISTING.to_owned());
+        let listing = |item| if let Item::Listing(listing) = item { Some(listing) } else { None };
+        let (items, _) = query::collect(query, usize::MAX, |_| false).await?;
+        Ok(items.into_iter().filter_map(listing).collect())
     }
 
     async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use loader_core::ids::DbTable;
-use loader_core::tracker::item::{Item, LedgerEntry, Millis};
+use loader_core::tracker::item::{Item, LedgerEntry, Millis, SortKey};
 use loader_reconcile::ports::PortResult;
 
 use crate::{Aws, query};
@@ -22,6 +22,8 @@ pub enum Kind {
     Loaded,
     /// What operators did, by time.
     Audit,
+    /// Folders that are being listed.
+    Listing,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Failed => "FAILED#",
             Self::Loaded => "LOADED#",
             Self::Audit => "AUDIT#",
+            Self::Listing => SortKey::LISTING,
         }
     }
 }
@@ -120,7 +123,6 @@ impl Aws {
 #[cfg(test)]
 mod tests {
     use loader_core::ids::LoadId;
-    use loader_core::tracker::item::SortKey;
 
     use super::*;
 
@@ -133,6 +135,7 @@ mod tests {
             (Kind::Failed, SortKey::failed(1, &id)),
             (Kind::Loaded, SortKey::loaded(1, &id)),
             (Kind::Audit, SortKey::audit(1, "0123")),
+            (Kind::Listing, SortKey::listing("0123")),
         ] {
             assert!(key.0.starts_with(kind.begins()), "{kind:?}: {}", key.0);
         }

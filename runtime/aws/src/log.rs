@@ -86,6 +86,7 @@ fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value
         Event::Waiting { oldest_millis, .. } => vec![(METRIC_OLDEST_WAITING, "Milliseconds", json!(oldest_millis))],
         Event::Moved { .. }
         | Event::Recorded { .. }
+        | Event::Listed { .. }
         | Event::Skipped { .. }
         | Event::Refused { .. }
         | Event::Stopped { .. }
@@ -102,6 +103,11 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
             ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
         }
         Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
+        Event::Listed { table, s3_path, objects, new_objects, ended } => (
+            "listed",
+            "INFO",
+            json!({"table": table, "s3_path": s3_path, "objects": objects, "new_objects": new_objects, "ended": ended}),
+        ),
         Event::Swept { n_tables, .. } => ("swept", "INFO", json!({"tables": n_tables})),
         Event::Waiting { table, oldest_millis } => {
             ("waiting", "INFO", json!({"table": table, "oldest_millis": oldest_millis}))

@@ -26,8 +26,10 @@ pub struct BulkPath {
     pub config: Arc<LoadConfig>,
     /// Which of its objects are meant.
     pub selection: Selection,
-    /// Where the listing goes on, as an earlier result says.
+    /// Where the listing begins, as an earlier result says.
     pub position: Option<Position>,
+    /// The request with this path only and without its position, as compact JSON: what is stored while the folder is listed.
+    pub request: String,
 }
 
 /// Which objects below a path are meant, and whether anything happens to them.
@@ -50,7 +52,7 @@ impl Selection {
 }
 
 /// A place in the listing of a folder: everything up to it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Position {
     /// Key of the last object that was seen.
     pub key: String,
@@ -171,10 +173,29 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
         let folder = folder(index, path, scheduled.as_ref(), &mut problems);
         if let (Some((s3_path, folder)), Some(config)) = (folder, config) {
             let (table, position) = (path.table.clone(), path.position.clone());
-            read.push(BulkPath { s3_path, table, folder, config, selection, position });
+            let request = alone(payload, index);
+            read.push(BulkPath { s3_path, table, folder, config, selection, position, request });
         }
     }
     problems.into_result().map(|()| read)
+}
+
+/// The path of a request that was stored ([`BulkPath::request`]).
+pub fn parse_stored(request: &str) -> Result<BulkPath, String> {
+    let request = serde_json::from_str(request).map_err(|error| error.to_string())?;
+    let paths = parse(&request).map_err(|problems| problems.to_string())?;
+    paths.into_iter().next().ok_or_else(|| "the request has no path".to_owned())
+}
+
+/// The request with one of its paths, from its begin.
+fn alone(payload: &Value, index: usize) -> String {
+    let mut request = payload.clone();
+    let mut path = request["paths"][index].take();
+    if let Some(path) = path.as_object_mut() {
+        path.remove("position");
+    }
+    request["paths"] = json!([path]);
+    request.to_string()
 }
 
 /// An instant, or the begin of a day in UTC.

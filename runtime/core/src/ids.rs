@@ -59,11 +59,16 @@ pub struct ObjectVersion {
 impl ObjectVersion {
     /// Identity in the ledger: 32 hex digits.
     pub fn id(&self) -> String {
+        hex::encode(self.digest())
+    }
+
+    /// The same as bytes, for who keeps a million of them.
+    pub fn digest(&self) -> [u8; 16] {
         let (kind, version) = match &self.version {
             Version::Id(id) => ("id", id),
             Version::ETag(etag) => ("etag", etag),
         };
-        digest(["object", &self.bucket, &self.key, kind, version])
+        digest_bytes(["object", &self.bucket, &self.key, kind, version])
     }
 }
 
@@ -220,19 +225,30 @@ impl fmt::Display for StatementName {
 }
 
 /// First 128 bits of SHA-256 over the parts, each with its length, so that no two lists of parts read the same.
-fn digest<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> String {
+fn digest_bytes<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for part in parts {
         let part = part.as_ref();
         hasher.update(part.len().to_be_bytes());
         hasher.update(part);
     }
-    hex::encode(&hasher.finalize()[..16])
+    let mut first = [0; 16];
+    first.copy_from_slice(&hasher.finalize()[..16]);
+    first
+}
+
+fn digest<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> String {
+    hex::encode(digest_bytes(parts))
 }
 
 /// Identity of what an operator did: 32 hex digits of who, what, and the keys of the items that were written.
 pub(crate) fn act_id(parts: impl Iterator<Item = String>) -> String {
     digest(std::iter::once("act".to_owned()).chain(parts))
+}
+
+/// Identity of a folder that is listed for a table: 32 hex digits of what was asked for.
+pub(crate) fn listing_id(table: &DbTable, request: &str) -> String {
+    digest(["listing", &table.0, request])
 }
 
 /// Decodes one part of a [`DbTable`] for people.

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod bulk;
+pub mod listing;
 mod look;
 pub mod microbatch;
 pub mod next;

@@ -10,6 +10,7 @@ use loader_core::tracker::admit;
 use loader_core::tracker::decide::Idle;
 use loader_core::tracker::item::Millis;
 
+use crate::listing::go_on;
 use crate::ports::{PortResult, World};
 use crate::reconcile::{Ended, Invocation, Memory, reconcile, reconcile_with};
 use crate::report::Event;
@@ -17,6 +18,8 @@ use crate::report::Event;
 /// Waits for a table that another invocation is working on: short at first, because that one may have only to record the statement's id;
 /// about five seconds in all.
 const HELD_MILLIS: [u64; 7] = [50, 100, 200, 400, 800, 1600, 1850];
+/// Time in which a sweep reads folders, in milliseconds: what is left of a minute is the next sweep's.
+const LISTING_MILLIS: i64 = 40_000;
 /// Tables reconciled at the same time by a sweep.
 const TABLES_AT_ONCE: usize = 8;
 
@@ -113,7 +116,19 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
     }
     let oldest = swept.iter().filter_map(|swept| swept.oldest).min();
     world.report(&Event::Swept { n_tables: swept.len(), oldest });
-    Ok(())
+    let listed = work.iter().filter(|(_, work)| work.lists).map(|(table, _)| table);
+    go_on_with(world, listed.collect(), invocation).await
+}
+
+/// What is left of bulk requests, after everything that waits has had its turn. An error is the last one; all tables are tried.
+async fn go_on_with<W: World>(world: &W, tables: Vec<&DbTable>, invocation: &Invocation) -> PortResult<()> {
+    let until = world.now() + LISTING_MILLIS;
+    let went: Vec<PortResult<()>> = stream::iter(tables)
+        .map(|table| go_on(world, table, invocation, until))
+        .buffer_unordered(TABLES_AT_ONCE)
+        .collect()
+        .await;
+    went.into_iter().collect()
 }
 
 async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocation) -> Swept {

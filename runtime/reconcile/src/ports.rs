@@ -13,6 +13,7 @@ use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::problem::Problems;
 use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::view::{TableState, Work};
@@ -86,6 +87,14 @@ pub trait Tracker {
         table: &DbTable,
         limit: usize,
     ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, bool)>> + Send;
+    /// A page of the waiting loads, oldest first, from after this key; the key after which the next page begins, if there is one.
+    fn waiting(
+        &self,
+        table: &DbTable,
+        after: Option<SortKey>,
+    ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, Option<SortKey>)>> + Send;
+    /// The folders that are being listed for a table, also those that were given up.
+    fn listings(&self, table: &DbTable) -> impl Future<Output = PortResult<Vec<Listing>>> + Send;
     /// These waiting loads, in this order, without those that are not there.
     fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> impl Future<Output = PortResult<Vec<PendingLoad>>> + Send;
     /// What the ledger knows of these object versions, by their ids, expired entries left out. A set, because `BatchGetItem` refuses a
@@ -100,7 +109,7 @@ pub trait Tracker {
     fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> impl Future<Output = PortResult<()>> + Send;
     /// Applies a transaction.
     fn write(&self, transaction: &Transaction) -> impl Future<Output = PortResult<Written>> + Send;
-    /// The tables with a slot held or a load waiting; eventually consistent.
+    /// The tables with a slot held, a load waiting or a folder being listed; eventually consistent.
     fn tables_with_work(&self) -> impl Future<Output = PortResult<BTreeMap<DbTable, Work>>> + Send;
 }
 

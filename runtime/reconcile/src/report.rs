@@ -52,6 +52,19 @@ pub enum Event {
         /// The reason, one line.
         why: String,
     },
+    /// An invocation has read a part of a folder.
+    Listed {
+        /// The target table, as the tracker spells its key.
+        table: String,
+        /// The folder, as the request has it.
+        s3_path: String,
+        /// Objects that were found so far.
+        objects: u64,
+        /// Objects that were recorded so far.
+        new_objects: u64,
+        /// Whether the folder is read to its end.
+        ended: bool,
+    },
     /// A sweep came to its end.
     Swept {
         /// Tables with work.

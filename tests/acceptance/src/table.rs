@@ -10,7 +10,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{NotificationConfiguration, QueueConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use loader_core::tracker::invariant::violations;
-use loader_core::tracker::item::{History, Item, Quarantined};
+use loader_core::tracker::item::{History, Item, Quarantined, SortKey};
 use loader_core::tracker::wire;
 use loader_core::tracker::write::Items;
 use local_client::Statement;
@@ -191,6 +191,13 @@ impl Table {
                 return Ok(items);
             }
         }
+    }
+
+    /// Whether there is an item of this key.
+    pub async fn has(&self, key: &SortKey) -> Result<bool> {
+        let get = self.world.dynamodb.get_item().table_name(&self.world.tracker).consistent_read(true);
+        let get = get.key("db_table", AttributeValue::S(self.db_table()?));
+        Ok(get.key("status_timestamp", AttributeValue::S(key.0.clone())).send().await?.item.is_some())
     }
 
     /// The history.

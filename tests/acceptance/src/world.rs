@@ -38,6 +38,8 @@ pub struct Setup {
     pub backoff_seconds: u32,
     /// Leave the deployment to the test, which calls [`World::adopt`] then.
     pub empty: bool,
+    /// Timeout of BulkLoader in seconds: 28 leaves it the time for one page.
+    pub bulk_seconds: Option<u32>,
     /// For tests that count calls: the waiting periods of a deployment, and no sweep of its own accord.
     pub quiet: bool,
 }
@@ -49,6 +51,7 @@ impl Default for Setup {
             receives_max: RECEIVES_MAX,
             backoff_seconds: BACKOFF_SECONDS,
             empty: false,
+            bulk_seconds: None,
             quiet: false,
         }
     }
@@ -298,6 +301,9 @@ fn template(setup: &Setup) -> Result<Value> {
     let template = synth::loader_template(&LoaderProps { queues, ..LoaderProps::default() })
         .map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let mut template: Value = serde_json::from_str(&template.to_json())?;
+    if let Some(seconds) = setup.bulk_seconds {
+        template["Resources"][Function::BulkLoader.name()]["Properties"]["Timeout"] = json!(seconds);
+    }
     if setup.quiet {
         switch_off_the_sweep(&mut template);
     } else {

@@ -144,7 +144,7 @@ fn reason(items: &Items) -> Option<&str> {
             Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } | Step::GivenUp { .. } => None,
         },
         Item::Failed(failed) => Some(failed.error.as_str()),
-        Item::Pending(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => None,
+        Item::Pending(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => None,
     })
 }
 

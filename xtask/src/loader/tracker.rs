@@ -10,6 +10,7 @@ pub use loader_aws::items::{Keys, Kind, Order};
 use loader_core::bulk_request::Position;
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::{Audit, History, Item, LedgerEntry, LedgerMark, PendingLoad, Quarantined};
+use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::TableState;
@@ -69,6 +70,12 @@ impl Tracker {
         let failed = |item| if let Item::Failed(failed) = item { Some(failed) } else { None };
         let items = self.items(db_table, Kind::Failed, Order::OldestFirst, usize::MAX).await?;
         Ok(items.into_iter().filter_map(failed).collect())
+    }
+
+    /// The folders that are being listed for a table, also those that were given up.
+    pub async fn listings(&self, db_table: &str) -> Result<Vec<Listing>> {
+        let listings = self.functions.listings(&DbTable(db_table.to_owned())).await;
+        listings.map_err(failed(format!("read the tracker of `{db_table}`")))
     }
 
     /// Loads that ended in this time, oldest first.

@@ -48,7 +48,7 @@ impl Event {
             Item::Loaded(history) => Some(Self::Load(history.into())),
             Item::Failed(failed) => Some(Self::Quarantine(failed.into())),
             Item::Audit(audit) => Some(Self::Audit(audit.into())),
-            Item::Slot(_) | Item::Pending(_) | Item::File(_) => None,
+            Item::Slot(_) | Item::Pending(_) | Item::File(_) | Item::Listing(_) => None,
         }
     }
 

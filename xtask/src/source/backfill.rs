@@ -1,5 +1,5 @@
-//! `cargo xtask backfill`: loads what lies under a queue's source already. BulkLoader lists and records; this asks it to, page after page
-//! of a large folder, and shows how far it is.
+//! `cargo xtask backfill`: loads what lies under a queue's source already. BulkLoader lists and records, and goes on by itself with a folder
+//! that is too large for one invocation; this asks it to, and shows how far it is.
 
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ struct Sum {
     objects: u64,
     bytes: u64,
     new_objects: u64,
+    /// Whether the loader goes on with some of the folders.
+    goes_on: bool,
 }
 
 pub async fn run(args: &BackfillArgs) -> Result<()> {
@@ -76,14 +78,18 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     let mut recorded = Sum::default();
     if !args.dry_run && counted.new_objects > 0 {
         recorded = asking.all(out, &folders, false).await?;
-        out.line("   live files come first; interrupting loses nothing, and the same command goes on");
+        if recorded.goes_on {
+            out.line("   the loader lists the rest by itself, a minute later at most; interrupting this loses nothing");
+        }
+        out.line("   live files and these take turns; --watch stays until everything is loaded");
     }
     if args.watch {
         watch(out, &Tracker::of_stack(&aws, &stack)?, &config.db_table().0).await?;
     }
     out.result(&json!({
         "queue": args.queue, "table": config.db_table().0, "objects": counted.objects, "bytes": counted.bytes,
-        "new_objects": counted.new_objects, "loads": n_loads, "recorded": recorded.new_objects
+        "new_objects": counted.new_objects, "loads": n_loads, "recorded": recorded.new_objects,
+        "goes_on": recorded.goes_on
     }))
 }
 
@@ -107,18 +113,19 @@ impl Asking<'_> {
             sum.objects += of_folder.objects;
             sum.bytes += of_folder.bytes;
             sum.new_objects += of_folder.new_objects;
+            sum.goes_on |= of_folder.goes_on;
         }
         Ok(sum)
     }
 
-    /// As many requests as the folder needs: each result says where the next begins.
+    /// Counting takes as many requests as the folder needs: each result says where the next begins. Recording takes one.
     async fn folder(&self, folder: &SourceFolder, dry_run: bool, progress: impl Fn(&Sum)) -> Result<Sum> {
         let (mut sum, mut position) = (Sum::default(), Value::Null);
         loop {
             let request = self.request(folder, dry_run, &position)?;
             let results = invoke(self.aws, self.stack, Function::BulkLoader, &request).await?;
             let result = results.get(0).context("BulkLoader returned no result")?;
-            if let Some(error) = result["error"].as_str() {
+            if let Some(error) = result["error"].as_str().filter(|_| result["goes_on"] != true) {
                 return Err(Failure::new(error, "the same command again: what is recorded stays recorded").into());
             }
             let number = |field: &str| result[field].as_u64().ok_or_else(|| anyhow!("no `{field}` in {result}"));
@@ -127,7 +134,8 @@ impl Asking<'_> {
             sum.new_objects += number("new_objects")?;
             progress(&sum);
             let next = result["position"].clone();
-            if next.is_null() {
+            sum.goes_on = result["goes_on"] == true;
+            if next.is_null() || sum.goes_on {
                 return Ok(sum);
             }
             if next == position {
@@ -164,16 +172,28 @@ impl Asking<'_> {
     }
 }
 
-/// Stays until nothing of the table waits; a table that waits for somebody is told about.
+/// Stays until nothing of the table is listed or waits.
 async fn watch(out: Out, tracker: &Tracker, table: &str) -> Result<()> {
     let step = out.step(format!("loading {table}"));
     loop {
+        let listings = tracker.listings(table).await?;
+        if let Some(listing) = listings.iter().find(|listing| listing.given_up.is_some()) {
+            let message = format!(
+                "the loader gave up after {} objects at {}: {}",
+                listing.counts.objects,
+                listing.position.key,
+                listing.error.as_deref().unwrap_or_default()
+            );
+            return Err(Failure::new(message, "remove the cause, then the same command again").into());
+        }
         let waiting = tracker.items(table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
-        if waiting.is_empty() {
+        if waiting.is_empty() && listings.is_empty() {
             step.done(format!("{table}: nothing waits any more"));
             return Ok(());
         }
-        step.now(&format!("{} loads wait", waiting.len()));
+        let listed: u64 = listings.iter().map(|listing| listing.counts.objects).sum();
+        let listing = if listings.is_empty() { String::new() } else { format!("; {listed} objects listed so far") };
+        step.now(&format!("{} loads wait{listing}", waiting.len()));
         tokio::time::sleep(WATCH).await;
     }
 }

@@ -188,7 +188,7 @@ impl Look<'_> {
                 let objects = match item {
                     Item::Pending(pending) => pending.objects,
                     Item::Failed(quarantined) => quarantined.objects,
-                    Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => Vec::new(),
+                    Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => Vec::new(),
                 };
                 places.extend(objects.into_iter().map(|waiting| (waiting.object.id(), found)));
             }

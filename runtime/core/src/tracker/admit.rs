@@ -37,7 +37,7 @@ mod tests {
 
     fn work(tables: &[(&str, bool, i64)]) -> BTreeMap<DbTable, Work> {
         let entry = |(name, held, since): &(&str, bool, i64)| {
-            (DbTable((*name).to_owned()), Work { held: *held, since_millis: Some(*since) })
+            (DbTable((*name).to_owned()), Work { held: *held, since_millis: Some(*since), lists: false })
         };
         tables.iter().map(entry).collect()
     }

@@ -11,6 +11,8 @@ pub enum Condition {
     Absent,
     /// There is such an item.
     Present,
+    /// The listing was last written as this version; 0: there is none yet.
+    Version(u64),
     /// The slot was last written as this version and is held by this load: the fence. Version 0: there is no slot yet.
     Slot {
         /// Its version.

@@ -2,6 +2,7 @@
 //!
 //! How items look in DynamoDB is `wire`'s business; which writes are allowed is `write`'s.
 
+use super::listing::Listing;
 use super::slot::{RunningLoad, Slot};
 use crate::ids::{LoadId, ObjectVersion, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
@@ -144,6 +145,8 @@ pub enum Item {
     Loaded(History),
     /// What an operator did.
     Audit(Audit),
+    /// A folder that is being listed.
+    Listing(Listing),
 }
 
 impl Item {
@@ -151,7 +154,22 @@ impl Item {
     pub const fn load(&self) -> Option<&RunningLoad> {
         match self {
             Self::Slot(slot) => slot.load.as_ref(),
-            Self::Pending(_) | Self::File(_) | Self::Failed(_) | Self::Loaded(_) | Self::Audit(_) => None,
+            Self::Pending(_)
+            | Self::File(_)
+            | Self::Failed(_)
+            | Self::Loaded(_)
+            | Self::Audit(_)
+            | Self::Listing(_) => None,
+        }
+    }
+
+    /// Whether the sweep must look at its table: a load runs or waits, or a folder is being listed.
+    pub const fn is_work(&self) -> bool {
+        match self {
+            Self::Slot(slot) => slot.load.is_some(),
+            Self::Listing(listing) => listing.given_up.is_none(),
+            Self::Pending(_) => true,
+            Self::File(_) | Self::Failed(_) | Self::Loaded(_) | Self::Audit(_) => false,
         }
     }
 
@@ -164,6 +182,7 @@ impl Item {
             Self::Failed(quarantined) => quarantined.key.clone(),
             Self::Loaded(history) => history.key.clone(),
             Self::Audit(audit) => audit.key.clone(),
+            Self::Listing(listing) => listing.key.clone(),
         }
     }
 }

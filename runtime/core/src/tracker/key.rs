@@ -14,6 +14,9 @@ impl SortKey {
     /// Begin of every waiting load's key.
     pub const PENDING: &'static str = "PENDING#";
 
+    /// Begin of every listing's key.
+    pub const LISTING: &'static str = "LISTING#";
+
     /// The slot. Sorts after every waiting load, so that one query, newest first, reads the slot and then the loads that wait.
     pub fn slot() -> Self {
         Self("RUNNING".into())
@@ -42,6 +45,11 @@ impl SortKey {
     /// A quarantined load.
     pub fn failed(at: Millis, load_id: &LoadId) -> Self {
         Self(format!("FAILED#{at:014}#{load_id}"))
+    }
+
+    /// A folder that is being listed, by what was asked for.
+    pub fn listing(id: &str) -> Self {
+        Self(format!("{}{id}", Self::LISTING))
     }
 
     /// The record of what an operator did.

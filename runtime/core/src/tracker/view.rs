@@ -30,12 +30,15 @@ pub struct Work {
     pub held: bool,
     /// Since when its oldest pending load waits, those of the running load included.
     pub since_millis: Option<Millis>,
+    /// Whether a folder is being listed for it.
+    pub lists: bool,
 }
 
 impl Work {
     /// With one more item of the table.
     pub fn add(&mut self, key: &SortKey) {
         self.held |= *key == SortKey::slot();
+        self.lists |= key.0.starts_with(SortKey::LISTING);
         self.since_millis = self.since_millis.into_iter().chain(key.since_millis()).min();
     }
 }
@@ -90,7 +93,7 @@ impl View {
                     Err(at) => backlog.insert(at, pending.clone()),
                 }
             }
-            Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => {}
+            Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => {}
         }
     }
 

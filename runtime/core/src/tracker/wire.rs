@@ -8,17 +8,19 @@ use serde_json::{Map, Value, json};
 use super::item::{
     Audit, ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey,
 };
-use super::slot::Slot;
+use super::listing::Listing;
 use crate::config::LoadConfig;
 use crate::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE};
 use crate::ids::{DbTable, LoadId, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
 
+mod listing;
 mod objects;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+use listing::ListingWire;
 use objects::{ObjectWire, Objects};
 pub use slot::{SLOT_LOAD_ID, SLOT_VERSION};
 
@@ -45,15 +47,17 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
         Item::Failed(quarantined) => object(&FailedWire::from(quarantined)),
         Item::Loaded(history) => object(&LoadedWire::from(history)),
         Item::Audit(audit) => object(&AuditWire::from(audit)),
+        Item::Listing(listing) => object(&ListingWire::from(listing)),
     };
     attributes.insert(TRACKER_PARTITION_KEY.into(), json!(table.0));
     attributes.insert(TRACKER_SORT_KEY.into(), json!(item.key().0));
-    if matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)) {
+    if item.is_work() {
         attributes.insert(WORK_ATTRIBUTE.into(), json!(table.0));
     }
     if let Item::File(LedgerEntry { expires_at, .. })
     | Item::Loaded(History { expires_at, .. })
-    | Item::Audit(Audit { expires_at, .. }) = item
+    | Item::Audit(Audit { expires_at, .. })
+    | Item::Listing(Listing { given_up: Some(expires_at), .. }) = item
     {
         attributes.insert(TTL_ATTRIBUTE.into(), json!(expires_at));
     }
@@ -65,7 +69,8 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
 pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (table, key) = (text(TRACKER_PARTITION_KEY), text(TRACKER_SORT_KEY));
-    let expires_at = attributes.get(TTL_ATTRIBUTE).and_then(Value::as_i64).unwrap_or(0);
+    let given_up = attributes.get(TTL_ATTRIBUTE).and_then(Value::as_i64);
+    let expires_at = given_up.unwrap_or(0);
     let kind = key.split('#').next().unwrap_or_default().to_owned();
     let value = Value::Object(attributes);
     let sort_key = SortKey(key.clone());
@@ -76,7 +81,10 @@ pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
         "FAILED" => read::<FailedWire>(value).and_then(|wire| wire.into_item(sort_key)).map(Item::Failed),
         "LOADED" => read::<LoadedWire>(value).map(|wire| Item::Loaded(wire.into_item(sort_key, expires_at))),
         "AUDIT" => read::<AuditWire>(value).map(|wire| Item::Audit(wire.into_item(sort_key, expires_at))),
-        _ => Err("its sort key is none of RUNNING, PENDING#…, FILE#…, FAILED#…, LOADED#…, AUDIT#…".to_owned()),
+        "LISTING" => read::<ListingWire>(value).map(|wire| Item::Listing(wire.into_item(sort_key, given_up))),
+        _ => {
+            Err("its sort key is none of RUNNING, PENDING#…, FILE#…, FAILED#…, LOADED#…, AUDIT#…, LISTING#…".to_owned())
+        }
     };
     item.map_err(|why| UnreadableItem { table, key, why })
 }

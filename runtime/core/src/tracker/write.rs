@@ -106,13 +106,22 @@ pub fn apply(items: &mut Items, transaction: &Transaction) -> Written {
 fn holds(item: Option<&Item>, condition: &Condition) -> bool {
     match condition {
         Condition::Always => true,
-        Condition::Absent | Condition::Slot { version: 0, .. } => item.is_none(),
+        Condition::Absent | Condition::Version(0) | Condition::Slot { version: 0, .. } => item.is_none(),
         Condition::Present => item.is_some(),
+        Condition::Version(version) => matches!(item, Some(Item::Listing(listing)) if listing.version == *version),
         Condition::Slot { version, load_id } => match item {
             Some(Item::Slot(slot)) => {
                 slot.version == *version && slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()
             }
-            Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_)) | None => false,
+            Some(
+                Item::Pending(_)
+                | Item::File(_)
+                | Item::Failed(_)
+                | Item::Loaded(_)
+                | Item::Audit(_)
+                | Item::Listing(_),
+            )
+            | None => false,
         },
     }
 }
@@ -121,8 +130,9 @@ fn holds(item: Option<&Item>, condition: &Condition) -> bool {
 pub fn slot_of(items: &Items) -> Slot {
     match items.get(&SortKey::slot()) {
         Some(Item::Slot(slot)) => slot.clone(),
-        Some(Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_)) | None => {
-            Slot::default()
-        }
+        Some(
+            Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_),
+        )
+        | None => Slot::default(),
     }
 }

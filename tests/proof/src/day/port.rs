@@ -11,6 +11,7 @@ use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::listing::Listing;
 use loader_core::tracker::pack;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
@@ -192,6 +193,14 @@ impl Tracker for Port {
             (found, complete)
         };
         Ok(self.free(Call::one("dynamodb:Query backlog"), oldest).await)
+    }
+
+    async fn waiting(&self, table: &DbTable, _: Option<SortKey>) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
+        Ok((self.backlog(table, usize::MAX).await?.0, None))
+    }
+
+    async fn listings(&self, _: &DbTable) -> PortResult<Vec<Listing>> {
+        Ok(Vec::new())
     }
 
     async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {

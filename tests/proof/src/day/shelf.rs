@@ -42,7 +42,7 @@ impl Shelf {
     /// Why the sweep must look at it.
     pub fn work(&self) -> Work {
         let since_millis = self.pendings.keys().next().and_then(SortKey::since_millis);
-        Work { held: self.slot.load.is_some(), since_millis }
+        Work { held: self.slot.load.is_some(), since_millis, lists: false }
     }
 
     /// What the ledger knows.
@@ -68,7 +68,7 @@ impl Shelf {
     fn item_units(&self, table: &DbTable, action: &WriteAction) -> u64 {
         let bytes = match action {
             WriteAction::Put(item, _) => match &**item {
-                Item::File(_) | Item::Loaded(_) | Item::Audit(_) => WRITE_UNIT_BYTES,
+                Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => WRITE_UNIT_BYTES,
                 Item::Slot(_) | Item::Pending(_) | Item::Failed(_) => item_bytes(table, item),
             },
             WriteAction::Delete(key, _) | WriteAction::Check(key, _) => {
@@ -83,7 +83,7 @@ impl Shelf {
             WriteAction::Put(item, _) => match &**item {
                 Item::Slot(slot) => slot.load.is_some() != self.slot.load.is_some(),
                 Item::Pending(_) => true,
-                Item::File(_) | Item::Loaded(_) | Item::Failed(_) | Item::Audit(_) => false,
+                Item::File(_) | Item::Loaded(_) | Item::Failed(_) | Item::Audit(_) | Item::Listing(_) => false,
             },
             WriteAction::Delete(key, _) => self.pendings.contains_key(key),
             WriteAction::Check(..) => false,
@@ -129,6 +129,7 @@ impl Shelf {
             Item::Loaded(_) => self.loads += 1,
             Item::Failed(quarantined) => self.unexpected.push(format!("{quarantined:?}")),
             Item::Audit(audit) => self.unexpected.push(format!("{audit:?}")),
+            Item::Listing(listing) => self.unexpected.push(format!("{listing:?}")),
         }
     }
 
@@ -137,6 +138,7 @@ impl Shelf {
             Condition::Always => true,
             Condition::Absent => !self.has(key),
             Condition::Present => self.has(key),
+            Condition::Version(version) => *version == 0 && !self.has(key),
             Condition::Slot { version, load_id } => {
                 self.slot.version == *version && self.slot.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()
             }

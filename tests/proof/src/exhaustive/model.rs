@@ -126,7 +126,12 @@ impl Protocol {
         for items in durable.items.values_mut() {
             let first = items.values().find_map(|item| match item {
                 Item::Failed(quarantined) => Some(operator::retry(quarantined, now)),
-                Item::Slot(_) | Item::Pending(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => None,
+                Item::Slot(_)
+                | Item::Pending(_)
+                | Item::File(_)
+                | Item::Loaded(_)
+                | Item::Audit(_)
+                | Item::Listing(_) => None,
             });
             if let Some(transaction) = first {
                 let writer = Writer { holder: "operator", items };

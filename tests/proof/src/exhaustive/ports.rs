@@ -8,6 +8,7 @@ use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, StatementName};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::view::{TableState, Work};
@@ -47,6 +48,14 @@ impl Tracker for ModelWorld {
             Reply::Backlog(backlog, complete) => Ok((backlog, complete)),
             reply => wrong(&reply),
         }
+    }
+
+    async fn waiting(&self, table: &DbTable, _: Option<SortKey>) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
+        Ok((self.backlog(table, usize::MAX).await?.0, None))
+    }
+
+    async fn listings(&self, _: &DbTable) -> PortResult<Vec<Listing>> {
+        Ok(Vec::new())
     }
 
     async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {

@@ -173,7 +173,7 @@ fn versions_from<'a>(
             let holds = |item: &Item| match item {
                 Item::Pending(pending) => pending.objects.iter().any(|waiting| waiting.object == version),
                 Item::Failed(quarantined) => quarantined.objects.iter().any(|waiting| waiting.object == version),
-                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => false,
+                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => false,
             };
             let items = durable.items.get(table);
             let held = items.is_some_and(|items| items.values().any(holds));
@@ -215,7 +215,7 @@ pub fn false_entries(
             || items.values().any(|item| match item {
                 Item::Failed(quarantined) => holds(&quarantined.objects),
                 Item::Pending(pending) => pending.entered && holds(&pending.objects),
-                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => false,
+                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => false,
             })
     };
     let is_false = |item: &Item| match item {
@@ -225,7 +225,9 @@ pub fn false_entries(
             LedgerMark::Quarantined if is_out(&entry.object) => None,
             LedgerMark::Loaded(_) | LedgerMark::Quarantined => Some(format!("{}: {:?}", entry.object, entry.mark)),
         },
-        Item::Slot(_) | Item::Pending(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => None,
+        Item::Slot(_) | Item::Pending(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => {
+            None
+        }
     };
     items.values().filter_map(is_false).collect()
 }

@@ -223,7 +223,12 @@ pub fn slot_put(transaction: &Transaction) -> Option<&Slot> {
     transaction.actions.iter().find_map(|action| match action {
         WriteAction::Put(item, _) => match &**item {
             Item::Slot(slot) => Some(slot),
-            Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => None,
+            Item::Pending(_)
+            | Item::File(_)
+            | Item::Failed(_)
+            | Item::Loaded(_)
+            | Item::Audit(_)
+            | Item::Listing(_) => None,
         },
         WriteAction::Delete(..) | WriteAction::Check(..) => None,
     })
@@ -233,7 +238,7 @@ pub fn slot_put(transaction: &Transaction) -> Option<&Slot> {
 pub fn pendings_of(items: &Items) -> impl Iterator<Item = &loader_core::tracker::item::PendingLoad> {
     items.values().filter_map(|item| match item {
         Item::Pending(pending) => Some(pending),
-        Item::Slot(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => None,
+        Item::Slot(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => None,
     })
 }
 
@@ -259,7 +264,9 @@ pub fn ledger_of(items: &Items, ids: &BTreeSet<String>) -> BTreeMap<String, Ledg
 pub fn whole_ledger(items: &Items) -> BTreeMap<String, LedgerMark> {
     let mark = |item: &Item| match item {
         Item::File(entry) => Some((entry.object.id(), entry.mark.clone())),
-        Item::Slot(_) | Item::Pending(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => None,
+        Item::Slot(_) | Item::Pending(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => {
+            None
+        }
     };
     items.values().filter_map(mark).collect()
 }

@@ -72,7 +72,12 @@ impl Mutant {
         let slot = transaction.actions.iter().find_map(|action| match action {
             WriteAction::Put(item, _) => match &**item {
                 Item::Slot(slot) => slot.load.as_ref(),
-                Item::Pending(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) => None,
+                Item::Pending(_)
+                | Item::File(_)
+                | Item::Failed(_)
+                | Item::Loaded(_)
+                | Item::Audit(_)
+                | Item::Listing(_) => None,
             },
             WriteAction::Delete(..) | WriteAction::Check(..) => None,
         });

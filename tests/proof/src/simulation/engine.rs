@@ -34,7 +34,7 @@ enum Done {
     Batch(Vec<usize>, Vec<String>),
     /// Nothing to tell.
     Nothing,
-    /// A folder: whether all of it is recorded.
+    /// A folder: whether it is recorded, or gone on with by itself.
     Bulk(usize, bool),
 }
 
@@ -169,7 +169,7 @@ impl Engine {
         self.lock().requests.insert(id, table);
         self.spawn(false, move |port, invocation| async move {
             let answers = bulk::handle(&port, &paths, &invocation).await;
-            Done::Bulk(table, answers.iter().all(|answer| answer.error.is_none() && answer.position.is_none()))
+            Done::Bulk(table, bulk::check_done(&answers).is_ok())
         });
     }
 
@@ -211,7 +211,8 @@ impl Engine {
             self.tasks.remove(&id);
             let mut stage = self.lock();
             stage.trace(("dies", id));
-            if let Some(table) = stage.requests.remove(&id) {
+            if let Some(table) = stage.requests.remove(&id).filter(|table| !stage.is_listed(*table, &format!("i{id}")))
+            {
                 stage.happen(REQUEST_AGAIN_MILLIS, Happening::Bulk(table));
             }
             return;

@@ -84,7 +84,9 @@ pub fn retry(stage: &mut Stage) {
     let items: Vec<(DbTable, Quarantined)> = quarantine
         .filter_map(|(table, item)| match item {
             Item::Failed(quarantined) => Some((table.clone(), quarantined.clone())),
-            Item::Slot(_) | Item::Pending(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => None,
+            Item::Slot(_) | Item::Pending(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => {
+                None
+            }
         })
         .collect();
     if items.is_empty() {

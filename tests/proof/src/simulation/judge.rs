@@ -6,7 +6,6 @@ use loader_core::ids::{DbTable, ObjectVersion};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::invariant;
 use loader_core::tracker::item::{Item, Quarantined};
-use loader_core::tracker::slot::Slot;
 
 use super::stage::Stage;
 use crate::exhaustive::properties::{false_entries, forgotten_by_ledger};
@@ -15,9 +14,8 @@ use crate::warehouse::Phase;
 /// Whether nothing waits and nothing runs.
 pub fn is_drained(stage: &Stage) -> bool {
     let asked = stage.requests.is_empty();
-    let works = |item: &Item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_));
     asked
-        && !stage.items.values().flat_map(|items| items.values()).any(works)
+        && !stage.items.values().flat_map(|items| items.values()).any(Item::is_work)
         && stage.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running)
 }
 
@@ -94,7 +92,7 @@ fn accounted(stage: &Stage) -> BTreeSet<(DbTable, ObjectVersion)> {
             let objects = match item {
                 Item::Pending(pending) => &pending.objects,
                 Item::Failed(quarantined) => &quarantined.objects,
-                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) => continue,
+                Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => continue,
             };
             all.extend(objects.iter().map(|waiting| (table.clone(), waiting.object.clone())));
         }

@@ -11,9 +11,9 @@ use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
+use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
-use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::{TableState, Work};
 use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction, Written, apply, slot_of};
@@ -177,6 +177,25 @@ impl Tracker for Port {
         self.items("backlog", table, oldest).await
     }
 
+    async fn waiting(
+        &self,
+        table: &DbTable,
+        after: Option<SortKey>,
+    ) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
+        let page = |items: &Items| {
+            let later = pendings_of(items).filter(|pending| after.as_ref().is_none_or(|after| pending.key > *after));
+            let page: Vec<PendingLoad> = later.take(PAGE + 1).cloned().collect();
+            let last = (page.len() > PAGE).then(|| page[PAGE - 1].key.clone());
+            (page.into_iter().take(PAGE).collect(), last)
+        };
+        self.items("waiting", table, page).await
+    }
+
+    async fn listings(&self, table: &DbTable) -> PortResult<Vec<Listing>> {
+        let listing = |item: &Item| if let Item::Listing(listing) = item { Some(listing.clone()) } else { None };
+        self.items("listings", table, |items| items.values().filter_map(listing).collect()).await
+    }
+
     async fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> PortResult<Vec<PendingLoad>> {
         self.items("pendings", table, |items| pendings_at(items, keys)).await
     }
@@ -229,10 +248,9 @@ impl Tracker for Port {
 
     async fn tables_with_work(&self) -> PortResult<BTreeMap<DbTable, Work>> {
         self.call("tables_with_work", |stage| {
-            let works = |item: &&Item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_));
             let mut tables: BTreeMap<DbTable, Work> = BTreeMap::new();
             for (table, items) in &stage.items {
-                for item in items.values().filter(works) {
+                for item in items.values().filter(|item| item.is_work()) {
                     tables.entry(table.clone()).or_default().add(&item.key());
                 }
             }

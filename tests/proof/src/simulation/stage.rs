@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, ObjectVersion, WaitingObject};
-use loader_core::tracker::item::Millis;
+use loader_core::tracker::item::{Item, Millis};
 use loader_core::tracker::write::Items;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -175,6 +175,12 @@ impl Stage {
     /// The trace so far, as one number.
     pub fn trace_hash(&self) -> u64 {
         self.trace.finish()
+    }
+
+    /// Whether an invocation has stored how far it is with a folder of a table.
+    pub fn is_listed(&self, table: usize, holder: &str) -> bool {
+        let is_its = |item: &Item| matches!(item, Item::Listing(listing) if listing.holder == holder);
+        self.items.get(&self.tables[table]).is_some_and(|items| items.values().any(is_its))
     }
 
     /// Whether every call fails now.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bulk_request::Position;
 use crate::ident::Ident;
 use crate::ids::{ObjectVersion, Version};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
-use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Step};
+use crate::tracker::listing::Counts;
+use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Slot, Step};
 
 /// An item as loader 0.1 wrote it; also a seed of the fuzzer.
 macro_rules! written_by_0_1 {
@@ -346,9 +348,36 @@ fn an_audit() -> impl Strategy<Value = Item> {
     })
 }
 
+fn a_listing() -> impl Strategy<Value = Item> {
+    let texts = (".{0,9}", ".{0,9}", proptest::option::of("[a-z]{1,9}"), proptest::option::of(".{0,9}"));
+    let numbers = (any::<u64>(), any::<u32>(), any::<[u64; 3]>());
+    let times = (any::<i64>(), any::<i64>(), any::<Option<i64>>());
+    (texts, numbers, times).prop_map(|((request, key, version_id, error), numbers, times)| {
+        let (version, turns, [objects, bytes, new_objects]) = numbers;
+        let (touched_millis, started_millis, given_up) = times;
+        let (counts, holder) = (Counts { objects, bytes, new_objects }, "me".into());
+        let (key, position) = (SortKey::listing("0123"), Position { key, version_id });
+        Item::Listing(Listing {
+            key,
+            version,
+            request,
+            position,
+            holder,
+            touched_millis,
+            started_millis,
+            turns,
+            counts,
+            error,
+            given_up,
+        })
+    })
+}
+
 proptest! {
     #[test]
-    fn every_item_reads_back(item in prop_oneof![a_pending(), a_failed(), an_entry(), a_history(), a_slot(), an_audit()]) {
+    fn every_item_reads_back(
+        item in prop_oneof![a_pending(), a_failed(), an_entry(), a_history(), a_slot(), an_audit(), a_listing()]
+    ) {
         let table = DbTable("cluster:c:d:public.t".into());
         // As text, because that is what a float or a number too large would not survive.
         let text = serde_json::to_string(&encode(&table, &item)).unwrap();

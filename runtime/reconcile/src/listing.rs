@@ -1,0 +1,289 @@
+//! Reading folders page by page: each page is recorded before the next is read, and then the position behind it is stored, so that the
+//! sweep goes on wherever an invocation ended or died.
+//!
+//! Memory does not grow with the folder, but for the identities of what waits already, sixteen bytes each.
+
+use std::collections::{BTreeSet, HashSet};
+
+use loader_core::bulk_request::{BulkPath, Position, parse_stored};
+use loader_core::ids::{DbTable, WaitingObject};
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::item::{ConfigSource, Millis};
+use loader_core::tracker::listing::{Counts, LISTINGS_MAX, Listing, TURNS_MAX};
+use loader_core::tracker::write::Written;
+
+use crate::ports::{Listed, PortError, PortResult, World};
+use crate::reconcile::{Invocation, reconcile};
+use crate::record::{Recorded, record};
+use crate::report::Event;
+
+/// Time that is kept for starting the loads, in milliseconds: no page is read after it has begun.
+pub(crate) const RECONCILE_MILLIS: i64 = 20_000;
+
+/// Identities of objects.
+type Digests = HashSet<[u8; 16]>;
+
+/// A folder that an invocation reads.
+pub(crate) struct Reading<'a, W> {
+    world: &'a W,
+    invocation: &'a Invocation,
+    path: &'a BulkPath,
+    table: DbTable,
+    /// No page is read after this.
+    until: Millis,
+    /// What is stored of it; `None`: nothing yet, because one page may be all.
+    listing: Option<Listing>,
+    /// What waits, once it was asked for.
+    waits: Option<Digests>,
+    /// Where the next page begins.
+    pub(crate) position: Option<Position>,
+    /// What was found so far.
+    pub(crate) counts: Counts,
+}
+
+/// How the reading of a folder ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At its end.
+    Whole,
+    /// Before: the time was over, or somebody else goes on with it. The rest is stored, unless the request only counts.
+    Rest,
+    /// With this error.
+    Failed(String),
+}
+
+impl<'a, W: World> Reading<'a, W> {
+    /// From the begin, or from where the request says.
+    pub(crate) fn new(world: &'a W, path: &'a BulkPath, invocation: &'a Invocation) -> Self {
+        Self {
+            world,
+            invocation,
+            path,
+            table: path.config.db_table(),
+            until: invocation.deadline - RECONCILE_MILLIS,
+            listing: None,
+            waits: None,
+            position: path.position.clone(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Whether the sweep goes on with the rest.
+    pub(crate) const fn goes_on(&self) -> bool {
+        self.listing.is_some()
+    }
+
+    /// Reads at least one page, and more until the time is over.
+    pub(crate) async fn read(&mut self) -> End {
+        let end = match self.pages().await {
+            Ok(end) => end,
+            Err(why) => {
+                if let Some(listing) = self.listing.clone() {
+                    // Where this fails, too, the sweep comes when the listing was not written for a while.
+                    let _ = self.store(Listing { touched_millis: 0, error: Some(why.clone()), ..listing }).await;
+                }
+                End::Failed(why)
+            }
+        };
+        self.world.report(&Event::Listed {
+            table: self.table.0.clone(),
+            s3_path: self.path.s3_path.clone(),
+            objects: self.counts.objects,
+            new_objects: self.counts.new_objects,
+            ended: end == End::Whole,
+        });
+        end
+    }
+
+    async fn pages(&mut self) -> Result<End, String> {
+        loop {
+            let folder = &self.path.folder;
+            let page = self.world.list(&folder.bucket, &folder.prefix, self.position.clone()).await;
+            let page = page.map_err(|error| format!("cannot list {}: {error}", self.path.s3_path))?;
+            let meant =
+                |listed: &Listed| self.path.selection.holds(listed.modified_millis).then(|| listed.waiting.clone());
+            let objects: Vec<WaitingObject> = page.objects.iter().filter_map(meant).collect();
+            self.record(&objects).await?;
+            self.position = page.next;
+            let is_over = self.world.now() >= self.until;
+            let Some(position) = self.position.clone() else { return self.close().await };
+            if !self.path.selection.dry_run && !self.advance(position, is_over).await? {
+                return Ok(End::Rest);
+            }
+            if is_over {
+                return Ok(End::Rest);
+            }
+        }
+    }
+
+    /// Records what is new of a page, or only counts it.
+    async fn record(&mut self, objects: &[WaitingObject]) -> Result<(), String> {
+        let unknown = self.unknown(objects).await;
+        let unknown = unknown.map_err(|error| format!("cannot read the ledger, send the request again: {error}"))?;
+        self.counts.objects += objects.len() as u64;
+        self.counts.bytes += objects.iter().map(|waiting| waiting.size_bytes).sum::<u64>();
+        if self.path.selection.dry_run {
+            self.counts.new_objects += unknown.len() as u64;
+            return Ok(());
+        }
+        let source = ConfigSource { queue: None, recorded: self.path.config.clone() };
+        let Recorded { n_recorded, failed } = record(self.world, &unknown, &source).await;
+        self.counts.new_objects += n_recorded as u64;
+        failed.first().map_or(Ok(()), |(_, error)| {
+            Err(format!("{} objects are not recorded, send the request again: {error}", failed.len()))
+        })
+    }
+
+    /// The objects that neither a waiting load nor the ledger has. Leaving out the others keeps them from filling the backlog; that nothing
+    /// is loaded twice does not depend on it.
+    async fn unknown(&mut self, objects: &[WaitingObject]) -> PortResult<Vec<WaitingObject>> {
+        let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let waits = match self.waits.take() {
+            Some(waits) => waits,
+            None => waiting(self.world, &self.table).await?,
+        };
+        let ledger = self.world.ledger(&self.table, &ids, self.world.now()).await?;
+        let is_new = |waiting: &&WaitingObject| {
+            !ledger.contains_key(&waiting.object.id()) && !waits.contains(&waiting.object.digest())
+        };
+        let unknown = objects.iter().filter(is_new).cloned().collect();
+        self.waits = Some(waits);
+        Ok(unknown)
+    }
+
+    /// Stores the position behind the last page; `false` when somebody else goes on with the folder.
+    async fn advance(&mut self, position: Position, is_over: bool) -> Result<bool, String> {
+        let now = self.world.now();
+        let touched_millis = if is_over { 0 } else { now };
+        let next = if let Some(listing) = &self.listing {
+            Listing { position, touched_millis, counts: self.counts, error: None, ..listing.clone() }
+        } else {
+            let by = (self.invocation.holder.as_str(), now);
+            let begun = Listing::begin(&self.table, &self.path.request, position, self.counts, by);
+            Listing { touched_millis, version: self.version(&begun).await?, ..begun }
+        };
+        self.store(next).await
+    }
+
+    /// The version of what is stored of the same request, which begins again with this; 0: nothing.
+    async fn version(&self, begun: &Listing) -> Result<u64, String> {
+        let listings = self.world.listings(&self.table).await;
+        let listings =
+            listings.map_err(|error| format!("cannot read what goes on, send the request again: {error}"))?;
+        if let Some(same) = listings.iter().find(|listing| listing.key == begun.key) {
+            return Ok(same.version);
+        }
+        if listings.iter().filter(|listing| listing.given_up.is_none()).count() >= LISTINGS_MAX {
+            return Err(format!("{LISTINGS_MAX} requests for {} go on already: wait for their end", self.table));
+        }
+        Ok(0)
+    }
+
+    /// Writes the next version of what is stored; `false` when somebody else was faster.
+    async fn store(&mut self, next: Listing) -> Result<bool, String> {
+        let (stored, transaction) = next.clone().write(&self.table, next);
+        let written = self.world.write(&transaction).await;
+        match written.map_err(|error| format!("cannot store the position, send the request again: {error}"))? {
+            Written::Done => self.listing = Some(stored),
+            Written::Refused(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Removes what is stored of a folder that is read whole.
+    async fn close(&self) -> Result<End, String> {
+        let Some(listing) = &self.listing else { return Ok(End::Whole) };
+        match self.world.write(&listing.end(&self.table)).await {
+            Ok(Written::Done) => Ok(End::Whole),
+            Ok(Written::Refused(_)) => Ok(End::Rest),
+            Err(error) => Err(format!("cannot remove the position behind the last page: {error}")),
+        }
+    }
+}
+
+/// Identities of all objects that wait.
+async fn waiting<W: World>(world: &W, table: &DbTable) -> PortResult<Digests> {
+    let (mut digests, mut after) = (Digests::new(), None);
+    loop {
+        let (pendings, last) = world.waiting(table, after).await?;
+        digests.extend(pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| waiting.object.digest()));
+        after = last;
+        if after.is_none() {
+            return Ok(digests);
+        }
+    }
+}
+
+/// Goes on with the folders that are being listed for a table, until then. An error says that one of them was given up, which an alarm
+/// shall tell; whatever else fails, the next sweep tries again.
+pub(crate) async fn go_on<W: World>(
+    world: &W,
+    table: &DbTable,
+    invocation: &Invocation,
+    until: Millis,
+) -> PortResult<()> {
+    let until = until.min(invocation.deadline - RECONCILE_MILLIS);
+    let mut listings = world.listings(table).await?;
+    listings.sort_by_key(|listing| (listing.turns, listing.started_millis));
+    let mut outcome = Ok(());
+    for listing in listings {
+        let now = world.now();
+        if now >= until || !listing.is_free(now, invocation.timing.patience_millis) {
+            continue;
+        }
+        let path = if listing.turns < TURNS_MAX { parse_stored(&listing.request) } else { Err(exhausted(&listing)) };
+        match path {
+            Ok(path) => read_on(world, table, invocation, until, (&path, listing)).await?,
+            Err(why) => outcome = outcome.and(give_up(world, table, invocation, listing, why).await),
+        }
+    }
+    outcome
+}
+
+fn exhausted(listing: &Listing) -> String {
+    let last = listing.error.as_deref().unwrap_or("the folder is too large");
+    format!("{TURNS_MAX} invocations did not come to its end: {last}")
+}
+
+async fn read_on<W: World>(
+    world: &W,
+    table: &DbTable,
+    invocation: &Invocation,
+    until: Millis,
+    (path, listing): (&BulkPath, Listing),
+) -> PortResult<()> {
+    let turns = listing.turns + 1;
+    let taken =
+        Listing { holder: invocation.holder.clone(), touched_millis: world.now(), turns, error: None, ..listing };
+    let (taken, transaction) = taken.clone().write(table, taken);
+    if world.write(&transaction).await? != Written::Done {
+        return Ok(());
+    }
+    let (position, counts) = (Some(taken.position.clone()), taken.counts);
+    let mut reading =
+        Reading { until, position, counts, listing: Some(taken), ..Reading::new(world, path, invocation) };
+    if let End::Failed(why) = reading.read().await {
+        world.report(&Event::Stopped { table: table.0.clone(), load_id: None, why });
+    }
+    reconcile(world, table, invocation, None).await;
+    Ok(())
+}
+
+/// Nobody goes on with it from now on; it stays for people until it expires.
+async fn give_up<W: World>(
+    world: &W,
+    table: &DbTable,
+    invocation: &Invocation,
+    listing: Listing,
+    why: String,
+) -> PortResult<()> {
+    let expires_at = (world.now() + invocation.timing.history_millis) / 1000;
+    let next = Listing { given_up: Some(expires_at), error: Some(why.clone()), ..listing };
+    let (_, transaction) = next.clone().write(table, next);
+    world.write(&transaction).await?;
+    let message = format!("a bulk request for {table} was given up: {why}");
+    Err(PortError { operation: "bulk request", unknown: false, class: FailureClass::OperatorsTurn, message })
+}
