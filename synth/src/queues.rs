@@ -115,6 +115,9 @@ pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
         Ok(config) if !config.feeds.is_empty() => {
             problems.push("`feeds`: is written by the deployment: write `queue` in the other table's file".to_owned());
         }
+        Ok(config) if config.again_before_millis.is_some() => {
+            problems.push("`again_before_millis`: is for bulk requests: use `cargo xtask backfill --force`".to_owned());
+        }
         Ok(config) if problems.is_empty() => return Ok(QueueFile { name, path: path.to_owned(), text, config }),
         Ok(_) => {}
         Err(found) => problems.extend(found.0.iter().map(ToString::to_string)),

@@ -118,6 +118,17 @@ impl Tracker for Aws {
         Ok(marks)
     }
 
+    async fn entered(&self, table: &DbTable, object_ids: &BTreeSet<String>) -> PortResult<BTreeMap<String, Millis>> {
+        let keys: Vec<SortKey> = object_ids.iter().map(|id| SortKey::file_of(id)).collect();
+        let mut times = BTreeMap::new();
+        for item in self.batch_get(table, &keys, &wire::ENTERED_ATTRIBUTES).await? {
+            let attributes = serde_dynamo::from_item(item).map_err(|error| error.to_string());
+            let time = attributes.and_then(|attributes| wire::decode_entered(&attributes));
+            times.extend([time.map_err(|why| errors::unexpected("dynamodb:BatchGetItem", why))?]);
+        }
+        Ok(times)
+    }
+
     async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {
         let chunks: Vec<Vec<LedgerEntry>> = entries.chunks(BATCH_WRITE_ITEMS_MAX).map(<[_]>::to_vec).collect();
         stream::iter(chunks)

@@ -28,6 +28,8 @@ pub struct BulkPath {
     pub selection: Selection,
     /// Where the listing begins, as an earlier result says.
     pub position: Option<Position>,
+    /// The order to load again what was loaded before, where it is one.
+    pub force: Option<Force>,
     /// The request with this path only and without its position, as compact JSON: what is stored while the folder is listed.
     pub request: String,
 }
@@ -48,6 +50,37 @@ impl Selection {
     pub fn holds(&self, modified_millis: Millis) -> bool {
         self.since_millis.is_none_or(|since| modified_millis >= since)
             && self.until_millis.is_none_or(|until| modified_millis < until)
+    }
+}
+
+/// An order to load again what the ledger has as loaded, after a truncate.
+///
+/// It names an instant, so that it can be repeated: what was loaded since is left alone, also what this order had loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Force {
+    /// What was loaded before then is loaded again; `None`, in a dry run only: before now.
+    pub before_millis: Option<Millis>,
+    /// Who orders it, for the audit record.
+    pub by: String,
+    /// Why, where that was said.
+    pub reason: Option<String>,
+}
+
+impl Force {
+    /// Reads the order of a request, if it has one.
+    fn of(request: &Request, problems: &mut Problems) -> Option<Self> {
+        let before_millis = match request.force.as_ref()? {
+            Value::Null | Value::Bool(false) => return None,
+            Value::Bool(true) if request.dry_run => None,
+            Value::String(text) => Some(problems.take("force", instant(text))?),
+            _ => {
+                let rule = "write the instant before which the files were loaded, as in 2026-01-31T08:00:00Z";
+                problems.add("force", format!("{rule}; `true` is for a dry run, whose result names the instant"));
+                return None;
+            }
+        };
+        let by = request.by.clone().unwrap_or_else(|| "a bulk request".to_owned());
+        Some(Self { before_millis, by, reason: request.reason.clone() })
     }
 }
 
@@ -79,10 +112,26 @@ struct Request {
     dry_run: bool,
     scheduled_time: Option<String>,
     timezone: Option<String>,
+    force: Option<Value>,
+    by: Option<String>,
+    reason: Option<String>,
 }
 
-const FIELDS: [&str; 10] =
-    ["paths", "copy", "cluster", "load", "warehouse", "since", "until", "dry_run", SCHEDULED_TIME_FIELD, "timezone"];
+const FIELDS: [&str; 13] = [
+    "paths",
+    "copy",
+    "cluster",
+    "load",
+    "warehouse",
+    "since",
+    "until",
+    "dry_run",
+    SCHEDULED_TIME_FIELD,
+    "timezone",
+    "force",
+    "by",
+    "reason",
+];
 /// Field of a request that a schedule made: the instant for which it was scheduled. Its paths can have dates.
 pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
 /// What `EventBridge` Scheduler replaces by that instant (Scheduler user guide, "Adding context attributes").
@@ -167,14 +216,16 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
         dry_run: request.dry_run,
     };
     let scheduled = Scheduled::of(&request, &mut problems);
+    let force = Force::of(&request, &mut problems);
     let mut read = Vec::new();
     for (index, path) in request.paths.iter().enumerate() {
-        let config = config(index, path, &request, &mut problems);
+        let config = config(index, path, &request, force.as_ref(), &mut problems);
         let folder = folder(index, path, scheduled.as_ref(), &mut problems);
         if let (Some((s3_path, folder)), Some(config)) = (folder, config) {
             let (table, position) = (path.table.clone(), path.position.clone());
             let request = alone(payload, index);
-            read.push(BulkPath { s3_path, table, folder, config, selection, position, request });
+            let force = force.clone();
+            read.push(BulkPath { s3_path, table, folder, config, selection, position, force, request });
         }
     }
     problems.into_result().map(|()| read)
@@ -206,6 +257,11 @@ pub fn instant(text: &str) -> Result<Millis, String> {
     instant.ok_or_else(|| format!("`{text}` is not an instant: write 2026-01-31, or 2026-01-31T08:00:00Z"))
 }
 
+/// An instant, as [`instant`] reads it.
+pub fn instant_text(millis: Millis) -> String {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}
+
 /// The path without its dates, and the folder that it is.
 fn folder(
     index: usize,
@@ -223,7 +279,13 @@ fn folder(
     Some((s3_path, folder))
 }
 
-fn config(index: usize, path: &PathPart, request: &Request, problems: &mut Problems) -> Option<Arc<LoadConfig>> {
+fn config(
+    index: usize,
+    path: &PathPart,
+    request: &Request,
+    force: Option<&Force>,
+    problems: &mut Problems,
+) -> Option<Arc<LoadConfig>> {
     let mut document = json!({"copy": request.copy, "cluster": request.cluster});
     if let Some(copy) = document["copy"].as_object_mut() {
         copy.insert("table_name".into(), json!(path.table));
@@ -237,6 +299,9 @@ fn config(index: usize, path: &PathPart, request: &Request, problems: &mut Probl
         if !part.is_null() {
             document[name] = part.clone();
         }
+    }
+    if let Some(before) = force.and_then(|force| force.before_millis) {
+        document["again_before_millis"] = json!(before);
     }
     let config = LoadConfig::from_value(&document);
     if let Err(found) = &config {
@@ -321,6 +386,29 @@ mod tests {
         assert_eq!(of(&path.config), of(&config));
         request["timezone"] = json!("Mars/Phobos");
         assert_eq!(parse(&request).unwrap_err().0[0].field, "timezone");
+    }
+
+    #[test]
+    fn an_order_to_load_again_names_an_instant_unless_it_only_counts() {
+        let mut value = request(&json!([{"s3_path": "s3://bucket/a/", "table": "a"}]));
+        value["force"] = json!("2026-01-31T00:00:00Z");
+        (value["by"], value["reason"]) = (json!("ada"), json!("truncated"));
+        let read = &parse(&value).unwrap()[0];
+        let force = read.force.clone().unwrap();
+        let millis = 1_769_817_600_000;
+        assert_eq!(
+            (force.before_millis, force.by.as_str(), force.reason.as_deref()),
+            (Some(millis), "ada", Some("truncated"))
+        );
+        assert_eq!(read.config.again_before_millis, Some(millis));
+        assert_eq!(parse_stored(&read.request).unwrap(), *read, "what is stored is the same order");
+        assert_eq!(instant(&instant_text(millis)), Ok(millis));
+        value["force"] = json!(true);
+        assert_eq!(parse(&value).unwrap_err().0[0].field, "force", "when it is repeated, now is another instant");
+        value["dry_run"] = json!(true);
+        assert_eq!(parse(&value).unwrap()[0].force.as_ref().unwrap().before_millis, None);
+        value["force"] = json!(false);
+        assert_eq!(parse(&value).unwrap()[0].force, None);
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct LoadConfig {
     pub fed_by: Option<String>,
     /// The configurations of the tables that are fed by this queue's messages too, by their whole names.
     pub feeds: Vec<String>,
+    /// Of a bulk request only: what the ledger has as loaded before then is loaded again.
+    pub again_before_millis: Option<Millis>,
     /// Folders that are loaded on a schedule, for the deployment.
     pub bulk: Vec<Schedule>,
     /// The text this was read from, compact: what a tracker item keeps.

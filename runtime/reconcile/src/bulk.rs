@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use loader_core::bulk_request::{BulkPath, Position};
+use loader_core::bulk_request::{BulkPath, Position, instant_text};
 use loader_core::config::SourceFolder;
 use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::tracker::item::PendingLoad;
@@ -43,6 +43,12 @@ pub struct PathAnswer {
     pub bytes: u64,
     /// Objects that were neither loaded nor waiting; unless the run is dry, they are recorded now.
     pub new_objects: u64,
+    /// Those of them that were loaded before and are loaded again, because the request has `force`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub again_objects: u64,
+    /// The instant that `force` means: what was loaded before it is loaded again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force: Option<String>,
     /// How far the listing is; a dry run is gone on with by a request that begins there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
@@ -51,6 +57,11 @@ pub struct PathAnswer {
     /// Why the path, or some of its objects, could not be recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Handles a request that was read.
@@ -107,6 +118,8 @@ async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocati
         objects: counts.objects,
         bytes: counts.bytes,
         new_objects: counts.new_objects,
+        again_objects: counts.again_objects,
+        force: reading.again_before.map(instant_text),
         position: reading.position,
         goes_on,
         error: if let End::Failed(why) = end { Some(why) } else { None },

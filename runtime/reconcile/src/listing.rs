@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use loader_core::bulk_request::{BulkPath, Position, parse_stored};
+use loader_core::bulk_request::{BulkPath, Force, Position, instant_text, parse_stored};
 use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{ConfigSource, Millis};
+use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
 use loader_core::tracker::listing::{Counts, LISTINGS_MAX, Listing, TURNS_MAX};
+use loader_core::tracker::operator::{Act, noted};
+use loader_core::tracker::prepare;
 use loader_core::tracker::write::Written;
 
 use crate::ports::{Listed, PortError, PortResult, World};
@@ -35,10 +37,14 @@ pub(crate) struct Reading<'a, W> {
     listing: Option<Listing>,
     /// What waits, once it was asked for.
     waits: Option<Digests>,
+    /// Whether the audit record of an order is written.
+    is_noted: bool,
     /// Where the next page begins.
     pub(crate) position: Option<Position>,
     /// What was found so far.
     pub(crate) counts: Counts,
+    /// Of an order to load again: what was loaded before then is.
+    pub(crate) again_before: Option<Millis>,
 }
 
 /// How the reading of a folder ended.
@@ -63,8 +69,10 @@ impl<'a, W: World> Reading<'a, W> {
             until: invocation.deadline - RECONCILE_MILLIS,
             listing: None,
             waits: None,
+            is_noted: false,
             position: path.position.clone(),
             counts: Counts::default(),
+            again_before: path.force.as_ref().map(|force| force.before_millis.unwrap_or_else(|| world.now())),
         }
     }
 
@@ -96,6 +104,10 @@ impl<'a, W: World> Reading<'a, W> {
     }
 
     async fn pages(&mut self) -> Result<End, String> {
+        if let Some(before) = self.again_before.filter(|before| *before > self.world.now()) {
+            let rule = "what is loaded until then would be loaded again, so name an instant that is over";
+            return Err(format!("`force` is {}, which is to come: {rule}", instant_text(before)));
+        }
         loop {
             let folder = &self.path.folder;
             let page = self.world.list(&folder.bucket, &folder.prefix, self.position.clone()).await;
@@ -120,6 +132,9 @@ impl<'a, W: World> Reading<'a, W> {
     async fn record(&mut self, objects: &[WaitingObject]) -> Result<(), String> {
         let unknown = self.unknown(objects).await;
         let unknown = unknown.map_err(|error| format!("cannot read the ledger, send the request again: {error}"))?;
+        if let Some(force) = self.path.force.as_ref().filter(|_| !self.path.selection.dry_run && !unknown.is_empty()) {
+            self.note(force).await?;
+        }
         self.counts.objects += objects.len() as u64;
         self.counts.bytes += objects.iter().map(|waiting| waiting.size_bytes).sum::<u64>();
         if self.path.selection.dry_run {
@@ -134,6 +149,26 @@ impl<'a, W: World> Reading<'a, W> {
         })
     }
 
+    /// Tells once, before anything of it is recorded, who ordered to load again, when and why.
+    async fn note(&mut self, force: &Force) -> Result<(), String> {
+        if self.is_noted || self.listing.is_some() {
+            return Ok(());
+        }
+        let before = instant_text(self.again_before.unwrap_or_default());
+        let act = Act {
+            by: &force.by,
+            command: "backfill --force".to_owned(),
+            what: format!("{}: what was loaded before {before}", self.path.s3_path),
+            why: force.reason.clone(),
+            now: self.world.now(),
+            keep_millis: self.invocation.timing.history_millis,
+        };
+        let written = self.world.write(&noted(&self.table, &act)).await;
+        written.map_err(|error| format!("cannot write the audit record, send the request again: {error}"))?;
+        self.is_noted = true;
+        Ok(())
+    }
+
     /// The objects that neither a waiting load nor the ledger has. Leaving out the others keeps them from filling the backlog; that nothing
     /// is loaded twice does not depend on it.
     async fn unknown(&mut self, objects: &[WaitingObject]) -> PortResult<Vec<WaitingObject>> {
@@ -143,13 +178,21 @@ impl<'a, W: World> Reading<'a, W> {
         }
         let waits = match self.waits.take() {
             Some(waits) => waits,
-            None => waiting(self.world, &self.table).await?,
+            None => waiting(self.world, &self.table, self.again_before).await?,
         };
-        let ledger = self.world.ledger(&self.table, &ids, self.world.now()).await?;
+        let mut ledger = self.world.ledger(&self.table, &ids, self.world.now()).await?;
+        let n_known = ledger.len();
+        let loaded = prepare::loaded(&ledger);
+        if let Some(before) = self.again_before.filter(|_| !loaded.is_empty()) {
+            let entered = self.world.entered(&self.table, &loaded).await?;
+            prepare::leave_out_older(&mut ledger, &entered, before);
+        }
+        let n_again = n_known - ledger.len();
         let is_new = |waiting: &&WaitingObject| {
             !ledger.contains_key(&waiting.object.id()) && !waits.contains(&waiting.object.digest())
         };
-        let unknown = objects.iter().filter(is_new).cloned().collect();
+        let unknown: Vec<WaitingObject> = objects.iter().filter(is_new).cloned().collect();
+        self.counts.again_objects += n_again.min(unknown.len()) as u64;
         self.waits = Some(waits);
         Ok(unknown)
     }
@@ -204,12 +247,16 @@ impl<'a, W: World> Reading<'a, W> {
     }
 }
 
-/// Identities of all objects that wait.
-async fn waiting<W: World>(world: &W, table: &DbTable) -> PortResult<Digests> {
+/// Identities of all objects that wait; for an order to load again, of those that wait for the same, because others are left out when
+/// their turn comes.
+async fn waiting<W: World>(world: &W, table: &DbTable, again_before: Option<Millis>) -> PortResult<Digests> {
     let (mut digests, mut after) = (Digests::new(), None);
+    let counts =
+        |pending: &&PendingLoad| again_before.is_none() || pending.source.recorded.again_before_millis == again_before;
     loop {
         let (pendings, last) = world.waiting(table, after).await?;
-        digests.extend(pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| waiting.object.digest()));
+        let objects = pendings.iter().filter(counts).flat_map(|pending| &pending.objects);
+        digests.extend(objects.map(|waiting| waiting.object.digest()));
         after = last;
         if after.is_none() {
             return Ok(digests);

@@ -77,6 +77,13 @@ impl<W: World> Round<'_, W> {
         );
         let (mut ledger, states) = (ledger?, states?);
         ledger.extend(self.ledger_of_newer(&objects, &states, &ids).await?);
+        if let Some(before) = config.again_before_millis {
+            let loaded = prepare::loaded(&ledger);
+            if !loaded.is_empty() {
+                let entered = self.world.entered(self.table, &loaded).await?;
+                prepare::leave_out_older(&mut ledger, &entered, before);
+            }
+        }
         Ok(Seen { states, ledger, columns: columns? })
     }
 

@@ -105,6 +105,12 @@ pub trait Tracker {
         object_ids: &BTreeSet<String>,
         now: Millis,
     ) -> impl Future<Output = PortResult<BTreeMap<String, LedgerMark>>> + Send;
+    /// When the ledger learned of these object versions, by their ids.
+    fn entered(
+        &self,
+        table: &DbTable,
+        object_ids: &BTreeSet<String>,
+    ) -> impl Future<Output = PortResult<BTreeMap<String, Millis>>> + Send;
     /// Writes ledger entries, whatever is there.
     fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> impl Future<Output = PortResult<()>> + Send;
     /// Applies a transaction.

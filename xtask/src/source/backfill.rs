@@ -10,6 +10,7 @@ use loader_core::config::{LoadConfig, SourceFolder};
 use loader_core::contract::Function;
 use serde_json::{Value, json};
 
+use crate::ground::ask::agrees;
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out, size};
 use crate::ground::stack::Stack;
@@ -35,6 +36,18 @@ pub struct BackfillArgs {
     /// Only objects that were modified before
     #[arg(long, value_name = "INSTANT", value_parser = checked)]
     until: Option<String>,
+    /// Load also what was loaded before, after a truncate; rows that are there still are there twice then, unless the table merges
+    #[arg(long)]
+    force: bool,
+    /// With --force: what was loaded since then is left alone; the time of the truncate [default: now]
+    #[arg(long, value_name = "INSTANT", value_parser = checked, requires = "force")]
+    loaded_before: Option<String>,
+    /// With --force: why, for the audit record that `history` shows
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    reason: Option<String>,
+    /// With --force: do not ask
+    #[arg(long, short, requires = "force")]
+    yes: bool,
     /// Count what would be loaded, and record nothing
     #[arg(long)]
     dry_run: bool,
@@ -50,13 +63,17 @@ fn checked(text: &str) -> Result<String, String> {
 }
 
 /// What BulkLoader found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Sum {
     objects: u64,
     bytes: u64,
     new_objects: u64,
+    /// Those of them that were loaded before.
+    again_objects: u64,
     /// Whether the loader goes on with some of the folders.
     goes_on: bool,
+    /// What `--force` means: the instant before which files were loaded.
+    force: Option<String>,
 }
 
 pub async fn run(args: &BackfillArgs) -> Result<()> {
@@ -64,7 +81,7 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     let (aws, stack) = args.stack.connect().await?;
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
     let folders = folders::meant(&args.queue, &config, &args.folders)?;
-    let asking = Asking { aws: &aws, stack: &stack, config: &config, args };
+    let mut asking = Asking { aws: &aws, stack: &stack, config: &config, args, order: counting(args) };
     // Always counted first, so that a person sees what will happen, and can stop it.
     let counted = asking.all(out, &folders, true).await?;
     let files_max = config.limits.files_max;
@@ -75,6 +92,10 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
         counted.objects,
         size(counted.bytes)
     ));
+    if let Some(before) = counted.force.as_ref().filter(|_| !args.dry_run && counted.new_objects > 0) {
+        must_agree(out, args, &counted, before)?;
+        asking.order = json!({"force": before, "by": aws.caller().await?, "reason": args.reason});
+    }
     let mut recorded = Sum::default();
     if !args.dry_run && counted.new_objects > 0 {
         recorded = asking.all(out, &folders, false).await?;
@@ -89,8 +110,26 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     out.result(&json!({
         "queue": args.queue, "table": config.db_table().0, "objects": counted.objects, "bytes": counted.bytes,
         "new_objects": counted.new_objects, "loads": n_loads, "recorded": recorded.new_objects,
-        "goes_on": recorded.goes_on
+        "again_objects": counted.again_objects, "goes_on": recorded.goes_on, "force": counted.force
     }))
+}
+
+/// What the counting request says of `--force`: the loader's clock decides what now is.
+fn counting(args: &BackfillArgs) -> Value {
+    let before = args.loaded_before.as_ref().map_or(json!(true), |before| json!(before));
+    if args.force { json!({"force": before}) } else { json!({}) }
+}
+
+/// Rows could be there twice: somebody must agree.
+fn must_agree(out: Out, args: &BackfillArgs, counted: &Sum, before: &str) -> Result<()> {
+    let again = counted.again_objects;
+    out.line(format!("   {again} of them were loaded before {before} and would be loaded again"));
+    let question =
+        "Load them again? Where their rows are in the table still, they are there twice then (unless it merges).";
+    if args.yes || again == 0 || agrees(out, question) {
+        return Ok(());
+    }
+    Err(Failure::refused("nothing is recorded", "add --yes to agree").into())
 }
 
 struct Asking<'a> {
@@ -98,6 +137,8 @@ struct Asking<'a> {
     stack: &'a Stack,
     config: &'a LoadConfig,
     args: &'a BackfillArgs,
+    /// The fields of a request that order to load again.
+    order: Value,
 }
 
 impl Asking<'_> {
@@ -113,7 +154,9 @@ impl Asking<'_> {
             sum.objects += of_folder.objects;
             sum.bytes += of_folder.bytes;
             sum.new_objects += of_folder.new_objects;
+            sum.again_objects += of_folder.again_objects;
             sum.goes_on |= of_folder.goes_on;
+            sum.force = sum.force.or(of_folder.force);
         }
         Ok(sum)
     }
@@ -132,6 +175,8 @@ impl Asking<'_> {
             sum.objects += number("objects")?;
             sum.bytes += number("bytes")?;
             sum.new_objects += number("new_objects")?;
+            sum.again_objects += result["again_objects"].as_u64().unwrap_or_default();
+            sum.force = sum.force.or_else(|| result["force"].as_str().map(ToOwned::to_owned));
             progress(&sum);
             let next = result["position"].clone();
             sum.goes_on = result["goes_on"] == true;
@@ -165,7 +210,8 @@ impl Asking<'_> {
             ("load", load),
             ("warehouse", warehouse),
         ];
-        for (field, value) in more.into_iter().filter(|(_, value)| !value.is_null()) {
+        let order = self.order.as_object().into_iter().flatten().map(|(field, value)| (field.as_str(), value.clone()));
+        for (field, value) in more.into_iter().chain(order).filter(|(_, value)| !value.is_null()) {
             request[field] = value;
         }
         Ok(request)

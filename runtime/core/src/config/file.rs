@@ -52,6 +52,9 @@ pub(super) struct File {
     pub warehouse: Option<Value>,
     /// Bounds of one load.
     pub load: Option<LoadPart>,
+    /// Of a bulk request that loads again what was loaded before then, epoch milliseconds; written by the loader.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub again_before_millis: Option<i64>,
     /// Folders that are loaded on a schedule, whether or not S3 told about their files.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = SCHEDULES_MAX)))]
@@ -208,6 +211,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("source", &[]),
     ("bulk", &["schedule", "s3_path", "timezone"]),
     ("queue", &[]),
+    ("again_before_millis", &[]),
     ("feeds", &[]),
     ("$schema", &[]),
 ];

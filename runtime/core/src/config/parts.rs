@@ -54,6 +54,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         write_once: file.load.as_ref().is_some_and(|load| load.write_once),
         fed_by: fed_by(file, source.as_ref(), problems),
         feeds: file.feeds.clone(),
+        again_before_millis: file.again_before_millis,
         bulk: schedules(&file.bulk, source.as_ref(), problems),
         source,
         document,

@@ -1,7 +1,7 @@
 //! A write, what must be in the ledger before it, and what it means once it succeeded.
 
 use super::context::Context;
-use super::item::{Item, LedgerEntry, LedgerMark, PendingLoad};
+use super::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad};
 use super::slot::{Held, RunningLoad};
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::{DbTable, ObjectVersion};
@@ -56,15 +56,22 @@ pub fn put_slot(held: Held, load: Option<RunningLoad>) -> WriteAction {
 /// One ledger entry for each object version of these loads, each once.
 pub fn entries(pendings: &[PendingLoad], mark: &LedgerMark, context: &Context) -> Vec<LedgerEntry> {
     let mut seen = std::collections::BTreeSet::new();
-    let objects = pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| &waiting.object);
-    objects.filter(|object| seen.insert(object.id())).map(|object| entry(object, mark, context)).collect()
+    let objects = pendings.iter().flat_map(|pending| {
+        // Whatever this invocation's clock says: it is after the instant from which its order leaves loaded objects alone.
+        let since = pending.source.recorded.again_before_millis.unwrap_or(Millis::MIN);
+        pending.objects.iter().map(move |waiting| (&waiting.object, context.now.max(since)))
+    });
+    objects
+        .filter(|(object, _)| seen.insert(object.id()))
+        .map(|(object, at)| entry(object, at, mark, context))
+        .collect()
 }
 
-fn entry(object: &ObjectVersion, mark: &LedgerMark, context: &Context) -> LedgerEntry {
+fn entry(object: &ObjectVersion, entered_millis: Millis, mark: &LedgerMark, context: &Context) -> LedgerEntry {
     LedgerEntry {
         object: object.clone(),
         mark: mark.clone(),
-        entered_millis: context.now,
+        entered_millis,
         expires_at: (context.now + context.timing.ledger_millis) / 1000,
     }
 }

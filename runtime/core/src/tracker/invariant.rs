@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::item::{Item, LedgerMark, SortKey};
+use super::item::{Item, LedgerMark, Millis, SortKey};
 use super::slot::Step;
 use super::write::{Items, slot_of};
 use crate::outcome::FailureClass;
@@ -10,7 +10,7 @@ use crate::outcome::FailureClass;
 /// Problems with the items themselves; empty when all is well.
 ///
 /// - A running load names only pending loads that are there (so all its objects are known), each once.
-/// - While its statement may run, no object of it is in the ledger as loaded by another load.
+/// - While its statement may run, no object of it is in the ledger as loaded by another load (since the instant of an order to load again).
 /// - What is in quarantine is in the ledger, so that a repeated notification does not load it. (A deleted object is not.)
 /// - An object version is in one quarantine item at most.
 pub fn violations(items: &Items) -> Vec<String> {
@@ -19,9 +19,10 @@ pub fn violations(items: &Items) -> Vec<String> {
         for key in &load.pending_keys {
             match items.get(key) {
                 Some(Item::Pending(pending)) if matches!(load.step, Step::Prepared(_) | Step::Submitted { .. }) => {
+                    let since = pending.source.recorded.again_before_millis.unwrap_or(Millis::MIN);
                     for waiting in &pending.objects {
                         let entry = items.get(&SortKey::file(&waiting.object));
-                        if matches!(entry, Some(Item::File(entry)) if is_loaded_by_another(&entry.mark, &load.load_id))
+                        if matches!(entry, Some(Item::File(entry)) if entry.entered_millis >= since && is_loaded_by_another(&entry.mark, &load.load_id))
                         {
                             found.push(format!("{} is loaded again", waiting.object));
                         }

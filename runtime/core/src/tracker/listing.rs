@@ -24,6 +24,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Objects that were recorded, or would be.
     pub new_objects: u64,
+    /// Those of them that were loaded before, and are loaded again.
+    pub again_objects: u64,
 }
 
 /// A folder whose listing has not come to its end.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, Note, put_slot};
 use super::context::Context;
-use super::item::{Item, LedgerMark, PendingLoad, SortKey};
+use super::item::{Item, LedgerMark, Millis, PendingLoad, SortKey};
 use super::slot::{Held, KnownColumns, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, WriteAction};
 use super::{settle, split};
@@ -68,6 +68,21 @@ pub fn newer(waiting: &WaitingObject, state: &ObjectState) -> Option<ObjectVersi
         }
         ObjectState::Missing | ObjectState::AsNotified => None,
     }
+}
+
+/// The objects that a ledger has as loaded, by their ids.
+pub fn loaded(ledger: &BTreeMap<String, LedgerMark>) -> BTreeSet<String> {
+    let loaded = ledger.iter().filter(|(_, mark)| matches!(mark, LedgerMark::Loaded(_)));
+    loaded.map(|(id, _)| id.clone()).collect()
+}
+
+/// For a load that was ordered after a truncate: the ledger without what was loaded before that instant. What was loaded since, by this
+/// order too, stays, so that an order that is repeated loads nothing once more. `entered`: when the ledger learned of the loaded ones, read
+/// after the slot.
+pub fn leave_out_older(ledger: &mut BTreeMap<String, LedgerMark>, entered: &BTreeMap<String, Millis>, before: Millis) {
+    ledger.retain(|id, mark| {
+        !matches!(mark, LedgerMark::Loaded(_)) || entered.get(id).is_none_or(|entered| *entered >= before)
+    });
 }
 
 /// Decides the manifest and the write that records it: the slot taken or kept by this load, prepared. `slot` is the slot as it was read

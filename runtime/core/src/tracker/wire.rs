@@ -241,6 +241,19 @@ pub fn decode_mark(attributes: &Map<String, Value>, now: Millis) -> Result<Optio
     Ok((!expired).then_some((id.to_owned(), wire.into_item()?)))
 }
 
+/// Sort key and time of a ledger entry of which only some attributes were read ([`ENTERED_ATTRIBUTES`]).
+pub fn decode_entered(attributes: &Map<String, Value>) -> Result<(String, Millis), String> {
+    let key = attributes.get(TRACKER_SORT_KEY).and_then(Value::as_str);
+    let id = key.and_then(|key| key.strip_prefix("FILE#")).ok_or("not a ledger entry")?;
+    let entered = attributes.get(ENTERED).and_then(Value::as_i64).ok_or("a ledger entry without its time")?;
+    Ok((id.to_owned(), entered))
+}
+
+/// When an object was entered; loader 0.1 gave the attribute its name.
+const ENTERED: &str = "accepted_millis";
+/// The attributes that [`decode_entered`] needs.
+pub const ENTERED_ATTRIBUTES: [&str; 2] = [TRACKER_SORT_KEY, ENTERED];
+
 /// The attributes that [`decode_mark`] needs.
 pub const LEDGER_ATTRIBUTES: [&str; 4] = [TRACKER_SORT_KEY, TTL_ATTRIBUTE, "mark", "load_id"];
 

@@ -8,6 +8,8 @@ use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::operator;
 use loader_core::tracker::write::{Written, apply};
 
+use serde_json::json;
+
 use crate::table::{HOUR, Table, found, keys, many, object, refs, set};
 
 fn loaded_before() -> LedgerMark {
@@ -52,6 +54,24 @@ fn what_the_ledger_knows_is_left_out_whatever_it_says() {
         assert!(matches!(table.prepare_all(), Note::Prepared { n_objects: 1, n_known: 1, n_deleted: 0, .. }));
         assert_eq!(table.waiting_keys(), set(&["b"]));
     }
+}
+
+#[test]
+fn an_order_to_load_again_loads_once_what_was_loaded_before_its_instant() {
+    let mut table = Table::with(json!({"again_before_millis": 1_000_010}));
+    let since = object("since", "1").object;
+    table.know(&a(), loaded_before());
+    table.know(&object("bad", "1").object, LedgerMark::Quarantined);
+    table.now = 1_000_010;
+    table.know(&since, loaded_before());
+    // Recorded twice, by an invocation that died; and loaded by one whose clock is behind.
+    table.now = 1_000_005;
+    table.record(&["a", "new", "since", "bad"]);
+    table.record(&["a"]);
+    let loaded = table.drain(|_| None).0;
+    assert_eq!(loaded.into_iter().collect::<Vec<_>>(), [("a".into(), 1), ("new".into(), 1)]);
+    table.record(&["a", "new"]);
+    assert_eq!(table.drain(|_| None).0.len(), 0, "the same order once more");
 }
 
 #[test]

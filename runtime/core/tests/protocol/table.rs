@@ -104,6 +104,12 @@ impl Table {
         }
     }
 
+    /// When the ledger learned of each object.
+    fn entered(&self) -> BTreeMap<String, i64> {
+        let entry = |item: &Item| if let Item::File(entry) = item { Some(entry.clone()) } else { None };
+        self.items.values().filter_map(entry).map(|entry| (entry.object.id(), entry.entered_millis)).collect()
+    }
+
     pub fn slot(&self) -> Slot {
         slot_of(&self.items)
     }
@@ -169,7 +175,10 @@ impl Table {
         let objects: Vec<&WaitingObject> = pendings.iter().flat_map(|pending| &pending.objects).collect();
         let newer = objects.iter().zip(&states).filter_map(|(waiting, state)| prepare::newer(waiting, state));
         let all = objects.iter().map(|waiting| waiting.object.clone()).chain(newer);
-        let ledger = all.filter_map(|object| Some((object.id(), self.mark(&object)?))).collect();
+        let mut ledger = all.filter_map(|object| Some((object.id(), self.mark(&object)?))).collect();
+        if let Some(before) = self.config.again_before_millis {
+            prepare::leave_out_older(&mut ledger, &self.entered(), before);
+        }
         Seen { states, ledger, columns: self.columns.clone() }
     }
 

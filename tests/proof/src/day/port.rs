@@ -228,6 +228,10 @@ impl Tracker for Port {
         Ok(self.free(Call::batches("dynamodb:BatchGetItem ledger", object_ids.len(), BATCH_GET_KEYS_MAX), known).await)
     }
 
+    async fn entered(&self, _: &DbTable, _: &BTreeSet<String>) -> PortResult<BTreeMap<String, Millis>> {
+        Ok(BTreeMap::new())
+    }
+
     /// In batches, one after the other, so that a large load does not exceed a partition's write units at once. A refused batch is
     /// what the service calls unprocessed items; the adapter repeats it.
     async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {

@@ -83,6 +83,10 @@ impl Tracker for ModelWorld {
         }
     }
 
+    async fn entered(&self, _: &DbTable, _: &BTreeSet<String>) -> PortResult<BTreeMap<String, Millis>> {
+        Ok(BTreeMap::new())
+    }
+
     async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {
         if self.mutant == Mutant::EntriesAfterRelease {
             return Ok(());

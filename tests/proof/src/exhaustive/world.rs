@@ -260,6 +260,15 @@ pub fn ledger_of(items: &Items, ids: &BTreeSet<String>) -> BTreeMap<String, Ledg
     ids.iter().filter_map(mark).collect()
 }
 
+/// When the ledger learned of these object versions.
+pub fn entered_of(items: &Items, ids: &BTreeSet<String>) -> BTreeMap<String, Millis> {
+    let time = |id: &String| match items.get(&SortKey::file_of(id)) {
+        Some(Item::File(entry)) => Some((id.clone(), entry.entered_millis)),
+        _ => None,
+    };
+    ids.iter().filter_map(time).collect()
+}
+
 /// Everything that the ledger knows.
 pub fn whole_ledger(items: &Items) -> BTreeMap<String, LedgerMark> {
     let mark = |item: &Item| match item {

@@ -27,7 +27,7 @@ use super::faults::{Fate, throw};
 use super::happenings;
 use super::stage::{Happening, Stage, TaskId, Wake};
 use crate::exhaustive::state::{slot, slot_key};
-use crate::exhaustive::world::{ledger_of, pendings_at, pendings_of, slot_put};
+use crate::exhaustive::world::{entered_of, ledger_of, pendings_at, pendings_of, slot_put};
 use crate::fixture::{Blob, MANIFEST_ROOT};
 use crate::mutant::{Mutant, Writer};
 
@@ -214,6 +214,10 @@ impl Tracker for Port {
             ledger.extend(mutant.ledger(known, None));
         }
         Ok(ledger)
+    }
+
+    async fn entered(&self, table: &DbTable, object_ids: &BTreeSet<String>) -> PortResult<BTreeMap<String, Millis>> {
+        self.items("entered", table, |items| entered_of(items, object_ids)).await
     }
 
     /// In batches: where one fails, those before it are written.

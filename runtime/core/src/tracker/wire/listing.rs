@@ -23,6 +23,8 @@ pub(super) struct ListingWire {
     size_bytes: u64,
     #[serde(default)]
     new_objects: u64,
+    #[serde(default)]
+    again_objects: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -43,6 +45,7 @@ impl From<&Listing> for ListingWire {
             objects: listing.counts.objects,
             size_bytes: listing.counts.bytes,
             new_objects: listing.counts.new_objects,
+            again_objects: listing.counts.again_objects,
             error: listing.error.clone(),
         }
     }
@@ -60,7 +63,12 @@ impl ListingWire {
             touched_millis: self.touched_millis,
             started_millis: self.started_millis,
             turns: self.turns,
-            counts: Counts { objects: self.objects, bytes: self.size_bytes, new_objects: self.new_objects },
+            counts: Counts {
+                objects: self.objects,
+                bytes: self.size_bytes,
+                new_objects: self.new_objects,
+                again_objects: self.again_objects,
+            },
             error: self.error,
             given_up: expires_at,
         }

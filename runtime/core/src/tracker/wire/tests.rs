@@ -47,6 +47,7 @@ fn a_ledger_entry_of_loader_0_1_says_that_the_object_was_accepted() {
     assert_eq!((&entry.mark, entry.entered_millis), (&LedgerMark::Accepted, 1_700_002_354_783));
     assert_eq!(SortKey::file(&entry.object).0, attributes(text)[TRACKER_SORT_KEY], "it is found under its key");
     let id = entry.object.id();
+    assert_eq!(decode_entered(&attributes(text)), Ok((id.clone(), entry.entered_millis)));
     assert_eq!(decode_mark(&attributes(text), entry.expires_at * 1000), Ok(Some((id, LedgerMark::Accepted))));
     assert_eq!(decode_mark(&attributes(text), entry.expires_at * 1000 + 1), Ok(None), "it has expired");
 }
@@ -350,12 +351,12 @@ fn an_audit() -> impl Strategy<Value = Item> {
 
 fn a_listing() -> impl Strategy<Value = Item> {
     let texts = (".{0,9}", ".{0,9}", proptest::option::of("[a-z]{1,9}"), proptest::option::of(".{0,9}"));
-    let numbers = (any::<u64>(), any::<u32>(), any::<[u64; 3]>());
+    let numbers = (any::<u64>(), any::<u32>(), any::<[u64; 4]>());
     let times = (any::<i64>(), any::<i64>(), any::<Option<i64>>());
     (texts, numbers, times).prop_map(|((request, key, version_id, error), numbers, times)| {
-        let (version, turns, [objects, bytes, new_objects]) = numbers;
+        let (version, turns, [objects, bytes, new_objects, again_objects]) = numbers;
         let (touched_millis, started_millis, given_up) = times;
-        let (counts, holder) = (Counts { objects, bytes, new_objects }, "me".into());
+        let (counts, holder) = (Counts { objects, bytes, new_objects, again_objects }, "me".into());
         let (key, position) = (SortKey::listing("0123"), Position { key, version_id });
         Item::Listing(Listing {
             key,
