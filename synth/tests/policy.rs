@@ -399,6 +399,28 @@ fn a_schedule_hands_over_the_instant_it_was_made_for_and_what_fails_is_kept() {
 }
 
 #[test]
+fn a_source_check_is_a_schedule_and_an_alarm_and_needs_no_other_permission() {
+    let with = |every: &str| {
+        let check = json!({"every": every});
+        assertions(vec![queue_with("a", |value| value["source_check"] = check), queue_with("b", |_| {})])
+    };
+    let stack = with("6 hours");
+    let schedules = stack.of_type("AWS::Scheduler::Schedule");
+    assert_eq!(schedules.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["ASourceCheck"]);
+    stack.has_properties(
+        "ASourceCheck",
+        &json!({"ScheduleExpression": "rate(6 hours)", "ScheduleExpressionTimezone": "UTC"}),
+    );
+    let input = stack.properties("ASourceCheck")["Target"]["Input"].clone();
+    let input: Json = serde_json::from_str(input.as_str().unwrap()).unwrap();
+    assert_eq!(input["check"], "6 hours");
+    stack.has_properties("MissedEvents", &json!({"MetricName": "MissedEvents", "Threshold": 0}));
+    let plain = assertions(vec![queue_with("a", |_| {}), queue_with("b", |_| {})]);
+    assert_eq!(stack.properties("LoaderRole"), plain.properties("LoaderRole"), "it lists what it may list already");
+    assert!(plain.of_type("AWS::CloudWatch::Alarm").iter().all(|(id, _)| *id != "MissedEvents"));
+}
+
+#[test]
 fn without_schedules_there_is_no_role_for_them() {
     let stack = everything();
     assert!(stack.of_type("AWS::Scheduler::ScheduleGroup").is_empty());

@@ -4,8 +4,8 @@
 
 use loader_core::contract::{
     DIMENSION_STACK, DIMENSION_TABLE, METRIC_BYTES, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
-    METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_ROWS,
-    METRIC_SPLITS, METRIC_SWEEPS,
+    METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT,
+    METRIC_ROWS, METRIC_SPLITS, METRIC_SWEEPS,
 };
 use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
@@ -79,6 +79,7 @@ fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value
         {
             vec![(METRIC_QUARANTINED, "Count", json!(n_deleted))]
         }
+        Event::Missed { n_objects, .. } => vec![(METRIC_MISSED, "Count", json!(n_objects))],
         Event::Swept { oldest, .. } => {
             let age = oldest.map_or(0, |millis| now - millis);
             vec![(METRIC_SWEEPS, "Count", json!(1)), (METRIC_OLDEST_WAITING, "Milliseconds", json!(age))]
@@ -108,6 +109,9 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
             "INFO",
             json!({"table": table, "s3_path": s3_path, "objects": objects, "new_objects": new_objects, "ended": ended}),
         ),
+        Event::Missed { table, n_objects, first } => {
+            ("missed_event", "ERROR", json!({"table": table, "objects": n_objects, "first": first}))
+        }
         Event::Swept { n_tables, .. } => ("swept", "INFO", json!({"tables": n_tables})),
         Event::Waiting { table, oldest_millis } => {
             ("waiting", "INFO", json!({"table": table, "oldest_millis": oldest_millis}))
@@ -168,6 +172,17 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missed_events_are_counted_for_the_stack_and_the_table() {
+        let event = Event::Missed { table: "t".into(), n_objects: 2, first: "s3://b/a".into() };
+        let line = Value::Object(line(&event, "stack", 5));
+        assert_eq!(
+            (&line["event"], &line["MissedEvents"], &line["first"]),
+            (&json!("missed_event"), &json!(2), &json!("s3://b/a"))
+        );
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Table"]]));
+    }
 
     #[test]
     fn a_finished_load_is_one_line_with_its_metrics() {

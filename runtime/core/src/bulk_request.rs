@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::config::{LoadConfig, SourceFolder};
 use crate::ids::Millis;
 use crate::problem::Problems;
-use crate::schedule::{DatedPath, Schedule, TIME_ZONE_DEFAULT, check_zone};
+use crate::schedule::{DatedPath, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check_zone};
 
 /// One folder to load into one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct BulkPath {
     pub position: Option<Position>,
     /// The order to load again what was loaded before, where it is one.
     pub force: Option<Force>,
+    /// Whether it is a source check: what is new is an event that never came.
+    pub is_check: bool,
     /// The request with this path only and without its position, as compact JSON: what is stored while the folder is listed.
     pub request: String,
 }
@@ -115,9 +117,10 @@ struct Request {
     force: Option<Value>,
     by: Option<String>,
     reason: Option<String>,
+    check: Option<String>,
 }
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "paths",
     "copy",
     "cluster",
@@ -131,6 +134,7 @@ const FIELDS: [&str; 13] = [
     "force",
     "by",
     "reason",
+    "check",
 ];
 /// Field of a request that a schedule made: the instant for which it was scheduled. Its paths can have dates.
 pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
@@ -168,6 +172,17 @@ pub fn scheduled(config: &LoadConfig, schedule: &Schedule) -> Value {
         request["paths"][0]["options"] = document["options"].clone();
     }
     request
+}
+
+/// The request of a source check, again and again; `None` where the queue has none.
+pub fn source_check(config: &LoadConfig) -> Option<Value> {
+    let (check, source) = (config.source_check?, config.source.as_ref()?);
+    let text = format!("s3://{}/{}", source.bucket, source.prefix).replace('{', "{{").replace('}', "}}");
+    let path = DatedPath::parse(&text).ok()?;
+    let schedule = Schedule { expression: check.expression(), path, time_zone: TIME_ZONE_DEFAULT.to_owned() };
+    let mut request = scheduled(config, &schedule);
+    request["check"] = json!(check.to_string());
+    Some(request)
 }
 
 /// Whether a schedule made the request: then nobody reads the answer, and what is not done must be an error.
@@ -210,22 +225,19 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
             return Err(problems);
         }
     };
-    let selection = Selection {
-        since_millis: request.since.as_ref().and_then(|text| problems.take("since", instant(text))),
-        until_millis: request.until.as_ref().and_then(|text| problems.take("until", instant(text))),
-        dry_run: request.dry_run,
-    };
     let scheduled = Scheduled::of(&request, &mut problems);
+    let selection = selection(&request, scheduled.as_ref(), &mut problems);
     let force = Force::of(&request, &mut problems);
     let mut read = Vec::new();
     for (index, path) in request.paths.iter().enumerate() {
         let config = config(index, path, &request, force.as_ref(), &mut problems);
-        let folder = folder(index, path, scheduled.as_ref(), &mut problems);
+        let is_check = request.check.is_some();
+        let folder = folder(index, path, scheduled.as_ref(), is_check, &mut problems);
         if let (Some((s3_path, folder)), Some(config)) = (folder, config) {
             let (table, position) = (path.table.clone(), path.position.clone());
             let request = alone(payload, index);
             let force = force.clone();
-            read.push(BulkPath { s3_path, table, folder, config, selection, position, force, request });
+            read.push(BulkPath { s3_path, table, folder, config, selection, position, force, is_check, request });
         }
     }
     problems.into_result().map(|()| read)
@@ -262,18 +274,41 @@ pub fn instant_text(millis: Millis) -> String {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
 
+fn selection(request: &Request, scheduled: Option<&Scheduled>, problems: &mut Problems) -> Selection {
+    let mut selection = Selection {
+        since_millis: request.since.as_ref().and_then(|text| problems.take("since", instant(text))),
+        until_millis: request.until.as_ref().and_then(|text| problems.take("until", instant(text))),
+        dry_run: request.dry_run,
+    };
+    if let Some(check) = request.check.as_ref().and_then(|text| problems.take("check", SourceCheck::parse(text))) {
+        match scheduled {
+            Some(scheduled) => {
+                let (since, until) = check.span(scheduled.at);
+                (selection.since_millis, selection.until_millis) = (Some(since), Some(until));
+            }
+            None if problems.0.is_empty() => {
+                problems.add("check", "needs `scheduled_time`: the instant that it looks back from");
+            }
+            None => {}
+        }
+    }
+    selection
+}
+
 /// The path without its dates, and the folder that it is.
 fn folder(
     index: usize,
     path: &PathPart,
     scheduled: Option<&Scheduled>,
+    is_check: bool,
     problems: &mut Problems,
 ) -> Option<(String, SourceFolder)> {
     let resolve = |scheduled: &Scheduled| DatedPath::parse(&path.s3_path)?.resolve(scheduled.at, &scheduled.time_zone);
     let field = format!("paths[{index}].s3_path");
     let s3_path = problems.take(&field, scheduled.map_or_else(|| Ok(path.s3_path.clone()), resolve))?;
     let mut folder = problems.take(&field, SourceFolder::parse(&s3_path))?;
-    if !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
+    // A check means the queue's source, which may be a part of a folder's name.
+    if !is_check && !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
         folder.prefix.push('/');
     }
     Some((s3_path, folder))
@@ -320,109 +355,4 @@ fn config(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(paths: &Value) -> Value {
-        json!({"paths": paths, "copy": {"role_arn": "default"}, "cluster": {"identifier": "c", "db_name": "d"}})
-    }
-
-    #[test]
-    fn a_folder_is_exactly_that_folder() {
-        let read = parse(&request(&json!([{"s3_path": "s3://bucket/dt=2021-1", "table": "t"}]))).unwrap();
-        assert_eq!(read[0].folder.prefix, "dt=2021-1/");
-        assert_eq!(read[0].config.db_table().0, "cluster:c:d:public.t");
-    }
-
-    #[test]
-    fn options_belong_to_their_path() {
-        let merge = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
-        let read = parse(&request(&json!([
-            {"s3_path": "s3://bucket/a/", "table": "a", "options": merge}, {"s3_path": "s3://bucket/b/", "table": "b"}
-        ])))
-        .unwrap();
-        assert_ne!(read[0].config.mode, read[1].config.mode);
-    }
-
-    #[test]
-    fn no_paths_are_no_work() {
-        assert_eq!(parse(&json!({})).unwrap(), []);
-        assert_eq!(parse(&json!({"paths": []})).unwrap(), []);
-    }
-
-    #[test]
-    fn since_and_until_are_instants_or_days() {
-        let mut value = request(&json!([{"s3_path": "s3://bucket/a/", "table": "a", "position": {"key": "a/b"}}]));
-        (value["since"], value["until"]) = (json!("2026-01-31"), json!("2026-01-31T01:00:00+01:00"));
-        let read = &parse(&value).unwrap()[0];
-        assert_eq!(read.selection.since_millis, Some(1_769_817_600_000));
-        assert_eq!(read.selection.since_millis, read.selection.until_millis);
-        assert!(!read.selection.holds(1_769_817_600_000));
-        assert_eq!(read.position, Some(Position { key: "a/b".to_owned(), version_id: None }));
-        value["since"] = json!("yesterday");
-        assert_eq!(parse(&value).unwrap_err().0[0].field, "since");
-    }
-
-    #[test]
-    fn a_scheduled_request_means_the_folder_of_its_instant() {
-        let config = LoadConfig::from_value(&json!({
-            "copy": {"role_arn": "default", "table_name": "shop.sales", "options": "CSV"},
-            "cluster": {"identifier": "c", "db_name": "d"},
-            "source": "s3://bucket/sales/",
-            "options": {"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"},
-            "load": {"write_once": true},
-            "bulk": [{"schedule": "cron(0 4 * * ? *)", "s3_path": "s3://bucket/sales/dt={yesterday:%Y-%m-%d}", "timezone": "Europe/Berlin"}]
-        }))
-        .unwrap();
-        let mut request = scheduled(&config, &config.bulk[0]);
-        assert!(is_scheduled(&request) && !is_scheduled(&json!({"paths": []})));
-        assert_eq!(parse(&request).unwrap_err().0[0].field, "scheduled_time", "the scheduler fills it in");
-        request["scheduled_time"] = json!("2026-03-01T03:00:00Z");
-        let path = &parse(&request).unwrap()[0];
-        assert_eq!(path.s3_path, "s3://bucket/sales/dt=2026-02-28");
-        assert_eq!(path.folder.prefix, "sales/dt=2026-02-28/");
-        assert_eq!(path.config.db_table(), config.db_table());
-        let of = |config: &LoadConfig| (config.mode.clone(), config.options.clone(), config.limits, config.write_once);
-        assert_eq!(of(&path.config), of(&config));
-        request["timezone"] = json!("Mars/Phobos");
-        assert_eq!(parse(&request).unwrap_err().0[0].field, "timezone");
-    }
-
-    #[test]
-    fn an_order_to_load_again_names_an_instant_unless_it_only_counts() {
-        let mut value = request(&json!([{"s3_path": "s3://bucket/a/", "table": "a"}]));
-        value["force"] = json!("2026-01-31T00:00:00Z");
-        (value["by"], value["reason"]) = (json!("ada"), json!("truncated"));
-        let read = &parse(&value).unwrap()[0];
-        let force = read.force.clone().unwrap();
-        let millis = 1_769_817_600_000;
-        assert_eq!(
-            (force.before_millis, force.by.as_str(), force.reason.as_deref()),
-            (Some(millis), "ada", Some("truncated"))
-        );
-        assert_eq!(read.config.again_before_millis, Some(millis));
-        assert_eq!(parse_stored(&read.request).unwrap(), *read, "what is stored is the same order");
-        assert_eq!(instant(&instant_text(millis)), Ok(millis));
-        value["force"] = json!(true);
-        assert_eq!(parse(&value).unwrap_err().0[0].field, "force", "when it is repeated, now is another instant");
-        value["dry_run"] = json!(true);
-        assert_eq!(parse(&value).unwrap()[0].force.as_ref().unwrap().before_millis, None);
-        value["force"] = json!(false);
-        assert_eq!(parse(&value).unwrap()[0].force, None);
-    }
-
-    #[test]
-    fn without_a_schedule_a_brace_is_a_brace() {
-        let read = parse(&request(&json!([{"s3_path": "s3://bucket/{today:%Y}/", "table": "t"}]))).unwrap();
-        assert_eq!(read[0].folder.prefix, "{today:%Y}/");
-    }
-
-    #[test]
-    fn problems_name_the_path() {
-        let problems = parse(&request(&json!([{"s3_path": "bucket/x", "table": ""}, {"s3_path": "s3://ok-bucket/", "table": "t", "options": {"merge_pk": "a"}}]))).unwrap_err();
-        let fields: Vec<_> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
-        assert_eq!(fields, ["paths[0].table", "paths[0].s3_path", "paths[1].options.merge_timestamp"]);
-        assert!(parse(&json!([])).is_err());
-        assert!(parse(&json!({"path": []})).is_err());
-    }
-}
+mod tests;

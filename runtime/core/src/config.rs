@@ -17,7 +17,7 @@ use crate::ident::{Ident, TableName};
 use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
 use crate::pace::Pace;
 use crate::problem::{Problem, Problems};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, SourceCheck};
 
 mod address;
 mod file;
@@ -70,6 +70,8 @@ pub struct LoadConfig {
     pub feeds: Vec<String>,
     /// Of a bulk request only: what the ledger has as loaded before then is loaded again.
     pub again_before_millis: Option<Millis>,
+    /// How often the source is looked through for events that never came, for the deployment.
+    pub source_check: Option<SourceCheck>,
     /// Folders that are loaded on a schedule, for the deployment.
     pub bulk: Vec<Schedule>,
     /// The text this was read from, compact: what a tracker item keeps.

@@ -138,6 +138,8 @@ pub const METRIC_BYTES: &str = "BytesLoaded";
 pub const METRIC_ROWS: &str = "RowsLoaded";
 /// Metric (count): loads that were divided to find a bad file.
 pub const METRIC_SPLITS: &str = "LoadsSplit";
+/// Metric (count): objects that a source check found and that no event had told of.
+pub const METRIC_MISSED: &str = "MissedEvents";
 /// Metric (count, dimension `Stack`): sweeps that ran to their end.
 pub const METRIC_SWEEPS: &str = "Sweeps";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].

@@ -3,7 +3,7 @@
 //! A path says where the date goes. It is filled in from the instant for which an invocation was scheduled, never from a clock, so an
 //! invocation that is repeated a day later still means the same folder.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -28,6 +28,56 @@ pub struct Schedule {
     pub path: DatedPath,
     /// IANA name: of the schedule's hours, and of the dates in the path.
     pub time_zone: String,
+}
+
+/// How often a source is compared with what was loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SourceCheck {
+    hours: u32,
+}
+
+/// Longest time between two checks, in hours: a week, far less than the ledger remembers.
+const CHECK_HOURS_MAX: u32 = 7 * 24;
+/// A check leaves alone what is younger, in milliseconds: its event may be on its way, and be tried again.
+const CHECK_GRACE_MILLIS: Millis = 15 * 60_000;
+/// A check looks back at least so far, in hours.
+const CHECK_BACK_HOURS_MIN: u32 = 24;
+const HOUR_MILLIS: Millis = 3_600_000;
+
+impl SourceCheck {
+    /// Reads `6 hours`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let hours = |(number, unit): (&str, &str)| {
+            let number = number.parse::<u32>().ok()?;
+            match unit {
+                "hour" | "hours" => Some(number),
+                "day" | "days" => number.checked_mul(24),
+                _ => None,
+            }
+        };
+        let hours = text.split_once(' ').and_then(hours).filter(|hours| (1..=CHECK_HOURS_MAX).contains(hours));
+        hours
+            .map(|hours| Self { hours })
+            .ok_or_else(|| format!("`{text}` is not from `1 hour` to `7 days`, as in `6 hours`"))
+    }
+
+    /// As `EventBridge` Scheduler reads it.
+    pub fn expression(self) -> String {
+        format!("rate({self})")
+    }
+
+    /// The objects that a check looks at, by when they were last modified: from the first instant until before the second. It looks back over
+    /// the check before as well, so that one that fails is made up for; never so far that the ledger could have forgotten.
+    pub fn span(self, scheduled: Millis) -> (Millis, Millis) {
+        let back = Millis::from(self.hours.saturating_mul(2).max(CHECK_BACK_HOURS_MIN)) * HOUR_MILLIS;
+        (scheduled - CHECK_GRACE_MILLIS - back, scheduled - CHECK_GRACE_MILLIS)
+    }
+}
+
+impl fmt::Display for SourceCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.hours, if self.hours == 1 { "hour" } else { "hours" })
+    }
 }
 
 /// `s3://bucket/prefix` with places for dates, such as `{yesterday:%Y-%m-%d}`.

@@ -22,6 +22,9 @@ use crate::report::Event;
 /// Time that is kept for starting the loads, in milliseconds: no page is read after it has begun.
 pub(crate) const RECONCILE_MILLIS: i64 = 20_000;
 
+/// Note of objects that a source check found.
+const MISSED: &str = "missed event";
+
 /// Identities of objects.
 type Digests = HashSet<[u8; 16]>;
 
@@ -130,8 +133,14 @@ impl<'a, W: World> Reading<'a, W> {
 
     /// Records what is new of a page, or only counts it.
     async fn record(&mut self, objects: &[WaitingObject]) -> Result<(), String> {
-        let unknown = self.unknown(objects).await;
-        let unknown = unknown.map_err(|error| format!("cannot read the ledger, send the request again: {error}"))?;
+        let ledger = |error: PortError| format!("cannot read the ledger, send the request again: {error}");
+        let mut unknown = self.unknown(objects).await.map_err(ledger)?;
+        if self.path.is_check && !unknown.is_empty() {
+            // Once more: what was on its way between two reads has arrived by now.
+            self.waits = None;
+            unknown = self.unknown(&unknown).await.map_err(ledger)?;
+            self.missed(&unknown).await?;
+        }
         if let Some(force) = self.path.force.as_ref().filter(|_| !self.path.selection.dry_run && !unknown.is_empty()) {
             self.note(force).await?;
         }
@@ -147,6 +156,24 @@ impl<'a, W: World> Reading<'a, W> {
         failed.first().map_or(Ok(()), |(_, error)| {
             Err(format!("{} objects are not recorded, send the request again: {error}", failed.len()))
         })
+    }
+
+    /// Tells of objects that no event had told of, before they are recorded: rather twice than never.
+    async fn missed(&self, unknown: &[WaitingObject]) -> Result<(), String> {
+        let Some(WaitingObject { object, .. }) = unknown.first() else { return Ok(()) };
+        let (table, first) = (self.table.0.clone(), format!("s3://{}/{}", object.bucket, object.key));
+        let others = if unknown.len() > 1 { format!(" and {} more", unknown.len() - 1) } else { String::new() };
+        let act = Act {
+            by: "source check",
+            command: MISSED.to_owned(),
+            what: format!("{first}{others}"),
+            why: Some(format!("no event told of it under {}", self.path.s3_path)),
+            now: self.world.now(),
+            keep_millis: self.invocation.timing.history_millis,
+        };
+        self.world.report(&Event::Missed { table, n_objects: unknown.len(), first });
+        let written = self.world.write(&noted(&self.table, &act)).await;
+        written.map(drop).map_err(|error| format!("cannot write the note of missed events: {error}"))
     }
 
     /// Tells once, before anything of it is recorded, who ordered to load again, when and why.

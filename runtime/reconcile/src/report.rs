@@ -65,6 +65,15 @@ pub enum Event {
         /// Whether the folder is read to its end.
         ended: bool,
     },
+    /// A source check found objects of which no event had told; they are recorded now.
+    Missed {
+        /// The target table, as the tracker spells its key.
+        table: String,
+        /// How many.
+        n_objects: usize,
+        /// The first of them, as a URL.
+        first: String,
+    },
     /// A sweep came to its end.
     Swept {
         /// Tables with work.

@@ -71,6 +71,10 @@ fn loader_alarms(scope: &Scope, actions: &Value, props: &LoaderProps) {
     );
     let text = "a file could not be loaded and was put into quarantine: runbook, Quarantine".to_owned();
     one_is_too_many(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), text);
+    if props.queues.iter().any(|queue| queue.config.source_check.is_some()) {
+        let text = "a source check found files that no event told of: runbook, Missed events".to_owned();
+        one_is_too_many(&scope.child("MissedEvents"), actions, metric(contract::METRIC_MISSED, "Sum"), text);
+    }
     Alarm::new(
         &scope.child("SweepMissing"),
         AlarmProps {

@@ -1,16 +1,17 @@
-//! The folders that are loaded on a schedule: each is a bulk request that `EventBridge` Scheduler makes.
+//! The folders that are loaded on a schedule, and the checks of sources: each is a bulk request that `EventBridge` Scheduler makes.
 
 use loader_core::bulk_request;
-use loader_core::schedule::Schedule;
+use loader_core::schedule::{Schedule, TIME_ZONE_DEFAULT};
 
 use crate::l2::{Function, Queue, ScheduleProps, Schedules};
 use crate::names::LogicalId;
-use crate::props::LoaderProps;
+use crate::props::{LoaderProps, QueueSource};
 use crate::scope::Scope;
 
 /// Adds the schedules of all queues; without one there is no group and no role.
 pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_letters: &Queue) {
-    let mut queues: Vec<_> = props.queues.iter().filter(|queue| !queue.config.bulk.is_empty()).collect();
+    let has_schedule = |queue: &&QueueSource| !queue.config.bulk.is_empty() || queue.config.source_check.is_some();
+    let mut queues: Vec<_> = props.queues.iter().filter(has_schedule).collect();
     if queues.is_empty() {
         return;
     }
@@ -18,6 +19,20 @@ pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_
     let schedules = Schedules::new(&scope.child(LogicalId::Schedules.name()), function, dead_letters);
     for queue in queues {
         let scope = scope.child_root("queues").child_named(&queue.name);
+        if let (Some(check), Some(input)) = (queue.config.source_check, bulk_request::source_check(&queue.config)) {
+            schedules.add(
+                &scope.child("SourceCheck"),
+                ScheduleProps {
+                    description: format!("Looks for files of {} that no event told of", queue.name),
+                    expression: &check.expression(),
+                    time_zone: TIME_ZONE_DEFAULT,
+                    input: input.to_string(),
+                    // The next check looks back over this one.
+                    retries: 10,
+                    age_seconds_max: 3600,
+                },
+            );
+        }
         for (number, schedule) in (1..).zip(&queue.config.bulk) {
             let scope = scope.child(&format!("Bulk{number}"));
             if is_at_night(schedule) {

@@ -193,6 +193,25 @@ impl Table {
         }
     }
 
+    /// Keys of what makes the sweep look at the table.
+    pub async fn work(&self) -> Result<Vec<SortKey>> {
+        let (mut keys, mut start) = (Vec::new(), None);
+        loop {
+            let scan = self.world.dynamodb.scan().table_name(&self.world.tracker).index_name("work");
+            let page = scan.set_exclusive_start_key(start).send().await?;
+            let table = self.db_table()?;
+            let text = |item: &HashMap<String, AttributeValue>, name: &str| {
+                item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+            };
+            let own = page.items().iter().filter(|item| text(item, "db_table") == table);
+            keys.extend(own.map(|item| SortKey(text(item, "status_timestamp"))));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
     /// Whether there is an item of this key.
     pub async fn has(&self, key: &SortKey) -> Result<bool> {
         let get = self.world.dynamodb.get_item().table_name(&self.world.tracker).consistent_read(true);

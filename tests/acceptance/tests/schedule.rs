@@ -1,19 +1,23 @@
-//! A schedule loads yesterday's folder. The local Scheduler fills nothing in, so the test invokes BulkLoader as AWS's would.
+//! A schedule loads yesterday's folder, another looks for files that no event told of. The local Scheduler fills nothing in, so the test invokes BulkLoader as AWS's would.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
-use loader_core::bulk_request::SCHEDULED_TIME_ATTRIBUTE;
+use loader_core::bulk_request::{SCHEDULED_TIME_ATTRIBUTE, instant_text};
 use loader_core::contract::Function;
+use loader_core::tracker::item::Item;
 use serde_json::{Value, json};
 
 const TABLE: &str = "daily";
+const CHECKED: &str = "checked";
 const BEFORE: &str = "1,2026-02-27 12:00:00,before";
 const MEANT: [&str; 2] = ["2,2026-02-28 12:00:00,a", "3,2026-02-28 13:00:00,b"];
 const AFTER: &str = "4,2026-03-01 12:00:00,after";
 
 fn world() -> &'static World {
-    world_of(|| Setup::of([(TABLE, config())]))
+    world_of(|| Setup::of([(TABLE, config()), (CHECKED, checked())]))
 }
 
 fn config() -> Value {
@@ -24,9 +28,20 @@ fn config() -> Value {
     config
 }
 
+fn checked() -> Value {
+    let mut config = append(CHECKED);
+    config["source"] = json!("s3://e2e-checked/in/");
+    config["source_check"] = json!({"every": "6 hours"});
+    config
+}
+
 /// What AWS's Scheduler hands to the function for that instant.
 fn input(world: &World, scheduled: &str) -> Result<Value> {
-    let target = &world.template["Resources"]["DailyBulk1"]["Properties"]["Target"];
+    input_of(world, "DailyBulk1", scheduled)
+}
+
+fn input_of(world: &World, schedule: &str, scheduled: &str) -> Result<Value> {
+    let target = &world.template["Resources"][schedule]["Properties"]["Target"];
     let text = target["Input"].as_str().context("the schedule has no input")?;
     ensure!(text.contains(SCHEDULED_TIME_ATTRIBUTE), "{text}");
     Ok(serde_json::from_str(&text.replace(SCHEDULED_TIME_ATTRIBUTE, scheduled))?)
@@ -55,5 +70,51 @@ fn a_schedule_loads_the_folder_of_the_day_before() {
         let answer = world.invoke(Function::BulkLoader, &input(world, "2026-03-02T03:00:00Z")?).await?;
         ensure!(answer[0]["new_objects"] == 1, "{answer}");
         table.rest_with(&rows(&[MEANT[0], MEANT[1], AFTER])).await
+    });
+}
+
+#[test]
+fn a_file_that_no_event_told_of_is_found_by_the_check_and_counted_once() {
+    let world = world();
+    world.run(async {
+        let table = Table::without_notifications(world, CHECKED, checked()).await?;
+        let began = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
+        let (told, waits, missed) = ("1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b", "3,2026-01-01 00:00:00,c");
+        table.put("in/told.csv", csv(&[told])).await?;
+        table.send(json!({"Records": [table.record("in/told.csv").await?]}).to_string()).await?;
+        table.rest_with(&rows(&[told])).await?;
+        let mut paused = checked();
+        paused["load"] = json!({"paused": true});
+        table.configure(&paused).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        table.put("in/waits.csv", csv(&[waits])).await?;
+        table.send(json!({"Records": [table.record("in/waits.csv").await?]}).to_string()).await?;
+        table.until("waiting", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+        table.put("in/missed.csv", csv(&[missed])).await?;
+        table.put("outside.csv", csv(&[missed])).await?;
+
+        let check = |minutes: i64| input_of(world, "CheckedSourceCheck", &instant_text(began + minutes * 60_000));
+        let early = world.invoke(Function::BulkLoader, &check(5)?).await?;
+        ensure!(early[0]["objects"] == 0, "younger than the grace: {early}");
+        let late = world.invoke(Function::BulkLoader, &check(3 * 24 * 60)?).await?;
+        ensure!(late[0]["objects"] == 0, "older than it looks back: {late}");
+        let found = world.invoke(Function::BulkLoader, &check(20)?).await?;
+        ensure!(found[0]["objects"] == 3 && found[0]["new_objects"] == 1, "{found}");
+        let again = world.invoke(Function::BulkLoader, &check(21)?).await?;
+        ensure!(again[0]["objects"] == 3 && again[0]["new_objects"] == 0, "{again}");
+        table.configure(&checked()).await?;
+        table.rest_with(&rows(&[told, waits, missed])).await?;
+
+        let lines = world.logged(began).await?;
+        let counted: Vec<Value> = lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|line| line["event"] == "missed_event")
+            .collect();
+        ensure!(counted.len() == 1 && counted[0]["MissedEvents"] == 1, "{counted:?}");
+        ensure!(counted[0]["first"] == "s3://e2e-checked/in/missed.csv", "{counted:?}");
+        let noted = |item: &Item| matches!(item, Item::Audit(audit) if audit.command == "missed event");
+        ensure!(table.items().await?.values().filter(|item| noted(item)).count() == 1, "no note");
+        Ok(())
     });
 }

@@ -7,13 +7,10 @@ use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use loader_core::contract::Function;
-use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
 
 const MISSED: &str = "source-missed";
 const OLD: &str = "source-old";
-const AGAIN: &str = "source-again";
 /// More than one page of a listing.
 const N_OLD: usize = 1_200;
 
@@ -30,12 +27,6 @@ fn old() -> Value {
     config
 }
 
-fn again() -> Value {
-    let mut config = append("source_again");
-    config["source"] = json!(format!("s3://e2e-{AGAIN}/"));
-    config
-}
-
 /// The clone of this program: one is enough for all.
 fn checkout() -> &'static Checkout {
     static CHECKOUT: LazyLock<Checkout> = LazyLock::new(|| Checkout::new().expect("a clone of its own"));
@@ -43,7 +34,7 @@ fn checkout() -> &'static Checkout {
 }
 
 fn world() -> &'static World {
-    world_of(|| Setup::of([(MISSED, missed()), (OLD, old()), (AGAIN, again())]))
+    world_of(|| Setup::of([(MISSED, missed()), (OLD, old())]))
 }
 
 async fn backfill(checkout: &Checkout, more: &str) -> Result<Value> {
@@ -128,59 +119,5 @@ fn an_object_whose_notification_never_came_is_found_and_loaded() {
         ensure!(of_cluster["warehouse"] == json!("cluster:analytics"), "{cost:#}");
         ensure!(of_cluster["loads"].as_u64() >= Some(2) && of_cluster["wakes"].as_u64() >= Some(1), "{cost:#}");
         Ok(())
-    });
-}
-
-/// What an order to load the folder again is, from the loader's own clock.
-async fn order(world: &World) -> Result<Value> {
-    let mut request = json!({
-        "paths": [{"s3_path": format!("s3://e2e-{AGAIN}/"), "table": "source_again"}],
-        "copy": {"role_arn": "default", "options": "CSV TIMEFORMAT 'auto'"},
-        "cluster": {"identifier": "analytics", "db_name": "dev"}, "force": true, "dry_run": true
-    });
-    let counted = world.invoke(Function::BulkLoader, &request).await?;
-    ensure!(counted[0]["again_objects"] == json!(3) && counted[0]["state"] == json!("counted"), "{counted:#}");
-    (request["force"], request["dry_run"]) = (counted[0]["force"].clone(), json!(false));
-    Ok(request)
-}
-
-#[test]
-fn a_truncated_table_is_loaded_again_by_order_once_whoever_dies() {
-    let world = world();
-    let checkout = checkout();
-    world.run(async {
-        let table = Table::without_notifications(world, AGAIN, again()).await?;
-        let expected = rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b", "3,2026-01-01 00:00:00,c"]);
-        for (number, row) in expected.iter().enumerate() {
-            table.put(&format!("{number}.csv"), csv(&[row])).await?;
-        }
-        let command = format!("backfill {AGAIN} --local --stack-name {STACK} --output json");
-        checkout.must(&format!("{command} --watch")).await?;
-        table.rest_with(&expected).await?;
-
-        let refused = checkout.xtask(&format!("{command} --force")).await?;
-        ensure!(refused.code == Some(3) && refused.words().contains("--yes"), "{}", refused.words());
-        table.sql("TRUNCATE TABLE source_again").await?;
-        let forced = checkout.must(&format!("{command} --force --yes --reason truncated --watch")).await?.json()?;
-        ensure!((&forced["again_objects"], &forced["recorded"]) == (&json!(3), &json!(3)), "{forced:#}");
-        table.rest_with(&expected).await?;
-        let history = checkout.must(&format!("history source_again --local --stack-name {STACK}")).await?.words();
-        ensure!(history.contains("backfill --force") && history.contains("truncated"), "{history}");
-
-        for call in [1, 3, 5, 7, 9] {
-            table.sql("TRUNCATE TABLE source_again").await?;
-            let order = order(world).await?;
-            let kill =
-                Toxic { function: Some(World::function(Function::BulkLoader)), ..Toxic::new(ToxicKind::KillAfter) };
-            world.stack.gateway().add_toxic(&kill.once_after(call)).await?;
-            let _ = world.invoke(Function::BulkLoader, &order).await;
-            world.stack.gateway().clear_toxics().await?;
-            // As Lambda repeats an invocation; and once more, when everything is loaded.
-            world.invoke(Function::BulkLoader, &order).await?;
-            table.rest_with(&expected).await?;
-            let late = world.invoke(Function::BulkLoader, &order).await?;
-            ensure!(late[0]["new_objects"] == json!(0), "killed at call {call}: {late:#}");
-        }
-        table.rest_with(&expected).await
     });
 }

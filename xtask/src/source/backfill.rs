@@ -36,6 +36,21 @@ pub struct BackfillArgs {
     /// Only objects that were modified before
     #[arg(long, value_name = "INSTANT", value_parser = checked)]
     until: Option<String>,
+    #[command(flatten)]
+    again: AgainArgs,
+    /// Count what would be loaded, and record nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Stay until everything is loaded
+    #[arg(long, conflicts_with = "dry_run")]
+    watch: bool,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// Loading again what was loaded before.
+#[derive(Args, Debug)]
+struct AgainArgs {
     /// Load also what was loaded before, after a truncate; rows that are there still are there twice then, unless the table merges
     #[arg(long)]
     force: bool,
@@ -48,14 +63,6 @@ pub struct BackfillArgs {
     /// With --force: do not ask
     #[arg(long, short, requires = "force")]
     yes: bool,
-    /// Count what would be loaded, and record nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Stay until everything is loaded
-    #[arg(long, conflicts_with = "dry_run")]
-    watch: bool,
-    #[command(flatten)]
-    stack: StackArgs,
 }
 
 fn checked(text: &str) -> Result<String, String> {
@@ -81,7 +88,7 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     let (aws, stack) = args.stack.connect().await?;
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
     let folders = folders::meant(&args.queue, &config, &args.folders)?;
-    let mut asking = Asking { aws: &aws, stack: &stack, config: &config, args, order: counting(args) };
+    let mut asking = Asking { aws: &aws, stack: &stack, config: &config, args, order: counting(&args.again) };
     // Always counted first, so that a person sees what will happen, and can stop it.
     let counted = asking.all(out, &folders, true).await?;
     let files_max = config.limits.files_max;
@@ -93,8 +100,8 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
         size(counted.bytes)
     ));
     if let Some(before) = counted.force.as_ref().filter(|_| !args.dry_run && counted.new_objects > 0) {
-        must_agree(out, args, &counted, before)?;
-        asking.order = json!({"force": before, "by": aws.caller().await?, "reason": args.reason});
+        must_agree(out, args.again.yes, counted.again_objects, before)?;
+        asking.order = json!({"force": before, "by": aws.caller().await?, "reason": args.again.reason});
     }
     let mut recorded = Sum::default();
     if !args.dry_run && counted.new_objects > 0 {
@@ -115,18 +122,17 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
 }
 
 /// What the counting request says of `--force`: the loader's clock decides what now is.
-fn counting(args: &BackfillArgs) -> Value {
+fn counting(args: &AgainArgs) -> Value {
     let before = args.loaded_before.as_ref().map_or(json!(true), |before| json!(before));
     if args.force { json!({"force": before}) } else { json!({}) }
 }
 
 /// Rows could be there twice: somebody must agree.
-fn must_agree(out: Out, args: &BackfillArgs, counted: &Sum, before: &str) -> Result<()> {
-    let again = counted.again_objects;
+fn must_agree(out: Out, yes: bool, again: u64, before: &str) -> Result<()> {
     out.line(format!("   {again} of them were loaded before {before} and would be loaded again"));
     let question =
         "Load them again? Where their rows are in the table still, they are there twice then (unless it merges).";
-    if args.yes || again == 0 || agrees(out, question) {
+    if yes || again == 0 || agrees(out, question) {
         return Ok(());
     }
     Err(Failure::refused("nothing is recorded", "add --yes to agree").into())

@@ -55,10 +55,22 @@ pub(super) struct File {
     /// Of a bulk request that loads again what was loaded before then, epoch milliseconds; written by the loader.
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub again_before_millis: Option<i64>,
+    /// How often the source is compared with what was loaded, for events that never came.
+    pub source_check: Option<SourceCheckPart>,
     /// Folders that are loaded on a schedule, whether or not S3 told about their files.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = SCHEDULES_MAX)))]
     pub bulk: Vec<BulkPart>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(feature = "schema", schemars(extend("required" = ["every"])))]
+pub(super) struct SourceCheckPart {
+    /// How often: 1 hour to 7 days, such as 6 hours.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[1-9][0-9]* (hour|day)s?$"), transform = no_default))]
+    pub every: String,
 }
 
 #[derive(Deserialize)]
@@ -210,6 +222,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("warehouse", PACE_FIELDS),
     ("source", &[]),
     ("bulk", &["schedule", "s3_path", "timezone"]),
+    ("source_check", &["every"]),
     ("queue", &[]),
     ("again_before_millis", &[]),
     ("feeds", &[]),

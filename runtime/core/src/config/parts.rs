@@ -9,7 +9,7 @@ use super::file::{
     AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, TIMEOUT_MINUTES_MAX,
 };
 use super::merge::mode;
-use super::source::{fed_by, schedules};
+use super::source::{fed_by, schedules, source_check};
 use super::texts::{given, idents};
 use super::{
     BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SourceFolder,
@@ -55,6 +55,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         fed_by: fed_by(file, source.as_ref(), problems),
         feeds: file.feeds.clone(),
         again_before_millis: file.again_before_millis,
+        source_check: source_check(file, problems),
         bulk: schedules(&file.bulk, source.as_ref(), problems),
         source,
         document,

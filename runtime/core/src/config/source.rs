@@ -4,7 +4,9 @@ use super::file::{BulkPart, File};
 use super::texts::given;
 use crate::folder::SourceFolder;
 use crate::problem::Problems;
-use crate::schedule::{DatedPath, SCHEDULES_MAX, Schedule, TIME_ZONE_DEFAULT, check_expression, check_zone};
+use crate::schedule::{
+    DatedPath, SCHEDULES_MAX, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check_expression, check_zone,
+};
 
 /// The schedules, each with a folder that the functions may read.
 pub(super) fn schedules(parts: &[BulkPart], source: Option<&SourceFolder>, problems: &mut Problems) -> Vec<Schedule> {
@@ -33,6 +35,15 @@ pub(super) fn schedules(parts: &[BulkPart], source: Option<&SourceFolder>, probl
         Some(Schedule { expression: part.schedule.clone(), path, time_zone })
     };
     parts.iter().enumerate().filter_map(read).collect()
+}
+
+/// How often the source is checked; there must be one.
+pub(super) fn source_check(file: &File, problems: &mut Problems) -> Option<SourceCheck> {
+    let part = file.source_check.as_ref()?;
+    if given(file.source.as_ref()).is_none() {
+        problems.add("source_check", "needs `source`: the folder that is compared with what was loaded");
+    }
+    problems.take("source_check.every", SourceCheck::parse(&part.every))
 }
 
 /// Which objects of another queue are meant, only `source` says.

@@ -2,6 +2,25 @@
 
 use super::*;
 
+#[test]
+fn a_check_looks_back_over_the_one_before() {
+    for (text, expression, hours) in [
+        ("1 hour", "rate(1 hour)", 24),
+        ("6 hours", "rate(6 hours)", 24),
+        ("2 days", "rate(48 hours)", 96),
+        ("7 days", "rate(168 hours)", 336),
+    ] {
+        let check = SourceCheck::parse(text).unwrap();
+        assert_eq!(check.expression(), expression);
+        assert!(check_expression(expression).is_ok());
+        let (since, until) = check.span(0);
+        assert_eq!((until, (until - since) / HOUR_MILLIS), (-900_000, hours));
+    }
+    for text in ["", "6", "hours", "0 hours", "8 days", "169 hours", "-1 hours", "6 minutes", "6  hours"] {
+        assert!(SourceCheck::parse(text).unwrap_err().contains("6 hours"), "{text}");
+    }
+}
+
 /// The folder that a path means at an instant.
 fn resolved(path: &str, at: &str, zone: &str) -> String {
     let at: Timestamp = at.parse().unwrap();
