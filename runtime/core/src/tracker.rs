@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` (what is known),
 //! `decide`, `choose` and `gather` (what to do next), `prepare`, `settle`, `wait` and `cancel` (what follows from what was seen), `enqueue` (how facts enter),
-//! `listing` (how far a folder is read), `invariant` (what always holds).
+//! `listing` and `list` (how far a folder is read), `invariant` (what always holds).
 
 pub mod admit;
 pub mod cancel;
@@ -16,6 +16,7 @@ pub mod gather;
 pub mod invariant;
 pub mod item;
 pub mod key;
+pub mod list;
 pub mod listing;
 pub mod operator;
 pub mod pack;

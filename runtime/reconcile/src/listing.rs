@@ -9,6 +9,7 @@ use loader_core::bulk_request::{BulkPath, Force, Position, instant_text, parse_s
 use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
+use loader_core::tracker::list;
 use loader_core::tracker::listing::{Counts, LISTINGS_MAX, Listing, TURNS_MAX};
 use loader_core::tracker::operator::{Act, noted};
 use loader_core::tracker::prepare;
@@ -254,7 +255,7 @@ impl<'a, W: World> Reading<'a, W> {
 
     /// Writes the next version of what is stored; `false` when somebody else was faster.
     async fn store(&mut self, next: Listing) -> Result<bool, String> {
-        let (stored, transaction) = next.clone().write(&self.table, next);
+        let (stored, transaction) = list::store(&self.table, &next.clone(), next);
         let written = self.world.write(&transaction).await;
         match written.map_err(|error| format!("cannot store the position, send the request again: {error}"))? {
             Written::Done => self.listing = Some(stored),
@@ -266,7 +267,7 @@ impl<'a, W: World> Reading<'a, W> {
     /// Removes what is stored of a folder that is read whole.
     async fn close(&self) -> Result<End, String> {
         let Some(listing) = &self.listing else { return Ok(End::Whole) };
-        match self.world.write(&listing.end(&self.table)).await {
+        match self.world.write(&list::end(&self.table, listing)).await {
             Ok(Written::Done) => Ok(End::Whole),
             Ok(Written::Refused(_)) => Ok(End::Rest),
             Err(error) => Err(format!("cannot remove the position behind the last page: {error}")),
@@ -332,7 +333,7 @@ async fn read_on<W: World>(
     let turns = listing.turns + 1;
     let taken =
         Listing { holder: invocation.holder.clone(), touched_millis: world.now(), turns, error: None, ..listing };
-    let (taken, transaction) = taken.clone().write(table, taken);
+    let (taken, transaction) = list::store(table, &taken.clone(), taken);
     if world.write(&transaction).await? != Written::Done {
         return Ok(());
     }
@@ -356,7 +357,7 @@ async fn give_up<W: World>(
 ) -> PortResult<()> {
     let expires_at = (world.now() + invocation.timing.history_millis) / 1000;
     let next = Listing { given_up: Some(expires_at), error: Some(why.clone()), ..listing };
-    let (_, transaction) = next.clone().write(table, next);
+    let (_, transaction) = list::store(table, &next.clone(), next);
     world.write(&transaction).await?;
     let message = format!("a bulk request for {table} was given up: {why}");
     Err(PortError { operation: "bulk request", unknown: false, class: FailureClass::OperatorsTurn, message })

@@ -19,20 +19,7 @@ pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_
     let schedules = Schedules::new(&scope.child(LogicalId::Schedules.name()), function, dead_letters);
     for queue in queues {
         let scope = scope.child_root("queues").child_named(&queue.name);
-        if let (Some(check), Some(input)) = (queue.config.source_check, bulk_request::source_check(&queue.config)) {
-            schedules.add(
-                &scope.child("SourceCheck"),
-                ScheduleProps {
-                    description: format!("Looks for files of {} that no event told of", queue.name),
-                    expression: &check.expression(),
-                    time_zone: TIME_ZONE_DEFAULT,
-                    input: input.to_string(),
-                    // The next check looks back over this one.
-                    retries: 10,
-                    age_seconds_max: 3600,
-                },
-            );
-        }
+        add_check(&scope, queue, &schedules);
         for (number, schedule) in (1..).zip(&queue.config.bulk) {
             let scope = scope.child(&format!("Bulk{number}"));
             if is_at_night(schedule) {
@@ -55,6 +42,24 @@ pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_
             );
         }
     }
+}
+
+/// The check of its source, if a queue wants one.
+fn add_check(scope: &Scope, queue: &QueueSource, schedules: &Schedules) {
+    let Some(check) = queue.config.source_check else { return };
+    let Some(input) = bulk_request::source_check(&queue.config) else { return };
+    schedules.add(
+        &scope.child("SourceCheck"),
+        ScheduleProps {
+            description: format!("Looks for files of {} that no event told of", queue.name),
+            expression: &check.expression(),
+            time_zone: TIME_ZONE_DEFAULT,
+            input: input.to_string(),
+            // The next check looks back over this one.
+            retries: 10,
+            age_seconds_max: 3600,
+        },
+    );
 }
 
 /// Whether the one hour of a day is one that some day of the year does not have (`EventBridge` Scheduler user guide, "Daylight savings time").

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const LARGE: &str = "backfill-large";
 const OBJECTS: &str = "ACCEPTANCE_OBJECTS";
-const OBJECTS_DEFAULT: usize = 5_000;
+const OBJECTS_DEFAULT: usize = 3_000;
 /// A page of a listing.
 const PAGE: u64 = 1_000;
 
@@ -58,7 +58,7 @@ async fn live(table: &Table, number: usize) -> Result<Duration> {
 
 /// Some calls of the functions are their invocation's last. Not those that look at objects: a load has a thousand of them.
 async fn kill_some(world: &World) -> Result<()> {
-    let calls = [("dynamodb", None, 0.02), ("s3", Some("ListObjectVersions"), 0.2)];
+    let calls = [("dynamodb", None, 0.01), ("s3", Some("ListObjectVersions"), 0.2)];
     for (seed, (service, operation, share)) in (7..).zip(calls) {
         for kind in [ToxicKind::KillAfter, ToxicKind::KillBefore] {
             let toxic = Toxic {

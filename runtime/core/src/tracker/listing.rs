@@ -3,9 +3,7 @@
 //! A page is recorded before the position behind it is stored. Who dies in between leaves a page that is read again, and what of it waits
 //! or is loaded by then is left out. Each write is conditional on the one before, so one invocation at a time goes on.
 
-use super::condition::Condition;
-use super::item::{Item, SortKey};
-use super::write::{Transaction, WriteAction};
+use super::key::SortKey;
 use crate::bulk_request::Position;
 use crate::ids::{DbTable, Millis, listing_id};
 
@@ -77,61 +75,5 @@ impl Listing {
     /// Whether somebody may go on with it: nobody else has written it for so long, and it is not given up.
     pub const fn is_free(&self, now: Millis, patience_millis: Millis) -> bool {
         self.given_up.is_none() && self.touched_millis + patience_millis <= now
-    }
-
-    /// The write that stores `next` in the place of this one, on condition that nobody wrote it since. Returns what is stored then.
-    #[must_use]
-    pub fn write(&self, table: &DbTable, next: Self) -> (Self, Transaction) {
-        let (next, action) = self.put(next);
-        (next, Transaction::new(table.clone(), vec![action]))
-    }
-
-    /// The same as a part of a transaction.
-    #[must_use]
-    pub fn put(&self, next: Self) -> (Self, WriteAction) {
-        let next = Self { version: self.version + 1, ..next };
-        let action = WriteAction::put(Item::Listing(next.clone()), Condition::Version(self.version));
-        (next, action)
-    }
-
-    /// The write that removes it once the whole folder is recorded.
-    #[must_use]
-    pub fn end(&self, table: &DbTable) -> Transaction {
-        Transaction::new(table.clone(), vec![WriteAction::Delete(self.key.clone(), Condition::Version(self.version))])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tracker::write::{Items, Written, apply};
-
-    fn position(key: &str) -> Position {
-        Position { key: key.to_owned(), version_id: None }
-    }
-
-    #[test]
-    fn of_two_that_go_on_from_the_same_place_one_is_refused() {
-        let table = DbTable("cluster:c:d:public.t".to_owned());
-        let mut items = Items::new();
-        let begun = |holder| Listing::begin(&table, "{}", position("a"), Counts::default(), (holder, 5));
-        let (stored, first) = begun("one").write(&table, begun("one"));
-        assert_eq!(apply(&mut items, &first), Written::Done);
-        let (_, again) = begun("two").write(&table, begun("two"));
-        assert_eq!(apply(&mut items, &again), Written::Refused(vec![0]), "the same request, once more");
-        let (_, on) = stored.write(&table, Listing { position: position("b"), ..stored.clone() });
-        let (_, late) = stored.write(&table, Listing { position: position("c"), ..stored.clone() });
-        assert_eq!(apply(&mut items, &on), Written::Done);
-        assert_eq!(apply(&mut items, &late), Written::Refused(vec![0]));
-        assert_eq!(apply(&mut items, &stored.end(&table)), Written::Refused(vec![0]), "nor ended");
-    }
-
-    #[test]
-    fn who_writes_it_is_left_alone_for_a_while() {
-        let table = DbTable("cluster:c:d:public.t".to_owned());
-        let listing = Listing::begin(&table, "{}", position("a"), Counts::default(), ("one", 100));
-        assert!(!listing.is_free(159, 60) && listing.is_free(160, 60));
-        assert!(Listing { touched_millis: 0, ..listing.clone() }.is_free(101, 60), "left to others");
-        assert!(!Listing { given_up: Some(1), ..listing }.is_free(1000, 60));
     }
 }
