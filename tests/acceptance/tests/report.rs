@@ -34,6 +34,7 @@ fn the_page_of_a_run_with_failures_shows_each_of_them_in_a_browser() {
             report["totals"]["quarantined"] == 1 && report["tables"].as_array().is_some_and(|it| it.len() == 3),
             "{report}"
         );
+        dismissed_is_told(&checkout, &flags).await?;
         let Some(browser) = Browser::find(folder()?.join("browser"))? else { return Ok(()) };
         let load_id = report.pointer("/tables/2/loads/0/load_id").and_then(|id| id.as_str()).context("a load")?;
         shows_everything(&browser.document(&page).await?, load_id)?;
@@ -63,6 +64,18 @@ async fn some_loads_and_some_failures(world: &'static World) -> Result<()> {
         matches!(step, Some(Step::Waiting { class: FailureClass::OperatorsTurn, .. }))
     };
     table.until("waiting for the operator", |items| items.values().any(waits)).await
+}
+
+/// The page is made already: what is in quarantine no more is among what operators did, with its reason.
+async fn dismissed_is_told(checkout: &Checkout, flags: &str) -> Result<()> {
+    checkout.must(&format!("dismiss spoilt --yes --reason mended --local --stack-name {STACK}")).await?;
+    let report = checkout.must(&format!("report {flags} --output json")).await?.json()?;
+    ensure!(report["totals"]["quarantined"] == 0, "{report}");
+    let acts = report["tables"].as_array().into_iter().flatten().filter_map(|table| table["acts"].as_array()).flatten();
+    let told =
+        acts.filter(|act| act["command"] == "dismiss" && act["why"] == "mended").map(|act| act["what"].to_string());
+    ensure!(told.collect::<Vec<_>>().concat().contains("Invalid digit"), "{report}");
+    Ok(())
 }
 
 /// What is only in the title of a bar does not count.

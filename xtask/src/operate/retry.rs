@@ -10,6 +10,10 @@ use serde_json::json;
 use crate::ground::clock::now_millis;
 use crate::ground::output::Failure;
 use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::tables::words;
+
+/// Letters of the warehouse's words that an audit record keeps.
+const ERROR_LETTERS_MAX: usize = 400;
 
 /// `cargo xtask retry`
 #[derive(Args, Debug)]
@@ -98,18 +102,19 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
 async fn send_back(operator: &Operator, wanted: &[Quarantined]) -> Result<usize> {
     let mut n_back = 0;
     for failed in wanted {
-        let what = format!("{} files, {}: {}", failed.objects.len(), failed.class.name(), first(failed));
-        if operator.write(operator::retry(failed, now_millis()), "retry", &what).await? {
+        if operator.write(operator::retry(failed, now_millis()), "retry", &what(failed)).await? {
             n_back += failed.objects.len();
         }
     }
     Ok(n_back)
 }
 
-fn first(failed: &Quarantined) -> String {
+/// For the audit record: what was in quarantine, and why, which nobody else remembers afterwards.
+fn what(failed: &Quarantined) -> String {
     let more = if failed.objects.len() > 1 { ", …" } else { "" };
     let first = failed.objects.first().map(|waiting| waiting.object.to_string()).unwrap_or_default();
-    format!("{first}{more}")
+    let error: String = words(&failed.error).chars().take(ERROR_LETTERS_MAX).collect();
+    format!("{} files, {}: {first}{more}: {error}", failed.objects.len(), failed.class.name())
 }
 
 pub async fn dismiss(args: &DismissArgs) -> Result<()> {
@@ -121,8 +126,7 @@ pub async fn dismiss(args: &DismissArgs) -> Result<()> {
         let question = format!("Forget {n_objects} quarantined files of {table}? They are not loaded.");
         operator.must_agree(args.yes, &question, &format!("{n_objects} files stay in quarantine"))?;
         for failed in found {
-            let what = format!("{} files: {}", failed.objects.len(), first(&failed));
-            if operator.write(operator::dismiss(&failed), "dismiss", &what).await? {
+            if operator.write(operator::dismiss(&failed), "dismiss", &what(&failed)).await? {
                 dismissed.extend(failed.objects.iter().map(|waiting| waiting.object.to_string()));
             }
         }
