@@ -26,6 +26,9 @@ pub(crate) const RECONCILE_MILLIS: i64 = 20_000;
 /// Note of objects that a source check found.
 const MISSED: &str = "missed event";
 
+/// What the error of a listing that was given up names.
+const GIVEN_UP: &str = "a bulk request";
+
 /// Identities of objects.
 type Digests = HashSet<[u8; 16]>;
 
@@ -300,6 +303,16 @@ pub(crate) async fn go_on<W: World>(
     invocation: &Invocation,
     until: Millis,
 ) -> PortResult<()> {
+    match take_turns(world, table, invocation, until).await {
+        Err(error) if error.operation != GIVEN_UP => {
+            world.report(&Event::Stopped { table: table.0.clone(), load_id: None, why: error.to_string() });
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+async fn take_turns<W: World>(world: &W, table: &DbTable, invocation: &Invocation, until: Millis) -> PortResult<()> {
     let until = until.min(invocation.deadline - RECONCILE_MILLIS);
     let mut listings = world.listings(table).await?;
     listings.sort_by_key(|listing| (listing.turns, listing.started_millis));
@@ -360,5 +373,5 @@ async fn give_up<W: World>(
     let (_, transaction) = list::store(table, &next.clone(), next);
     world.write(&transaction).await?;
     let message = format!("a bulk request for {table} was given up: {why}");
-    Err(PortError { operation: "bulk request", unknown: false, class: FailureClass::OperatorsTurn, message })
+    Err(PortError { operation: GIVEN_UP, unknown: false, class: FailureClass::OperatorsTurn, message })
 }

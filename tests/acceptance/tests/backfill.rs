@@ -26,8 +26,16 @@ fn large() -> Value {
     config
 }
 
+fn objects() -> usize {
+    std::env::var(OBJECTS).ok().and_then(|text| text.parse().ok()).unwrap_or(OBJECTS_DEFAULT)
+}
+
+/// BulkLoader has the time for one page; of very many objects it reads for half a minute.
 fn world() -> &'static World {
-    world_of(|| Setup { bulk_seconds: Some(28), ..Setup::of([(LARGE, large())]) })
+    world_of(|| Setup {
+        bulk_seconds: Some(if objects() > 10 * OBJECTS_DEFAULT { 58 } else { 28 }),
+        ..Setup::of([(LARGE, large())])
+    })
 }
 
 fn row(number: usize) -> String {
@@ -50,7 +58,7 @@ async fn live(table: &Table, number: usize) -> Result<Duration> {
     table.send(json!({"Records": [record]}).to_string()).await?;
     let began = Instant::now();
     while !table.has(&entry).await? {
-        ensure!(began.elapsed() < Duration::from_mins(2), "the live file {key} is not loaded");
+        ensure!(began.elapsed() < Duration::from_mins(10), "the live file {key} is not loaded");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(began.elapsed())
@@ -58,7 +66,8 @@ async fn live(table: &Table, number: usize) -> Result<Duration> {
 
 /// Some calls of the functions are their invocation's last. Not those that look at objects: a load has a thousand of them.
 async fn kill_some(world: &World) -> Result<()> {
-    let calls = [("dynamodb", None, 0.01), ("s3", Some("ListObjectVersions"), 0.2)];
+    let rare = if objects() > OBJECTS_DEFAULT { 10.0 } else { 1.0 };
+    let calls = [("dynamodb", None, 0.01 / rare), ("s3", Some("ListObjectVersions"), 0.2 / rare)];
     for (seed, (service, operation, share)) in (7..).zip(calls) {
         for kind in [ToxicKind::KillAfter, ToxicKind::KillBefore] {
             let toxic = Toxic {
@@ -76,7 +85,7 @@ async fn kill_some(world: &World) -> Result<()> {
 
 #[test]
 fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_killed() {
-    let objects: usize = std::env::var(OBJECTS).ok().and_then(|text| text.parse().ok()).unwrap_or(OBJECTS_DEFAULT);
+    let objects = objects();
     let world = world();
     world.run(async {
         let checkout = Checkout::new()?;
@@ -86,7 +95,8 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
         let command = format!("backfill {LARGE} s3://e2e-{LARGE}/old/ --local --stack-name {STACK} --output json");
         let told = checkout.must(&command).await?.json()?;
         ensure!(told["objects"] == json!(objects) && told["goes_on"] == json!(true), "{told:#}");
-        ensure!(told["recorded"].as_u64().is_some_and(|n| (PAGE..2 * PAGE).contains(&n)), "{told:#}");
+        ensure!(told["recorded"].as_u64().is_some_and(|n| n >= PAGE && n < objects as u64), "{told:#}");
+        let told_after = began.elapsed();
         kill_some(world).await?;
         let sweeper = tokio::spawn(async move {
             loop {
@@ -104,7 +114,7 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
                 listed = Some(began.elapsed());
             }
             loaded = listed.is_some() && work.is_empty();
-            ensure!(began.elapsed() < Duration::from_mins(20), "the folder is not loaded");
+            ensure!(began.elapsed() < Duration::from_hours(1), "the folder is not loaded");
         }
         let all = began.elapsed();
         world.stack.gateway().clear_toxics().await?;
@@ -113,7 +123,7 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
         let statements = table.statements().await?.len();
         let longest = waits.iter().max().context("no live file")?;
         println!(
-            "proof: {objects} objects listed after {listed:?} and loaded after {all:?} with {statements} statements; \
+            "proof: {objects} objects counted and begun after {told_after:?}, listed after {listed:?} and loaded after {all:?} with {statements} statements; \
              {} live files meanwhile, the longest wait {longest:?}",
             waits.len()
         );

@@ -1,12 +1,19 @@
 //! What lies under a queue's source: an object whose notification never came is found, and loaded by command.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use loader_core::bulk_request::Position;
+use loader_core::config::LoadConfig;
+use loader_core::tracker::item::Item;
+use loader_core::tracker::listing::{Counts, Listing, TURNS_MAX};
+use loader_core::tracker::{list, wire};
 use serde_json::{Value, json};
 
 const MISSED: &str = "source-missed";
@@ -119,5 +126,35 @@ fn an_object_whose_notification_never_came_is_found_and_loaded() {
         ensure!(of_cluster["warehouse"] == json!("cluster:analytics"), "{cost:#}");
         ensure!(of_cluster["loads"].as_u64() >= Some(2) && of_cluster["wakes"].as_u64() >= Some(1), "{cost:#}");
         Ok(())
+    });
+}
+
+#[test]
+fn a_listing_that_comes_to_no_end_is_given_up() {
+    let world = world();
+    world.run(async {
+        let config =
+            LoadConfig::from_value(&append("source_stuck")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let table = config.db_table();
+        let position = Position { key: "a".to_owned(), version_id: None };
+        let begun = Listing::begin(&table, "{}", position, Counts::default(), ("test", 0));
+        let (stored, _) = list::store(&table, &begun, Listing { turns: TURNS_MAX, ..begun.clone() });
+        let item = serde_dynamo::to_item(wire::encode(&table, &Item::Listing(stored.clone())))?;
+        world.dynamodb.put_item().table_name(&world.tracker).set_item(Some(item)).send().await?;
+        let key = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
+        let key = HashMap::from([key("db_table", &table.0), key("status_timestamp", &stored.key.0)]);
+        for _ in 0..20 {
+            world.sweep().await;
+            let get = world.dynamodb.get_item().table_name(&world.tracker).set_key(Some(key.clone()));
+            let item = get.send().await?.item.context("the listing is gone")?;
+            ensure!(item.contains_key("work") != item.contains_key("expires_at"), "{item:?}");
+            if let Item::Listing(Listing { given_up: Some(_), error, .. }) =
+                wire::decode(serde_dynamo::from_item(item)?)?
+            {
+                ensure!(error.as_ref().is_some_and(|why| why.contains("1000 invocations")), "{error:?}");
+                return Ok(());
+            }
+        }
+        bail!("it is not given up")
     });
 }

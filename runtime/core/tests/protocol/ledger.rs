@@ -58,14 +58,15 @@ fn what_the_ledger_knows_is_left_out_whatever_it_says() {
 
 #[test]
 fn an_order_to_load_again_loads_once_what_was_loaded_before_its_instant() {
-    let mut table = Table::with(json!({"again_before_millis": 1_000_010}));
+    let before = 1_000_000 + 24 * HOUR;
+    let mut table = Table::with(json!({"again_before_millis": before}));
     let since = object("since", "1").object;
     table.know(&a(), loaded_before());
     table.know(&object("bad", "1").object, LedgerMark::Quarantined);
-    table.now = 1_000_010;
+    table.now = before;
     table.know(&since, loaded_before());
     // Recorded twice, by an invocation that died; and loaded by one whose clock is behind.
-    table.now = 1_000_005;
+    table.now = 1_000_000;
     table.record(&["a", "new", "since", "bad"]);
     table.record(&["a"]);
     let loaded = table.drain(|_| None).0;
