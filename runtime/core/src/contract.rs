@@ -114,11 +114,21 @@ pub const STATEMENT_EVENT_DETAIL_TYPE: &str = "Redshift Data Statement Status Ch
 /// The three states in which a statement has ended.
 pub const STATEMENT_STATES_ENDED: [&str; 3] = ["FINISHED", "FAILED", "ABORTED"];
 
-/// Namespace of the metrics that the functions emit (CloudWatch embedded metric format).
+/// Namespace of the metrics that the functions emit (CloudWatch embedded metric format). Each has the dimension `Stack`; those that the
+/// dashboard shows for each table have `Stack` and `Table` too. CloudWatch bills every combination.
 pub const METRIC_NAMESPACE: &str = "RedshiftLoader";
-/// Metric (milliseconds, dimensions `Stack`, `Table`): age of the oldest waiting object version seen by the sweep.
+/// Metric (milliseconds): age of the oldest waiting object version, by each sweep.
 pub const METRIC_OLDEST_WAITING: &str = "OldestWaitingMillis";
-/// Metric (count): loads settled as finished.
+/// Metric (count): waiting object versions, by each sweep; of a long backlog, as many as were read.
+pub const METRIC_WAITING: &str = "ObjectsWaiting";
+/// Metric (seconds): by how much the first waiting object version is late by its queue's own bound, by each sweep. 0 where none is; then
+/// not with the dimension `Table`.
+pub const METRIC_SECONDS_LATE: &str = "SecondsLate";
+/// Metric (count, dimension `Stack` only): tables whose load waits for somebody, by each sweep.
+pub const METRIC_STUCK: &str = "TablesStuck";
+/// Metric (count, dimension `Stack` only): messages that no repeat alone lets through, each time that they are refused.
+pub const METRIC_REFUSED: &str = "MessagesRefused";
+/// Metric (count, dimension `Stack` only): loads settled as finished.
 pub const METRIC_LOADS: &str = "LoadsFinished";
 /// Metric (count): attempts that failed.
 pub const METRIC_FAILURES: &str = "AttemptsFailed";
@@ -128,19 +138,19 @@ pub const METRIC_QUARANTINED: &str = "ObjectsQuarantined";
 pub const METRIC_OBJECTS: &str = "ObjectsLoaded";
 /// Metric (milliseconds): from the first of a load's objects recorded to its settlement. S3's notification takes about a second more.
 pub const METRIC_FRESHNESS: &str = "FreshnessMillis";
-/// Metric (milliseconds): from the first of a load's objects recorded to the slot taken.
+/// Metric (milliseconds, dimension `Stack` only): from the first of a load's objects recorded to the slot taken.
 pub const METRIC_QUEUE_WAIT: &str = "QueueWaitMillis";
-/// Metric (milliseconds): from the slot taken to the settlement.
+/// Metric (milliseconds, dimension `Stack` only): from the slot taken to the settlement.
 pub const METRIC_LOAD_TIME: &str = "LoadMillis";
-/// Metric (bytes): the files of finished loads.
+/// Metric (bytes, dimension `Stack` only): the files of finished loads.
 pub const METRIC_BYTES: &str = "BytesLoaded";
-/// Metric (count): rows that COPY reported for finished loads.
+/// Metric (count, dimension `Stack` only): rows that COPY reported for finished loads.
 pub const METRIC_ROWS: &str = "RowsLoaded";
-/// Metric (count): loads that were divided to find a bad file.
+/// Metric (count, dimension `Stack` only): loads that were divided to find a bad file.
 pub const METRIC_SPLITS: &str = "LoadsSplit";
-/// Metric (count): objects that a source check found and that no event had told of.
+/// Metric (count, dimension `Stack` only): objects that a source check found and that no event had told of.
 pub const METRIC_MISSED: &str = "MissedEvents";
-/// Metric (count, dimension `Stack`): sweeps that ran to their end.
+/// Metric (count, dimension `Stack` only): sweeps that ran to their end.
 pub const METRIC_SWEEPS: &str = "Sweeps";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].
 pub const DIMENSION_STACK: &str = "Stack";

@@ -1,6 +1,6 @@
 //! The tracker: the per-table record in DynamoDB and its rules.
 //!
-//! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` (what is known),
+//! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` and `waits` (what is known),
 //! `decide`, `choose` and `gather` (what to do next), `prepare`, `settle`, `wait` and `cancel` (what follows from what was seen), `enqueue` (how facts enter),
 //! `listing` and `list` (how far a folder is read), `invariant` (what always holds).
 
@@ -26,5 +26,6 @@ pub mod slot;
 pub mod split;
 pub mod view;
 pub mod wait;
+pub mod waits;
 pub mod wire;
 pub mod write;

@@ -9,7 +9,7 @@ use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::s3_event;
 use loader_core::tracker::item::ConfigSource;
 
-use crate::ports::World;
+use crate::ports::{ConfigError, World};
 use crate::reconcile::{Invocation, reconcile};
 use crate::record::record;
 use crate::report::Event;
@@ -36,8 +36,8 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     for (queue, messages) in queues {
         let (recorded, failed) = record_queue(world, queue, &messages).await;
         tables.extend(recorded);
-        for (message_id, why) in failed {
-            world.report(&Event::Refused { message_id: message_id.clone(), why });
+        for (message_id, Refusal { why, passes }) in failed {
+            world.report(&Event::Refused { queue: queue.to_owned(), message_id: message_id.clone(), passes, why });
             refused.insert(message_id);
         }
     }
@@ -47,13 +47,27 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     refused.into_iter().collect()
 }
 
+/// Why a message is not taken.
+#[derive(Clone)]
+struct Refusal {
+    why: String,
+    /// Whether waiting alone may cure it.
+    passes: bool,
+}
+
+impl Refusal {
+    fn lasting(problem: &impl ToString) -> Self {
+        Self { why: problem.to_string(), passes: false }
+    }
+}
+
 /// Records the messages of one queue for its table, and each object for every table that the queue feeds too; returns these tables, and
 /// the messages that failed with the reason. A message fails unless each of its objects is recorded for every table that it is for.
 async fn record_queue<W: World>(
     world: &W,
     queue: &str,
     messages: &[&Message],
-) -> (BTreeSet<DbTable>, BTreeMap<String, String>) {
+) -> (BTreeSet<DbTable>, BTreeMap<String, Refusal>) {
     let (sources, unreadable) = sources(world, queue).await;
     let mut failed = BTreeMap::new();
     if let Some(why) = unreadable {
@@ -67,14 +81,14 @@ async fn record_queue<W: World>(
     for message in messages {
         match s3_event::parse(&message.body) {
             Err(problem) => {
-                failed.insert(message.id.clone(), problem.to_string());
+                failed.insert(message.id.clone(), Refusal::lasting(&problem));
             }
             Ok(notification) => {
                 for skipped in notification.skipped {
                     world.report(&Event::Skipped { what: skipped.what, why: skipped.why.to_owned() });
                 }
                 if let Some(problem) = notification.problems.first() {
-                    failed.insert(message.id.clone(), problem.to_string());
+                    failed.insert(message.id.clone(), Refusal::lasting(problem));
                 }
                 for waiting in notification.objects {
                     carriers.entry(waiting.object.id()).or_default().push(&message.id);
@@ -87,7 +101,7 @@ async fn record_queue<W: World>(
         let recorded = record(world, &meant(&objects, source), source).await;
         for (object_id, error) in recorded.failed {
             for message_id in carriers.get(&object_id).into_iter().flatten() {
-                failed.insert((*message_id).to_owned(), error.to_string());
+                failed.insert((*message_id).to_owned(), Refusal { why: error.to_string(), passes: error.passes() });
             }
         }
     }
@@ -96,17 +110,19 @@ async fn record_queue<W: World>(
 
 /// The configurations of the queue's table, first, and of the tables that it feeds too; and why one of them cannot be had. The tables of
 /// those that can be had are not held up by it.
-async fn sources<W: World>(world: &W, queue: &str) -> (Vec<ConfigSource>, Option<String>) {
+async fn sources<W: World>(world: &W, queue: &str) -> (Vec<ConfigSource>, Option<Refusal>) {
+    let refusal =
+        |what: String, error: &ConfigError| Refusal { why: format!("{what}: {error}"), passes: error.passes() };
     let own = match world.queue(queue).await {
         Ok(config) => config,
-        Err(error) => return (Vec::new(), Some(format!("queue `{queue}`: {error}"))),
+        Err(error) => return (Vec::new(), Some(refusal(format!("queue `{queue}`"), &error))),
     };
     let mut unreadable = None;
     let mut sources = vec![ConfigSource { queue: Some(queue.to_owned()), recorded: own.clone() }];
     for name in &own.feeds {
         match world.queue(name).await {
             Ok(config) => sources.push(ConfigSource { queue: Some(name.clone()), recorded: config }),
-            Err(error) => unreadable = Some(format!("queue `{queue}` feeds `{name}`: {error}")),
+            Err(error) => unreadable = Some(refusal(format!("queue `{queue}` feeds `{name}`"), &error)),
         }
     }
     (sources, unreadable)

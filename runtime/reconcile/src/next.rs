@@ -9,6 +9,7 @@ use loader_core::statement_event::Trigger;
 use loader_core::tracker::admit;
 use loader_core::tracker::decide::Idle;
 use loader_core::tracker::item::Millis;
+use loader_core::tracker::waits::Waits;
 
 use crate::listing::go_on;
 use crate::ports::{PortResult, World};
@@ -89,7 +90,7 @@ async fn give_turns<W: World>(world: &W, tables: Vec<DbTable>, invocation: &Invo
 struct Swept {
     table: DbTable,
     ended: Ended,
-    oldest: Option<Millis>,
+    waits: Option<Waits>,
     probes: bool,
 }
 
@@ -114,8 +115,7 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
     for probe in swept.iter().filter(|swept| swept.probes && awake.contains(swept.table.warehouse())) {
         reconcile(world, &probe.table, &awake_invocation, None).await;
     }
-    let oldest = swept.iter().filter_map(|swept| swept.oldest).min();
-    world.report(&Event::Swept { n_tables: swept.len(), oldest });
+    world.report(&summary(&swept, world.now()));
     let listed = work.iter().filter(|(_, work)| work.lists).map(|(table, _)| table);
     go_on_with(world, listed.collect(), invocation).await
 }
@@ -131,11 +131,29 @@ async fn go_on_with<W: World>(world: &W, tables: Vec<&DbTable>, invocation: &Inv
     went.into_iter().collect()
 }
 
+fn summary(swept: &[Swept], now: Millis) -> Event {
+    let waits = || swept.iter().filter_map(|swept| swept.waits.as_ref());
+    Event::Swept {
+        n_tables: swept.len(),
+        oldest_millis: waits().map(|waits| waits.age_millis(now)).max().unwrap_or(0),
+        seconds_late: waits().map(|waits| waits.seconds_late(now)).max().unwrap_or(0),
+        n_objects: waits().map(|waits| waits.n_objects).sum(),
+        n_stuck: waits().filter(|waits| waits.is_stuck).count(),
+    }
+}
+
 async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocation) -> Swept {
     let mut memory = Memory::default();
     let ended = reconcile_with(world, table, invocation, None, &mut memory).await;
-    if let Some(millis) = memory.oldest {
-        world.report(&Event::Waiting { table: table.0.clone(), oldest_millis: world.now() - millis });
+    if let Some(waits) = &memory.waits.0 {
+        let now = world.now();
+        world.report(&Event::Waiting {
+            table: table.0.clone(),
+            oldest_millis: waits.age_millis(now),
+            seconds_late: waits.seconds_late(now),
+            n_objects: waits.n_objects,
+            is_stuck: waits.is_stuck,
+        });
     }
-    Swept { table: table.clone(), ended, oldest: memory.oldest, probes: memory.probes }
+    Swept { table: table.clone(), ended, waits: memory.waits.0, probes: memory.probes }
 }

@@ -64,6 +64,16 @@ pub enum ConfigError {
     Port(PortError),
 }
 
+impl ConfigError {
+    /// Whether waiting alone may cure it.
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Missing(_) | Self::Invalid(..) => false,
+            Self::Port(error) => error.passes(),
+        }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

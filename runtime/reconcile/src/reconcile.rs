@@ -4,6 +4,7 @@
 //! after a refused one it reads again and sees what others did. What a lost result leaves behind, the next invocation reads.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
@@ -18,6 +19,7 @@ use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
 use loader_core::tracker::settle;
 use loader_core::tracker::slot::{Held, RunningLoad, Step};
 use loader_core::tracker::view::View;
+use loader_core::tracker::waits::Waits;
 use loader_core::tracker::write::Written;
 
 use crate::ports::{PortError, PortResult, World};
@@ -102,8 +104,8 @@ pub struct Memory {
     view: Option<View>,
     /// Loads read of a long backlog.
     backlog_limit: usize,
-    /// When the object was recorded that waits longest, as far as it was read.
-    pub(crate) oldest: Option<Millis>,
+    /// What waits, as far as it was read; stuck if it was at any look.
+    pub(crate) waits: Told<Option<Waits>>,
     /// The configuration of a load that was settled.
     pub(crate) settled: Option<Arc<LoadConfig>>,
     /// Whether the table waits for an operator, and its next probe waits for an awake warehouse.
@@ -116,11 +118,27 @@ impl Default for Memory {
             submitted: BTreeSet::new(),
             view: None,
             backlog_limit: BACKLOG_READ,
-            oldest: None,
+            waits: Told(None),
             settled: None,
             probes: false,
         }
     }
+}
+
+/// What is only told to the log. Memories that differ in it alone are the same: nothing is decided from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Told<T>(pub(crate) T);
+
+impl<T> PartialEq for Told<T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<T> Eq for Told<T> {}
+
+impl<T> Hash for Told<T> {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// What follows a round.
@@ -141,6 +159,7 @@ pub async fn round<W: World>(
     memory: &mut Memory,
 ) -> PortResult<Next> {
     let known = memory.view.take();
+    let is_read = known.is_none();
     let mut round = Round { world, table, invocation, ended, memory };
     let mut view = match known {
         Some(view) => view,
@@ -150,6 +169,9 @@ pub async fn round<W: World>(
         },
     };
     round.add_configs(&mut view).await;
+    if is_read {
+        round.remember(&view);
+    }
     let done = round.perform(&view).await;
     done.map_err(|error| round.stopped(view.state.slot.load.as_ref(), error))
 }
@@ -220,8 +242,14 @@ impl<W: World> Round<'_, W> {
         if view.state.slot.load.is_none() {
             self.read_backlog(&mut view).await?;
         }
-        self.memory.oldest = view.oldest();
         Ok(view)
+    }
+
+    /// A table that waits for somebody is stuck, although this reconcile begins the next attempt.
+    fn remember(&mut self, view: &View) {
+        let was_stuck = self.memory.waits.0.as_ref().is_some_and(|waits| waits.is_stuck);
+        let waits = Waits::of(view).map(|waits| Waits { is_stuck: waits.is_stuck || was_stuck, ..waits });
+        self.memory.waits = Told(waits);
     }
 
     /// The oldest of the loads that wait, unless all are known.
@@ -269,7 +297,7 @@ impl<W: World> Round<'_, W> {
         if free && !view.fresh {
             return Ok(Next::Again);
         }
-        self.memory.oldest = view.oldest();
+        self.remember(view);
         self.memory.probes = view.state.slot.load.as_ref().is_some_and(|load| {
             let waits = matches!(load.step, Step::Waiting { class: FailureClass::OperatorsTurn, .. });
             waits && load.source.recorded.pace.is_some()

@@ -22,8 +22,12 @@ pub enum Event {
     },
     /// A message could not be taken and stays in its queue.
     Refused {
+        /// The message's queue.
+        queue: String,
         /// SQS's id of the message, which comes again.
         message_id: String,
+        /// Whether it may be taken then without anybody's doing.
+        passes: bool,
         /// The reason, one line.
         why: String,
     },
@@ -78,14 +82,26 @@ pub enum Event {
     Swept {
         /// Tables with work.
         n_tables: usize,
-        /// When the object was recorded that waits longest.
-        oldest: Option<Millis>,
+        /// How long the object has waited that waits longest, in milliseconds.
+        oldest_millis: Millis,
+        /// By how many seconds the first object is late.
+        seconds_late: i64,
+        /// Objects that wait.
+        n_objects: usize,
+        /// Tables whose load waits for somebody.
+        n_stuck: usize,
     },
-    /// How long a table's oldest object waits.
+    /// What a sweep left waiting of a table.
     Waiting {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// For how long.
-        oldest_millis: i64,
+        /// How long its oldest object has waited, in milliseconds.
+        oldest_millis: Millis,
+        /// By how many seconds the first object is late by its queue's bound.
+        seconds_late: i64,
+        /// Objects that wait.
+        n_objects: usize,
+        /// Whether the load waits for somebody.
+        is_stuck: bool,
     },
 }

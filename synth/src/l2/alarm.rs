@@ -29,7 +29,7 @@ pub enum MissingData {
 /// What an alarm compares, and whom it notifies.
 pub struct AlarmProps<'a> {
     /// What is wrong when it rings, and where to read on.
-    pub description: String,
+    pub description: Value,
     /// The metric, in the alarm's account and Region.
     pub metric: Metric,
     /// When a value is wrong: `GreaterThanThreshold`, `LessThanThreshold`, … (`CloudWatch`, `PutMetricAlarm`).
@@ -71,7 +71,7 @@ impl Alarm {
         CfnAlarm::new(
             scope,
             CfnAlarmProps {
-                AlarmDescription: Some(props.description.into()),
+                AlarmDescription: Some(props.description),
                 Namespace: Some(props.metric.namespace.into()),
                 MetricName: Some(props.metric.name.into()),
                 Dimensions: Some(Value::list(dimensions)),

@@ -3,7 +3,7 @@
 //! Rows that differ in a few words only are written once: what they share are variables of the `Fn::Sub` that is the body. A template
 //! has 51,200 bytes, and the rows of ten tables would take an eighth of it.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::l1::{CfnDashboard, CfnDashboardProps};
 use crate::scope::Scope;
@@ -30,6 +30,10 @@ pub struct Row {
 pub struct Widget {
     /// Heading of the graph.
     pub title: String,
+    /// What the left axis counts in; empty where that is plain.
+    pub left: &'static str,
+    /// What the right axis counts in; empty where no metric says `"yAxis": "right"`.
+    pub right: &'static str,
     /// `Sum`, `Maximum`, …, where a metric says nothing else.
     pub statistic: &'static str,
     /// As `CloudWatch` writes them: `[namespace, name, dimension, value, …]`, where `.` repeats the same position of the metric
@@ -56,25 +60,25 @@ impl Repeated {
 pub struct Dashboard;
 
 impl Dashboard {
-    /// A dashboard with a row at the top and those below it; `${…}` in the texts of rows is replaced at deployment, words are literal.
+    /// A dashboard with rows at the top and those below them; `${…}` in the texts of rows is replaced at deployment, words are literal.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(scope: &Scope, name: Value, top: &Row, repeated: &Repeated) {
+    pub fn new(scope: &Scope, name: Value, top: &[Row], repeated: &Repeated) {
         check(scope, top, repeated);
         let mut shared = Vec::new();
         let pieces = pieces(&row_text(&repeated.row), &mut shared);
         let rows = repeated.words.iter().map(|words| fill(&pieces, words));
-        let widgets: Vec<String> = [row_text(top)].into_iter().chain(rows).collect();
+        let widgets: Vec<String> = top.iter().map(row_text).chain(rows).collect();
         let body = format!("{{\"widgets\":[{}]}}", widgets.join(","));
         let body = if repeated.words.is_empty() { Value::sub(body) } else { Value::SubWith(body, shared) };
         CfnDashboard::new(scope, CfnDashboardProps { DashboardName: Some(name), DashboardBody: Some(body) });
     }
 }
 
-fn check(scope: &Scope, top: &Row, repeated: &Repeated) {
+fn check(scope: &Scope, top: &[Row], repeated: &Repeated) {
     let metrics = |row: &Row| row.widgets.iter().map(|widget| widget.metrics.len()).sum::<usize>();
     let rows = repeated.words.len();
-    let n_widgets = top.widgets.len() + rows * repeated.row.widgets.len();
-    let n_metrics = metrics(top) + rows * metrics(&repeated.row);
+    let n_widgets = top.iter().map(|row| row.widgets.len()).sum::<usize>() + rows * repeated.row.widgets.len();
+    let n_metrics = top.iter().map(metrics).sum::<usize>() + rows * metrics(&repeated.row);
     if n_widgets > WIDGETS_MAX || n_metrics > METRICS_MAX {
         scope.problem(format!(
             "`{n_widgets}` widgets with `{n_metrics}` metrics: a dashboard has {WIDGETS_MAX} with {METRICS_MAX}, so deploy two stacks"
@@ -86,12 +90,19 @@ fn check(scope: &Scope, top: &Row, repeated: &Repeated) {
 fn row_text(row: &Row) -> String {
     let width = COLUMNS / row.widgets.len().max(1);
     let widget = |widget: &Widget| {
-        let widget = json!({
+        let sides = [("left", widget.left), ("right", widget.right)].into_iter().filter(|(_, label)| !label.is_empty());
+        let axis = |label: &str| json!({"label": label, "min": 0});
+        let sides: Map<String, Json> = sides.map(|(side, label)| (side.to_owned(), axis(label))).collect();
+        let mut widget = json!({
             "type": "metric", "width": width, "height": HEIGHT,
             "properties": {
-                "title": widget.title, "region": "${AWS::Region}", "stat": widget.statistic, "metrics": widget.metrics
+                "title": widget.title, "region": "${AWS::Region}", "stat": widget.statistic, "period": 60,
+                "metrics": widget.metrics
             }
         });
+        if !sides.is_empty() {
+            widget["properties"]["yAxis"] = sides.into();
+        }
         widget.to_string()
     };
     row.widgets.iter().map(widget).collect::<Vec<_>>().join(",")

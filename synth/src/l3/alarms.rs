@@ -21,9 +21,69 @@ pub(super) struct AlarmsProps<'a> {
     pub(super) sources: &'a [TableSource],
 }
 
+/// An entry of the runbook, which begins with the same words: an alarm's description says what a person on call needs first.
+struct Entry {
+    /// Its heading.
+    heading: &'static str,
+    /// What it means when the alarm rings.
+    meaning: &'static str,
+    /// The command that says more.
+    first: &'static str,
+}
+
+const LATE: Entry = Entry {
+    heading: "Late",
+    meaning: "files of a table have waited for longer than `load.alarm_after_seconds` of their queue",
+    first: "status",
+};
+const STUCK: Entry = Entry {
+    heading: "Stuck",
+    meaning: "a table waits for somebody: a permission, a table or a column is missing, or an option is wrong",
+    first: "status",
+};
+const QUARANTINE: Entry = Entry {
+    heading: "Quarantine",
+    meaning: "files could not be loaded and were put aside, all others are loaded",
+    first: "status",
+};
+const REFUSED: Entry = Entry {
+    heading: "Refused",
+    meaning: "messages of a queue cannot be taken: its configuration is missing or wrong, or they are no notifications of S3",
+    first: "status",
+};
+const MISSED: Entry = Entry {
+    heading: "Missed events",
+    meaning: "a source check found files that no event told of, they are recorded and load",
+    first: "history TABLE",
+};
+const SWEEP: Entry = Entry {
+    heading: "Sweep",
+    meaning: "the reconcile of every minute does not run or does not end, lost events are not made up for",
+    first: "status",
+};
+const FUNCTION_ERRORS: Entry = Entry {
+    heading: "Function errors",
+    meaning: "invocations of a function fail, their work is repeated",
+    first: "logs",
+};
+const DEAD_LETTERS: Entry =
+    Entry { heading: "Dead letters", meaning: "messages were given up, their files are not loaded", first: "status" };
+
+impl Entry {
+    fn description(&self) -> Value {
+        let Self { heading, meaning, first } = self;
+        format!("{heading}: {meaning}. First: cargo xtask {first}. More: docs/runbook.md").as_str().into()
+    }
+}
+
 pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
     let actions = with.actions;
-    loader_alarms(scope, actions, with.props);
+    sweep_alarms(scope, actions);
+    one_is_too_many(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), &QUARANTINE);
+    if with.props.queues.iter().any(|queue| queue.config.source_check.is_some()) {
+        one_is_too_many(&scope.child("MissedEvents"), actions, metric(contract::METRIC_MISSED, "Sum"), &MISSED);
+    }
+    one_is_too_many(&scope.child("Refused"), actions, metric(contract::METRIC_REFUSED, "Sum"), &REFUSED);
     for (name, function) in with.functions.all() {
         let metric = Metric {
             namespace: "AWS/Lambda",
@@ -31,54 +91,44 @@ pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
             dimensions: vec![("FunctionName", function.name())],
             statistic: "Sum",
         };
-        let text = format!("{} fails: runbook, Function errors", name.name());
-        one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, text);
+        one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, &FUNCTION_ERRORS);
     }
-    let text = "invocations or events were given up: runbook, Dead letters".to_owned();
-    one_is_too_many(&scope.child("DeadLettersNotEmpty"), actions, waiting_messages(with.dead_letters), text);
+    let given_up = |scope: &Scope, queue: &Queue| {
+        one_is_too_many(scope, actions, waiting_messages(queue), &DEAD_LETTERS);
+    };
+    given_up(&scope.child("DeadLettersNotEmpty"), with.dead_letters);
     if let Some(shared) = with.shared {
-        let scope = scope.child(SHARED_DEAD_LETTERS).child("NotEmpty");
-        let text = "a queue gave up: runbook, Dead letters".to_owned();
-        one_is_too_many(&scope, actions, waiting_messages(&shared.dead_letters), text);
+        given_up(&scope.child(SHARED_DEAD_LETTERS).child("NotEmpty"), &shared.dead_letters);
     }
     for source in with.sources {
         let Some(dead_letters) = source.dead_letters() else { continue };
-        let scope = scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty");
-        let text = format!("queue {} gave up: runbook, Dead letters", source.name());
-        one_is_too_many(&scope, actions, waiting_messages(dead_letters), text);
+        given_up(&scope.child_root("queues").child_named(source.name()).child("DlqNotEmpty"), dead_letters);
     }
 }
 
-/// On the metrics that the functions emit.
-fn loader_alarms(scope: &Scope, actions: &Value, props: &LoaderProps) {
-    let minutes = props.oldest_waiting_seconds / 60;
-    if minutes == 0 {
-        let seconds = props.oldest_waiting_seconds;
-        scope.problem(format!("oldest waiting file `{seconds}` s: give at least 60, the sweep looks once a minute"));
-    }
-    Alarm::new(
-        &scope.child("OldestWaiting"),
-        AlarmProps {
-            description: format!("a file has waited for more than {minutes} minutes: runbook, Files wait"),
-            metric: metric(contract::METRIC_OLDEST_WAITING, "Maximum"),
-            comparison: "GreaterThanThreshold",
-            threshold: i64::from(props.oldest_waiting_seconds) * 1000,
-            period_seconds: 60,
-            periods: 3,
-            missing: MissingData::NotBreaching,
-            actions,
-        },
-    );
-    let text = "a file could not be loaded and was put into quarantine: runbook, Quarantine".to_owned();
-    one_is_too_many(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), text);
-    if props.queues.iter().any(|queue| queue.config.source_check.is_some()) {
-        let text = "a source check found files that no event told of: runbook, Missed events".to_owned();
-        one_is_too_many(&scope.child("MissedEvents"), actions, metric(contract::METRIC_MISSED, "Sum"), text);
+/// On what each sweep says of all tables. One alarm serves them all: a table's own bound is in the metric already, and the log line and the
+/// dashboard name the table.
+fn sweep_alarms(scope: &Scope, actions: &Value) {
+    for (id, name, entry) in [("Late", contract::METRIC_SECONDS_LATE, &LATE), ("Stuck", contract::METRIC_STUCK, &STUCK)]
+    {
+        Alarm::new(
+            &scope.child(id),
+            AlarmProps {
+                description: entry.description(),
+                metric: metric(name, "Maximum"),
+                comparison: "GreaterThanThreshold",
+                threshold: 0,
+                period_seconds: 60,
+                periods: 3,
+                missing: MissingData::NotBreaching,
+                actions,
+            },
+        );
     }
     Alarm::new(
         &scope.child("SweepMissing"),
         AlarmProps {
-            description: "the sweep does not run, lost events are not made up for: runbook, Sweep".to_owned(),
+            description: SWEEP.description(),
             metric: metric(contract::METRIC_SWEEPS, "Sum"),
             comparison: "LessThanThreshold",
             threshold: 1,
@@ -104,11 +154,11 @@ fn waiting_messages(queue: &Queue) -> Metric {
     }
 }
 
-fn one_is_too_many(scope: &Scope, actions: &Value, metric: Metric, description: String) {
+fn one_is_too_many(scope: &Scope, actions: &Value, metric: Metric, entry: &Entry) {
     Alarm::new(
         scope,
         AlarmProps {
-            description,
+            description: entry.description(),
             metric,
             comparison: "GreaterThanThreshold",
             threshold: 0,

@@ -28,57 +28,57 @@ fn quiet() {
 
 #[test]
 fn contention() {
-    explore(Configuration::contention(), 95_769);
+    explore(Configuration::contention(), 89_167);
 }
 
 #[test]
 fn two_tables() {
-    explore(Configuration::two_tables(), 300_698);
+    explore(Configuration::two_tables(), 281_214);
 }
 
 #[test]
 fn three_invocations() {
-    explore(Configuration::three(), 51_068);
+    explore(Configuration::three(), 39_739);
 }
 
 #[test]
 fn crashes() {
-    explore(Configuration::crashes(), 166_285);
+    explore(Configuration::crashes(), 146_963);
 }
 
 #[test]
 fn submits() {
-    explore(Configuration::submits(), 469_131);
+    explore(Configuration::submits(), 417_203);
 }
 
 #[test]
 fn failures() {
-    explore(Configuration::failures(), 216_447);
+    explore(Configuration::failures(), 191_892);
 }
 
 #[test]
 fn overwrite() {
-    explore(Configuration::overwrite(), 292_575);
+    explore(Configuration::overwrite(), 263_954);
 }
 
 #[test]
 fn delete() {
-    explore(Configuration::delete(), 659_880);
+    explore(Configuration::delete(), 594_654);
 }
 
 #[test]
 fn bad_file() {
-    explore(Configuration::bad_file(), 226_125);
+    explore(Configuration::bad_file(), 204_511);
 }
 
 #[test]
 fn named_bad_file() {
-    explore(Configuration::named_bad_file(), 8_273);
+    explore(Configuration::named_bad_file(), 7_491);
 }
 
 #[test]
 fn hours() {
-    explore(Configuration::hours(), 404_366);
+    explore(Configuration::hours(), 394_044);
 }
 
 #[test]
@@ -88,40 +88,40 @@ fn skew() {
 
 #[test]
 fn hours_apart() {
-    explore(Configuration::hours_apart(), 15_578);
+    explore(Configuration::hours_apart(), 14_139);
 }
 
 #[test]
 fn retry() {
-    explore(Configuration::retry(), 16_556);
+    explore(Configuration::retry(), 15_330);
 }
 
 #[test]
 fn many_objects() {
-    explore(Configuration::many(), 183_113);
+    explore(Configuration::many(), 167_773);
 }
 
 #[test]
 fn long_backlog() {
-    explore(Configuration::long_backlog(), 115_848);
+    explore(Configuration::long_backlog(), 108_602);
 }
 
 #[test]
 fn gathering() {
-    explore(Configuration::gathering(), 328_772);
+    explore(Configuration::gathering(), 296_326);
 }
 
 #[test]
 fn waits() {
-    explore(Configuration::waits(), 40_990);
+    explore(Configuration::waits(), 37_044);
 }
 
 #[test]
 fn columns() {
-    explore(Configuration::columns(), 695_275);
+    explore(Configuration::columns(), 633_171);
 }
 
 #[test]
 fn upgrade() {
-    explore(Configuration::upgrade(), 105_005);
+    explore(Configuration::upgrade(), 87_205);
 }

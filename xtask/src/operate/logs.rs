@@ -114,13 +114,13 @@ fn show(out: Out, line: &Line) {
     out.line(format!("{} {:<16} {text}", out.dim(&at), line.function.name()));
 }
 
-/// Lines that say nothing but figures: those of every sweep, and metrics without an event.
+/// Lines that say nothing but figures: those of every sweep where nothing is late or stuck, and metrics without an event.
 fn is_for_machines(message: &str) -> bool {
     let value: Option<Value> = serde_json::from_str(message).ok();
     let event = |value: &Value| value["event"].as_str().map(ToOwned::to_owned);
     value.is_some_and(|value| match event(&value).as_deref() {
         None => value.get("_aws").is_some(),
-        Some(event) => event == "swept" || event == "waiting",
+        Some(event) => event == "swept" || event == "waiting" && value["level"] == "INFO",
     })
 }
 
@@ -173,6 +173,8 @@ mod tests {
         assert_eq!(readable(message).as_deref(), Some("finished     rows=7"));
         assert_eq!(readable("thread panicked"), None);
         assert!(!is_for_machines(message) && is_for_machines(r#"{"event":"swept","_aws":{}}"#));
+        let waiting = |level: &str| is_for_machines(&format!(r#"{{"level":"{level}","event":"waiting"}}"#));
+        assert!(waiting("INFO") && !waiting("WARN"));
         assert!(is_for_machines(r#"{"_aws":{}}"#) && !is_for_machines("thread panicked"));
     }
 }

@@ -61,12 +61,6 @@ impl View {
         Self { state, fresh: true, configs: BTreeMap::new() }
     }
 
-    /// When the object was recorded that waits longest.
-    pub fn oldest(&self) -> Option<Millis> {
-        let running = self.state.slot.load.iter().map(|load| load.recorded_millis);
-        running.chain(self.state.backlog.iter().map(|pending| pending.recorded_millis)).min()
-    }
-
     /// The same table once this change was written.
     #[must_use]
     pub fn after(mut self, change: &Change) -> Self {

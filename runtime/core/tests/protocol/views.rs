@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, LoadId, WaitingObject};
+use loader_core::outcome::FailureClass;
 use loader_core::tracker::change::{Change, Note};
 use loader_core::tracker::item::{ConfigSource, Item, LedgerEntry, LedgerMark, PendingLoad, SortKey};
-use loader_core::tracker::slot::{RunningLoad, Slot, Step};
+use loader_core::tracker::slot::{Pause, RunningLoad, Slot, Step};
 use loader_core::tracker::view::{TableState, View};
+use loader_core::tracker::waits::Waits;
 use loader_core::tracker::write::{Condition, Items, WriteAction, Written, apply, slot_of};
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::table::{Table, object};
 
@@ -119,9 +122,43 @@ fn the_loads_that_wait_are_those_that_the_running_load_does_not_name() {
 fn the_oldest_object_waits_in_the_backlog_or_in_the_running_load() {
     let running = slot(4, Some(Vec::new()));
     let mut state = TableState { slot: running, backlog: vec![pending(7, Vec::new())], complete: true };
-    assert_eq!(View::read(state.clone()).oldest(), Some(0));
+    let since = |state: &TableState| Waits::of(&View::read(state.clone())).map(|waits| waits.since_millis);
+    assert_eq!(since(&state), Some(0));
     state.slot = slot(4, None);
-    assert_eq!(View::read(state.clone()).oldest(), Some(7));
+    assert_eq!(since(&state), Some(7));
     state.backlog.clear();
-    assert_eq!(View::read(state).oldest(), None);
+    assert_eq!(since(&state), None);
+}
+
+/// Two queues feed the table: the younger file is late first, because its queue asks for more.
+#[test]
+fn a_file_is_late_by_the_bound_of_its_own_queue() {
+    let of = |queue: &str, after_seconds: u32| {
+        let recorded = Table::with(json!({"load": {"alarm_after_seconds": after_seconds}})).config;
+        ConfigSource { queue: Some(queue.to_owned()), recorded }
+    };
+    let (slow, quick) = (of("slow", 1000), of("quick", 60));
+    let old = PendingLoad { source: slow, ..pending(1_000, vec![object("a", "1")]) };
+    let young = PendingLoad { source: quick, ..pending(500_000, vec![object("b", "1"), object("c", "1")]) };
+    let mut view = View::read(TableState { slot: slot(4, None), backlog: vec![old, young], complete: true });
+    let waits = Waits::of(&view).expect("files wait");
+    assert_eq!((waits.since_millis, waits.late_at_millis, waits.n_objects), (1_000, 560_000, 3));
+    assert_eq!((waits.seconds_late(560_000), waits.seconds_late(560_001), waits.seconds_late(0)), (0, 1, 0));
+    view.configs.insert("quick".to_owned(), of("quick", 900).recorded);
+    assert_eq!(Waits::of(&view).map(|waits| waits.late_at_millis), Some(1_001_000), "the file as it is now");
+}
+
+#[test]
+fn a_table_is_stuck_while_it_waits_for_somebody_and_nobody_paused_it() {
+    let mut view = View::read(TableState { slot: slot(4, Some(Vec::new())), ..TableState::default() });
+    let is_stuck = |view: &View| Waits::of(view).map(|waits| waits.is_stuck);
+    let waits = |class| Step::Waiting { not_before_millis: 0, class, reason: String::new() };
+    let step = |view: &mut View, step| view.state.slot.load.as_mut().expect("a load").step = step;
+    assert_eq!(is_stuck(&view), Some(false));
+    step(&mut view, waits(FailureClass::RetryLater));
+    assert_eq!(is_stuck(&view), Some(false));
+    step(&mut view, waits(FailureClass::OperatorsTurn));
+    assert_eq!(is_stuck(&view), Some(true));
+    view.state.slot.pause = Some(Pause { by: "me".to_owned(), since_millis: 0, reason: None });
+    assert_eq!(is_stuck(&view), Some(false));
 }

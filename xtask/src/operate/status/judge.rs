@@ -1,8 +1,10 @@
 //! What was read of a table means: its state, its health, and what somebody should do. Pure.
 
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{History, Millis, PendingLoad};
+use loader_core::tracker::item::{History, Millis};
 use loader_core::tracker::slot::{RunningLoad, Slot, Step};
+use loader_core::tracker::view::View;
+use loader_core::tracker::waits::Waits;
 
 use super::read::{Facts, QueueFacts};
 use super::report::{Health, LastLoad, Paused, Queue, Running, State, TableReport};
@@ -11,11 +13,14 @@ use crate::operate::freshness;
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, step, words};
 
+/// No function is silent about a load for longer while it works on it; then the sweep takes it over.
+const UNTOUCHED_MILLIS: Millis = 60_000;
+
 /// The report on a table. `flags`: what the commands that it advises need to mean this stack.
 pub fn judge(facts: Facts, flags: &str, now: Millis) -> TableReport {
     let state = state(&facts);
-    let oldest = facts.state.backlog.iter().map(|pending| pending.recorded_millis).min();
-    let late_at_millis = late_at(&facts);
+    let waits = Waits::of(&view(&facts));
+    let late_at_millis = waits.as_ref().map(|waits| waits.late_at_millis);
     let is_late = late_at_millis.is_some_and(|at| at < now);
     let queue_is_broken = |queue: &QueueFacts| queue.config.is_err() || queue.dead_letters.is_some_and(|n| n > 0);
     let is_broken = !facts.quarantine.is_empty()
@@ -34,7 +39,7 @@ pub fn judge(facts: Facts, flags: &str, now: Millis) -> TableReport {
         pending_loads: facts.state.backlog.len(),
         waiting_objects: objects.clone().count(),
         waiting_bytes: objects.map(|waiting| waiting.size_bytes).sum(),
-        oldest_waiting_since_millis: oldest,
+        oldest_waiting_since_millis: waits.map(|waits| waits.since_millis),
         late_at_millis,
         running: running(&facts.state.slot),
         paused: paused(&facts.state.slot),
@@ -64,14 +69,10 @@ fn state(facts: &Facts) -> State {
     }
 }
 
-/// When the first of its files is late, by its queue's file as it is now, or else as it was recorded.
-fn late_at(facts: &Facts) -> Option<Millis> {
-    let late = |pending: &PendingLoad| {
-        let queue = facts.queues.iter().find(|queue| Some(&queue.name) == pending.source.queue.as_ref());
-        let config = queue.and_then(|queue| queue.config.as_ref().ok()).unwrap_or(&pending.source.recorded);
-        config.late_millis(pending.recorded_millis)
-    };
-    facts.state.backlog.iter().map(late).min()
+/// The table as the functions see it, with its queues' files as they are now.
+fn view(facts: &Facts) -> View {
+    let config = |queue: &QueueFacts| queue.config.clone().ok().map(|config| (queue.name.clone(), config));
+    View { configs: facts.queues.iter().filter_map(config).collect(), ..View::read(facts.state.clone()) }
 }
 
 fn advice(facts: &Facts, state: State, is_late: bool, flags: &str, now: Millis) -> Vec<String> {
@@ -124,8 +125,14 @@ fn about(load: &RunningLoad, table: &str, flags: &str, state: State, is_late: bo
         )),
         Step::GivenUp { .. } => Some("the load is about to go to quarantine as outcome_unknown".to_owned()),
         Step::Submitted { statement_id, submitted_millis, .. } if is_late => Some(format!(
-            "late: statement {statement_id} runs for {}; what it waits for, the warehouse says (SYS_QUERY_HISTORY)",
+            "late: statement {statement_id} runs for {}; what it waits for, the warehouse says (SYS_QUERY_HISTORY); if it has ended there, \
+             its event is lost: cargo xtask resume {table}",
             short_age(now - submitted_millis)
+        )),
+        Step::Claimed | Step::Prepared(_) if now - load.touched_millis > UNTOUCHED_MILLIS => Some(format!(
+            "nobody has worked on its load for {}: a function was killed, or its time was over; the sweep goes on with it, and so does \
+             cargo xtask resume {table}",
+            short_age(now - load.touched_millis)
         )),
         Step::Claimed | Step::Prepared(_) | Step::Submitted { .. } => is_late
             .then(|| format!("late, and a load is being prepared: cargo xtask logs --load {}{flags}", load.load_id)),
