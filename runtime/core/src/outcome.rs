@@ -245,6 +245,27 @@ pub fn classify(text: &str) -> FailureClass {
         .map_or(FailureClass::Unexplained, |row| row.class)
 }
 
+/// What a log may have of a text of the warehouse, which can hold values of rows: the words that this module knows, and the lines of files.
+pub fn without_values(text: &str) -> String {
+    let own = without_names(&text.to_lowercase());
+    let known = TABLE.iter().filter(|row| row.contains.iter().all(|part| own.contains(part)));
+    let mut said: Vec<String> = Vec::new();
+    for words in known.map(|row| row.contains.join(" … ")).chain(lines_of_files(text)) {
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    if said.is_empty() { "words that no rule knows".to_owned() } else { said.join("; ") }
+}
+
+/// `line 3`, where the text names a line of a file.
+fn lines_of_files(text: &str) -> impl Iterator<Item = String> {
+    text.split("' line ").skip(1).filter_map(|rest| {
+        let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (!number.is_empty()).then(|| format!("line {number}"))
+    })
+}
+
 /// The service's own words. Names that users chose stand in quotes, in URLs and ARNs, or after `relation` and its like; a table
 /// may be called `maintenance`, and a folder `connection/lost`.
 fn without_names(text: &str) -> String {
@@ -357,6 +378,25 @@ mod tests {
         }
         for text in ["ERROR: relation \"column\" does not exist", "Spectrum Scan Error: number of columns differ"] {
             assert!(!is_changed_table(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_log_has_no_value_of_a_row() {
+        let cases = [
+            (
+                "ERROR: Load into table 'sales' failed.  Check 'sys_load_error_detail' system table for details.; \
+                 file 's3://b/k.csv' line 3 column 'id': Invalid digit, Value 's', Pos 0, Type: Long secret; \
+                 file 's3://b/k.csv' line 12 column 'id': Invalid digit, Value 'e', Pos 0",
+                "load_error_detail; load into table … failed; invalid … file; invalid digit; line 3; line 12",
+            ),
+            ("ERROR: invalid input syntax for type bigint: \"secret\"", "invalid input syntax"),
+            ("ERROR: Failing row contains (secret, 7)", "words that no rule knows"),
+            ("ERROR: date/time field value out of range: secret", "out of range"),
+            ("aborted: Query cancelled on user's request", "cancelled on user"),
+        ];
+        for (text, logged) in cases {
+            assert_eq!(without_values(text), logged, "{text}");
         }
     }
 

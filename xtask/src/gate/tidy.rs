@@ -3,6 +3,7 @@
 mod circles;
 mod dependencies;
 mod documents;
+mod errors;
 mod glossary;
 mod headers;
 mod length;
@@ -23,6 +24,7 @@ pub fn check(xtask: &clap::Command) -> Result<Vec<String>> {
         modules::check(&tree),
         glossary::check(&tree),
         documents::check(&tree, xtask),
+        errors::check(&tree),
         dependencies::check(&tree),
         rooms::check(&tree),
         circles::check(&tree),

@@ -6,7 +6,7 @@ use super::slot::{Held, RunningLoad};
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::{DbTable, ObjectVersion};
 use crate::limits::{LEDGER_ENTRIES_IN_TRANSACTION_MAX, TRANSACTION_ACTIONS_MAX};
-use crate::outcome::FailureClass;
+use crate::outcome::{self, FailureClass};
 
 /// A write of a table's items.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,28 @@ impl Change {
             return Self::new(table, actions, note);
         }
         Self { entries, transaction: Transaction::new(table, actions), note }
+    }
+
+    /// The same write, with only those of the warehouse's words in the log that are no values of rows. The tracker keeps all.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        match &mut self.note {
+            Note::Failed { reason, .. }
+            | Note::Split { reason, .. }
+            | Note::SetAside { reason }
+            | Note::Quarantined { reason, .. } => *reason = outcome::without_values(reason),
+            Note::Claimed { .. }
+            | Note::Gathered { .. }
+            | Note::Prepared { .. }
+            | Note::Emptied { .. }
+            | Note::Submitted { .. }
+            | Note::TakenOver { .. }
+            | Note::NotSubmitted { .. }
+            | Note::Cancelling { .. }
+            | Note::GivenUp
+            | Note::Finished { .. } => {}
+        }
+        self
     }
 
     /// Only the slot's item: the load at its next step.
@@ -133,7 +155,7 @@ pub enum Note {
     Failed {
         /// What it asks for.
         class: FailureClass,
-        /// The warehouse's or the service's words.
+        /// The service's words, or those of the warehouse without values of rows.
         reason: String,
     },
     /// The load was divided.
@@ -145,7 +167,7 @@ pub enum Note {
     },
     /// One object was set aside for a failure that nobody could explain.
     SetAside {
-        /// The warehouse's words.
+        /// As of a failed attempt.
         reason: String,
     },
     /// Nobody can know any more whether the rows were committed.
@@ -156,7 +178,7 @@ pub enum Note {
         n_objects: usize,
         /// What it asks for.
         class: FailureClass,
-        /// The warehouse's words.
+        /// As of a failed attempt.
         reason: String,
     },
     /// The rows are committed.

@@ -107,12 +107,13 @@ pub fn after_status(
     match status {
         StatementStatus::Running | StatementStatus::Finished { .. } => None,
         StatementStatus::Aborted { error } => {
-            Some(wait(held, FailureClass::RetryLater, format!("aborted: {error}"), context))
+            let reason = format!("aborted: {error}");
+            Some(wait(held, FailureClass::RetryLater, reason, context).without_values())
         }
         StatementStatus::Failed { error } => {
             // The target may have changed since its columns were read.
             let slot = Slot { columns: None, ..held.slot.clone() };
-            Some(failed(Held { slot: &slot, ..held }, pendings, error, context))
+            Some(failed(Held { slot: &slot, ..held }, pendings, error, context).without_values())
         }
         StatementStatus::Forgotten => Some(give_up(held, context)),
     }

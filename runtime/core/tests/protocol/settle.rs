@@ -10,7 +10,7 @@ use loader_core::tracker::change::{Change, Note};
 use loader_core::tracker::choose::{Choice, choose};
 use loader_core::tracker::decide::{Action, Idle, decide};
 use loader_core::tracker::item::{ConfigSource, Item, LedgerMark, PendingLoad};
-use loader_core::tracker::settle;
+use loader_core::tracker::settle::{self, StatementStatus};
 use loader_core::tracker::slot::{Held, Step};
 use loader_core::tracker::view::View;
 use loader_core::tracker::write::{Written, apply};
@@ -190,4 +190,27 @@ fn an_object_that_nobody_can_explain_is_set_aside_then_quarantined() {
         assert!(probes + aside < 20, "for ever");
     }
     assert_eq!((probes, aside), (6, 6));
+}
+
+/// The tracker keeps the warehouse's words for whoever mends it; a log is read by more people, and for longer.
+#[test]
+fn what_the_log_says_of_a_failure_has_no_value_of_a_row() {
+    let texts = [
+        "Load into table 't' failed; file 's3://b/a' line 3 column 'id': Invalid digit, Value 'secret', Pos 0",
+        "ERROR: permission denied for relation secret",
+        "ERROR: deadlock detected: secret",
+        "Failing row contains (secret)",
+    ];
+    let failed = texts.map(|text| StatementStatus::Failed { error: text.to_owned() });
+    let aborted = StatementStatus::Aborted { error: "cancelled at row (secret)".to_owned() };
+    for status in failed.into_iter().chain([aborted]) {
+        let mut table = Table::new();
+        table.record(&["a"]);
+        table.run();
+        let slot = table.slot();
+        let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
+        let change = settle::after_status(held, &table.own(), status.clone(), &table.context()).unwrap();
+        assert!(!format!("{:?}", change.note).contains("secret"), "{:?}", change.note);
+        assert!(format!("{:?}", change.transaction).contains("secret"), "the tracker does not say why: {status:?}");
+    }
 }

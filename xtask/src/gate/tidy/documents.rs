@@ -21,7 +21,7 @@ fn complaints(document: &File, tree: &Tree, xtask: &Command) -> Vec<String> {
         let place = format!("{}:{}", document.path, at + 1);
         let paths = quoted(line).filter(|text| is_path(text) && !exists(text, tree));
         complaints.extend(paths.map(|path| format!("{place}: `{path}` does not exist: write the path as it is now")));
-        let links = links(line).filter(|target| !is_linked(document, target));
+        let links = links(line).filter(|target| !is_linked(document, target, tree));
         complaints.extend(links.map(|target| format!("{place}: the link to {target} leads nowhere: correct it")));
         let commands = line
             .match_indices("cargo xtask ")
@@ -56,17 +56,27 @@ fn exists(path: &str, tree: &Tree) -> bool {
         || is_source(path) && tree.sources.iter().any(|file| file.path.ends_with(&end))
 }
 
-/// Targets of Markdown links to files.
+/// Targets of Markdown links to files, and to headings of documents.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    targets
-        .map(|target| target.split('#').next().unwrap_or_default())
-        .filter(|target| !target.is_empty() && !target.contains(':'))
+    targets.filter(|target| !target.is_empty() && !target.contains(':'))
 }
 
-fn is_linked(document: &File, target: &str) -> bool {
-    let path = workspace::root().join(&document.path);
-    path.parent().is_some_and(|folder| folder.join(target).exists())
+fn is_linked(document: &File, target: &str, tree: &Tree) -> bool {
+    let (path, heading) = target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
+    let own = workspace::root().join(&document.path);
+    let meant = if path.is_empty() { Some(own) } else { own.parent().map(|folder| folder.join(path)) };
+    let Some(meant) = meant.and_then(|path| path.canonicalize().ok()) else { return path.is_empty() };
+    let linked = |file: &&File| workspace::root().join(&file.path).canonicalize().is_ok_and(|path| path == meant);
+    let Some(heading) = heading else { return true };
+    tree.documents.iter().find(linked).is_none_or(|file| file.text.lines().filter_map(anchor).any(|it| it == heading))
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = heading.to_lowercase().replace(' ', "-");
+    Some(kept.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect())
 }
 
 /// The command after `cargo xtask` if there is none of that name.
@@ -106,6 +116,19 @@ mod tests {
         assert_eq!(complaints_about("`xtask/src/nobody.rs`"), 1);
         assert_eq!(complaints_about("`nobody.rs`"), 1);
         assert_eq!(complaints_about("[here](docs/nobody.md)"), 1);
+    }
+
+    #[test]
+    fn a_heading_that_does_not_exist_is_found() {
+        let protocol = File { path: "docs/protocol.md".into(), text: "# The protocol\n## What shows `it`\n".into() };
+        let tree = Tree { documents: vec![protocol.clone()], ..Tree::default() };
+        let of = |line: &str| {
+            complaints(&File { path: "README.md".into(), text: line.into() }, &tree, &Command::new("x")).len()
+        };
+        assert_eq!(of("[here](docs/protocol.md#what-shows-it) and [here](docs/protocol.md)"), 0);
+        assert_eq!(of("[here](docs/protocol.md#what-hides-it)"), 1);
+        let own = complaints(&File { text: "[here](#nothing)".into(), ..protocol }, &tree, &Command::new("x"));
+        assert_eq!(own.len(), 1, "{own:?}");
     }
 
     #[test]
