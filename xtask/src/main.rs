@@ -109,9 +109,9 @@ enum Command {
         after_help = "Example: cargo xtask dismiss weather --local\n\nFor files whose rows somebody saw to. The same version of a file is not loaded again; a new one is."
     )]
     Dismiss(operate::retry::DismissArgs),
-    /// Try a table now that waits after a failure
+    /// Try a table now that waits after a failure, or have one looked at that stands still
     #[command(
-        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried, 1 failed, 2 it does not wait."
+        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried or looked at, 1 failed, 2 nothing of it waits."
     )]
     Resume(operate::resume::ResumeArgs),
     /// Start no more loads of a table until `unpause`; files are recorded and wait

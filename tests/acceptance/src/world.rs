@@ -42,6 +42,8 @@ pub struct Setup {
     pub bulk_seconds: Option<u32>,
     /// For tests that count calls: the waiting periods of a deployment, and no sweep of its own accord.
     pub quiet: bool,
+    /// No sweep of its own accord, as if its rule were disabled.
+    pub unswept: bool,
 }
 
 impl Default for Setup {
@@ -53,6 +55,7 @@ impl Default for Setup {
             empty: false,
             bulk_seconds: None,
             quiet: false,
+            unswept: false,
         }
     }
 }
@@ -195,6 +198,14 @@ impl World {
         }
     }
 
+    /// Physical id of a resource: of a queue, its URL.
+    pub async fn resource(&self, logical_id: &str) -> Result<String> {
+        let ask = self.cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(logical_id);
+        let answer = ask.send().await.with_context(|| format!("no resource {logical_id}"))?;
+        let id = answer.stack_resource_detail().and_then(|resource| resource.physical_resource_id());
+        id.map(ToOwned::to_owned).with_context(|| format!("{logical_id} has no id"))
+    }
+
     /// The stack's status.
     pub async fn status(&self) -> Result<String> {
         let answer = self.cloudformation.describe_stacks().stack_name(STACK).send().await?;
@@ -304,9 +315,10 @@ fn template(setup: &Setup) -> Result<Value> {
     if let Some(seconds) = setup.bulk_seconds {
         template["Resources"][Function::BulkLoader.name()]["Properties"]["Timeout"] = json!(seconds);
     }
-    if setup.quiet {
+    if setup.quiet || setup.unswept {
         switch_off_the_sweep(&mut template);
-    } else {
+    }
+    if !setup.quiet {
         shorten_waits(&mut template, setup)?;
     }
     Ok(template)

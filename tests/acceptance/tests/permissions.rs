@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use acceptance::role::without;
 use acceptance::table::{Table, append, csv, merge, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, bail, ensure};
@@ -102,38 +103,6 @@ fn request(table: &Table, folder: &str) -> Value {
         "copy": {"role_arn": copy["role_arn"], "options": copy["options"]},
         "cluster": table.config["cluster"]
     })
-}
-
-/// Takes an action away from the template's role, on every resource or on those whose name contains `on` only.
-fn without(template: &Value, action: &str, on: &str) -> Result<Value> {
-    let mut template = template.clone();
-    let policies = template.pointer_mut("/Resources/LoaderRole/Properties/Policies").and_then(Value::as_array_mut);
-    let mut n_taken = 0;
-    for policy in policies.context("the role has no policies")? {
-        let statements = policy["PolicyDocument"]["Statement"].as_array_mut().context("no statements")?;
-        for statement in statements.iter_mut() {
-            if !items(&mut statement["Action"]).iter().any(|allowed| allowed == action) {
-                continue;
-            }
-            let (field, gone) = if on.is_empty() { ("Action", action) } else { ("Resource", on) };
-            let list = items(&mut statement[field]);
-            let n_before = list.len();
-            list.retain(|item| !item.to_string().contains(gone));
-            n_taken += n_before - list.len();
-        }
-        let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
-        statements.retain(|statement| !empty(&statement["Action"]) && !empty(&statement["Resource"]));
-    }
-    ensure!(n_taken > 0, "the role has no {action} on `{on}`");
-    Ok(template)
-}
-
-/// A field that is one thing or several, as several.
-fn items(field: &mut Value) -> &mut Vec<Value> {
-    if !field.is_array() {
-        *field = json!([field.take()]);
-    }
-    field.as_array_mut().expect("it is an array now")
 }
 
 /// What the tracker says about a load that does not go on.

@@ -22,6 +22,8 @@ pub struct Stack {
     pub status: StackStatus,
     pub outputs: BTreeMap<String, String>,
     pub parameters: BTreeMap<String, String>,
+    /// When it was last deployed, epoch milliseconds.
+    pub changed_millis: i64,
 }
 
 impl Stack {
@@ -35,7 +37,9 @@ impl Stack {
         let Some(stack) = described.stacks().first() else { return Ok(None) };
         let pair =
             |key: Option<&str>, value: Option<&str>| Some((key?.to_owned(), value.unwrap_or_default().to_owned()));
+        let changed = stack.last_updated_time().or(stack.creation_time());
         Ok(Some(Self {
+            changed_millis: changed.and_then(|at| at.to_millis().ok()).unwrap_or(0),
             name: name.to_owned(),
             id: stack.stack_id().context("the stack has no id")?.to_owned(),
             status: stack.stack_status().context("the stack has no status")?.clone(),

@@ -4,14 +4,35 @@ use anyhow::Result;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use loader_core::contract::Function;
+use serde_json::Value;
 use synth::names::log_group_name;
 
 use crate::ground::aws::{code, failed};
 
 /// Everything that a function logged since this time (epoch milliseconds).
 pub async fn events(client: &Client, stack: &str, function: Function, since: i64) -> Result<Vec<FilteredLogEvent>> {
+    matching(client, stack, function, since, None).await
+}
+
+/// Whether a sweep has come to its end since this time (epoch milliseconds).
+pub async fn has_swept(client: &Client, stack: &str, since: i64) -> Result<bool> {
+    let pattern = r#"{ $.event = "swept" }"#;
+    let events = matching(client, stack, Function::NextLoader, since, Some(pattern)).await?;
+    // The local CloudWatch does not understand the pattern, and answers with all lines.
+    let is_swept = |message: &str| serde_json::from_str::<Value>(message).is_ok_and(|line| line["event"] == "swept");
+    Ok(events.iter().filter_map(|event| event.message()).any(is_swept))
+}
+
+async fn matching(
+    client: &Client,
+    stack: &str,
+    function: Function,
+    since: i64,
+    pattern: Option<&str>,
+) -> Result<Vec<FilteredLogEvent>> {
     let group = log_group_name(stack, function);
-    let mut pages = client.filter_log_events().log_group_name(&group).start_time(since).into_paginator().send();
+    let request = client.filter_log_events().log_group_name(&group).start_time(since);
+    let mut pages = request.set_filter_pattern(pattern.map(ToOwned::to_owned)).into_paginator().send();
     let mut events = Vec::new();
     while let Some(page) = pages.next().await {
         match page {

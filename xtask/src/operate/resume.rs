@@ -38,17 +38,17 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
         if state.backlog.is_empty() {
             return Err(does_not_wait(&table, "nothing of it waits").into());
         }
-        return look(&operator, &table, state.backlog.len()).await;
+        return look(&operator, &table, &format!("{} pending loads, none runs", state.backlog.len())).await;
     };
     if !waits(load) {
-        return Err(does_not_wait(&table, &step(&load.step)).into());
+        return look(&operator, &table, &format!("load {} is {}", load.load_id, step(&load.step))).await;
     }
     retry(&operator, &table, &state.slot, load).await
 }
 
-/// Files wait, and no load holds the slot: an event was lost, or they wait for others.
-async fn look(operator: &Operator, table: &str, n_pending: usize) -> Result<()> {
-    let what = format!("have {table} looked at: {n_pending} pending loads, none runs");
+/// Files wait without a load, or the load is not waiting for a time: an event was lost, a function was killed, or all is well.
+async fn look(operator: &Operator, table: &str, how: &str) -> Result<()> {
+    let what = format!("have {table} looked at: {how}");
     let now = operator.will(&what) && operator.look_now(table).await?;
     if !operator.dry_run {
         operator.note(table, COMMAND, &what).await?;

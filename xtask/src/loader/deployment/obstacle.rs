@@ -116,6 +116,7 @@ mod tests {
             status: StackStatus::RollbackFailed,
             outputs: BTreeMap::new(),
             parameters: BTreeMap::new(),
+            changed_millis: 0,
         };
         Leftover { stack, resources: vec![("Tracker".to_owned(), "AWS::DynamoDB::Table".to_owned())] }
     }

@@ -8,19 +8,21 @@ use futures::{StreamExt, TryStreamExt, stream};
 use loader_core::config::LoadConfig;
 use loader_core::tracker::item::{History, Item, Quarantined};
 use loader_core::tracker::view::TableState;
-use synth::names::{Output, SHARED_DEAD_LETTERS_OUTPUT};
+use synth::names::{LogicalId, Output, SHARED_DEAD_LETTERS_OUTPUT};
 
 use crate::ground::clock::now_millis;
-use crate::loader::dead_letters;
 use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::{dead_letters, logs};
 use crate::operate::tables::Tables;
 
 /// Tables, or queues, that are asked about at the same time.
 const AT_ONCE: usize = 16;
 const HOUR_MILLIS: i64 = 3_600_000;
+/// Two sweeps that did not come to their end.
+const SILENCE_MILLIS: i64 = 120_000;
 
 /// What was read of a table, or of queues that belong to none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Target table as the tracker spells its key.
     pub table: Option<String>,
@@ -114,6 +116,7 @@ async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
         let config = Err(why.to_owned());
         queues.push(QueueFacts { name: Output::DeadLettersUrl.name().to_owned(), config, dead_letters: Some(own) });
     }
+    queues.extend(silent_sweep(tables).await?);
     if let Some(url) = tables.stack.shared_dead_letters() {
         let shared = dead_letters::count_of_url(&sqs, url).await?;
         if shared > 0 {
@@ -124,4 +127,17 @@ async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
         }
     }
     Ok(queues)
+}
+
+/// The sweep, where it has not come to its end for a while. Right after a deployment it has not had its minute yet.
+async fn silent_sweep(tables: &Tables) -> Result<Option<QueueFacts>> {
+    let since = now_millis() - SILENCE_MILLIS;
+    let stack = &tables.stack;
+    if stack.changed_millis > since || logs::has_swept(&tables.aws.logs(), &stack.name, since).await? {
+        return Ok(None);
+    }
+    let why = "no sweep has come to its end for two minutes, so lost events are not made up for: is NextLoader's rule enabled, and what \
+               does its log say? Deploying again enables the rule (runbook, Sweep)";
+    let name = LogicalId::Sweep.name().to_owned();
+    Ok(Some(QueueFacts { name, config: Err(why.to_owned()), dead_letters: None }))
 }

@@ -134,6 +134,21 @@ fn a_load_that_runs_is_named_with_its_statement() {
 }
 
 #[test]
+fn a_load_that_nobody_works_on_and_one_whose_event_is_lost_can_be_looked_at() {
+    let mut facts = loading(Step::Claimed);
+    assert_eq!(judged(facts.clone()).2, "");
+    facts.state.slot.load.as_mut().unwrap().touched_millis = NOW - 2 * MINUTE;
+    let advice = judged(facts).2;
+    assert!(advice.contains("nobody has worked on its load for 2 min"), "{advice}");
+    assert!(advice.contains("cargo xtask resume shop.sales"), "{advice}");
+    let mut facts = submitted();
+    facts.state.slot.load.as_mut().unwrap().recorded_millis = NOW - 11 * MINUTE;
+    let (health, _, advice) = judged(facts);
+    assert_eq!(health, Health::Late);
+    assert!(advice.contains("its event is lost: cargo xtask resume shop.sales"), "{advice}");
+}
+
+#[test]
 fn quarantine_dead_letters_and_a_wrong_file_are_broken() {
     let (health, state, advice) = judged(in_quarantine());
     assert_eq!((health, state), (Health::Broken, State::Waiting));

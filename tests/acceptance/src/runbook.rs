@@ -1,0 +1,59 @@
+//! The runbook's commands, run as they are written there.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::world::{STACK, clone_root};
+use crate::xtask::{Checkout, Said};
+
+/// The commands of `docs/runbook.md`, and which of them were run.
+#[derive(Debug)]
+pub struct Runbook {
+    commands: BTreeSet<String>,
+    run: Mutex<BTreeSet<String>>,
+    operator: Checkout,
+}
+
+impl Runbook {
+    /// Reads it; commands are run in this clone.
+    pub fn read(operator: Checkout) -> Result<Self> {
+        let text = std::fs::read_to_string(clone_root()?.join("docs/runbook.md")).context("no runbook")?;
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let quoted = text.split('`').skip(1).step_by(2);
+        let commands: BTreeSet<String> =
+            quoted.filter_map(|text| text.strip_prefix("cargo xtask ")).map(ToOwned::to_owned).collect();
+        ensure!(commands.len() > 15, "only {} commands are found", commands.len());
+        Ok(Self { commands, run: Mutex::default(), operator })
+    }
+
+    /// The clone in which its commands are run.
+    pub fn operator(&self) -> &Checkout {
+        &self.operator
+    }
+
+    /// Runs one of its commands on the local stack, with these words in place of its placeholders and options of the test's own, and expects
+    /// an exit code.
+    pub async fn run(&self, command: &str, words: &[(&str, &str)], more: &str, code: i32) -> Result<Said> {
+        ensure!(self.commands.contains(command), "the runbook does not say `cargo xtask {command}`");
+        self.run.lock().expect("nobody panicked").insert(command.to_owned());
+        let mut line = command.to_owned();
+        for (placeholder, word) in words {
+            ensure!(line.contains(placeholder), "no {placeholder} in `{command}`");
+            line = line.replace(placeholder, word);
+        }
+        let stack = if line.starts_with("queue check") { String::new() } else { format!("--stack-name {STACK}") };
+        let said = self.operator.xtask(&format!("{line} --local {stack} {more}")).await?;
+        ensure!(said.code == Some(code), "{line}: exit code {:?}, expected {code}\n{}", said.code, said.words());
+        Ok(said)
+    }
+
+    /// Fails unless each command was run.
+    pub fn is_run_whole(&self) -> Result<()> {
+        let run = self.run.lock().expect("nobody panicked");
+        let left: Vec<&String> = self.commands.difference(&run).collect();
+        ensure!(left.is_empty(), "nobody ran these commands of the runbook: {left:#?}");
+        Ok(())
+    }
+}
