@@ -17,6 +17,9 @@ use crate::operate::tables::Tables;
 /// What every cost here is.
 pub const ESTIMATE: &str = "an estimate: a workgroup of which nobody else makes use, a minute at least for each wake";
 
+/// Files that come closer together keep a warehouse awake as these do, in milliseconds.
+const APART_MILLIS: i64 = 5_000;
+
 /// `cargo xtask cost`
 #[derive(Args, Debug)]
 pub struct CostArgs {
@@ -44,6 +47,10 @@ pub struct Cost {
     pub seconds_awake: i64,
     /// Null where the warehouse's file has no price.
     pub dollars: Option<f64>,
+    /// How long it would have been awake if each file had been loaded when it came.
+    pub seconds_awake_at_once: i64,
+    /// What that would have cost; null like `dollars`.
+    pub dollars_at_once: Option<f64>,
 }
 
 /// What a second awake costs each warehouse that has a price, in millionths of a dollar.
@@ -54,6 +61,7 @@ pub type Prices = BTreeMap<String, u64>;
 struct Warehouse {
     tables: usize,
     busy: Vec<(i64, i64)>,
+    busy_at_once: Vec<(i64, i64)>,
     files: u64,
 }
 
@@ -94,6 +102,7 @@ pub fn costs<'a>(loads: impl IntoIterator<Item = (&'a str, &'a [Load])>, prices:
         let warehouse = warehouses.entry(DbTable(table.to_owned()).warehouse().to_owned()).or_default();
         warehouse.tables += 1;
         warehouse.busy.extend(loads.iter().map(|load| (load.claimed_millis(), load.at_millis)));
+        warehouse.busy_at_once.extend(loads.iter().flat_map(at_once));
         warehouse.files += loads.iter().map(|load| load.objects).sum::<u64>();
     }
     let cost_of = |(name, warehouse): (String, Warehouse)| cost(&name, warehouse, prices.get(&name).copied());
@@ -101,13 +110,36 @@ pub fn costs<'a>(loads: impl IntoIterator<Item = (&'a str, &'a [Load])>, prices:
 }
 
 fn cost(name: &str, warehouse: Warehouse, price: Option<u64>) -> Cost {
-    let Warehouse { tables, busy, files } = warehouse;
+    let Warehouse { tables, busy, busy_at_once, files } = warehouse;
     let loads = busy.len();
     let (awake_millis, wakes) = awake(busy, WAKE_MILLIS_MIN);
     let seconds_awake = awake_millis / 1000;
+    let seconds_awake_at_once = awake(busy_at_once, WAKE_MILLIS_MIN).0 / 1000;
     #[expect(clippy::cast_precision_loss, reason = "dollars are rounded anyway")]
-    let dollars = price.map(|price| (seconds_awake as f64 * price as f64 / 1e4).round() / 100.0);
-    Cost { warehouse: readable(name), tables, loads, files, wakes, seconds_awake, dollars }
+    let dollars = |seconds: i64| price.map(|price| (seconds as f64 * price as f64 / 1e4).round() / 100.0);
+    Cost {
+        warehouse: readable(name),
+        tables,
+        loads,
+        files,
+        wakes,
+        seconds_awake,
+        dollars: dollars(seconds_awake),
+        seconds_awake_at_once,
+        dollars_at_once: dollars(seconds_awake_at_once),
+    }
+}
+
+/// The loads that these files would have been, one each: the history knows when the first of them came, and the others are taken to have
+/// come evenly from then on.
+fn at_once(load: &Load) -> impl Iterator<Item = (i64, i64)> {
+    let (until, load_millis) = (load.claimed_millis(), load.load_millis);
+    let waited = load.queue_wait_millis.max(0);
+    let n_apart = i64::try_from(load.objects).unwrap_or(i64::MAX).clamp(1, waited / APART_MILLIS + 2);
+    (0..n_apart).map(move |n| {
+        let came = until - waited + if n_apart > 1 { waited * n / (n_apart - 1) } else { 0 };
+        (came, came + load_millis)
+    })
 }
 
 impl Cost {
@@ -121,11 +153,13 @@ impl Cost {
 
     /// In one line; `name`: its name as it is to be printed.
     pub fn words(&self, name: &str) -> String {
-        let Self { tables, loads, files, wakes, seconds_awake, .. } = self;
+        let Self { tables, loads, files, wakes, seconds_awake, seconds_awake_at_once, .. } = self;
+        let at_once = self.dollars_at_once.map_or_else(String::new, |dollars| format!(", ${dollars:.2}"));
         format!(
-            "{name}: {loads} loads of {files} files into {tables} tables, {wakes} wakes, {} min awake, {}",
+            "{name}: {loads} loads of {files} files into {tables} tables, {wakes} wakes, {} min awake, {}; each file at once: {} min{at_once}",
             seconds_awake / 60,
-            self.price()
+            self.price(),
+            seconds_awake_at_once / 60,
         )
     }
 }
@@ -145,5 +179,24 @@ mod tests {
         assert_eq!((cost.loads, cost.wakes, cost.seconds_awake, cost.dollars), (3, 2, 180, Some(0.15)));
         let line = cost.words("w");
         assert!(line.contains("3 loads of 9 files into 2 tables, 2 wakes, 3 min awake, $0.15"), "{line}");
+    }
+    #[test]
+    fn files_that_waited_together_would_have_kept_it_awake_one_by_one() {
+        let minute = 60_000;
+        let waited = |objects: u64, minutes: i64| Load {
+            at_millis: minutes * minute + 5_000,
+            load_millis: 5_000,
+            queue_wait_millis: minutes * minute,
+            objects,
+            ..Load::default()
+        };
+        let awake = |load: Load| {
+            let costs = costs([("workgroup:w:d:a", [load].as_slice())], &Prices::new());
+            (costs[0].seconds_awake, costs[0].seconds_awake_at_once)
+        };
+        assert_eq!(awake(waited(20, 15)), (60, 10 * 60), "every other file wakes it");
+        assert_eq!(awake(waited(300, 15)), (60, 15 * 60 + 5), "it never sleeps");
+        assert_eq!(awake(waited(2, 15)), (60, 2 * 60), "the first and the last");
+        assert_eq!(awake(waited(1, 0)), (60, 60), "nothing waited");
     }
 }
