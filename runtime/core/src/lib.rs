@@ -17,6 +17,7 @@ pub mod limits;
 pub mod manifest;
 pub mod outcome;
 pub mod pace;
+pub mod parquet;
 pub mod problem;
 pub mod s3_event;
 pub mod schedule;
