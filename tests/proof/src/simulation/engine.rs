@@ -71,7 +71,9 @@ impl Engine {
         let judge_every = JUDGE_TIMERS.max(JUDGE_TIMERS * self.lock().options.tables / 10);
         for count in 0.. {
             let Some((at, wake)) = self.pop() else { break };
-            if at > rough_until && self.calm(at, rough_until) {
+            // A request that comes again is work.
+            let asks = matches!(wake, Wake::World(Happening::Bulk(_)));
+            if at > rough_until && !asks && self.calm(at, rough_until) {
                 break;
             }
             if count > TIMERS_MAX {

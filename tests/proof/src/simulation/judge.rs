@@ -7,13 +7,14 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::invariant;
 use loader_core::tracker::item::{Item, Quarantined};
 
-use super::stage::Stage;
+use super::stage::{Happening, Stage, Wake};
 use crate::exhaustive::properties::{false_entries, forgotten_by_ledger};
 use crate::warehouse::Phase;
 
-/// Whether nothing waits and nothing runs.
+/// Whether nothing waits and nothing runs, and no request for a folder is under way or comes again.
 pub fn is_drained(stage: &Stage) -> bool {
-    let asked = stage.requests.is_empty();
+    let comes_again = |wake: &Wake| matches!(wake, Wake::World(Happening::Bulk(_)));
+    let asked = stage.requests.is_empty() && !stage.timers.values().any(comes_again);
     asked
         && !stage.items.values().flat_map(|items| items.values()).any(Item::is_work)
         && stage.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running)
