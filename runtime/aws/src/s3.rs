@@ -1,12 +1,19 @@
-//! S3: what is under a key, the manifests, the objects of a folder.
+//! S3: what is under a key, the columns of a file, the manifests, the objects of a folder.
+
+use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::timeout::TimeoutConfig;
 use loader_core::bulk_request::Position;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
+use loader_core::parquet::{self, FileColumn, Tail};
 use loader_core::tracker::prepare::ObjectState;
 use loader_reconcile::ports::{Listed, Objects, Page, PortResult};
 
 use crate::{Aws, errors};
+
+/// Longest wait for a part of a file; repeats are in it.
+const PART_MAX: Duration = Duration::from_secs(5);
 
 impl Objects for Aws {
     async fn object(&self, bucket: &str, key: &str) -> PortResult<ObjectState> {
@@ -28,6 +35,17 @@ impl Objects for Aws {
                 Err(sorted)
             }
         }
+    }
+
+    async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+        let from = file.size_bytes.saturating_sub(parquet::TAIL_BYTES);
+        let end = self.part(file, from, file.size_bytes - from).await?;
+        let columns = match parquet::tail(&end, file.size_bytes) {
+            Ok(Tail::Columns(columns)) => Ok(columns),
+            Ok(Tail::Before { from, length }) => parquet::schema(&self.part(file, from, length).await?),
+            Err(error) => Err(error),
+        };
+        columns.map_err(|error| error.to_string())
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
@@ -66,6 +84,29 @@ impl Objects for Aws {
         };
         let version_id = page.next_version_id_marker().filter(|marker| !marker.is_empty()).map(ToOwned::to_owned);
         Ok(Page { objects, next: Some(Position { key: key.to_owned(), version_id }) })
+    }
+}
+
+impl Aws {
+    /// A part of exactly this version. COPY does without, so nobody waits long for it.
+    async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, String> {
+        let ObjectVersion { bucket, key, version } = &file.object;
+        let range = format!("bytes={from}-{}", (from + length).saturating_sub(1));
+        let short = TimeoutConfig::builder().operation_timeout(PART_MAX).build();
+        let hasty = aws_sdk_s3::config::Config::builder().timeout_config(short);
+        let request = self.s3.get_object().bucket(bucket).key(key).range(range);
+        let answer = request.customize().config_override(hasty).send().await;
+        let answer = answer.map_err(|error| errors::sort("s3:GetObject", &error).to_string())?;
+        if Version::new(answer.version_id(), answer.e_tag()).as_ref() != Some(version) {
+            return Err("it was overwritten meanwhile".to_owned());
+        }
+        // Whoever ignores the range would send all of it.
+        if answer.content_length().and_then(|found| u64::try_from(found).ok()) != Some(length) {
+            return Err("another part of it was sent".to_owned());
+        }
+        let content = tokio::time::timeout(PART_MAX, answer.body.collect()).await;
+        let content = content.map_err(|_| "it did not arrive in time")?.map_err(|error| error.to_string())?;
+        Ok(content.to_vec())
     }
 }
 

@@ -50,6 +50,8 @@ pub struct LoadConfig {
     pub columns: Vec<Ident>,
     /// What happens to rows that are there already.
     pub mode: LoadMode,
+    /// What happens to Parquet files whose columns are not the target's.
+    pub schema_change: SchemaChange,
     /// Ledger in the warehouse, written in the same transaction as the data.
     pub ledger_table: Option<TableName>,
     /// Bounds of one load.
@@ -119,6 +121,16 @@ pub enum LoadMode {
         /// Column that tells versions apart.
         timestamp: Ident,
     },
+}
+
+/// What happens to a file whose columns are not those of the target (`options.on_schema_change`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SchemaChange {
+    /// It goes to quarantine before COPY.
+    #[default]
+    Fail,
+    /// Nobody compares: COPY decides, by position.
+    Ignore,
 }
 
 /// Bounds of one load.

@@ -225,6 +225,11 @@ impl CopyOptions {
         Ok(Self { format, format_argument, rest })
     }
 
+    /// Whether an option is given; its name in capitals.
+    pub fn has(&self, name: &str) -> bool {
+        self.rest.iter().any(|(option, _)| *option == name)
+    }
+
     /// Region of the files' bucket as a literal, where it is not the warehouse's own.
     pub fn region(&self) -> Option<String> {
         let (_, region) = self.rest.iter().find(|(name, _)| *name == "REGION")?;

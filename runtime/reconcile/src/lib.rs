@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod bulk;
+mod compare;
 pub mod listing;
 mod look;
 pub mod microbatch;

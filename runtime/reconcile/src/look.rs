@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use loader_core::config::LoadConfig;
+use loader_core::drift;
 use loader_core::ids::WaitingObject;
 use loader_core::outcome::FailureClass;
 use loader_core::sql::columns::{TargetColumns, columns_query};
@@ -15,6 +16,7 @@ use loader_core::tracker::slot::{Held, KnownColumns, RunningLoad, Slot};
 use loader_core::tracker::view::View;
 use loader_core::tracker::wait::wait;
 
+use crate::compare::{Shape, ShapeRead, Shapes};
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
 
@@ -29,6 +31,26 @@ const COLUMNS_MILLIS: i64 = 10 * 60_000;
 
 /// Bucket and key.
 type Place = (String, String);
+/// What was found at a place; files that are compared with their columns.
+type Looked = (ObjectState, Option<Shape>);
+
+/// What is to be found out about a file.
+struct Glance<'a> {
+    file: &'a WaitingObject,
+    /// What is there now.
+    state: bool,
+    /// Its columns.
+    shape: bool,
+}
+
+/// What was found out about the objects of a load.
+#[derive(Default)]
+struct Looks {
+    /// One for each object, in their order.
+    states: Vec<ObjectState>,
+    /// Columns of files, by the ledger id of the version that is there now.
+    shapes: BTreeMap<String, Shape>,
+}
 
 impl<W: World> Round<'_, W> {
     /// Looks at every object and writes the manifest; the configuration of this attempt is the one that holds now.
@@ -70,12 +92,13 @@ impl<W: World> Round<'_, W> {
         let objects: Vec<&WaitingObject> = pendings.iter().flat_map(|pending| &pending.objects).collect();
         let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
         let config = &held.load.source.recorded;
-        let (ledger, states, columns) = futures::join!(
-            self.world.ledger(self.table, &ids, self.world.now()),
-            self.states(&objects, config.write_once && held.load.refreshes == 0),
+        let began = self.world.now();
+        let (ledger, looks, columns) = futures::join!(
+            self.world.ledger(self.table, &ids, began),
+            self.looks(&objects, config, config.write_once && held.load.refreshes == 0),
             self.columns(held.slot, config),
         );
-        let (mut ledger, states) = (ledger?, states?);
+        let (mut ledger, Looks { states, shapes }) = (ledger?, looks?);
         ledger.extend(self.ledger_of_newer(&objects, &states, &ids).await?);
         if let Some(before) = config.again_before_millis {
             let loaded = prepare::loaded(&ledger);
@@ -84,7 +107,8 @@ impl<W: World> Round<'_, W> {
                 prepare::leave_out_older(&mut ledger, &entered, before);
             }
         }
-        Ok(Seen { states, ledger, columns: columns? })
+        let (columns, misfits) = self.compare(config, columns?, shapes, began).await?;
+        Ok(Seen { states, ledger, columns, misfits })
     }
 
     /// What the ledger knows of newer versions that were found under the objects' keys.
@@ -103,29 +127,34 @@ impl<W: World> Round<'_, W> {
     ///
     /// Versions of one key share one look: two looks could see two versions, and both would be listed. Where keys are written once, only
     /// keys that occur twice are looked at: for them the promise does not hold.
-    async fn states(&self, objects: &[&WaitingObject], write_once: bool) -> Result<Vec<ObjectState>, Unseen> {
-        let mut places: BTreeMap<Place, usize> = BTreeMap::new();
+    async fn looks(&self, objects: &[&WaitingObject], config: &LoadConfig, write_once: bool) -> Result<Looks, Unseen> {
+        let mut places: BTreeMap<Place, Vec<&WaitingObject>> = BTreeMap::new();
         for waiting in objects {
-            *places.entry(place(waiting)).or_default() += 1;
+            places.entry(place(waiting)).or_default().push(waiting);
         }
+        let compared = drift::is_compared(config);
         let mut wanted = BTreeSet::new();
-        let is_looked_at = |waiting: &&&WaitingObject| !write_once || places[&place(waiting)] > 1;
-        let order: Vec<Place> = objects
-            .iter()
-            .filter(is_looked_at)
-            .map(|waiting| place(waiting))
-            .filter(|place| wanted.insert(place.clone()))
-            .collect();
-        let (looked, stopped) = self.look_at(order).await;
-        let mut states = Vec::new();
+        let glances = objects.iter().filter(|waiting| wanted.insert(place(waiting))).map(|waiting| Glance {
+            file: waiting,
+            state: !write_once || places[&place(waiting)].len() > 1,
+            shape: compared,
+        });
+        let glances: Vec<Glance> = glances.filter(|glance| glance.state || glance.shape).collect();
+        let order: BTreeSet<Place> = glances.iter().map(|glance| place(glance.file)).collect();
+        let (looked, stopped) = self.look_at(glances).await;
+        let mut looks = Looks::default();
         let mut refused = BTreeSet::new();
         let mut refusal = None;
         for waiting in objects {
             let place = place(waiting);
             match looked.get(&place) {
-                None if wanted.contains(&place) => break,
-                None => states.push(ObjectState::AsNotified),
-                Some(Ok(state)) => states.push(state.clone()),
+                None if order.contains(&place) => break,
+                None => looks.states.push(ObjectState::AsNotified),
+                Some(Ok((state, shape))) => {
+                    looks.states.push(state.clone());
+                    let file = shape.as_ref().and(prepare::current(waiting, state));
+                    looks.shapes.extend(file.zip(shape.clone()).map(|(file, shape)| (file.object.id(), shape)));
+                }
                 Some(Err(error)) => {
                     refused.insert(waiting.object.id());
                     refusal.get_or_insert_with(|| error.clone());
@@ -134,26 +163,24 @@ impl<W: World> Round<'_, W> {
         }
         match (refusal, stopped) {
             (Some(error), _) => Err(Unseen::Refused { objects: refused, error }),
-            (None, Some(error)) if states.is_empty() => Err(Unseen::Port(error)),
-            (None, _) => Ok(states),
+            (None, Some(error)) if looks.states.is_empty() => Err(Unseen::Port(error)),
+            (None, _) => Ok(looks),
         }
     }
 
     /// Looks at places until the time is over or a service is busy; then the error says why.
-    async fn look_at(&self, places: Vec<Place>) -> (BTreeMap<Place, PortResult<ObjectState>>, Option<PortError>) {
+    async fn look_at(&self, glances: Vec<Glance<'_>>) -> (BTreeMap<Place, PortResult<Looked>>, Option<PortError>) {
         let remaining = (self.invocation.deadline - self.world.now()) / LOOK_PART;
         let until: Millis = self.world.now() + remaining.min(LOOK_MILLIS_MAX);
-        let mut looks = stream::iter(places)
-            .map(|(bucket, key)| async move {
-                let state = self.world.object(&bucket, &key).await;
-                ((bucket, key), state)
-            })
+        let mut looks = stream::iter(glances)
+            .map(|glance| async move { (place(glance.file), self.glance(glance).await) })
             .buffered(LOOKS_AT_ONCE);
+        let mut shapes = Shapes::default();
         let mut looked = BTreeMap::new();
-        while let Some((place, state)) = looks.next().await {
-            match state {
+        while let Some((place, found)) = looks.next().await {
+            match found {
                 Err(error) if error.passes() => return (looked, Some(error)),
-                state => looked.insert(place, state),
+                found => looked.insert(place, found.map(|(state, shape)| (state, shape.map(|it| shapes.one_of(it))))),
             };
             if self.world.now() >= until {
                 break;
@@ -162,18 +189,39 @@ impl<W: World> Round<'_, W> {
         (looked, None)
     }
 
-    /// The target's columns, where the SQL names them: as they were kept, or read now.
+    /// What is there, and where files are compared its columns.
+    async fn glance(&self, glance: Glance<'_>) -> PortResult<(ObjectState, Option<ShapeRead>)> {
+        let Glance { file, state, shape } = glance;
+        let WaitingObject { object, .. } = file;
+        let state = if state { self.world.object(&object.bucket, &object.key).await? } else { ObjectState::AsNotified };
+        let shape = match prepare::current(file, &state).filter(|_| shape) {
+            Some(file) => Some(self.world.columns(&file).await),
+            None => None,
+        };
+        Ok((state, shape))
+    }
+
+    /// The target's columns, where the SQL names them or files are compared with them: as they were kept, or read now. A comparison does
+    /// without where they cannot be had.
     async fn columns(&self, slot: &Slot, config: &LoadConfig) -> PortResult<Option<KnownColumns>> {
-        if !merge::needs_columns(config) {
+        let needed = merge::needs_columns(config);
+        if !needed && !drift::is_compared(config) {
             return Ok(None);
         }
-        let asked_millis = self.world.now();
-        let kept = slot.columns.clone().filter(|known| known.asked_millis + COLUMNS_MILLIS > asked_millis);
+        let kept = slot.columns.clone().filter(|known| known.asked_millis + COLUMNS_MILLIS > self.world.now());
         if kept.is_some() {
             return Ok(kept);
         }
+        match self.ask_columns(config).await {
+            Err(_) if !needed => Ok(None),
+            asked => asked.map(Some),
+        }
+    }
+
+    pub(crate) async fn ask_columns(&self, config: &LoadConfig) -> PortResult<KnownColumns> {
+        let asked_millis = self.world.now();
         let rows = self.world.query(config, &columns_query(&config.target.table)).await?;
-        Ok(Some(KnownColumns { columns: TargetColumns::from_rows(&rows), asked_millis }))
+        Ok(KnownColumns { columns: TargetColumns::from_rows(&rows), asked_millis })
     }
 }
 

@@ -11,6 +11,7 @@ use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
+use loader_core::parquet::FileColumn;
 use loader_core::problem::Problems;
 use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::listing::Listing;
@@ -151,6 +152,9 @@ pub struct Listed {
 pub trait Objects {
     /// What is under this key now.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
+    /// The columns that the footer of a Parquet file names, read with few and short calls; an error where that cannot be told of exactly
+    /// this version.
+    fn columns(&self, file: &WaitingObject) -> impl Future<Output = Result<Vec<FileColumn>, String>> + Send;
     /// Writes a manifest below the manifest folder.
     fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `s3://` URL of the manifest folder, with its final `/`.

@@ -51,6 +51,15 @@ pub enum Event {
         /// The reason, one line.
         why: String,
     },
+    /// Columns of files could not be compared with the target's: COPY decides about them, by position.
+    NotCompared {
+        /// The target table, as the tracker spells its key.
+        table: String,
+        /// How many files.
+        n_objects: usize,
+        /// The reason of the first, one line.
+        why: String,
+    },
     /// A payload is not ours.
     NotOurs {
         /// The reason, one line.

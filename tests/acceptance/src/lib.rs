@@ -2,11 +2,12 @@
 //!
 //! `world` brings up one local stack per test binary, with IAM enforced, and deploys the loader; `table` is one table under test
 //! with its own queue, bucket and rows; `xtask` runs the commands of a user, `runbook` those of the runbook; `alarms` evaluates the
-//! template's alarms; `role` takes permissions away; `counted` counts what the functions call; `browser` opens a page as a person
-//! does. Nothing here looks into the functions: it drops files, disturbs calls, and compares rows.
+//! template's alarms; `role` takes permissions away; `counted` counts what the functions call; `columnar` makes Parquet files; `browser`
+//! opens a page as a person does. Nothing here looks into the functions: it drops files, disturbs calls, and compares rows.
 
 pub mod alarms;
 pub mod browser;
+pub mod columnar;
 pub mod counted;
 pub mod role;
 pub mod runbook;

@@ -6,6 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use acceptance::columnar::{moments, numbers, parquet, texts};
 use acceptance::counted::{Counted, Counter, item_bytes, n_calls, write_units};
 use acceptance::table::{Table, append, csv, merge};
 use acceptance::world::{Setup, World, world_of};
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 const MERGED: &str = "count-merge";
 const APPENDED: &str = "count-append";
 const WRITE_ONCE: &str = "count-once";
+const PARQUET: &str = "count-parquet";
 const HUNDRED: &str = "count-hundred";
 const FIVE: [&str; 5] = ["count-five1", "count-five2", "count-five3", "count-five4", "count-five5"];
 /// Records of one notification.
@@ -48,10 +50,16 @@ fn written_once() -> Value {
     config
 }
 
+fn columnar() -> Value {
+    let mut config = appended(PARQUET);
+    config["copy"]["options"] = json!("PARQUET");
+    config
+}
+
 fn world() -> &'static World {
     world_of(|| {
         let plain = [APPENDED, HUNDRED].into_iter().chain(FIVE).map(|queue| (queue, appended(queue)));
-        let queues = plain.chain([(MERGED, merged()), (WRITE_ONCE, written_once())]);
+        let queues = plain.chain([(MERGED, merged()), (WRITE_ONCE, written_once()), (PARQUET, columnar())]);
         Setup { quiet: true, ..Setup::of(queues) }
     })
 }
@@ -109,6 +117,18 @@ fn where_keys_are_written_once_nobody_looks_at_the_object() {
     });
 }
 
+/// The columns of the table are known from the first file.
+#[test]
+fn the_columns_of_a_parquet_file_cost_one_call_more() {
+    alone(async {
+        let mut expected = one_file();
+        expected.insert("MicrobatchLoader s3:GetObject".to_owned(), 1);
+        let counted = second_file(PARQUET, columnar()).await?;
+        ensure!(counted == expected, "{counted:#?}");
+        Ok(())
+    });
+}
+
 #[test]
 fn a_hundred_files_cost_less_than_a_call_each_beside_the_look() {
     alone(async {
@@ -129,11 +149,12 @@ fn five_hundred_files_over_five_tables_cost_half_a_call_each_beside_the_look() {
 /// The calls of a table's second file: the functions run, the configuration is cached, the columns are known.
 async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     let table = Table::new(world(), queue, config).await?;
-    table.put("0.csv", content(0)).await?;
+    let columnar = queue == PARQUET;
+    table.put("0", if columnar { columns(0)? } else { content(0) }).await?;
     until(&table, "loaded", |items| n_loaded(items) == 1).await?;
     let since = count_from_here().await?;
     hold(&table).await?;
-    table.put("1.csv", content(1)).await?;
+    table.put("1", if columnar { columns(1)? } else { content(1) }).await?;
     until(&table, "submitted", is_submitted).await?;
     let during = table.items().await?;
     release(&table).await?;
@@ -250,6 +271,10 @@ fn row(number: usize) -> String {
 
 fn content(number: usize) -> Vec<u8> {
     csv(&[&row(number)])
+}
+
+fn columns(number: i64) -> Result<Vec<u8>> {
+    parquet(vec![("id", numbers(&[number])), ("at", moments(&[0])), ("val", texts(&["x"]))])
 }
 
 async fn notify(table: &Table, numbers: std::ops::Range<usize>) -> Result<()> {

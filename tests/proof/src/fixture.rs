@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
+use loader_core::parquet::{FileColumn, Meaning, Physical};
 use loader_core::settings::Timing;
 use loader_core::tracker::item::{ConfigSource, Millis};
 use loader_core::tracker::prepare::ObjectState;
@@ -20,7 +21,7 @@ pub const HOUR_MILLIS: Millis = 3_600_000;
 /// The first instant; not 0, so that a skewed clock stays positive.
 pub const START_MILLIS: Millis = 1_700_000_000_000;
 
-/// Configuration of a table.
+/// Configuration of a table; its files are compared with it only where `more` says so.
 pub fn config(table: &str, more: &Value) -> Arc<LoadConfig> {
     let mut value = json!({
         "copy": {"role_arn": "default", "table_name": table},
@@ -28,6 +29,9 @@ pub fn config(table: &str, more: &Value) -> Arc<LoadConfig> {
     });
     for (name, part) in more.as_object().into_iter().flatten() {
         value[name] = part.clone();
+    }
+    if value["options"]["on_schema_change"].is_null() {
+        value["options"]["on_schema_change"] = json!("ignore");
     }
     LoadConfig::from_value(&value).unwrap_or_else(|problems| panic!("fixture: {problems}"))
 }
@@ -48,7 +52,7 @@ pub fn ticking() -> Timing {
     }
 }
 
-/// Position of the model's table that is merged; files are appended to the others.
+/// Position of the model's table that is merged, and with which files are compared; files are appended to the others.
 pub const MERGED: usize = 2;
 /// Position of the model's table whose files wait for one another.
 pub const AGED: usize = 3;
@@ -57,7 +61,9 @@ pub const AGE_MILLIS: Millis = 90_000;
 
 /// The configurations of the model's tables.
 pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 4]> = LazyLock::new(|| {
-    let merge = json!({"options": {"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"}});
+    let merge = json!({"options": {
+        "merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at", "on_schema_change": "fail"
+    }});
     [config("t", &json!({})), config("u", &json!({})), config("m", &merge), aged(AGE_MILLIS)]
 });
 
@@ -84,6 +90,8 @@ pub struct Blob {
     pub size_bytes: u64,
     /// Whether COPY stumbles over it.
     pub bad: bool,
+    /// Whether its columns tell that before.
+    pub misfit: bool,
     /// Whether the bucket tells versions by id.
     pub versioned: bool,
 }
@@ -98,6 +106,12 @@ impl Blob {
     /// Its version id, in a versioned bucket.
     pub fn version_id(&self) -> Option<String> {
         self.versioned.then(|| format!("v-{}", self.etag))
+    }
+
+    /// What its footer tells: of a misfit one column that no table has, of all others nothing.
+    pub fn columns(&self) -> Result<Vec<FileColumn>, String> {
+        let column = || FileColumn { name: "surplus".into(), physical: Physical::Int64, meaning: Meaning::Plain };
+        if self.bad && self.misfit { Ok(vec![column()]) } else { Err("nothing is told".to_owned()) }
     }
 
     /// As a look at it tells.

@@ -75,6 +75,10 @@ pub enum Mutant {
     QuarantineNotInLedger,
     /// Objects are entered as quarantined before it is decided that their load's outcome is unknown.
     QuarantineBeforeDecision,
+    /// Files that do not fit are entered in the ledger before the write that puts them into quarantine.
+    MisfitEnteredFirst,
+    /// Files that do not fit are not entered in the ledger.
+    MisfitNotInLedger,
     /// A split forgets its second part.
     SplitLosesPart,
     /// Quarantine forgets to write the objects down.
@@ -93,7 +97,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// The bugs that the model must find.
-    pub const MODEL: [Self; 33] = [
+    pub const MODEL: [Self; 35] = [
         Self::NoSlotCondition,
         Self::NoVersionCheck,
         Self::NoPendingCheck,
@@ -121,6 +125,8 @@ impl Mutant {
         Self::QuarantineKeepsSlot,
         Self::QuarantineNotInLedger,
         Self::QuarantineBeforeDecision,
+        Self::MisfitEnteredFirst,
+        Self::MisfitNotInLedger,
         Self::SplitLosesPart,
         Self::QuarantineDropsObjects,
         Self::EnteredIgnored,

@@ -77,6 +77,11 @@ fn named_bad_file() {
 }
 
 #[test]
+fn misfit() {
+    explore(Configuration::misfit(), 13_732);
+}
+
+#[test]
 fn hours() {
     explore(Configuration::hours(), 394_044);
 }

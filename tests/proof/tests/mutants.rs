@@ -29,6 +29,7 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         | Mutant::QuarantineNotInLedger
         | Mutant::SplitLosesPart
         | Mutant::QuarantineDropsObjects => Configuration::named_bad_file(),
+        Mutant::MisfitEnteredFirst | Mutant::MisfitNotInLedger => Configuration::misfit(),
         Mutant::TokenNeverAges | Mutant::ForgottenIsFailed => Configuration::hours(),
         Mutant::QuarantineBeforeDecision => Configuration::hours_apart(),
         Mutant::EnteredIgnored => Configuration::retry(),

@@ -127,6 +127,7 @@ mod tests {
             ("options.merge_duplicate_pks", Some(json!("yes"))),
             ("options.merge_window_days", Some(json!(0))),
             ("options.merge_window_days", Some(json!(36_501))),
+            ("options.on_schema_change", Some(json!("later"))),
             ("load.files_max", Some(json!(0))),
             ("load.bytes_max", Some(json!(-1))),
             ("load.age_seconds", Some(json!(86_401))),
@@ -171,6 +172,7 @@ mod tests {
             ("copy.role_arn", Some(json!("default"))),
             ("options.merge_pk", Some(json!("id, day"))),
             ("options.merge_window_days", Some(json!(7))),
+            ("options.on_schema_change", Some(json!("ignore"))),
         ];
         for (field, value) in right {
             check(field, value.as_ref(), true);

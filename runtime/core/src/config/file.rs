@@ -144,6 +144,9 @@ pub(super) struct OptionsPart {
     pub merge_window_days: Option<u32>,
     /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
     pub ledger_table: Option<String>,
+    /// Parquet files whose columns are not the target's. fail: they go to quarantine before COPY; ignore: COPY decides, by position.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<OnSchemaChange>", extend("default" = "fail")))]
+    pub on_schema_change: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -170,6 +173,15 @@ pub(super) struct LoadPart {
     /// true: keys are never overwritten (Firehose, Spark, most exports), so objects are not looked at before they are loaded.
     #[serde(default)]
     pub write_once: bool,
+}
+
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum OnSchemaChange {
+    Fail,
+    Ignore,
 }
 
 /// In a queue's file a name; what is deployed has the content of the file with that name.
@@ -214,7 +226,17 @@ pub fn schema() -> Value {
 const FIELDS: &[(&str, &[&str])] = &[
     ("copy", &["options", "role_arn", "table_name", "columns"]),
     ("cluster", &["identifier", "workgroup", "db_name", "db_user", "secret_arn"]),
-    ("options", &["merge_duplicate_pks", "merge_pk", "merge_timestamp", "merge_window_days", "ledger_table"]),
+    (
+        "options",
+        &[
+            "merge_duplicate_pks",
+            "merge_pk",
+            "merge_timestamp",
+            "merge_window_days",
+            "ledger_table",
+            "on_schema_change",
+        ],
+    ),
     (
         "load",
         &["files_max", "bytes_max", "age_seconds", "alarm_after_seconds", "timeout_minutes", "paused", "write_once"],

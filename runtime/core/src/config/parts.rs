@@ -6,15 +6,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::file::{
-    AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, TIMEOUT_MINUTES_MAX,
+    AGE_SECONDS_MAX, ALARM_AFTER_SECONDS_MAX, ALARM_AFTER_SECONDS_MIN, ClusterPart, File, LoadPart, OptionsPart,
+    TIMEOUT_MINUTES_MAX,
 };
 use super::merge::mode;
 use super::source::{fed_by, schedules, source_check};
 use super::texts::{given, idents};
 use super::{
-    BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SourceFolder,
+    BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SchemaChange,
+    SourceFolder,
 };
-use crate::copy_options::CopyOptions;
+use crate::copy_options::{CopyOptions, FileFormat};
 use crate::ident::TableName;
 use crate::ids::{RedshiftTarget, TargetTable};
 use crate::pace::{Pace, PaceFile};
@@ -39,6 +41,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
     let limits = limits(file.load.as_ref(), problems);
     let pace = pace(file.warehouse.as_ref(), problems);
     let source = given(file.source.as_ref()).and_then(|text| problems.take("source", SourceFolder::parse(text)));
+    let schema_change = schema_change(wishes, options.as_ref(), problems);
     Some(LoadConfig {
         target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
         login: login?,
@@ -46,6 +49,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         options: options?,
         columns,
         mode: mode?,
+        schema_change,
         ledger_table,
         limits,
         pace,
@@ -89,6 +93,24 @@ fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
             }
         },
     }
+}
+
+/// Only Parquet files tell their columns; of the others nothing is compared.
+fn schema_change(wishes: Option<&OptionsPart>, copy: Option<&CopyOptions>, problems: &mut Problems) -> SchemaChange {
+    let field = "options.on_schema_change";
+    let wish = match wishes.and_then(|options| options.on_schema_change.as_deref()) {
+        None => return SchemaChange::default(),
+        Some("ignore") => return SchemaChange::Ignore,
+        Some("fail") => SchemaChange::Fail,
+        Some(other) => {
+            problems.add(field, format!("`{other}` is none of `fail` and `ignore`: write one of them"));
+            return SchemaChange::default();
+        }
+    };
+    if copy.is_some_and(|copy| copy.format != FileFormat::Parquet) {
+        problems.add(field, "only columns of Parquet files are compared: remove this field, or write `ignore`");
+    }
+    wish
 }
 
 fn copy_role(text: &str) -> Result<CopyRole, String> {

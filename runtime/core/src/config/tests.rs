@@ -1,6 +1,7 @@
 //! What a configuration means, and which problems are reported.
 
 use super::*;
+use crate::drift;
 use serde_json::json;
 
 fn example() -> Value {
@@ -91,6 +92,25 @@ fn a_window_is_for_rows_that_are_replaced() {
     let useless = "`options.merge_window_days`: no row is replaced without `merge_duplicate_pks`: set that to `true`, or remove this field";
     assert_eq!(with(merge(false, 7)), [useless]);
     assert_eq!(with(json!({"merge_window_days": 7})), [useless]);
+}
+
+#[test]
+fn columns_are_compared_unless_the_configuration_says_otherwise() {
+    let with = |copy: &str, wish: Value| {
+        let mut value = example();
+        value["copy"]["options"] = json!(copy);
+        value["options"] = json!({"on_schema_change": wish});
+        LoadConfig::from_value(&value)
+            .map(|config| drift::is_compared(&config))
+            .map_err(|problems| problems.to_string())
+    };
+    assert_eq!(with("PARQUET", Value::Null), Ok(true));
+    assert_eq!(with("PARQUET", json!("fail")), Ok(true));
+    assert_eq!(with("PARQUET", json!("ignore")), Ok(false));
+    assert_eq!(with("CSV", Value::Null), Ok(false));
+    assert_eq!(with("CSV", json!("ignore")), Ok(false));
+    assert!(with("CSV", json!("fail")).unwrap_err().contains("only columns of Parquet files are compared"));
+    assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is none of `fail` and `ignore`"));
 }
 
 #[test]

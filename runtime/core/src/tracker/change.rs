@@ -89,13 +89,28 @@ pub fn entries(pendings: &[PendingLoad], mark: &LedgerMark, context: &Context) -
         .collect()
 }
 
-fn entry(object: &ObjectVersion, entered_millis: Millis, mark: &LedgerMark, context: &Context) -> LedgerEntry {
+/// The ledger entry of an object version.
+pub(super) fn entry(
+    object: &ObjectVersion,
+    entered_millis: Millis,
+    mark: &LedgerMark,
+    context: &Context,
+) -> LedgerEntry {
     LedgerEntry {
         object: object.clone(),
         mark: mark.clone(),
         entered_millis,
         expires_at: (context.now + context.timing.ledger_millis) / 1000,
     }
+}
+
+/// Files that went to quarantine before COPY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfits {
+    /// How many.
+    pub n_objects: usize,
+    /// The first of them, and what is wrong with it.
+    pub reason: String,
 }
 
 /// What happened, in the words of the log.
@@ -123,6 +138,8 @@ pub enum Note {
         n_deleted: usize,
         /// Objects that the ledger knew, or that a newer version replaced.
         n_known: usize,
+        /// Files whose columns are not the target's, now in quarantine.
+        misfits: Option<Misfits>,
     },
     /// Nothing was left to load.
     Emptied {
@@ -130,6 +147,8 @@ pub enum Note {
         n_deleted: usize,
         /// Objects that the ledger knew.
         n_known: usize,
+        /// Files whose columns are not the target's, now in quarantine.
+        misfits: Option<Misfits>,
     },
     /// The statement id is known.
     Submitted {

@@ -1,16 +1,18 @@
 //! From a chosen load to a prepared one: the ledger and what is really in S3 decide what the manifest lists.
 //!
 //! What the ledger knows is left out. An object may be newer than its notification: COPY reads what is there now, so the version that is
-//! there now is listed, and the older one is fulfilled by it. An object that is gone goes to quarantine.
+//! there now is listed, and the older one is fulfilled by it. An object that is gone goes to quarantine, and so does a file whose columns
+//! are not the target's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{Change, Note, put_slot};
+use super::change::{self, Change, Misfits, Note, put_slot};
 use super::context::Context;
-use super::item::{Item, LedgerMark, Millis, PendingLoad, SortKey};
+use super::item::{Item, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
 use super::slot::{Held, KnownColumns, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, WriteAction};
 use super::{settle, split};
+use crate::drift::Misfit;
 use crate::ids::{ObjectVersion, StatementName, Version, WaitingObject};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::manifest::Manifest;
@@ -42,8 +44,10 @@ pub struct Seen {
     pub states: Vec<ObjectState>,
     /// What the ledger knows, by ledger id: of the objects, and of newer versions.
     pub ledger: BTreeMap<String, LedgerMark>,
-    /// Columns of the target, where the SQL needs them.
+    /// Columns of the target, where the SQL needs them or files are compared with them.
     pub columns: Option<KnownColumns>,
+    /// Files that certainly cannot be loaded as they are, by the ledger id of the version that is there now.
+    pub misfits: BTreeMap<String, Misfit>,
 }
 
 /// What to do about a load once its objects were looked at.
@@ -103,15 +107,19 @@ pub fn plan(
         return Plan { manifest: None, change: split::halves(held, pendings, reason, context) };
     }
     let (n_deleted, n_known) = (sorted.deleted.len(), sorted.n_known);
+    let misfits = sorted.misfits.first().map(|(first, misfit)| Misfits {
+        n_objects: sorted.misfits.len(),
+        reason: format!("{}: {}", url(first), misfit.error),
+    });
     let listed = sorted.listed();
     if listed.is_empty() {
         actions.push(put_slot(held, None));
-        let change = Change::new(load.table(), actions, Note::Emptied { n_deleted, n_known });
+        let change = Change::new(load.table(), actions, Note::Emptied { n_deleted, n_known, misfits });
         return Plan { manifest: None, change };
     }
     let manifest = Manifest::new(&load.load_id, &listed);
     let prepared = prepared(load, &manifest, &listed, manifest_root, context);
-    let note = Note::Prepared { attempt: load.attempt, n_objects: prepared.n_objects, n_deleted, n_known };
+    let note = Note::Prepared { attempt: load.attempt, n_objects: prepared.n_objects, n_deleted, n_known, misfits };
     let mut next = load.at(Step::Prepared(prepared), context.holder, context.now);
     next.pending_keys = sorted.keys(pendings);
     let next = Slot { columns: seen.columns.clone().or_else(|| slot.columns.clone()), ..slot.held(next) };
@@ -151,6 +159,8 @@ struct Sorted {
     parts: Vec<Part>,
     /// Gone objects; true: the ledger must forget it, so that it loads when it is uploaded again.
     deleted: Vec<(WaitingObject, bool)>,
+    /// Files that cannot be loaded as they are.
+    misfits: Vec<(WaitingObject, Misfit)>,
     /// Objects that the ledger knew, or that are fulfilled by another object.
     n_known: usize,
 }
@@ -164,21 +174,33 @@ struct Part {
     rest: Vec<WaitingObject>,
 }
 
+/// Writes about misfits that one transaction takes, beside those of the pending loads: for each file an entry in the ledger, which must not
+/// be there before, and an item in quarantine for those of one shape.
+fn misfit_actions_max(pendings: &[PendingLoad]) -> usize {
+    /// The slot, what is left of one pending load, an item for the deleted objects; and some of these to be forgotten.
+    const OTHERS: usize = 8;
+    TRANSACTION_ACTIONS_MAX.saturating_sub(pendings.len() + OTHERS).max(2)
+}
+
+/// Where one misfit more would be too many, the sorting ends as if nobody had looked at what follows: it stays in the backlog.
 fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
     let all = pendings.iter().flat_map(|pending| &pending.objects);
     let own: BTreeSet<String> = all.take(seen.states.len()).map(|waiting| waiting.object.id()).collect();
     let mut states = seen.states.iter();
     let mut handled = BTreeSet::new();
     let mut sorted = Sorted::default();
+    let (mut is_full, actions_max) = (false, misfit_actions_max(pendings));
     for pending in pendings {
         let mut part = Part::default();
         for waiting in &pending.objects {
-            let Some(state) = states.next() else {
+            let state = states.next().map(|state| current(waiting, state));
+            let misfit = state.iter().flatten().find_map(|found| seen.misfits.get(&found.object.id()));
+            is_full |= misfit.is_some_and(|misfit| sorted.misfit_actions_with(misfit) > actions_max);
+            let Some(found) = state.filter(|_| !is_full) else {
                 part.rest.push(waiting.clone());
                 continue;
             };
             let id = waiting.object.id();
-            let found = current(waiting, state);
             if is_done(seen.ledger.get(&id), pending.entered) {
                 sorted.n_known += 1;
             } else if let Some(found) = found {
@@ -187,6 +209,8 @@ fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
                     current_id != id && (own.contains(&current_id) || seen.ledger.contains_key(&current_id));
                 if elsewhere || !handled.insert(current_id) {
                     sorted.n_known += 1;
+                } else if let Some(misfit) = misfit {
+                    sorted.misfits.push((found, misfit.clone()));
                 } else {
                     part.kept.push(found);
                 }
@@ -200,7 +224,7 @@ fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
 }
 
 /// The object as it is now; `None` where it is gone.
-fn current(waiting: &WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
+pub fn current(waiting: &WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
     match state {
         ObjectState::Missing => None,
         ObjectState::AsNotified => Some(waiting.clone()),
@@ -221,6 +245,12 @@ const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
 }
 
 impl Sorted {
+    /// Writes about misfits, with one more.
+    fn misfit_actions_with(&self, misfit: &Misfit) -> usize {
+        let shapes: BTreeSet<&Misfit> = self.misfits.iter().map(|(_, misfit)| misfit).chain([misfit]).collect();
+        self.misfits.len() + 1 + shapes.len()
+    }
+
     fn listed(&self) -> Vec<&WaitingObject> {
         self.parts.iter().flat_map(|part| &part.kept).collect()
     }
@@ -241,8 +271,36 @@ impl Sorted {
         let error = "the object was deleted before it was loaded";
         let items = settle::quarantined(deleted, load, FailureClass::Deleted, error, context);
         actions.extend(items.into_iter().map(|item| WriteAction::put(Item::Failed(item), Condition::Always)));
+        actions.extend(self.quarantine(load, context));
         actions
     }
+
+    /// Misfits, each with its ledger entry in the same transaction; those of one shape share an item.
+    fn quarantine(&self, load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
+        let mut shapes: BTreeMap<&Misfit, Vec<WaitingObject>> = BTreeMap::new();
+        for (object, misfit) in &self.misfits {
+            shapes.entry(misfit).or_default().push(object.clone());
+        }
+        let at = context.now.max(load.source.recorded.again_before_millis.unwrap_or(Millis::MIN));
+        let entry = |(waiting, _): &(WaitingObject, Misfit)| {
+            let entry = change::entry(&waiting.object, at, &LedgerMark::Quarantined, context);
+            WriteAction::put(Item::File(entry), Condition::Always)
+        };
+        let mut actions: Vec<WriteAction> = self.misfits.iter().map(entry).collect();
+        for (misfit, objects) in shapes {
+            let more = if objects.len() > 1 { format!(" and {} more", objects.len() - 1) } else { String::new() };
+            let error = format!("{}{more}: {}", url(&objects[0]), misfit.error);
+            for item in settle::quarantined(objects, load, FailureClass::BadInput, &error, context) {
+                let item = Quarantined { remedy: misfit.remedy.clone(), ..item };
+                actions.push(WriteAction::put(Item::Failed(item), Condition::Always));
+            }
+        }
+        actions
+    }
+}
+
+fn url(waiting: &WaitingObject) -> String {
+    format!("s3://{}/{}", waiting.object.bucket, waiting.object.key)
 }
 
 impl Part {

@@ -81,7 +81,7 @@ fn a_load_of_known_objects_alone_is_emptied_without_a_statement() {
     table.know(&a(), loaded_before());
     table.record(&["a"]);
     let (change, manifest) = table.plan(vec![found("1")]);
-    assert_eq!(change.note, Note::Emptied { n_deleted: 0, n_known: 1 });
+    assert_eq!(change.note, Note::Emptied { n_deleted: 0, n_known: 1, misfits: None });
     assert_eq!(manifest, None);
     table.done(&change);
     assert_eq!((table.backlog().len(), table.slot().load, table.slot().number), (0, None, 0));

@@ -3,6 +3,7 @@
 mod claim;
 mod gather;
 mod ledger;
+mod misfit;
 mod operator;
 mod pace;
 mod prepare;

@@ -61,7 +61,7 @@ fn a_newer_version_that_waits_elsewhere_is_loaded_here_and_dropped_there() {
     table.submit();
     assert_eq!(objects(&table), [[object("a", "2")]]);
     table.finish();
-    assert!(matches!(table.prepare(vec![found("2")]), Note::Emptied { n_known: 1, n_deleted: 0 }));
+    assert!(matches!(table.prepare(vec![found("2")]), Note::Emptied { n_known: 1, n_deleted: 0, misfits: None }));
 }
 
 /// The newer version was not looked at, so nobody knows whether its turn comes with this load.
@@ -154,7 +154,7 @@ fn a_deleted_object_is_quarantined_and_may_come_again() {
 fn an_entered_object_that_is_gone_leaves_the_ledger() {
     let mut table = Table::new();
     table.record_entered(&["a"], &LedgerMark::Accepted);
-    assert_eq!(table.prepare(vec![ObjectState::Missing]), Note::Emptied { n_deleted: 1, n_known: 0 });
+    assert_eq!(table.prepare(vec![ObjectState::Missing]), Note::Emptied { n_deleted: 1, n_known: 0, misfits: None });
     assert_eq!(table.mark(&object("a", "1").object), None);
     assert_eq!((table.slot().load, table.quarantine().len()), (None, 1));
 }

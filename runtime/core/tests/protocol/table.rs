@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
+use loader_core::drift::Misfit;
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::settings::Timing;
 use loader_core::tracker::change::{Change, Note};
@@ -28,6 +29,8 @@ pub struct Table {
     pub now: i64,
     /// What the catalog says of the target's columns.
     pub columns: Option<KnownColumns>,
+    /// Files whose columns are not the target's, by ledger id.
+    pub misfits: BTreeMap<String, Misfit>,
 }
 
 impl Table {
@@ -42,7 +45,8 @@ impl Table {
         let Value::Object(fields) = fields else { panic!("{fields}") };
         document.as_object_mut().unwrap().extend(fields);
         let config = LoadConfig::from_value(&document).unwrap();
-        Self { items: Items::new(), config, timing: Timing::default(), now: 1_000_000, columns: None }
+        let (columns, misfits) = (None, BTreeMap::new());
+        Self { items: Items::new(), config, timing: Timing::default(), now: 1_000_000, columns, misfits }
     }
 
     pub fn name(&self) -> DbTable {
@@ -179,7 +183,7 @@ impl Table {
         if let Some(before) = self.config.again_before_millis {
             prepare::leave_out_older(&mut ledger, &self.entered(), before);
         }
-        Seen { states, ledger, columns: self.columns.clone() }
+        Seen { states, ledger, columns: self.columns.clone(), misfits: self.misfits.clone() }
     }
 
     /// The load that is to be prepared, with its pending loads; one that takes the slot first has taken it.

@@ -7,9 +7,10 @@ use std::task::Poll;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, StatementName};
+use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::outcome::FailureClass;
+use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::listing::Listing;
 use loader_core::tracker::pack;
@@ -281,6 +282,10 @@ impl Objects for Port {
             file_of(key).map_or(ObjectState::Missing, |file| object_state(file, stage.files[file].size_bytes))
         };
         Ok(self.free(Call::one("s3:HeadObject"), look).await)
+    }
+
+    async fn columns(&self, _: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+        unreachable!("no configuration of the day compares files")
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {

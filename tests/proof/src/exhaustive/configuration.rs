@@ -75,12 +75,17 @@ pub struct Configuration {
 
 /// An object.
 pub fn blob(etag: &str, size_bytes: u64) -> Blob {
-    Blob { etag: etag.to_owned(), size_bytes, bad: false, versioned: false }
+    Blob { etag: etag.to_owned(), size_bytes, bad: false, misfit: false, versioned: false }
 }
 
 /// An object over which COPY stumbles.
 pub fn bad(etag: &str, size_bytes: u64) -> Blob {
     Blob { bad: true, ..blob(etag, size_bytes) }
+}
+
+/// An object whose columns tell that COPY would stumble over it.
+pub fn misfit(etag: &str, size_bytes: u64) -> Blob {
+    Blob { misfit: true, ..bad(etag, size_bytes) }
 }
 
 /// So many ticks from the start.
@@ -211,6 +216,19 @@ impl Configuration {
         }
     }
 
+    /// One file among three does not fit its table, and the others are loaded without it.
+    pub fn misfit() -> Self {
+        Self {
+            script: vec![
+                Change::Put("a", blob("a1", 1)),
+                Change::Put("b", misfit("b1", 2)),
+                Change::Put("c", blob("c1", 3)),
+            ],
+            tables: vec![MERGED, MERGED],
+            ..Self::bad_file().named("misfit")
+        }
+    }
+
     /// Hours pass between the steps: the service forgets tokens and statements. No invocation lives that long.
     pub fn hours() -> Self {
         let at = |hours: i64, minutes: i64| START_MILLIS + hours * HOUR_MILLIS + minutes * TICK_MILLIS;
@@ -334,6 +352,7 @@ impl Configuration {
             Self::delete(),
             Self::bad_file(),
             Self::named_bad_file(),
+            Self::misfit(),
             Self::hours(),
             Self::skew(),
             Self::hours_apart(),

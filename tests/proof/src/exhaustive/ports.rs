@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, StatementName};
+use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
+use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
@@ -123,6 +124,18 @@ impl Objects for ModelWorld {
         let state = |blob: Option<&Blob>| blob.map_or(ObjectState::Missing, Blob::state);
         match self.read(|inner| Reply::Object(state(inner.durable.bucket.get(key)))).await {
             Reply::Object(state) => Ok(state),
+            reply => wrong(&reply),
+        }
+    }
+
+    async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+        let key = &file.object.key;
+        let read = |inner: &mut Inner| {
+            let blob = inner.durable.bucket.get(key).filter(|blob| blob.version(key) == file.object);
+            Reply::Columns(blob.map_or_else(|| Err("another version".to_owned()), Blob::columns))
+        };
+        match self.read(read).await {
+            Reply::Columns(columns) => columns,
             reply => wrong(&reply),
         }
     }

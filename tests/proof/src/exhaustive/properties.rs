@@ -128,14 +128,23 @@ fn of_script(configuration: &Configuration) -> Vec<Property<Protocol>> {
             state.durable.warehouse.statements.iter().any(|statement| is_failed(&statement.phase))
         }));
     }
-    if configuration.script.iter().filter(|change| matches!(change, Change::Put(..))).count() > 2
-        && configuration.script.iter().any(|change| matches!(change, Change::Put(_, blob) if blob.bad))
-    {
+    let puts = configuration.script.iter().filter(|change| matches!(change, Change::Put(..))).count();
+    let is_bad =
+        |wanted: bool| move |change: &Change| matches!(change, Change::Put(_, it) if it.bad && it.misfit == wanted);
+    if puts > 2 && configuration.script.iter().any(is_bad(false)) {
         all.push(Property::sometimes("a split happens", |_, state: &State| {
             state.durable.all_items().any(|item| matches!(item, Item::Pending(pending) if pending.group.is_some()))
         }));
+    }
+    if puts > 2 && configuration.script.iter().any(|change| is_bad(false)(change) || is_bad(true)(change)) {
         all.push(Property::sometimes("quarantine happens", |_, state: &State| {
             quarantined(state, FailureClass::BadInput)
+        }));
+    }
+    if configuration.script.iter().any(is_bad(true)) {
+        all.push(Property::always("no statement fails for a misfit", |_, state: &State| {
+            let is_failed = |phase: &Phase| matches!(phase, Phase::Failed(_));
+            !state.durable.warehouse.statements.iter().any(|statement| is_failed(&statement.phase))
         }));
     }
     if configuration.script.iter().any(|change| matches!(change, Change::Put(_, blob) if blob.etag == "a2")) {

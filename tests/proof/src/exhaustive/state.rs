@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use loader_core::ids::{DbTable, LoadId, StatementName};
 use loader_core::outcome::FailureClass;
+use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
@@ -192,6 +193,8 @@ pub enum Reply {
     Written(Vec<usize>),
     /// An object.
     Object(ObjectState),
+    /// The columns of a file, or why nothing tells them.
+    Columns(Result<Vec<FileColumn>, String>),
     /// A statement id, or why not.
     Submitted(Result<String, NotSubmitted>),
     /// A status.

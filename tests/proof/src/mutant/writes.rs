@@ -52,6 +52,7 @@ impl Mutant {
                 each_slot(actions, |slot| slot.load.clone_from(&before.load));
             }
             Self::QuarantineNotInLedger if what.quarantines => actions.retain(|action| !puts(action, is_entry)),
+            Self::MisfitNotInLedger => actions.retain(|action| !puts(action, is_quarantined_entry)),
             Self::QuarantineDropsObjects => actions.retain(|action| !puts(action, is_quarantine)),
             Self::SplitLosesPart if what.splits => {
                 actions.pop();
@@ -69,6 +70,20 @@ impl Mutant {
 
     /// What is written to the ledger before a transaction, whether that takes effect or not.
     pub fn early_entries(self, transaction: &Transaction, items: &Items) -> Vec<LedgerEntry> {
+        if self == Self::MisfitEnteredFirst {
+            let entry = |action: &WriteAction| match action {
+                WriteAction::Put(item, _) => {
+                    if let Item::File(entry) = &**item {
+                        Some(entry.clone())
+                    } else {
+                        None
+                    }
+                }
+                WriteAction::Delete(..) | WriteAction::Check(..) => None,
+            };
+            let entries = transaction.actions.iter().filter_map(entry);
+            return entries.filter(|entry| entry.mark == LedgerMark::Quarantined).collect();
+        }
         let slot = transaction.actions.iter().find_map(|action| match action {
             WriteAction::Put(item, _) => match &**item {
                 Item::Slot(slot) => slot.load.as_ref(),
@@ -132,6 +147,10 @@ fn is_prepared(item: &Item) -> bool {
 
 fn is_entry(item: &Item) -> bool {
     matches!(item, Item::File(_))
+}
+
+fn is_quarantined_entry(item: &Item) -> bool {
+    matches!(item, Item::File(entry) if entry.mark == LedgerMark::Quarantined)
 }
 
 fn is_pending(item: &Item) -> bool {

@@ -7,9 +7,10 @@ use std::task::Poll;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
-use loader_core::ids::{DbTable, StatementName};
+use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX};
 use loader_core::outcome::FailureClass;
+use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
@@ -267,6 +268,15 @@ impl Tracker for Port {
 impl Objects for Port {
     async fn object(&self, _: &str, key: &str) -> PortResult<ObjectState> {
         self.call("object", |stage| Ok(stage.bucket.get(key).map_or(ObjectState::Missing, Blob::state))).await
+    }
+
+    async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+        let key = &file.object.key;
+        let read = |stage: &mut Stage| {
+            let blob = stage.bucket.get(key).filter(|blob| blob.version(key) == file.object);
+            Ok(blob.map_or_else(|| Err("another version".to_owned()), Blob::columns))
+        };
+        self.call("columns", read).await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {

@@ -29,6 +29,9 @@ pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
     if table % 4 == 1 {
         more["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
     }
+    if table % 3 == 1 {
+        more["options"]["on_schema_change"] = json!("fail");
+    }
     if table % 5 == 4 {
         more["options"]["ledger_table"] = json!("public.loads");
     }

@@ -1,0 +1,158 @@
+//! Drift: whether the columns of a Parquet file are those that its load's COPY would put them into.
+//!
+//! COPY from Parquet goes by position and converts no type (Redshift database guide, "COPY from columnar data formats"), so columns in
+//! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
+
+use self::compare::{Differences, compare};
+use crate::config::{LoadConfig, LoadMode, SchemaChange};
+use crate::copy_options::FileFormat;
+use crate::ident::{Ident, TableName};
+use crate::parquet::{FileColumn, Physical};
+use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
+
+mod compare;
+
+/// Why a file cannot be loaded as it is, and what would help.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Misfit {
+    /// What differs.
+    pub error: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Columns of a list that are named in a message; more are counted.
+const NAMED_MAX: usize = 8;
+
+/// Whether files of such a load are compared with the target before COPY.
+pub fn is_compared(config: &LoadConfig) -> bool {
+    config.options.format == FileFormat::Parquet && config.schema_change == SchemaChange::Fail
+}
+
+/// What is wrong with the columns of a file, if anything certainly is. `target`: all columns of the table.
+pub fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Option<Misfit> {
+    let is_nested = file.iter().any(|column| column.physical == Physical::Nested);
+    if is_nested && !config.options.has("SERIALIZETOJSON") {
+        return None;
+    }
+    let mut wanted = wanted(config, target)?;
+    let is_listed = !config.columns.is_empty();
+    if !is_listed && file.len() < wanted.len() {
+        wanted.retain(|column| !may_be_numbered(column) || compare::names(file, column));
+    }
+    let fills = config.options.has("FILLRECORD");
+    let differences = compare(file, &wanted, is_listed, fills);
+    differences.is_any().then(|| Misfit {
+        error: error(&config.target.table, &differences),
+        remedy: remedy(&config.target.table, file, &differences),
+    })
+}
+
+/// The columns of which COPY expects the values, in this order; `None` where that is not known for certain.
+fn wanted(config: &LoadConfig, target: &TargetColumns) -> Option<Vec<TargetColumn>> {
+    let TargetColumns::Asked(all) = target else { return None };
+    if all.is_empty() || config.options.has("EXPLICIT_IDS") {
+        return None;
+    }
+    if !config.columns.is_empty() {
+        let find = |name: &Ident| all.iter().find(|column| column.name == *name).cloned();
+        return config.columns.iter().map(find).collect();
+    }
+    match config.mode {
+        LoadMode::Append => all.iter().all(|column| column.identity == Identity::No).then(|| all.clone()),
+        LoadMode::Replace { .. } | LoadMode::Versions { .. } => {
+            Some(all.iter().filter(|column| column.identity != Identity::Always).cloned().collect())
+        }
+    }
+}
+
+/// Only the owner is sure to be shown that the warehouse numbers a column, and such a column is not in the files.
+fn may_be_numbered(column: &TargetColumn) -> bool {
+    !column.nullable && ["integer", "bigint"].contains(&column.kind.as_str())
+}
+
+fn error(table: &TableName, differences: &Differences) -> String {
+    let mut parts = Vec::new();
+    if !differences.surplus.is_empty() {
+        let shown = listed(&differences.surplus, |column| format!("`{}` {}", column.name, column.sql_type()));
+        parts.push(format!("not in the table: {shown}"));
+    }
+    if !differences.lacking.is_empty() {
+        let shown = listed(&differences.lacking, |column| format!("`{}` {}", column.name.as_str(), column.kind));
+        parts.push(format!("not in the file: {shown}"));
+    }
+    if !differences.other_type.is_empty() {
+        let shown = listed(&differences.other_type, |(file, table)| {
+            format!("`{}` is {} in the file and {} in the table", file.name, file.sql_type(), table.kind)
+        });
+        parts.push(format!("other types: {shown}"));
+    }
+    if let Some((file, table)) = &differences.order {
+        let shown = |names: &Vec<String>| listed(names, Clone::clone);
+        parts.push(format!("other order: {} in the file, {} in the table", shown(file), shown(table)));
+    }
+    if let Some((file, table)) = differences.count {
+        parts.push(format!("{file} columns in the file, {table} to load"));
+    }
+    format!("the columns do not fit table {table}: {}", parts.join("; "))
+}
+
+/// Quarantine's remedy: first what is most likely meant.
+fn remedy(table: &TableName, file: &[FileColumn], differences: &Differences) -> String {
+    let Differences { surplus, lacking, other_type, order, .. } = differences;
+    let names: Vec<String> = file.iter().map(|column| in_list(&folded(column))).collect();
+    let in_order =
+        format!("name the files' columns in their order, `\"copy\": {{\"columns\": [{}]}}`", names.join(", "));
+    let mut ways: Vec<String> = Vec::new();
+    if !surplus.is_empty() && lacking.is_empty() {
+        let add =
+            |column: &&FileColumn| format!("ALTER TABLE {table} ADD COLUMN {} {};", folded(column), column.sql_type());
+        ways.extend(surplus.iter().map(add));
+        ways.push(format!("a new column is the table's last: where it is not the files' last, also {in_order}"));
+    } else if !surplus.is_empty() {
+        let rename = |(column, renamed): (&FileColumn, &TargetColumn)| {
+            format!(
+                "ALTER TABLE {table} RENAME COLUMN {} TO {}; where both are the same column",
+                renamed.name,
+                folded(column)
+            )
+        };
+        ways.extend(differences.renamed().map(rename));
+        ways.push("or write files with the table's columns".to_owned());
+    } else if !lacking.is_empty() || order.is_some() {
+        ways.push(in_order);
+    }
+    if !other_type.is_empty() {
+        ways.push(
+            "Redshift does not change these types in place: write files with the table's types, or make the table anew"
+                .to_owned(),
+        );
+    }
+    ways.push("then run `cargo xtask retry TABLE`".to_owned());
+    ways.push(
+        "or leave it to COPY, which goes by position: `\"options\": {\"on_schema_change\": \"ignore\"}`".to_owned(),
+    );
+    ways.join("; ").replace(";;", ";")
+}
+
+fn folded(column: &FileColumn) -> Ident {
+    Ident::exact(column.name.to_lowercase())
+}
+
+/// As a column stands in `copy.columns`.
+fn in_list(name: &Ident) -> String {
+    let is_plain = Ident::parse(name.as_str()).is_ok_and(|parsed| parsed == *name);
+    let text = if is_plain { name.as_str().to_owned() } else { name.to_string() };
+    serde_json::Value::from(text).to_string()
+}
+
+fn listed<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
+    let mut shown: Vec<String> = items.iter().take(NAMED_MAX).map(show).collect();
+    if items.len() > NAMED_MAX {
+        shown.push(format!("and {} more", items.len() - NAMED_MAX));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

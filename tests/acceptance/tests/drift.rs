@@ -1,0 +1,196 @@
+//! Parquet files whose columns are not the target's: told before COPY, which goes by position.
+
+use acceptance::columnar::{numbers, parquet, texts};
+use acceptance::table::{Table, append, rows};
+use acceptance::world::{STACK, Setup, World, world_of};
+use acceptance::xtask::Checkout;
+use anyhow::{Context, Result, ensure};
+use loader_core::outcome::FailureClass;
+use loader_core::tracker::item::{Item, Quarantined};
+use serde_json::{Value, json};
+
+const ORDER: &str = "drift-order";
+const LISTED: &str = "drift-listed";
+const SHAPES: &str = "drift-shapes";
+const TYPES: &str = "drift-types";
+const IGNORE: &str = "drift-ignore";
+const MERGED: &str = "drift-merged";
+const ONCE: &str = "drift-once";
+const COLUMNS: &str = "id BIGINT, n BIGINT, val VARCHAR(64)";
+
+fn table_name(queue: &str) -> String {
+    queue.replace('-', "_")
+}
+
+fn config(queue: &str) -> Value {
+    let mut config = append(&table_name(queue));
+    config["copy"]["options"] = json!("FORMAT AS PARQUET");
+    // Files of one test are one load.
+    config["load"] = json!({"age_seconds": 2});
+    match queue {
+        LISTED => config["copy"]["columns"] = json!(["n", "id", "val"]),
+        IGNORE => config["options"] = json!({"on_schema_change": "ignore"}),
+        MERGED => config["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "n"}),
+        ONCE => config["load"]["write_once"] = json!(true),
+        _ => {}
+    }
+    config
+}
+
+fn world() -> &'static World {
+    world_of(|| {
+        let queues = [ORDER, LISTED, SHAPES, TYPES, IGNORE, MERGED, ONCE];
+        Setup::of(queues.map(|queue| (queue, config(queue))))
+    })
+}
+
+/// A table (id, n, val); SHAPES has no `val` yet.
+async fn table(queue: &'static str, columns: &str) -> Result<Table> {
+    let table = Table::new(world(), queue, config(queue)).await?;
+    let name = table_name(queue);
+    table.sql(&format!("DROP TABLE {name}")).await?;
+    table.sql(&format!("CREATE TABLE {name} ({columns})")).await?;
+    Ok(table)
+}
+
+fn straight(id: i64, n: i64) -> Result<Vec<u8>> {
+    parquet(vec![("id", numbers(&[id])), ("n", numbers(&[n])), ("val", texts(&["x"]))])
+}
+
+fn swapped(id: i64, n: i64) -> Result<Vec<u8>> {
+    parquet(vec![("n", numbers(&[n])), ("id", numbers(&[id])), ("val", texts(&["x"]))])
+}
+
+/// Waits until so many files are in quarantine, and the rest is loaded.
+async fn quarantine(table: &Table, n_objects: usize, loaded: &[&str]) -> Result<Vec<Quarantined>> {
+    let objects = |item: &Item| if let Item::Failed(failed) = item { failed.objects.len() } else { 0 };
+    let is_there = format!("{n_objects} in quarantine");
+    table.until(&is_there, |items| items.values().map(objects).sum::<usize>() >= n_objects).await?;
+    table.rest_with(&rows(loaded)).await?;
+    let quarantine = table.quarantine().await?;
+    ensure!(quarantine.iter().map(|item| item.objects.len()).sum::<usize>() == n_objects, "{quarantine:?}");
+    Ok(quarantine)
+}
+
+/// The file under this key is in quarantine for what these words say, and no statement was ever made for it.
+async fn ensure_told(table: &Table, quarantine: &[Quarantined], key: &str, words: &str) -> Result<()> {
+    let holds = |item: &&Quarantined| item.objects.iter().any(|waiting| waiting.object.key == key);
+    let item = quarantine.iter().find(holds).with_context(|| format!("{key} is not in quarantine: {quarantine:?}"))?;
+    ensure!(item.class == FailureClass::BadInput && item.statement_id.is_none(), "{item:?}");
+    ensure!(item.error.contains(&format!("s3://{}/", table.bucket())) && item.error.contains(words), "{}", item.error);
+    for statement in table.statements().await? {
+        ensure!(statement.status == "FINISHED", "a statement failed: {statement:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn columns_in_another_order_are_refused_and_the_files_beside_them_load() {
+    world().run(async {
+        let table = table(ORDER, COLUMNS).await?;
+        table.put("a.parquet", straight(1, 10)?).await?;
+        table.put("b.parquet", swapped(2, 20)?).await?;
+        table.put("c.parquet", straight(3, 30)?).await?;
+        let found = quarantine(&table, 1, &["1,10,x", "3,30,x"]).await?;
+        ensure_told(&table, &found, "b.parquet", "other order: n, id, val in the file, id, n, val in the table")
+            .await?;
+        ensure!(found[0].remedy.contains(r#""columns": ["n", "id", "val"]"#), "{}", found[0].remedy);
+        // Its notification again.
+        table.put("b.parquet", swapped(2, 20)?).await?;
+        table.rest_with(&rows(&["1,10,x", "3,30,x"])).await
+    });
+}
+
+/// What the local warehouse does shows why the order must be asked for: it takes values by position.
+#[test]
+fn without_the_comparison_values_end_in_the_wrong_columns_as_ever() {
+    world().run(async {
+        let table = table(IGNORE, COLUMNS).await?;
+        table.put("a.parquet", straight(1, 10)?).await?;
+        table.put("b.parquet", swapped(2, 20)?).await?;
+        table.rest_with(&rows(&["1,10,x", "20,2,x"])).await
+    });
+}
+
+#[test]
+fn a_list_of_columns_says_the_order_of_the_files() {
+    world().run(async {
+        let table = table(LISTED, COLUMNS).await?;
+        table.put("a.parquet", swapped(1, 10)?).await?;
+        table.put("b.parquet", straight(2, 20)?).await?;
+        let found = quarantine(&table, 1, &["1,10,x"]).await?;
+        ensure_told(&table, &found, "b.parquet", "other order: id, n, val in the file").await
+    });
+}
+
+#[test]
+fn files_of_two_shapes_in_one_backlog_load_or_wait_for_the_table_each() {
+    let checkout = Checkout::new().expect("a clone of its own");
+    world().run(async {
+        let table = table(SHAPES, "id BIGINT, n BIGINT").await?;
+        let old = |id: i64| parquet(vec![("id", numbers(&[id])), ("n", numbers(&[0]))]);
+        for id in [1, 3] {
+            table.put(&format!("{id}.parquet"), old(id)?).await?;
+        }
+        for id in [2, 4] {
+            table.put(&format!("{id}.parquet"), straight(id, 0)?).await?;
+        }
+        let found = quarantine(&table, 2, &["1,0", "3,0"]).await?;
+        ensure_told(&table, &found, "2.parquet", "not in the table: `val` VARCHAR(65535)").await?;
+        let alter = found[0].remedy.split(';').next().context("no remedy")?;
+        ensure!(alter == r#"ALTER TABLE "public"."drift_shapes" ADD COLUMN "val" VARCHAR(65535)"#, "{alter}");
+        // The statement that it names, and the command: at once, although the columns are known from moments ago.
+        table.sql(alter).await?;
+        checkout.must(&format!("retry drift_shapes --local --stack-name {STACK}")).await?;
+        let all = ["1,0,NULL", "3,0,NULL", "2,0,x", "4,0,x"];
+        table.rest_with(&rows(&all)).await?;
+        ensure!(table.quarantine().await?.is_empty(), "loaded and in quarantine");
+        table.put("5.parquet", old(5)?).await?;
+        let found = quarantine(&table, 1, &all).await?;
+        ensure_told(&table, &found, "5.parquet", "not in the file: `val` character varying").await
+    });
+}
+
+#[test]
+fn other_types_are_told_and_an_unreadable_footer_is_left_to_copy() {
+    world().run(async {
+        let table = table(TYPES, COLUMNS).await?;
+        let other = vec![("id", texts(&["one"])), ("n", numbers(&[1])), ("val", texts(&["x"]))];
+        table.put("type.parquet", parquet(other)?).await?;
+        table.put("good.parquet", straight(1, 10)?).await?;
+        let found = quarantine(&table, 1, &["1,10,x"]).await?;
+        let words = "other types: `id` is VARCHAR(65535) in the file and bigint in the table";
+        ensure_told(&table, &found, "type.parquet", words).await?;
+        table.put("corrupt.parquet", "PAR1 this is not what it says PAR1").await?;
+        table.put("better.parquet", straight(2, 20)?).await?;
+        let found = quarantine(&table, 2, &["1,10,x", "2,20,x"]).await?;
+        let corrupt = found.iter().find(|item| item.objects[0].object.key == "corrupt.parquet");
+        let corrupt = corrupt.context("the corrupt file is not in quarantine")?;
+        ensure!(corrupt.error.contains("Spectrum Scan Error"), "these are not COPY's words: {}", corrupt.error);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_merge_compares_with_its_stage() {
+    world().run(async {
+        let table = table(MERGED, COLUMNS).await?;
+        table.put("a.parquet", straight(1, 10)?).await?;
+        table.put("b.parquet", swapped(1, 20)?).await?;
+        let found = quarantine(&table, 1, &["1,10,x"]).await?;
+        ensure_told(&table, &found, "b.parquet", "other order").await?;
+        table.put("c.parquet", straight(1, 30)?).await?;
+        table.rest_with(&rows(&["1,30,x"])).await
+    });
+}
+
+#[test]
+fn files_that_are_written_once_are_compared_too() {
+    world().run(async {
+        let table = table(ONCE, COLUMNS).await?;
+        table.put("a.parquet", straight(1, 10)?).await?;
+        table.put("b.parquet", swapped(2, 20)?).await?;
+        let found = quarantine(&table, 1, &["1,10,x"]).await?;
+        ensure_told(&table, &found, "b.parquet", "other order").await
+    });
+}
