@@ -128,9 +128,9 @@ fn metrics_of_load(note: &Note) -> Vec<Metric> {
         Note::Failed { .. } | Note::SetAside { .. } => vec![failed()],
         Note::Quarantined { n_objects, .. } => vec![failed(), count(Of::Both, METRIC_QUARANTINED, *n_objects)],
         Note::Prepared { n_deleted, misfits, .. } | Note::Emptied { n_deleted, misfits, .. } => {
-            let n_quarantined = n_deleted + misfits.as_ref().map_or(0, |misfits| misfits.n_objects);
-            let metric = count(Of::Both, METRIC_QUARANTINED, n_quarantined);
-            Some(metric).filter(|_| n_quarantined > 0).into_iter().collect()
+            let n_objects = n_deleted + misfits.as_ref().map_or(0, |misfits| misfits.n_objects);
+            let quarantined = (n_objects > 0).then(|| count(Of::Both, METRIC_QUARANTINED, n_objects));
+            quarantined.into_iter().collect()
         }
         Note::Claimed { .. }
         | Note::Gathered { .. }
@@ -154,9 +154,7 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         Event::Stopped { table, load_id, why } => {
             ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
         }
-        Event::NotCompared { table, n_objects, why } => {
-            ("not_compared", "WARN", json!({"table": table, "objects": n_objects, "why": why}))
-        }
+        Event::NotCompared { table, n_objects, why } => not_compared(table, *n_objects, why),
         Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
         Event::Listed { table, s3_path, objects, new_objects, ended } => (
             "listed",
@@ -190,17 +188,23 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
     }
 }
 
+fn not_compared(table: &str, n_objects: usize, why: &str) -> (&'static str, &'static str, Value) {
+    ("not_compared", "WARN", json!({"table": table, "objects": n_objects, "why": why}))
+}
+
 fn moved(note: &Note) -> (&'static str, &'static str, Value) {
     match note {
         Note::Claimed { n_objects } => ("claimed", "INFO", json!({"objects": n_objects})),
         Note::Gathered { n_loads, n_objects } => ("gathered", "INFO", json!({"loads": n_loads, "objects": n_objects})),
         Note::Prepared { attempt, n_objects, n_deleted, n_known, misfits } => {
-            let value = json!({"attempt": attempt, "objects": n_objects, "deleted_objects": n_deleted, "known_objects": n_known});
-            with_misfits("prepared", value, misfits.as_ref())
+            let value = json!({
+                "attempt": attempt, "objects": n_objects, "deleted_objects": n_deleted, "known_objects": n_known,
+            });
+            ("prepared", if misfits.is_some() { "ERROR" } else { "INFO" }, with_misfits(value, misfits.as_ref()))
         }
         Note::Emptied { n_deleted, n_known, misfits } => {
             let value = json!({"deleted_objects": n_deleted, "known_objects": n_known});
-            with_misfits("emptied", value, misfits.as_ref())
+            ("emptied", if misfits.is_some() { "ERROR" } else { "INFO" }, with_misfits(value, misfits.as_ref()))
         }
         Note::GivenUp => ("given_up", "ERROR", json!({})),
         Note::Submitted { statement_id } => ("submitted", "INFO", json!({"statement_id": statement_id})),
@@ -228,16 +232,13 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
     }
 }
 
-/// Files that were quarantined on the way are an error of their own.
-fn with_misfits(
-    name: &'static str,
-    mut value: Value,
-    misfits: Option<&Misfits>,
-) -> (&'static str, &'static str, Value) {
-    let Some(Misfits { n_objects, reason }) = misfits else { return (name, "INFO", value) };
-    value["quarantined_objects"] = json!(n_objects);
-    value["reason"] = json!(reason);
-    (name, "ERROR", value)
+/// Files that were quarantined on the way are an error.
+fn with_misfits(mut value: Value, misfits: Option<&Misfits>) -> Value {
+    if let Some(Misfits { n_objects, reason }) = misfits {
+        value["quarantined_objects"] = json!(n_objects);
+        value["reason"] = json!(reason);
+    }
+    value
 }
 
 #[cfg(test)]
@@ -250,6 +251,19 @@ mod tests {
         let of_tables = directives.iter().filter(|directive| directive["Dimensions"] == json!([["Stack", "Table"]]));
         let metrics = of_tables.flat_map(|directive| directive["Metrics"].as_array().unwrap());
         metrics.map(|metric| metric["Name"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn files_that_do_not_fit_are_an_error_and_counted_with_the_deleted_ones() {
+        let of = |misfits| {
+            let note = Note::Emptied { n_deleted: 1, n_known: 0, misfits };
+            let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note };
+            Value::Object(line(&event, "stack", 5))
+        };
+        let told = of(Some(Misfits { n_objects: 2, reason: "s3://b/k: why".into() }));
+        assert_eq!((&told["level"], &told["reason"]), (&json!("ERROR"), &json!("s3://b/k: why")));
+        assert_eq!((&told["quarantined_objects"], &told["ObjectsQuarantined"]), (&json!(2), &json!(3)));
+        assert_eq!((&of(None)["level"], &of(None)["ObjectsQuarantined"]), (&json!("INFO"), &json!(1)));
     }
 
     #[test]
@@ -289,20 +303,6 @@ mod tests {
             (&json!("missed_event"), &json!(2), &json!("s3://b/a"))
         );
         assert_eq!(of_tables(&line), Vec::<&str>::new());
-    }
-
-    #[test]
-    fn files_that_do_not_fit_are_an_error_and_counted_with_the_deleted_ones() {
-        let misfits = Some(Misfits { n_objects: 2, reason: "s3://b/k: why".into() });
-        let of = |misfits| {
-            let note = Note::Emptied { n_deleted: 1, n_known: 0, misfits };
-            let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note };
-            Value::Object(line(&event, "stack", 5))
-        };
-        let told = of(misfits);
-        assert_eq!((&told["level"], &told["reason"]), (&json!("ERROR"), &json!("s3://b/k: why")));
-        assert_eq!((&told["quarantined_objects"], &told["ObjectsQuarantined"]), (&json!(2), &json!(3)));
-        assert_eq!((&of(None)["level"], &of(None)["ObjectsQuarantined"]), (&json!("INFO"), &json!(1)));
     }
 
     #[test]

@@ -36,12 +36,11 @@ pub fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) 
         return None;
     }
     let mut wanted = wanted(config, target)?;
-    let is_listed = !config.columns.is_empty();
-    if !is_listed && file.len() < wanted.len() {
+    if config.columns.is_empty() && file.len() < wanted.len() {
         wanted.retain(|column| !may_be_numbered(column) || compare::names(file, column));
     }
     let fills = config.options.has("FILLRECORD");
-    let differences = compare(file, &wanted, is_listed, fills);
+    let differences = compare(file, &wanted, fills);
     differences.is_any().then(|| Misfit {
         error: error(&config.target.table, &differences),
         remedy: remedy(&config.target.table, file, &differences),

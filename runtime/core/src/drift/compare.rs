@@ -42,21 +42,16 @@ fn is_same(file: &FileColumn, wanted: &TargetColumn) -> bool {
     file.name.to_lowercase() == wanted.name.as_str().to_lowercase()
 }
 
-/// `is_listed`: the configuration gives each position its column, so names only the file has mean nothing by themselves. `fills`: COPY
+/// Where the number of columns is right, a name that only the file has means nothing by itself: each position has its column. `fills`: COPY
 /// takes NULL for columns that the end of the file's list lacks.
-pub fn compare<'a>(
-    file: &'a [FileColumn],
-    wanted: &'a [TargetColumn],
-    is_listed: bool,
-    fills: bool,
-) -> Differences<'a> {
+pub fn compare<'a>(file: &'a [FileColumn], wanted: &'a [TargetColumn], fills: bool) -> Differences<'a> {
     let mut found = Differences::default();
     let is_counted = file.len() == wanted.len() || (fills && file.len() < wanted.len());
     let is_wanted = |column: &FileColumn| wanted.iter().any(|wanted| is_same(column, wanted));
     let in_place = file.iter().zip(wanted).all(|(file, wanted)| is_same(file, wanted));
     // Files that share no name with the table are written for positions.
     let by_name = file.iter().any(is_wanted) && !(in_place && is_counted);
-    if by_name && !(is_listed && is_counted) {
+    if by_name && !is_counted {
         found.surplus = file.iter().filter(|column| !is_wanted(column)).collect();
         found.lacking = wanted.iter().filter(|wanted| !names(file, wanted)).collect();
     }
@@ -88,21 +83,18 @@ fn order(file: &[FileColumn], wanted: &[TargetColumn], in_place: bool) -> Option
     differs.then_some((of_file, of_table))
 }
 
-/// Whether COPY certainly cannot put these values into a column of this type, as the catalog calls it. It converts none: how a value is
-/// stored must be how the type is. Wider integers and floats are left to COPY, and so are types that are not named here.
+/// Whether COPY certainly cannot put these values into a column of this type, as the catalog calls it. Refused is only what is of another
+/// kind: text, truth values and instants for numbers, numbers for text. How wide a number is, what can be a date or a time, and types that
+/// are not named here are left to COPY.
 fn contradicts(file: &FileColumn, kind: &str) -> bool {
-    use Physical::{Boolean, Bytes, Double, FixedBytes, Float, Int32, Int64, Int96, Nested};
-    let possible: &[Physical] = match kind {
-        "smallint" | "integer" => &[Int32],
-        "bigint" => &[Int32, Int64],
-        "real" | "double precision" => &[Float, Double],
-        "boolean" => &[Boolean],
-        "date" => &[Int32, Int96],
-        "timestamp without time zone" | "timestamp with time zone" => &[Int32, Int64, Int96],
-        "character varying" | "character" => &[Bytes, FixedBytes],
-        "numeric" if file.meaning == Meaning::Text => &[],
-        "numeric" => &[Int32, Int64, Float, Double, Bytes, FixedBytes],
-        _ => return false,
-    };
-    file.physical != Nested && !possible.contains(&file.physical)
+    let is_text = file.meaning == Meaning::Text;
+    match (kind, file.physical) {
+        (_, Physical::Nested) => false,
+        ("smallint" | "integer" | "bigint" | "real" | "double precision" | "numeric", physical) => {
+            is_text || matches!(physical, Physical::Boolean | Physical::Int96)
+        }
+        ("boolean", physical) => !matches!(physical, Physical::Boolean | Physical::Int32 | Physical::Int64),
+        ("character varying" | "character", physical) => !matches!(physical, Physical::Bytes | Physical::FixedBytes),
+        _ => false,
+    }
 }
