@@ -78,7 +78,7 @@ fn named_bad_file() {
 
 #[test]
 fn misfit() {
-    explore(Configuration::misfit(), 13_732);
+    explore(Configuration::misfit(), 13_334);
 }
 
 #[test]
