@@ -151,7 +151,7 @@ fn overlaps(queues: &[QueueFile]) -> Vec<String> {
     problems
 }
 
-/// What is wrong with the queue that shall feed a table too.
+/// What is wrong with the queue that is to feed a second table.
 fn not_fed(queue: &QueueFile, queues: &[QueueFile]) -> Option<String> {
     let fed_by = queue.config.fed_by.as_ref()?;
     let told = |message: String| Some(format!("{}: `queue`: {message}", shown(&queue.path)));

@@ -201,7 +201,7 @@ fn date(inside: &str) -> Result<Part, String> {
         "yesterday" => Moment::Yesterday,
         "hour" => Moment::Hour,
         "last_hour" => Moment::LastHour,
-        _ => return Err(format!("`{{{inside}}}`: nobody knows the day `{name}`: {RULE}")),
+        _ => return Err(format!("`{{{inside}}}`: `{name}` is not a day or an hour: {RULE}")),
     };
     let mut letters = Vec::new();
     let mut rest = format.chars();

@@ -18,9 +18,9 @@ pub enum Trigger {
         /// Its id, if the event has one.
         statement_id: Option<String>,
     },
-    /// Every table with work shall be looked at.
+    /// Look at every table with work.
     Sweep,
-    /// This table shall be looked at.
+    /// Look at this table.
     Asked(DbTable),
     /// Nothing of ours.
     NotOurs {

@@ -1,6 +1,6 @@
 //! BulkLoader: whole folders become pending loads; then their tables are reconciled; the answer says how far each is.
 //!
-//! A folder that is not read whole when the invocation ends, or dies, is gone on with by the sweep: see [`crate::listing`].
+//! The sweep continues a folder that was not read to its end when the invocation ended or died: see [`crate::listing`].
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ pub struct PathAnswer {
     /// The instant that `force` means: what was loaded before it is loaded again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub force: Option<String>,
-    /// How far the listing is; a dry run is gone on with by a request that begins there.
+    /// How far the listing is. To continue a dry run, send a request that begins there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     /// Whether the loader goes on by itself: the request is stored with its position.
@@ -88,7 +88,7 @@ pub async fn handle<W: World>(world: &W, paths: &[BulkPath], invocation: &Invoca
     answers
 }
 
-/// Where nobody reads the answer, a path that failed is an error, unless the loader goes on with it: the invocation is repeated, and in the
+/// Where nobody reads the answer, a path that failed is an error, unless the loader continues it: the invocation is repeated, and in the
 /// end is given up where somebody looks.
 pub fn check_done(answers: &[PathAnswer]) -> Result<(), String> {
     let failed = answers.iter().find(|answer| answer.state == FAILED);

@@ -59,14 +59,14 @@ pub(crate) struct Reading<'a, W> {
 pub(crate) enum End {
     /// At its end.
     Whole,
-    /// Before: the time was over, or somebody else goes on with it. The rest is stored, unless the request only counts.
+    /// Before: the time was over, or another invocation continues it. The rest is stored, unless the request only counts.
     Rest,
     /// With this error.
     Failed(String),
 }
 
 impl<'a, W: World> Reading<'a, W> {
-    /// From the begin, or from where the request says.
+    /// From the beginning, or from where the request says.
     pub(crate) fn new(world: &'a W, path: &'a BulkPath, invocation: &'a Invocation) -> Self {
         Self {
             world,
@@ -83,7 +83,7 @@ impl<'a, W: World> Reading<'a, W> {
         }
     }
 
-    /// Whether the sweep goes on with the rest.
+    /// Whether the sweep continues with the rest.
     pub(crate) const fn goes_on(&self) -> bool {
         self.listing.is_some()
     }
@@ -228,7 +228,7 @@ impl<'a, W: World> Reading<'a, W> {
         Ok(unknown)
     }
 
-    /// Stores the position behind the last page; `false` when somebody else goes on with the folder.
+    /// Stores the position behind the last page; `false` when another invocation continues the folder.
     async fn advance(&mut self, position: Position, is_over: bool) -> Result<bool, String> {
         let now = self.world.now();
         let touched_millis = if is_over { 0 } else { now };
@@ -295,8 +295,8 @@ async fn waiting<W: World>(world: &W, table: &DbTable, again_before: Option<Mill
     }
 }
 
-/// Goes on with the folders that are being listed for a table, until then. An error says that one of them was given up, which an alarm
-/// shall tell; whatever else fails, the next sweep tries again.
+/// Continues the folders that are being listed for a table, until then. An error says that one of them was given up, so that an
+/// alarm rings; after any other failure the next sweep tries again.
 pub(crate) async fn go_on<W: World>(
     world: &W,
     table: &DbTable,
@@ -360,7 +360,7 @@ async fn read_on<W: World>(
     Ok(())
 }
 
-/// Nobody goes on with it from now on; it stays for people until it expires.
+/// It is not continued any more; the item stays for people to read until it expires.
 async fn give_up<W: World>(
     world: &W,
     table: &DbTable,

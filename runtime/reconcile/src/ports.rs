@@ -152,7 +152,7 @@ pub struct Listed {
 pub trait Objects {
     /// What is under this key now.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
-    /// The columns that the footer of a Parquet file names, read with few and short calls; an error where that cannot be told of exactly
+    /// The columns that the footer of a Parquet file names, read with few and short calls; an error where that cannot be read of exactly
     /// this version.
     fn columns(&self, file: &WaitingObject) -> impl Future<Output = Result<Vec<FileColumn>, String>> + Send;
     /// Writes a manifest below the manifest folder.

@@ -54,7 +54,7 @@ pub enum Phase {
     Aborted,
 }
 
-/// How a statement shall end.
+/// How a statement ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// As its files let it.

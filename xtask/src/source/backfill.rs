@@ -77,7 +77,7 @@ struct Sum {
     new_objects: u64,
     /// Those of them that were loaded before.
     again_objects: u64,
-    /// Whether the loader goes on with some of the folders.
+    /// Whether the loader continues some of the folders by itself.
     goes_on: bool,
     /// What `--force` means: the instant before which files were loaded.
     force: Option<String>,

@@ -90,7 +90,7 @@ fn a_repeated_invocation_means_the_same_folder() {
 fn what_is_no_date_is_refused_with_the_rule() {
     for (path, problem) in [
         ("s3://bucket/{yesterday}/", "`{yesterday}` has no format"),
-        ("s3://bucket/{tomorrow:%Y}/", "nobody knows the day `tomorrow`"),
+        ("s3://bucket/{tomorrow:%Y}/", "`tomorrow` is not a day or an hour"),
         ("s3://bucket/{today:%Y-%M}/", "`%M` cannot be used here"),
         ("s3://bucket/{today:%H}/", "`%H` cannot be used here"),
         ("s3://bucket/{today:%}/", "`%` cannot be used here"),

@@ -107,7 +107,7 @@ fn look<'a>(load: RunningLoad, view: &View) -> Action<'a> {
 }
 
 /// A small load is looked at before it takes the slot, so that it takes it prepared, with one write. A large one takes the slot
-/// first: looking costs calls, and only one invocation shall pay for them.
+/// first: looking costs calls, and only one invocation should pay for them.
 fn start<'a>(table: &DbTable, view: &View, context: &Context) -> Action<'a> {
     match choose(table, view, context) {
         Err(idle) => Action::Idle(idle),

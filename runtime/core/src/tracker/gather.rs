@@ -1,6 +1,6 @@
 //! Many small waiting loads become one, so that their number never ends a wait and never makes a small load.
 //!
-//! The slot's version goes on with the same write: who read the waiting loads before and takes the slot afterwards is refused.
+//! The same write raises the slot's version: an invocation that read the waiting loads before and takes the slot afterwards is refused.
 
 use super::change::{Change, Note};
 use super::item::{Item, PendingLoad, SortKey};

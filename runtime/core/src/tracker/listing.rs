@@ -49,7 +49,7 @@ pub struct Listing {
     pub counts: Counts,
     /// Why the last of them came no further.
     pub error: Option<String>,
-    /// Nobody goes on with it any more; when this may be forgotten, epoch seconds.
+    /// It was given up; when this item may be forgotten, epoch seconds.
     pub given_up: Option<i64>,
 }
 

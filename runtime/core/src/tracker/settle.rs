@@ -230,7 +230,7 @@ fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
     if named.len() == objects.len() { BTreeSet::new() } else { named }
 }
 
-/// Back to the end of the backlog: whatever it is, the others shall not wait for it.
+/// Back to the end of the backlog: whatever it is, the others do not wait for it.
 fn set_aside(
     held: Held,
     pendings: &[PendingLoad],

@@ -23,7 +23,7 @@ struct Sought<'a> {
 
 /// Removes the notification of one queue and says what it did. Returns whether the queue was deployed.
 ///
-/// A queue that hears of its folder through something else is an error; then nothing is changed.
+/// A queue that is notified of its folder through something else is an error; then nothing is changed.
 pub async fn disconnect_queue(aws: &Aws, out: Out, stack_name: &str, queue: &QueueFile) -> Result<bool> {
     let step = out.step(format!("disconnecting {}", queue.name));
     let stack = Stack::find(aws, stack_name).await?;
@@ -80,7 +80,7 @@ impl Sought<'_> {
         Some((document::without(document, |queue| queue.id() == Some(&id))?, folder))
     }
 
-    /// An entry through which the queue hears of its folder and that is not the stack's.
+    /// An entry that notifies the queue of its folder and is not the stack's.
     fn other<'a>(
         &self,
         bucket: &str,

@@ -17,7 +17,7 @@ const CREATIONS: [&str; 4] = [
     "s3:ObjectCreated:CompleteMultipartUpload",
 ];
 
-/// A queue that shall hear of the new objects of a folder.
+/// A queue that gets the notifications of a folder.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// Id of the configuration: the stack and the queue, so that it is found again.

@@ -1,6 +1,6 @@
 //! The notification of a source bucket: merged into what is there, never instead of it.
 //!
-//! S3 has one notification document per bucket, shared by everybody who wants to hear of its objects. It is read, changed and
+//! S3 has one notification document per bucket, shared by everything that is notified of its objects. It is read, changed and
 //! written back; what is not ours stays as it is.
 
 use std::time::Duration;

@@ -21,7 +21,7 @@ pub struct There {
     pub documents: BTreeMap<String, NotificationConfiguration>,
 }
 
-/// What shall be there.
+/// What should be there.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// First part of the ids of the stack's notifications.

@@ -8,7 +8,7 @@ use crate::ground::output::Out;
 use crate::loader::connections::plan::Connections;
 use crate::loader::deployment::change_set::{self, Change, ChangeSet};
 
-/// The difference between what is deployed and what shall be; the same words before and after.
+/// The difference between what is deployed and what should be; the same words before and after.
 #[derive(Debug, Serialize)]
 pub struct Difference {
     /// Whether there is any.
