@@ -1,7 +1,7 @@
 //! The path from a file in S3 to a row in the warehouse, judged from outside: real binaries, real HTTP, real SQL.
 //!
 //! `world` brings up one local stack per test binary, with IAM enforced, and deploys the loader; `table` is one table under test
-//! with its own queue, bucket and rows; `xtask` runs the commands of a user, `runbook` those of the runbook; `alarms` evaluates the
+//! with its own queue, bucket and rows; `xtask` runs the commands of a user, `runbook` those of the runbook; `steps` tells how far a load is; `alarms` evaluates the
 //! template's alarms; `role` takes permissions away; `counted` counts what the functions call; `columnar` makes Parquet files; `browser`
 //! opens a page as a person does. Nothing here looks into the functions: it drops files, disturbs calls, and compares rows.
 
@@ -11,6 +11,7 @@ pub mod columnar;
 pub mod counted;
 pub mod role;
 pub mod runbook;
+pub mod steps;
 pub mod table;
 pub mod world;
 pub mod xtask;

@@ -247,6 +247,21 @@ impl Table {
         }
     }
 
+    /// Waits until something is true of the items, without a sweep.
+    pub async fn until_by_itself(&self, what: &str, holds: impl Fn(&Items) -> bool) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let items = self.items().await?;
+            if holds(&items) {
+                return Ok(());
+            }
+            if started.elapsed() > Duration::from_secs(REST_SECONDS_MAX) {
+                bail!("{}: never {what}\n{}", self.name, self.diagnosis(&items).await);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Waits until these rows, and no others, are there, nothing waits, and the queue is empty. Then the invariants must hold.
     pub async fn rest_with(&self, expected: &[String]) -> Result<()> {
         let mut expected = expected.to_vec();

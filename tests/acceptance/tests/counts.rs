@@ -4,16 +4,15 @@
 //! the machine is. What remains open is which of two invocations takes the slot; the bounds hold either way.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use acceptance::columnar::{moments, numbers, parquet, texts};
 use acceptance::counted::{Counted, Counter, item_bytes, n_calls, write_units};
+use acceptance::steps::is_submitted;
 use acceptance::table::{Table, append, csv, merge};
 use acceptance::world::{Setup, World, world_of};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::Item;
-use loader_core::tracker::slot::Step;
 use loader_core::tracker::write::Items;
 use serde_json::{Value, json};
 
@@ -27,7 +26,6 @@ const FIVE: [&str; 5] = ["count-five1", "count-five2", "count-five3", "count-fiv
 const RECORDS: usize = 10;
 /// Write units of a file alone: fifteen, and four more where the slot with its load is larger than one unit.
 const UNITS_MAX: usize = 19;
-const WAIT_MAX: Duration = Duration::from_secs(90);
 
 /// One test at a time: the gateway counts the calls of all.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -151,14 +149,14 @@ async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     let table = Table::new(world(), queue, config).await?;
     let columnar = queue == PARQUET;
     table.put("0", if columnar { columns(0)? } else { content(0) }).await?;
-    until(&table, "loaded", |items| n_loaded(items) == 1).await?;
+    table.until_by_itself("loaded", |items| n_loaded(items) == 1).await?;
     let since = count_from_here().await?;
     hold(&table).await?;
     table.put("1", if columnar { columns(1)? } else { content(1) }).await?;
-    until(&table, "submitted", is_submitted).await?;
+    table.until_by_itself("submitted", is_submitted).await?;
     let during = table.items().await?;
     release(&table).await?;
-    until(&table, "loaded", |items| n_loaded(items) == 2).await?;
+    table.until_by_itself("loaded", |items| n_loaded(items) == 2).await?;
     let counted = since.calls(one_file_unseen().values().sum()).await?;
     let units = units_of_one_file(&DbTable(table.db_table()?), &during, &table.items().await?)?;
     println!("proof: counts: {queue}: one file, {} calls, {units} write units", counted.values().sum::<usize>());
@@ -211,7 +209,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
     for queue in queues {
         let table = Table::without_notifications(world(), queue, appended(queue)).await?;
         notify(&table, 0..1).await?;
-        until(&table, "loaded", |items| n_loaded(items) == 1).await?;
+        table.until_by_itself("loaded", |items| n_loaded(items) == 1).await?;
         tables.push(table);
     }
     let mut messages = Vec::new();
@@ -228,14 +226,14 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
         table.send(message).await?;
     }
     for table in &tables {
-        until(table, "recorded", |items| n_waiting(items) == per_table && is_submitted(items)).await?;
+        table.until_by_itself("recorded", |items| n_waiting(items) == per_table && is_submitted(items)).await?;
     }
     for table in &tables {
         release(table).await?;
     }
     let mut copies = 0;
     for table in &tables {
-        until(table, "loaded", |items| n_loaded(items) == 1 + per_table).await?;
+        table.until_by_itself("loaded", |items| n_loaded(items) == 1 + per_table).await?;
         copies += table.statements().await?.len() - 1;
         ensure_small_items(table).await?;
     }
@@ -302,25 +300,6 @@ async fn release(table: &Table) -> Result<()> {
 
 fn held(table: &Table) -> Result<String> {
     Ok(format!("/{}/", table.db_table()?))
-}
-
-/// Waits, without a sweep.
-async fn until(table: &Table, what: &str, holds: impl Fn(&Items) -> bool) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        let items = table.items().await?;
-        if holds(&items) {
-            return Ok(());
-        }
-        if started.elapsed() > WAIT_MAX {
-            bail!("{}: never {what}: {items:#?}", table.name);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-fn is_submitted(items: &Items) -> bool {
-    items.values().any(|item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. })))
 }
 
 fn n_loaded(items: &Items) -> usize {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use acceptance::alarms::{Window, rings};
 use acceptance::role::without;
 use acceptance::runbook::Runbook;
+use acceptance::steps::{in_quarantine, is_submitted, waits_for};
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
@@ -18,7 +19,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use loader_core::contract::Function;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Item;
-use loader_core::tracker::slot::Step;
 use loader_core::tracker::write::Items;
 use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
@@ -72,36 +72,6 @@ fn config(name: &str) -> Value {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292 million")
-}
-
-/// Waits until something is true of a table, without a sweep.
-async fn until(table: &Table, what: &str, holds: impl Fn(&Items) -> bool) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        let items = table.items().await?;
-        if holds(&items) {
-            return Ok(());
-        }
-        let late = started.elapsed() > Duration::from_secs(FAULT_SECONDS_MAX);
-        ensure!(!late, "{}: never {what}: {items:?}", table.name);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-fn step(items: &Items) -> Option<&Step> {
-    items.values().find_map(Item::load).map(|load| &load.step)
-}
-
-fn is_submitted(items: &Items) -> bool {
-    matches!(step(items), Some(Step::Submitted { .. }))
-}
-
-fn waits_for(class: FailureClass) -> impl Fn(&Items) -> bool {
-    move |items| matches!(step(items), Some(Step::Waiting { class: found, .. }) if *found == class)
-}
-
-fn in_quarantine(items: &Items) -> bool {
-    items.values().any(|item| matches!(item, Item::Failed(_)))
 }
 
 struct Drill {
@@ -176,15 +146,15 @@ impl Drill {
             json!({"name": self.statements_of(DOWN)?, "status": "FAILED", "error": "could not connect to server"});
         self.standin(&json!({"fail": down})).await?;
         self.file(DOWN).await?;
-        until(self.table(DOWN), "down", waits_for(FailureClass::RetryLater)).await?;
+        self.table(DOWN).until_by_itself("down", waits_for(FailureClass::RetryLater)).await?;
         self.table(MISSING).sql(&format!("DROP TABLE {MISSING}")).await?;
         self.file(MISSING).await?;
-        until(self.table(MISSING), "stuck", waits_for(FailureClass::OperatorsTurn)).await?;
+        self.table(MISSING).until_by_itself("stuck", waits_for(FailureClass::OperatorsTurn)).await?;
         self.file(DENIED).await?;
-        until(self.table(DENIED), "stuck", waits_for(FailureClass::OperatorsTurn)).await?;
+        self.table(DENIED).until_by_itself("stuck", waits_for(FailureClass::OperatorsTurn)).await?;
         self.table(BAD).put("bad.csv", csv(&["number-of-a-card,2026-01-01 00:00:00,b"])).await?;
         self.file(BAD).await?;
-        until(self.table(BAD), "in quarantine", in_quarantine).await?;
+        self.table(BAD).until_by_itself("in quarantine", in_quarantine).await?;
         self.ten_minutes_late().await.context(LATE)
     }
 
@@ -206,7 +176,7 @@ impl Drill {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         gateway.remove_toxic(&id).await?;
-        until(self.table(KILLED), "submitted", is_submitted).await
+        self.table(KILLED).until_by_itself("submitted", is_submitted).await
     }
 
     /// The event of the statement that loads one file is lost, and S3's notification of another.
@@ -215,7 +185,7 @@ impl Drill {
         let table = self.table(LOST);
         self.file(LOST).await?;
         table.send(json!({"Records": [table.record("a.csv").await?]}).to_string()).await?;
-        until(table, "submitted", is_submitted).await?;
+        table.until_by_itself("submitted", is_submitted).await?;
         table.put("folder/b.csv", csv(&[B])).await
     }
 
@@ -231,10 +201,10 @@ impl Drill {
     async fn hangs_and_throttles(&self) -> Result<()> {
         self.standin(&json!({"hold": {"name": self.statements_of(HANGS)?, "at": "COMMIT"}})).await?;
         self.file(HANGS).await?;
-        until(self.table(HANGS), "submitted", is_submitted).await?;
+        self.table(HANGS).until_by_itself("submitted", is_submitted).await?;
         self.standin(&json!({"active_limit": 1})).await?;
         self.file(BUSY).await?;
-        until(self.table(BUSY), "throttled", waits_for(FailureClass::RetryLater)).await?;
+        self.table(BUSY).until_by_itself("throttled", waits_for(FailureClass::RetryLater)).await?;
         self.standin(&json!({"active_limit": 500})).await
     }
 
@@ -243,7 +213,7 @@ impl Drill {
         self.run("pause TABLE --reason maintenance", LATE, 0).await?;
         self.file(LATE).await?;
         let table = self.table(LATE);
-        until(table, "recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+        table.until_by_itself("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
         let pending = table.items().await?.into_values().find(|item| matches!(item, Item::Pending(_)));
         let pending = pending.context("it was there")?;
         let update = self.world.dynamodb.update_item().table_name(&self.world.tracker);
@@ -322,7 +292,7 @@ impl Drill {
         for name in [KILLED, LOST] {
             self.run("resume TABLE", name, 0).await?;
             let is_loaded = |items: &Items| items.values().any(|item| matches!(item, Item::Loaded(_)));
-            until(self.table(name), "loaded", is_loaded).await?;
+            self.table(name).until_by_itself("loaded", is_loaded).await?;
         }
         Ok(())
     }
@@ -385,7 +355,7 @@ impl Drill {
 
     async fn mend(&self) -> Result<()> {
         self.run("cancel TABLE", HANGS, 0).await?;
-        until(self.table(HANGS), "cancelled", waits_for(FailureClass::RetryLater)).await?;
+        self.table(HANGS).until_by_itself("cancelled", waits_for(FailureClass::RetryLater)).await?;
         self.standin(&json!({"release": self.statements_of(HANGS)?})).await?;
         for name in [HANGS, BUSY, DOWN] {
             self.run("resume TABLE", name, 0).await?;
@@ -399,7 +369,7 @@ impl Drill {
         self.run("redrive QUEUE", DEAD, 0).await?;
         self.run("unpause TABLE", LATE, 0).await?;
         self.run("retry TABLE", BAD, 0).await?;
-        until(self.table(BAD), "back in quarantine", in_quarantine).await?;
+        self.table(BAD).until_by_itself("back in quarantine", in_quarantine).await?;
         self.table(BAD).put("bad.csv", csv(&[B])).await?;
         self.run("dismiss TABLE --yes", BAD, 0).await?;
         self.never_notified().await
@@ -436,7 +406,7 @@ impl Drill {
         let (table, name) = (self.table(FORGOTTEN), self.statements_of(FORGOTTEN)?);
         self.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
         self.file(FORGOTTEN).await?;
-        until(table, "submitted", is_submitted).await?;
+        table.until_by_itself("submitted", is_submitted).await?;
         let gateway = self.world.stack.gateway();
         gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
         self.standin(&json!({"release": name})).await?;

@@ -1,4 +1,6 @@
 //! When loads start: files that wait for one another, tables that wait for the others of their warehouse, statements that hang.
+//!
+//! `ACCEPTANCE_AGE_SECONDS=60` gives files that trickle in the figures of a real table: a file a second for five minutes.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,6 @@ use loader_core::tracker::slot::Step;
 use serde_json::{Value, json};
 
 const AGED: &str = "pace-aged";
-const AGED_MINUTE: &str = "pace-aged-minute";
 const MANY: &str = "pace-many";
 const HANGS: &str = "pace-hangs";
 const CANCELLED: &str = "pace-cancelled";
@@ -20,10 +21,15 @@ const SHARED: &str = "pace-shared";
 const OWN: &str = "pace-own";
 const TURNS: [&str; 3] = ["pace-turn1", "pace-turn2", "pace-turn3"];
 /// Age of the files of [`AGED`], in seconds.
-const AGE_SECONDS: u64 = 6;
+const AGE: &str = "ACCEPTANCE_AGE_SECONDS";
+const AGE_SECONDS_DEFAULT: u64 = 6;
 
-fn aged(queue: &str, age_seconds: u64) -> Value {
-    with(&queue.replace('-', "_"), &json!({"load": {"age_seconds": age_seconds}}))
+fn age_seconds() -> u64 {
+    std::env::var(AGE).ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(AGE_SECONDS_DEFAULT)
+}
+
+fn aged() -> Value {
+    with("pace_aged", &json!({"load": {"age_seconds": age_seconds()}}))
 }
 
 fn many() -> Value {
@@ -62,8 +68,7 @@ fn world() -> &'static World {
     world_of(|| {
         let turns = TURNS.map(|queue| (queue, turn(queue)));
         let others = [
-            (AGED, aged(AGED, AGE_SECONDS)),
-            (AGED_MINUTE, aged(AGED_MINUTE, 60)),
+            (AGED, aged()),
             (MANY, many()),
             (HANGS, hangs()),
             (CANCELLED, append("pace_cancelled")),
@@ -85,28 +90,19 @@ fn row(number: usize) -> String {
     format!("{number},2026-01-01 00:00:00,x")
 }
 
+/// Files arrive for five ages, then no more. The sixth load is that of the last files.
 #[test]
 fn files_that_trickle_in_wait_for_their_age_and_are_loaded_together() {
-    trickle(AGED, AGE_SECONDS, Duration::from_millis(500));
-}
-
-#[test]
-#[ignore = "takes six minutes: the same with the figures of a real table"]
-fn a_file_a_second_for_five_minutes_with_an_age_of_sixty_seconds_gives_five_copies() {
-    trickle(AGED_MINUTE, 60, Duration::from_secs(1));
-}
-
-/// Files arrive for five ages, then no more. The sixth load is that of the last files.
-fn trickle(queue: &str, age_seconds: u64, pause: Duration) {
     let world = world();
     world.run(async {
-        let table = Table::new(world, queue, aged(queue, age_seconds)).await?;
+        let age_seconds = age_seconds();
+        let table = Table::new(world, AGED, aged()).await?;
         let (began, mut expected) = (Instant::now(), Vec::new());
         while began.elapsed() < Duration::from_secs(5 * age_seconds) {
             let row = row(expected.len());
             table.put(&format!("{}.csv", expected.len()), csv(&[&row])).await?;
             expected.push(row);
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(Duration::from_millis(if age_seconds < 60 { 500 } else { 1_000 })).await;
         }
         table.rest_with(&expected).await?;
         let n_loads = table.loaded().await?.len();

@@ -6,8 +6,10 @@ use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::parquet::{FileColumn, Meaning, Physical};
 use loader_core::settings::Timing;
-use loader_core::tracker::item::{ConfigSource, Millis};
+use loader_core::tracker::item::{ConfigSource, Item, Millis};
 use loader_core::tracker::prepare::ObjectState;
+use loader_core::tracker::slot::Slot;
+use loader_core::tracker::write::{Transaction, WriteAction};
 use serde_json::{Value, json};
 
 /// The bucket of all objects.
@@ -123,4 +125,20 @@ impl Blob {
     pub fn waiting(&self, key: &str) -> WaitingObject {
         WaitingObject { object: self.version(key), size_bytes: self.size_bytes }
     }
+}
+
+/// The slot that a transaction writes.
+pub fn slot_put(transaction: &Transaction) -> Option<&Slot> {
+    transaction.actions.iter().find_map(|action| match action {
+        WriteAction::Put(item, _) => match &**item {
+            Item::Slot(slot) => Some(slot),
+            Item::Pending(_)
+            | Item::File(_)
+            | Item::Failed(_)
+            | Item::Loaded(_)
+            | Item::Audit(_)
+            | Item::Listing(_) => None,
+        },
+        WriteAction::Delete(..) | WriteAction::Check(..) => None,
+    })
 }

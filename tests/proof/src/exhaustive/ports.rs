@@ -20,8 +20,8 @@ use loader_reconcile::ports::{
 use loader_reconcile::report::Event;
 
 use super::state::{Ask, NotSubmitted, Reply, slot_key};
-use super::world::{Effect, Inner, ModelWorld, ledger_of, pendings_at, pendings_of, slot_put};
-use crate::fixture::{Blob, CONFIGS, MANIFEST_ROOT, TABLES, queue};
+use super::world::{Effect, Inner, ModelWorld, ledger_of, pendings_at, pendings_of};
+use crate::fixture::{Blob, CONFIGS, MANIFEST_ROOT, TABLES, queue, slot_put};
 use crate::mutant::Mutant;
 
 /// A replay that does not fit the calls: the round is not a function of its answers.

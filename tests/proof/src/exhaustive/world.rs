@@ -8,12 +8,12 @@ use std::sync::Mutex;
 use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerMark, Millis, SortKey};
-use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::TableState;
-use loader_core::tracker::write::{Items, Transaction, WriteAction, Written, apply, slot_of};
+use loader_core::tracker::write::{Items, Transaction, Written, apply, slot_of};
 
 use super::configuration::Configuration;
 use super::state::{Ask, BugMemory, Durable, Reply, SlotKey, slot, slot_key};
+use crate::fixture::slot_put;
 use crate::mutant::{Mutant, Writer};
 
 /// How a call goes.
@@ -216,22 +216,6 @@ impl Inner {
         self.replies.push((at, reply.clone()));
         reply
     }
-}
-
-/// The slot that a transaction writes.
-pub fn slot_put(transaction: &Transaction) -> Option<&Slot> {
-    transaction.actions.iter().find_map(|action| match action {
-        WriteAction::Put(item, _) => match &**item {
-            Item::Slot(slot) => Some(slot),
-            Item::Pending(_)
-            | Item::File(_)
-            | Item::Failed(_)
-            | Item::Loaded(_)
-            | Item::Audit(_)
-            | Item::Listing(_) => None,
-        },
-        WriteAction::Delete(..) | WriteAction::Check(..) => None,
-    })
 }
 
 /// The waiting loads among a table's items, oldest first.

@@ -6,6 +6,7 @@ use loader_core::tracker::slot::{KnownColumns, Slot, Step};
 use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction, slot_of};
 
 use super::Mutant;
+use crate::fixture::slot_put;
 
 /// When columns were asked for that never become old.
 const FOREVER: Millis = Millis::MAX / 2;
@@ -84,19 +85,7 @@ impl Mutant {
             let entries = transaction.actions.iter().filter_map(entry);
             return entries.filter(|entry| entry.mark == LedgerMark::Quarantined).collect();
         }
-        let slot = transaction.actions.iter().find_map(|action| match action {
-            WriteAction::Put(item, _) => match &**item {
-                Item::Slot(slot) => slot.load.as_ref(),
-                Item::Pending(_)
-                | Item::File(_)
-                | Item::Failed(_)
-                | Item::Loaded(_)
-                | Item::Audit(_)
-                | Item::Listing(_) => None,
-            },
-            WriteAction::Delete(..) | WriteAction::Check(..) => None,
-        });
-        let Some(load) = slot else { return Vec::new() };
+        let Some(load) = slot_put(transaction).and_then(|slot| slot.load.as_ref()) else { return Vec::new() };
         let mark = match (self, &load.step) {
             (Self::QuarantineBeforeDecision, Step::GivenUp { .. }) => LedgerMark::Quarantined,
             (Self::EntriesBeforeFinished, Step::Submitted { .. }) => LedgerMark::Loaded(load.load_id.clone()),

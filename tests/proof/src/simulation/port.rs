@@ -28,8 +28,8 @@ use super::faults::{Fate, throw};
 use super::happenings;
 use super::stage::{Happening, Stage, TaskId, Wake};
 use crate::exhaustive::state::{slot, slot_key};
-use crate::exhaustive::world::{entered_of, ledger_of, pendings_at, pendings_of, slot_put};
-use crate::fixture::{Blob, MANIFEST_ROOT};
+use crate::exhaustive::world::{entered_of, ledger_of, pendings_at, pendings_of};
+use crate::fixture::{Blob, MANIFEST_ROOT, slot_put};
 use crate::mutant::{Mutant, Writer};
 
 /// Waiting loads that one read of the slot returns with it, the newest.
