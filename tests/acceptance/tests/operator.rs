@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::{Checkout, Said};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Item;
 use loader_core::tracker::slot::Step;
@@ -67,8 +67,19 @@ fn a_table_that_waits_and_a_file_in_quarantine_go_on_by_command() {
         let table = Table::new(world, TABLE, append(TABLE)).await?;
         resumed(&operator, &table).await?;
         retried(&operator, &table).await?;
-        dismissed(&operator, &table).await
+        dismissed(&operator, &table).await?;
+        month_is_counted(&operator).await
     });
+}
+
+/// `status --cost` ends with the loads that `cost` reports for the table's warehouse.
+async fn month_is_counted(operator: &Operator) -> Result<()> {
+    let said = operator.says(&format!("status {TABLE} --cost"), HEALTHY).await?.words();
+    let (_, month) = said.split_once("this month").with_context(|| format!("no costs: {said}"))?;
+    let costs = operator.json("cost", HEALTHY).await?;
+    let loads = costs[0]["loads"].as_u64().context("no loads")?;
+    ensure!(loads > 0 && month.contains(&format!("{loads} loads of ")), "{costs}\n{said}");
+    Ok(())
 }
 
 async fn resumed(operator: &Operator, table: &Table) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The time, as the tracker, the logs and the names of change sets count it, and as people write it.
 
-use time::OffsetDateTime;
 use time::macros::format_description;
+use time::{OffsetDateTime, Time};
 
 /// Milliseconds since 1970, UTC.
 pub fn now_millis() -> i64 {
@@ -15,9 +15,16 @@ pub fn readable(millis: i64) -> String {
     at.and_then(|at| at.format(format).ok()).unwrap_or_default()
 }
 
+/// When the month (UTC) of this time began.
+pub fn month_began(millis: i64) -> i64 {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    let first = at.ok().and_then(|at| at.replace_day(1).ok()).map(|first| first.replace_time(Time::MIDNIGHT));
+    first.map_or(millis, |first| first.unix_timestamp() * 1000)
+}
+
 /// A period as people write it, in milliseconds: `90s`, `30m`, `24h`, `7d`.
 pub fn period(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is no period: write a number and s, m, h or d, for example 24h");
+    let wrong = || format!("`{text}` is not a period: write a number and s, m, h or d, for example 24h");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let seconds = match unit {
         "s" => 1,
@@ -45,5 +52,12 @@ mod tests {
     #[test]
     fn a_time_is_readable() {
         assert_eq!(readable(1_700_000_000_999), "2023-11-14 22:13:20");
+    }
+
+    #[test]
+    fn a_month_begins_at_midnight_of_its_first_day() {
+        assert_eq!(readable(month_began(1_700_000_000_999)), "2023-11-01 00:00:00");
+        let began = month_began(1_700_000_000_999);
+        assert_eq!((month_began(began), readable(month_began(began - 1))), (began, "2023-10-01 00:00:00".to_owned()));
     }
 }

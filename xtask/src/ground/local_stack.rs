@@ -71,7 +71,8 @@ pub async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T
 /// Builds the `local-stack` program.
 pub fn build(out: Out) -> Result<PathBuf> {
     let step = out.step("building the local stack");
-    let executables = shell::cargo_build(&["build", "--package", "local-stack"], &step)?;
+    // With the features of the workspace, so that the tests use the same builds of its dependencies.
+    let executables = shell::cargo_build(&["build", "--workspace", "--bin", "local-stack"], &step)?;
     let binary = executables.into_iter().find(|(name, _)| name == "local-stack").map(|(_, path)| path);
     step.done("local stack built");
     binary.context("cargo built no executable `local-stack`")

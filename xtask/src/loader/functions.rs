@@ -177,11 +177,19 @@ fn cargo_words(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
             vec!["zigbuild".to_owned(), "--target".to_owned(), format!("{target}.{}.{}", GLIBC_MAX.0, GLIBC_MAX.1)]
         }
     };
-    if wanted.profile == Profile::Release {
-        words.push("--release".to_owned());
-    }
+    // What runs in AWS has its own features only; for the tests, the workspace's: they use the same builds of its dependencies.
+    let selects = match wanted.profile {
+        Profile::Release => {
+            words.push("--release".to_owned());
+            "--package"
+        }
+        Profile::Dev => {
+            words.push("--workspace".to_owned());
+            "--bin"
+        }
+    };
     for function in Function::ALL {
-        words.extend(["--package".to_owned(), function.package().to_owned()]);
+        words.extend([selects.to_owned(), function.package().to_owned()]);
     }
     Ok(words)
 }

@@ -10,14 +10,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ground::clock::{now_millis, period};
+use crate::ground::output::Out;
 use crate::ground::stack_args::StackArgs;
 use crate::operate::records::Load;
 use crate::operate::tables::Tables;
 
 /// What every cost here is.
-pub const ESTIMATE: &str = "an estimate: a workgroup of which nobody else makes use, a minute at least for each wake";
+pub const ESTIMATE: &str =
+    "estimated as if only the loader used the workgroup; each wake is billed for at least one minute";
 
-/// Files that come closer together keep a warehouse awake as these do, in milliseconds.
+/// Files that arrive less than this apart keep a warehouse awake just as long, in milliseconds.
 const APART_MILLIS: i64 = 5_000;
 
 /// `cargo xtask cost`
@@ -41,13 +43,13 @@ pub struct Cost {
     pub loads: usize,
     /// Their files.
     pub files: u64,
-    /// How often a sleeping workgroup was woken, if nobody else used it.
+    /// How often the loader woke a sleeping workgroup, if nobody else used it.
     pub wakes: usize,
     /// How long it was awake for that.
     pub seconds_awake: i64,
     /// Null where the warehouse's file has no price.
     pub dollars: Option<f64>,
-    /// How long it would have been awake if each file had been loaded when it came.
+    /// How long it would have been awake if each file had been loaded on arrival.
     pub seconds_awake_at_once: i64,
     /// What that would have cost; null like `dollars`.
     pub dollars_at_once: Option<f64>,
@@ -67,20 +69,28 @@ struct Warehouse {
 
 pub async fn run(args: &CostArgs) -> Result<()> {
     let out = args.stack.out();
-    let tables = Tables::of_stack(&args.stack).await?;
-    let times = now_millis() - args.since..=i64::MAX;
+    let costs = since(&Tables::of_stack(&args.stack).await?, now_millis() - args.since).await?;
+    for line in lines(out, &costs) {
+        out.line(line);
+    }
+    out.result(&costs)
+}
+
+/// What the loads since then cost each warehouse.
+pub async fn since(tables: &Tables, since_millis: i64) -> Result<Vec<Cost>> {
     let mut loads = BTreeMap::new();
     for table in tables.known().await? {
-        let of_table: Vec<Load> = tables.tracker.loaded(&table, times.clone()).await?.iter().map(Load::from).collect();
-        loads.insert(table, of_table);
+        let history = tables.tracker.loaded(&table, since_millis..=i64::MAX).await?;
+        loads.insert(table, history.iter().map(Load::from).collect::<Vec<Load>>());
     }
     let loads = loads.iter().map(|(table, loads)| (table.as_str(), loads.as_slice()));
-    let costs = costs(loads, &prices(&tables).await?);
-    for cost in &costs {
-        out.line(cost.words(&out.bold(&cost.warehouse)));
-    }
-    out.line(out.dim(&format!("   {ESTIMATE}")));
-    out.result(&costs)
+    Ok(costs(loads, &prices(tables).await?))
+}
+
+/// One line a warehouse, and what the figures are.
+pub fn lines(out: Out, costs: &[Cost]) -> Vec<String> {
+    let warehouses = costs.iter().map(|cost| cost.words(&out.bold(&cost.warehouse)));
+    warehouses.chain([out.dim(&format!("   {ESTIMATE}"))]).collect()
 }
 
 /// The prices that the queues' warehouses have.

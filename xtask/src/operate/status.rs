@@ -14,14 +14,14 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use crate::ground::clock::now_millis;
+use crate::ground::clock::{month_began, now_millis};
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack_args::StackArgs;
-use crate::operate::schema;
 pub use crate::operate::status::report::{Health, State, TableReport};
 #[cfg(test)]
 pub use crate::operate::status::report::{Queue, Running};
 use crate::operate::tables::Tables;
+use crate::operate::{cost, schema};
 
 /// What `--help` says beside the options.
 pub const HELP: &str = "\
@@ -55,6 +55,9 @@ pub struct StatusArgs {
     /// Draw it again every two seconds, in place, until Ctrl-C; on a terminal only
     #[arg(long, short, conflicts_with = "output")]
     watch: bool,
+    /// Also print what loading has cost each warehouse this month (UTC); as JSON: `cargo xtask cost`
+    #[arg(long, conflicts_with_all = ["watch", "output"])]
+    cost: bool,
     /// Print the JSON Schema of the result, and nothing else
     #[arg(long)]
     schema: bool,
@@ -83,6 +86,12 @@ pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
     let reports = reports(&tables, only.as_deref()).await?;
     for line in show::lines(out, &reports, now_millis()) {
         out.line(line);
+    }
+    if args.cost {
+        out.line("\nthis month");
+        for line in cost::lines(out, &cost::since(&tables, month_began(now_millis())).await?) {
+            out.line(line);
+        }
     }
     out.result(&reports)?;
     let worst = reports.iter().map(|report| report.health).max().unwrap_or(Health::Healthy);

@@ -1,0 +1,167 @@
+//! The test programs of the workspace: built by cargo, run two at a time, one line each.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::Tally;
+use crate::ground::output::{Out, Step, seconds};
+use crate::ground::shell;
+
+/// Tests print a line that begins like this to show what was proven: states explored, seeds run, …
+const PROOF: &str = "proof:";
+
+/// While one program waits for the local AWS, the other computes.
+const AT_ONCE: usize = 2;
+
+/// A test program.
+struct Program {
+    /// Crate or test, and source: `loader_core src/lib.rs`.
+    name: String,
+    executable: PathBuf,
+    /// Folder of its package: where cargo would run it.
+    package: PathBuf,
+}
+
+/// How a program ended, and what it printed.
+struct Ended {
+    name: String,
+    output: String,
+    is_success: bool,
+}
+
+/// Builds the programs and runs the tests whose names contain `filter`.
+pub fn run(out: Out, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
+    let step = out.step("building the tests");
+    let programs = match build(&step) {
+        Ok(programs) => programs,
+        Err(error) => {
+            step.failed(format!("building the tests: {error:#}"));
+            tally.failed += 1;
+            return Ok(());
+        }
+    };
+    step.done("tests built");
+    let n_programs = programs.len();
+    let step = out.step("running the tests");
+    let queue = Mutex::new(VecDeque::from(programs));
+    let (sender, ended) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            let (queue, sender) = (&queue, sender.clone());
+            scope.spawn(move || {
+                while let Some(program) = next(queue) {
+                    // Nobody listens any more only when this program itself ends.
+                    drop(sender.send(program.run(filter)));
+                }
+            });
+        }
+        drop(sender);
+        for (n, ended) in ended.into_iter().enumerate() {
+            step.now(&format!("{} of {n_programs} programs", n + 1));
+            report(out, &step, tally, ended?);
+        }
+        step.done(format!("{n_programs} test programs ran"));
+        Ok(())
+    })
+}
+
+fn next(queue: &Mutex<VecDeque<Program>>) -> Option<Program> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+/// End-to-end tests come first: they take longest.
+fn build(step: &Step) -> Result<Vec<Program>> {
+    let mut cargo = shell::cargo(&["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+    cargo.stdin(std::process::Stdio::null());
+    let lines = shell::run_with_progress(cargo, "cargo test --no-run", step)?;
+    let mut programs: Vec<Program> = lines.iter().filter_map(|line| program(line)).collect();
+    programs.sort_by_key(|program| (!program.package.ends_with("acceptance"), program.name.clone()));
+    Ok(programs)
+}
+
+/// The test program that a line of cargo is about.
+fn program(line: &str) -> Option<Program> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    if message["profile"]["test"] != true {
+        return None;
+    }
+    let package = PathBuf::from(message["manifest_path"].as_str()?).parent()?.to_owned();
+    let source = PathBuf::from(message["target"]["src_path"].as_str()?);
+    let source = source.strip_prefix(&package).unwrap_or(&source).display().to_string();
+    let name = format!("{} {source}", message["target"]["name"].as_str()?);
+    Some(Program { name, executable: PathBuf::from(message["executable"].as_str()?), package })
+}
+
+impl Program {
+    fn run(self, filter: Option<&str>) -> Result<Ended> {
+        let mut command = Command::new(&self.executable);
+        command.args(filter).arg("--show-output").current_dir(&self.package);
+        command.env("CARGO_MANIFEST_DIR", &self.package);
+        let (is_success, output) = shell::run_quietly(command).with_context(|| self.name.clone())?;
+        Ok(Ended { name: self.name, output, is_success })
+    }
+}
+
+/// One line for a program, below it what it proved, and all it printed if a test failed.
+fn report(out: Out, step: &Step, tally: &mut Tally, ended: Ended) {
+    let Ended { name, output, is_success } = ended;
+    let (passed, failed, took) = output.lines().find_map(test_result).unwrap_or_default();
+    // A program that died has no result line.
+    let failed = if is_success { failed } else { failed.max(1) };
+    tally.passed += passed;
+    tally.failed += failed;
+    let took = out.dim(&format!("({})", seconds(took)));
+    if failed > 0 {
+        step.line(&format!("{output}\n{} {name}: {passed} passed, {failed} failed {took}", out.bad("FAILED")));
+    } else if passed > 0 {
+        step.line(&format!("{} {name}: {passed} tests {took}", out.good("ok")));
+    }
+    for proof in output.lines().filter_map(|line| line.trim().strip_prefix(PROOF)) {
+        step.line(&format!("   {}", proof.trim()));
+    }
+}
+
+/// `test result: ok. 3 passed; 0 failed; …; finished in 0.01s`
+fn test_result(line: &str) -> Option<(u64, u64, Duration)> {
+    let rest = line.trim().strip_prefix("test result: ")?;
+    let number = |word: &str| {
+        let part = rest.split(['.', ';']).map(str::trim).find_map(|part| part.strip_suffix(word))?;
+        part.trim().parse::<u64>().ok()
+    };
+    let took = rest.rsplit_once("finished in ")?.1.trim_end_matches('s').parse::<f64>().ok()?;
+    Some((number("passed")?, number("failed")?, Duration::from_secs_f64(took)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_result_line_is_read() {
+        let line = "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.50s";
+        assert_eq!(test_result(line), Some((12, 1, Duration::from_millis(1500))));
+        assert_eq!(test_result("test result_is_ok ... ok"), None);
+    }
+
+    #[test]
+    fn a_program_is_named_after_its_target_and_source() {
+        let artifact = |is_test: bool| {
+            json!({
+                "reason": "compiler-artifact", "manifest_path": "/clone/synth/Cargo.toml", "executable": "/clone/target/debug/deps/stack-00ff",
+                "target": {"name": "stack", "src_path": "/clone/synth/tests/stack.rs"}, "profile": {"test": is_test},
+            })
+        };
+        let found = program(&artifact(true).to_string()).expect("a test program");
+        assert_eq!((found.name.as_str(), found.package.to_str()), ("stack tests/stack.rs", Some("/clone/synth")));
+        assert!(program(&artifact(false).to_string()).is_none(), "a program that tests start");
+        assert!(program("not JSON").is_none());
+    }
+}
