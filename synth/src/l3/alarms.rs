@@ -25,49 +25,49 @@ pub(super) struct AlarmsProps<'a> {
 struct Entry {
     /// Its heading.
     heading: &'static str,
-    /// What it means when the alarm rings.
+    /// What the alarm means.
     meaning: &'static str,
-    /// The command that says more.
+    /// The command to run first.
     first: &'static str,
 }
 
 const LATE: Entry = Entry {
     heading: "Late",
-    meaning: "files of a table have waited for longer than `load.alarm_after_seconds` of their queue",
+    meaning: "files of a table have waited longer than their queue's `load.alarm_after_seconds`",
     first: "status",
 };
 const STUCK: Entry = Entry {
     heading: "Stuck",
-    meaning: "a table waits for somebody: a permission, a table or a column is missing, or an option is wrong",
+    meaning: "a table waits for an operator: a permission, a table or a column is missing, or an option is wrong",
     first: "status",
 };
 const QUARANTINE: Entry = Entry {
     heading: "Quarantine",
-    meaning: "files could not be loaded and were put aside, all others are loaded",
+    meaning: "files could not be loaded and were set aside; all others are loaded",
     first: "status",
 };
 const REFUSED: Entry = Entry {
     heading: "Refused",
-    meaning: "messages of a queue cannot be taken: its configuration is missing or wrong, or they are no notifications of S3",
+    meaning: "messages of a queue cannot be processed: its configuration is missing or wrong, or they are not S3 notifications",
     first: "status",
 };
 const MISSED: Entry = Entry {
     heading: "Missed events",
-    meaning: "a source check found files that no event told of, they are recorded and load",
+    meaning: "a source check found files without an event; they are recorded and will load",
     first: "history TABLE",
 };
 const SWEEP: Entry = Entry {
     heading: "Sweep",
-    meaning: "the reconcile of every minute does not run or does not end, lost events are not made up for",
+    meaning: "the sweep that runs every minute has not completed, so lost events are not recovered",
     first: "status",
 };
 const FUNCTION_ERRORS: Entry = Entry {
     heading: "Function errors",
-    meaning: "invocations of a function fail, their work is repeated",
+    meaning: "invocations of a function fail; their work is repeated",
     first: "logs",
 };
 const DEAD_LETTERS: Entry =
-    Entry { heading: "Dead letters", meaning: "messages were given up, their files are not loaded", first: "status" };
+    Entry { heading: "Dead letters", meaning: "messages were given up; their files are not loaded", first: "status" };
 
 impl Entry {
     fn description(&self) -> Value {

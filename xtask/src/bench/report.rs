@@ -86,10 +86,10 @@ fn show_many(out: Out, many: &Many) {
     let Many { what, files, drained_seconds, copies, calls, invocations, units, cost, upload_seconds } = many;
     let n = f64::from(*files);
     let beside = per_file(calls, *files, |operation| operation != "HeadObject");
-    line(out, &format!("{what}: calls a file beyond HeadObject"), &format!("{beside:.3}"), "");
+    line(out, &format!("{what}: calls per file beyond HeadObject"), &format!("{beside:.3}"), "");
     line(out, &format!("{what}: COPYs"), &copies.to_string(), "");
     let write = format!("{:.2} (read {:.2})", units.write / n, units.read / n);
-    line(out, &format!("{what}: DynamoDB write units a file"), &write, "≤ 1.4");
+    line(out, &format!("{what}: DynamoDB write units per file"), &write, "≤ 1.4");
     let parts = format!(
         "{:.2} (Lambda {:.2}, SQS {:.2}, S3 {:.2}, DynamoDB {:.2})",
         cost.total, cost.lambda, cost.sqs, cost.s3, cost.dynamodb

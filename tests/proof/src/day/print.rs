@@ -15,7 +15,7 @@ const HOURLY_FILES: [usize; 4] = [10_000, 40_000, 80_000, 160_000];
 /// Calls, units and waits as the number of files and tables grows.
 pub fn scale(sizes: &[(usize, usize)]) {
     println!(
-        "| tables | files | arrive | calls a file | write units a file | dollars a million files | loads | median wait s | p99 s | longest s | sweep calls, quarters of the day | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| tables | files | arrival | calls per file | write units per file | dollars per million files | loads | median wait s | p99 s | longest s | sweep calls, quarters of the day | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     );
     for (tables, files) in sizes {
         for (name, shape) in [("steadily", Shape::Steady), ("in bursts", Shape::Bursty)] {
@@ -72,7 +72,7 @@ pub fn freshness(options: &Options) {
     let Options { seed, shape, files, tables, hours, cost, .. } = options;
     let files = of_day(*seed, shape, *files, *tables, *hours);
     println!(
-        "| policy | loads | p50 s | p99 s | bound of p99 s | in hindsight s | p99 / hindsight | warehouse minutes | wakes | dollars a month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| policy | loads | p50 s | p99 s | bound of p99 s | in hindsight s | p99 / hindsight | warehouse minutes | wakes | dollars per month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     );
     for age_seconds in AGES_SECONDS {
         let outcome = run(&Options { start: Start::Age(age_seconds), ..options.clone() });
@@ -87,7 +87,7 @@ pub fn freshness(options: &Options) {
         println!("{}", line(&name, &Row { waits, awake_millis, wakes, loads }, &files, options));
     }
     let others: [(&str, Ran); 3] = [
-        ("one COPY for each notification batch", policies::per_notification_batch(&files, cost)),
+        ("one COPY per notification batch", policies::per_notification_batch(&files, cost)),
         ("every 5 minutes", policies::fixed_batches(&files, cost, 300)),
         ("every 15 minutes", policies::fixed_batches(&files, cost, 900)),
     ];
@@ -102,7 +102,7 @@ pub fn freshness(options: &Options) {
 /// What a file a minute for each table costs, at once, by each table's own age, and by the warehouse's promise.
 pub fn wakes(tables: &[usize], hours: i64) {
     println!(
-        "| tables | loads start | loads | p50 s | p99 s | longest s | awake, % of the time | wakes | dollars a month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| tables | loads start | loads | p50 s | p99 s | longest s | awake, % of the time | wakes | dollars per month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     );
     for tables in tables {
         for (name, start) in [
