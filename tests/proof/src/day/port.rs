@@ -314,7 +314,7 @@ impl DataApi for Port {
                 return false;
             }
             let per_second = stage.cost.submits_per_second;
-            stage.admits("Data API BatchExecuteStatement a second", 0, 1, per_second)
+            stage.admits("Data API BatchExecuteStatement per second", 0, 1, per_second)
         };
         let submit = |stage: &mut Stage| format!("s{}", stage.submit(name.to_string(), manifest));
         self.limited(Call::one("redshift-data:BatchExecuteStatement"), admit, submit).await
@@ -323,7 +323,7 @@ impl DataApi for Port {
     async fn status(&self, _: &LoadConfig, statement_id: &str) -> PortResult<StatementStatus> {
         let admit = |stage: &mut Stage| {
             let per_second = stage.cost.describes_per_second;
-            stage.admits("Data API DescribeStatement a second", 0, 1, per_second)
+            stage.admits("Data API DescribeStatement per second", 0, 1, per_second)
         };
         let status = |stage: &mut Stage| {
             let index: usize = statement_id.trim_start_matches('s').parse().unwrap_or(usize::MAX);

@@ -43,7 +43,7 @@ fn scale_cells(outcome: &Outcome, cost: &Cost) -> String {
 /// Which quota refuses first, as the load of an hour grows: with the warehouse of the defaults, and with one that runs more at once.
 pub fn limits(tables: usize) {
     println!(
-        "| files an hour | loads at once in the warehouse | loads | p99 s | longest s | most active statements | most invocations at once | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| files per hour | concurrent loads in the warehouse | loads | p99 s | longest s | most active statements | most concurrent invocations | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
     );
     for statements_at_once in [Cost::default().statements_at_once, 400] {
         for files in HOURLY_FILES {
