@@ -52,16 +52,16 @@ const STEADY_SECONDS: u32 = 60;
 /// `cargo xtask bench`
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// What is measured; can be given several times [default: all]
+    /// What to measure; can be repeated [default: all]
     #[arg(long, value_enum, value_name = "NAME")]
     scenario: Vec<Scenario>,
-    /// Files that are dropped at once; `large` drops ten times as many
+    /// Number of files uploaded at once; `large` uploads ten times as many
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     files: u32,
-    /// Files that are loaded one after the other
+    /// Number of files loaded one by one
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     singles: u32,
-    /// Cargo profile of the functions [default: release where it is built, else dev]
+    /// Cargo profile of the functions [default: release if it is built, else dev]
     #[arg(long, value_enum)]
     build_profile: Option<Profile>,
     /// How the result is printed

@@ -36,10 +36,10 @@ const REPORT: &str = ".local/demo-report.html";
 /// `cargo xtask demo`
 #[derive(Args, Debug)]
 pub struct DemoArgs {
-    /// Leave the stack up at the end, and say how to use it
+    /// Keep the stack running at the end, and print how to use it
     #[arg(long)]
     keep: bool,
-    /// Cargo profile of the functions: `dev` builds faster, `release` is what AWS gets
+    /// Cargo profile of the functions: `dev` builds faster, `release` is what AWS runs
     #[arg(long, value_enum, default_value_t)]
     build_profile: Profile,
 }

@@ -24,7 +24,7 @@ pub struct DeployArgs {
     statement_name_prefix: String,
     #[command(flatten)]
     target: TargetArgs,
-    /// Do not ask before replacements and changes of permissions
+    /// Do not ask for confirmation before replacements and changes of permissions
     #[arg(long, short)]
     yes: bool,
     /// Show what would change, and change nothing

@@ -20,15 +20,15 @@ pub struct LocalArgs {
 
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
-    /// Start it and leave it running
+    /// Start the stack; it keeps running
     Up {
         /// Check signatures and IAM policies, as AWS does
         #[arg(long)]
         auth: bool,
     },
-    /// Stop it; nothing of it is left running
+    /// Stop the stack and all its processes
     Down,
-    /// Say where it answers
+    /// Print its endpoints
     Status {
         /// How the result is printed
         #[arg(long, value_enum, default_value_t)]

@@ -22,14 +22,14 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask demo                                              the whole path on this machine, with real files
-  cargo xtask test                                              everything that must hold
-  cargo xtask deploy --statement-name-prefix dev --local        the loader on this machine, left running
+  cargo xtask demo                                              the whole system on this machine, with real files
+  cargo xtask test                                              every check and test
+  cargo xtask deploy --statement-name-prefix dev --local        the loader on this machine; it keeps running
   cargo xtask deploy --statement-name-prefix dev --dry-run      what a deployment to AWS would change
   cargo xtask deploy --statement-name-prefix dev                the loader in the account of your AWS credentials
   cargo xtask queue add sales --table shop.sales --source s3://my-bucket/sales/ --cluster analytics --database dev
 
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 not confirmed; `status`: 0 healthy, 4 late, 5 broken.";
+Exit codes: 0 success, 1 failure, 2 wrong command line, 3 not confirmed; `status`: 0 healthy, 4 late, 5 broken.";
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Loads files from S3 into Redshift tables: build, deploy, demo, test", after_help = EXAMPLES, arg_required_else_help = true)]
@@ -40,10 +40,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Load real files on this machine and count the rows
+    /// Run the whole system on this machine with real files, and compare the rows
     #[command(after_help = "Example: cargo xtask demo --keep")]
     Demo(demo::DemoArgs),
-    /// Count calls, write units and cost; measure latency, sizes and starts on this machine
+    /// Count calls, write units and cost; measure latency, sizes and start-up on this machine
     #[command(
         after_help = "Examples:\n  cargo xtask bench --scenario one --scenario burst\n  cargo xtask bench --files 5000 --output json > bench.json"
     )]
@@ -59,95 +59,95 @@ enum Command {
     Test(gate::test::TestArgs),
     /// Show what a deployment would change
     Diff(Box<deploy::diff::DiffArgs>),
-    /// Delete the stack; the data stays unless told otherwise
+    /// Delete the stack; data is kept unless --delete-data is given
     Destroy(deploy::destroy::DestroyArgs),
     /// Add, list, remove and check queues
     Queue(queue::QueueArgs),
-    /// One line a table: whether it is late or broken, what waits and runs, and what to do
+    /// Show one line per table: whether it is late or broken, what is waiting and running, and what to do
     #[command(after_help = operate::status::HELP)]
     Status(operate::status::StatusArgs),
-    /// What happened to a table: loads, quarantine, and what operators did
+    /// Show what happened to a table: loads, quarantine, and operators' commands
     #[command(
         after_help = "Examples:\n  cargo xtask history shop.sales --since 7d\n  cargo xtask history weather --local --output json\n\nTimes are UTC. The JSON is described by docs/schema/history.schema.json."
     )]
     History(operate::history::HistoryArgs),
-    /// The story of one file, or of all below a prefix: loaded, waiting, in quarantine, never seen
+    /// Show what became of a file, or of all files below a prefix: loaded, waiting, in quarantine, never seen
     #[command(
-        after_help = "Examples:\n  cargo xtask trace s3://my-bucket/sales/2026-01-31.csv\n  cargo xtask trace s3://my-bucket/sales/ --table shop.sales\n  cargo xtask trace \"s3://my-bucket/sales/2026-01-*\"\n\nTimes are UTC. The ledger of every table is read whole; --table saves time where there are many. The JSON is described by\ndocs/schema/trace.schema.json."
+        after_help = "Examples:\n  cargo xtask trace s3://my-bucket/sales/2026-01-31.csv\n  cargo xtask trace s3://my-bucket/sales/ --table shop.sales\n  cargo xtask trace \"s3://my-bucket/sales/2026-01-*\"\n\nTimes are UTC. The whole ledger of every table is read; with many tables, --table saves time. The JSON is described by\ndocs/schema/trace.schema.json."
     )]
     Trace(operate::trace::TraceArgs),
     /// Estimate what loading costs the warehouses: loads, wakes, time awake, dollars
     #[command(
-        after_help = "Examples:\n  cargo xtask cost --since 7d\n  cargo xtask cost --local --output json\n\nFrom the loads that the tracker remembers. The price is in the warehouse's file (`base_rpu`, `dollars_per_rpu_hour`)."
+        after_help = "Examples:\n  cargo xtask cost --since 7d\n  cargo xtask cost --local --output json\n\nBased on the loads in the tracker. The price comes from the warehouse's file (`base_rpu`, `dollars_per_rpu_hour`)."
     )]
     Cost(operate::cost::CostArgs),
-    /// What happened in a period, for all tables; with --html as a page for a browser
+    /// Show what happened to all tables in a period; with --html, as a web page
     #[command(after_help = operate::report::HELP)]
     Report(operate::report::ReportArgs),
-    /// Print what the functions logged, all three in one, by time
+    /// Print the logs of the three functions, merged and in order of time
     #[command(
         after_help = "Examples:\n  cargo xtask logs --local --minutes 60\n  cargo xtask logs --load bbf6496f\n  cargo xtask logs --table public.sales --follow"
     )]
     Logs(operate::logs::LogsArgs),
-    /// Load what lies under a queue's source already
+    /// Load the files that are already under a queue's source
     #[command(
-        after_help = "Examples:\n  cargo xtask backfill sales --dry-run\n  cargo xtask backfill sales s3://my-bucket/sales/dt=2026-01-31/ --watch\n  cargo xtask backfill sales --since 2026-01-01 --until 2026-02-01\n\nWhat is loaded, waits, or is in quarantine is left out. Live files of the table come first."
+        after_help = "Examples:\n  cargo xtask backfill sales --dry-run\n  cargo xtask backfill sales s3://my-bucket/sales/dt=2026-01-31/ --watch\n  cargo xtask backfill sales --since 2026-01-01 --until 2026-02-01\n\nFiles that are loaded, waiting or in quarantine are skipped. Live files of the table come first."
     )]
     Backfill(source::backfill::BackfillArgs),
-    /// Compare what lies in S3 with what was loaded, waits, or is in quarantine
+    /// Compare the files in S3 with those that are loaded, waiting or in quarantine
     #[command(
-        after_help = "Examples:\n  cargo xtask verify sales --since 2026-01-31\n  cargo xtask verify sales --record\n\nExit codes: 0 everything is known, 1 objects were never recorded, 2 there is no such queue."
+        after_help = "Examples:\n  cargo xtask verify sales --since 2026-01-31\n  cargo xtask verify sales --record\n\nExit codes: 0 every object is known, 1 some were never recorded, 2 there is no such queue."
     )]
     Verify(source::verify::VerifyArgs),
-    /// Load quarantined files again, at once
+    /// Load quarantined files again
     #[command(
-        after_help = "Examples:\n  cargo xtask retry weather --local --dry-run\n  cargo xtask retry shop.sales --reason \"column widened\"\n\nExit codes: 0 done, 1 failed, 2 nothing is in quarantine, 3 not confirmed."
+        after_help = "Examples:\n  cargo xtask retry weather --local --dry-run\n  cargo xtask retry shop.sales --reason \"column widened\"\n\nExit codes: 0 success, 1 failure, 2 nothing is in quarantine, 3 not confirmed."
     )]
     Retry(operate::retry::RetryArgs),
-    /// Take files out of quarantine for good, without loading them
+    /// Remove files from quarantine for good, without loading them
     #[command(
-        after_help = "Example: cargo xtask dismiss weather --local\n\nFor files whose rows somebody saw to. The same version of a file is not loaded again; a new one is."
+        after_help = "Example: cargo xtask dismiss weather --local\n\nFor files that need no loading any more. The dismissed version is never loaded; a new version is."
     )]
     Dismiss(operate::retry::DismissArgs),
-    /// Try a table now that waits after a failure, or have one looked at that stands still
+    /// Retry a table that waits after a failure, or check one that has stopped, now
     #[command(
-        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 it is tried or looked at, 1 failed, 2 nothing of it waits."
+        after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 retried or checked, 1 failure, 2 nothing is waiting."
     )]
     Resume(operate::resume::ResumeArgs),
-    /// Start no more loads of a table until `unpause`; files are recorded and wait
+    /// Stop loading a table until `unpause`; new files are recorded and wait
     #[command(
-        after_help = "Example: cargo xtask pause shop.sales --reason \"the table is rebuilt\"\n\nA load that is submitted ends. `load.paused` in a queue's file does the same by a deployment.\n\nExit codes: 0 paused, 1 failed, 2 it is paused already."
+        after_help = "Example: cargo xtask pause shop.sales --reason \"the table is rebuilt\"\n\nA submitted load still completes. `load.paused` in a queue's file also pauses its table, with the next deployment.\n\nExit codes: 0 paused, 1 failure, 2 already paused."
     )]
     Pause(operate::pause::PauseArgs),
-    /// Let a paused table go on, at once
+    /// Resume loading a paused table, at once
     #[command(
-        after_help = "Example: cargo xtask unpause shop.sales\n\nExit codes: 0 it goes on, 1 failed, 2 it is not paused."
+        after_help = "Example: cargo xtask unpause shop.sales\n\nExit codes: 0 resumed, 1 failure, 2 not paused."
     )]
     Unpause(operate::pause::PauseArgs),
-    /// End the statement that a table runs; the load is repeated after a wait
+    /// Cancel a table's running statement; its load is repeated after a wait
     #[command(
-        after_help = "Examples:\n  cargo xtask cancel shop.sales --dry-run\n  cargo xtask pause shop.sales && cargo xtask cancel shop.sales\n\nExit codes: 0 it is cancelled, 1 failed, 2 no statement runs."
+        after_help = "Examples:\n  cargo xtask cancel shop.sales --dry-run\n  cargo xtask pause shop.sales && cargo xtask cancel shop.sales\n\nExit codes: 0 cancelled, 1 failure, 2 no statement is running."
     )]
     Cancel(operate::cancel::CancelArgs),
-    /// Move the messages of a queue's dead-letter queue back to it
+    /// Return the messages in a queue's dead-letter queue to the queue
     #[command(
-        after_help = "Example: cargo xtask redrive sales --dry-run\n\nRemove first what made them fail: `refused` in cargo xtask logs. What was loaded before is not loaded again."
+        after_help = "Example: cargo xtask redrive sales --dry-run\n\nFirst remove the cause of the failure: look for `refused` in cargo xtask logs. Files that have loaded are not loaded again."
     )]
     Redrive(operate::redrive::RedriveArgs),
-    /// Make the ledger forget object versions, so that they can be loaded again into a truncated table
+    /// Remove object versions from the ledger, so that a truncated table can load them again
     #[command(
-        after_help = "Examples:\n  cargo xtask forget s3://my-bucket/sales/2026-01-31.csv --dry-run\n  cargo xtask forget s3://my-bucket/sales/ --table shop.sales --yes\n\nRows that are in the table still are there twice after the next load, unless it merges. Refused for objects that wait, are\nbeing loaded, or are in quarantine. Nothing loads by this alone: cargo xtask backfill, or upload the files again.\n\nExit codes: 0 done, 1 failed or in use, 2 no ledger knows them, 3 not confirmed."
+        after_help = "Examples:\n  cargo xtask forget s3://my-bucket/sales/2026-01-31.csv --dry-run\n  cargo xtask forget s3://my-bucket/sales/ --table shop.sales --yes\n\nRows that are still in the table are duplicated by the next load, unless the table merges. Objects that are waiting, loading or\nin quarantine are refused. This command loads nothing: run cargo xtask backfill, or upload the files again.\n\nExit codes: 0 success, 1 failure or in use, 2 not in a ledger, 3 not confirmed."
     )]
     Forget(operate::forget::ForgetArgs),
-    /// Run the functions in virtual time with faults at every call, seed by seed
+    /// Run the functions in virtual time with faults at every call
     #[command(disable_help_flag = true)]
     Simulate(gate::simulate::SimulateArgs),
-    /// Feed one of the parsers with inputs, guided by coverage
+    /// Fuzz one of the parsers, guided by coverage
     #[command(after_help = "Example: cargo xtask fuzz s3_notification --seconds 600")]
     Fuzz(gate::fuzz::FuzzArgs),
     /// Start, stop and find the local stack
     Local(local::LocalArgs),
-    /// Print the completions of a shell
+    /// Print completions for a shell
     #[command(after_help = completions::HELP)]
     Completions(completions::CompletionsArgs),
 }

@@ -36,14 +36,16 @@ enum QueueCommand {
   cargo xtask queue add clicks --table web.clicks --source s3://firehose-bucket/clicks/ --workgroup wg --database dev \\
       --options \"JSON 'auto' GZIP\" --write-once")]
     Add(Box<AddArgs>),
-    /// List the queues of the clone's files; asks nobody, so it takes no --local
-    #[command(after_help = "What is deployed, and how it is: cargo xtask status, with --local for the local stack.")]
+    /// List the queues configured in the clone; needs no stack, so it takes no --local
+    #[command(
+        after_help = "To see what is deployed and how it is doing: cargo xtask status, with --local for the local stack."
+    )]
     List {
         /// How the result is printed
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Take the notification of a queue away, and its file; the next deployment removes the queue itself
+    /// Remove a queue's notification and its file; the next deployment removes the queue
     Remove(RemoveArgs),
     /// Ask the warehouse whether tables and columns fit, and whether COPY can use the role and list the files' folder
     #[command(

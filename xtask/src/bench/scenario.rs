@@ -7,15 +7,15 @@ use clap::ValueEnum;
 pub enum Scenario {
     /// Zips, cold starts, memory
     Start,
-    /// One file after the other: appended, merged, written once; also with 50 ms more at each call
+    /// Files one by one: appended, merged, written once; also with 50 ms added to each call
     One,
     /// `--files` files at once, one table
     Burst,
-    /// The same, ten times as many
+    /// The same with ten times as many files
     Large,
     /// The same as `burst`, with `load.write_once`
     WriteOnce,
-    /// A file a second for a minute, one table
+    /// One file per second for a minute, one table
     Steady,
     /// Ten files for each of fifty tables at once
     Tables,

@@ -20,7 +20,7 @@ pub struct DestroyArgs {
     /// Name of the stack
     #[arg(long, default_value = STACK_NAME_DEFAULT)]
     stack_name: String,
-    /// Also delete the tracker table and the loader's bucket: what was loaded is forgotten, and would be loaded again
+    /// Also delete the tracker table and the loader's bucket: without the ledger, loaded files could be loaded again
     #[arg(long)]
     delete_data: bool,
     /// Do not ask

@@ -16,7 +16,7 @@ use crate::loader::{functions, schema};
 /// `cargo xtask synth`
 #[derive(Args, Debug)]
 pub struct SynthArgs {
-    /// Only compare with cfn-out/loader.template.json, and fail where it differs
+    /// Only compare with cfn-out/loader.template.json, and fail if it differs
     #[arg(long)]
     check: bool,
     /// Folder of the queue configurations [default: queues]

@@ -12,7 +12,7 @@ const FOLDER: &str = "runtime/core/fuzz";
 /// `cargo xtask fuzz`
 #[derive(Args, Debug)]
 pub struct FuzzArgs {
-    /// What is fed with inputs
+    /// Parser to fuzz
     #[arg(value_parser = ["s3_notification", "configuration", "status_change", "bulk_request", "tracker_item"])]
     target: String,
     /// For how long

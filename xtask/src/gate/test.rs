@@ -19,7 +19,7 @@ use crate::loader::queues;
 /// `cargo xtask test`
 #[derive(Args, Debug)]
 pub struct TestArgs {
-    /// Only the tests whose names contain this; the other checks are left out
+    /// Run only the tests whose names contain this, and no other checks
     filter: Option<String>,
 }
 

@@ -20,10 +20,10 @@ use crate::ground::{profile, running};
 /// Where to: the account of the ambient credentials, or the local stack.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AwsArgs {
-    /// The local stack on this machine instead of an AWS account
+    /// Use the local stack on this machine instead of an AWS account
     #[arg(long)]
     pub local: bool,
-    /// Profile of the AWS configuration files; only its credentials and its Region count then [default: $AWS_PROFILE]
+    /// Profile of the AWS configuration files; only its credentials and Region are used [default: $AWS_PROFILE]
     #[arg(long, conflicts_with = "local", value_name = "NAME")]
     pub profile: Option<String>,
     /// Region, e.g. us-east-1 [default: $AWS_REGION, or the profile's]

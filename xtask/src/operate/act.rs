@@ -25,10 +25,10 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// Arguments of every command that changes something.
 #[derive(Args, Debug)]
 pub struct ActArgs {
-    /// Why, for the audit record that `history` shows
+    /// Reason, for the audit record that `history` shows
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Only say what would be done
+    /// Only print what would be done
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -25,7 +25,7 @@ const APART_MILLIS: i64 = 5_000;
 /// `cargo xtask cost`
 #[derive(Args, Debug)]
 pub struct CostArgs {
-    /// How far back: a number and s, m, h or d; history is kept for 90 days
+    /// How far back: a number followed by s, m, h or d; history is kept for 90 days
     #[arg(long, value_name = "PERIOD", default_value = "30d", value_parser = period)]
     since: i64,
     #[command(flatten)]

@@ -23,9 +23,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(200);
 /// `cargo xtask forget`
 #[derive(Args, Debug)]
 pub struct ForgetArgs {
-    /// Object: `s3://bucket/key`; a key that ends in `/` or `*` means all that begin so
+    /// Object: `s3://bucket/key`; a key that ends in `/` or `*` means every object with that prefix
     objects: String,
-    /// Table, where several know these objects: `schema.table`, or as `status` names it
+    /// Table, if several tables loaded these objects: `schema.table`, or as `status` names it
     #[arg(long)]
     table: Option<String>,
     /// Do not ask

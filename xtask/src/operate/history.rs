@@ -20,7 +20,7 @@ pub struct HistoryArgs {
     /// Table: `schema.table`, or as `status` names it
     #[arg(required_unless_present = "schema", default_value = "")]
     table: String,
-    /// How far back: a number and s, m, h or d
+    /// How far back: a number followed by s, m, h or d
     #[arg(long, value_name = "PERIOD", default_value = "24h", value_parser = period)]
     since: i64,
     /// Print the JSON Schema of the result, and nothing else

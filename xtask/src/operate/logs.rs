@@ -37,13 +37,13 @@ pub struct LogsArgs {
     /// How far back [default: 15, with --load a day]
     #[arg(long)]
     minutes: Option<u32>,
-    /// Only lines about this table: its name, or a part of it
+    /// Only lines about this table: its name or a part of it
     #[arg(long, value_name = "TEXT")]
     table: Option<String>,
-    /// Only lines of this load: its id, or how it begins
+    /// Only lines of this load: its id or the beginning of it
     #[arg(long, value_name = "ID")]
     load: Option<String>,
-    /// Go on printing new lines until Ctrl-C
+    /// Keep printing new lines until Ctrl-C
     #[arg(long, short)]
     follow: bool,
     #[command(flatten)]

@@ -28,11 +28,11 @@ use crate::operate::tables::Tables;
 
 /// What `--help` says beside the options.
 pub const HELP: &str = "\
-The page is one file: it opens offline, loads nothing, needs no script, and is dark where the browser is. It shows every table's
-loads in time, how fresh its files were, files, rows and bytes of each day, what failed and why, what operators did, and
-what the period cost. Where there is too much to draw, it says what it left out; the JSON has everything.
+The page is a single file that opens offline, loads nothing, needs no script, and follows the browser's dark mode. It shows each
+table's loads over time, the freshness of its files, files, rows and bytes per day, failures with their reasons, operators'
+commands, and the cost of the period. It says what it leaves out if there is too much to draw; the JSON contains everything.
 
-A load belongs to the period in which it ended. What is in quarantine now is shown whenever it came there. Loads are remembered
+A load belongs to the period in which it ended. Files in quarantine are shown however long they have been there. Loads are kept
 for 90 days. The JSON is described by docs/schema/report.schema.json.
 
 Examples:
@@ -46,10 +46,10 @@ const AT_ONCE: usize = 16;
 /// `cargo xtask report`
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// How far back: a number and s, m, h or d
+    /// How far back: a number followed by s, m, h or d
     #[arg(long, value_name = "PERIOD", default_value = "24h", value_parser = period)]
     since: i64,
-    /// Also write the page, and replace the file if it is there
+    /// Also write the web page to this file, replacing it if it exists
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Print the JSON Schema of the result, and nothing else

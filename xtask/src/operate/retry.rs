@@ -20,7 +20,7 @@ const ERROR_LETTERS_MAX: usize = 400;
 pub struct RetryArgs {
     /// Table: `schema.table`, or as `status` names it
     table: String,
-    /// Also files of which nobody knows whether they were loaded: check the table first, or rows may be there twice
+    /// Also retry files that may have been loaded already: check the table first, or rows could be duplicated
     #[arg(long)]
     outcome_unknown: bool,
     /// Do not ask; only --outcome-unknown asks

@@ -25,12 +25,12 @@ use crate::operate::{cost, schema};
 
 /// What `--help` says beside the options.
 pub const HELP: &str = "\
-Columns: health; target table; state; age of the oldest file that waits; files and bytes that wait; statement that runs, and
-since when; time since the last load; freshness of the last hour (nine of ten files were loaded within this time of being
-recorded); files in quarantine; messages in the dead-letter queues. Under the lines: what is wrong, and what to do.
+Columns: health; target table; state; age of the oldest waiting file; waiting files and bytes; running statement, and for how
+long; time since the last load; freshness of the last hour (90 % of the files were loaded within this time of being recorded);
+files in quarantine; messages in dead-letter queues. Below a line: what is wrong, and what to do.
 
-Late: a file has waited longer than `load.alarm_after_seconds` of its queue, or, without that, ten minutes longer than it waits
-for others on purpose. Broken: files in quarantine, a load that waits for an operator, messages in a dead-letter queue, or a
+Late: a file has waited longer than its queue's `load.alarm_after_seconds` or, without that field, ten minutes longer than it
+waits on purpose. Broken: files in quarantine, a load that waits for an operator, messages in a dead-letter queue, or a
 configuration that cannot be read.
 
 Exit codes: 0 healthy, 4 late, 5 broken; 1 the state could not be read, 2 wrong command line.
@@ -52,7 +52,7 @@ const CLEAR_BELOW: &str = "\u{1b}[J";
 pub struct StatusArgs {
     /// Only this table: `schema.table`, or as `status` names it
     table: Option<String>,
-    /// Draw it again every two seconds, in place, until Ctrl-C; on a terminal only
+    /// Refresh every two seconds, in place, until Ctrl-C; on a terminal only
     #[arg(long, short, conflicts_with = "output")]
     watch: bool,
     /// Also print what loading has cost each warehouse this month (UTC); as JSON: `cargo xtask cost`

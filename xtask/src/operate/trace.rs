@@ -31,7 +31,7 @@ const SHOWN_MAX: usize = 100;
 /// `cargo xtask trace`
 #[derive(Args, Debug)]
 pub struct TraceArgs {
-    /// Object: `s3://bucket/key`; a key that ends in `/` or `*` means all that begin so
+    /// Object: `s3://bucket/key`; a key that ends in `/` or `*` means every object with that prefix
     #[arg(required_unless_present = "schema", default_value = "")]
     objects: String,
     /// Only this table: `schema.table`, or as `status` names it [default: all]

@@ -41,7 +41,7 @@ pub struct BackfillArgs {
     /// Count what would be loaded, and record nothing
     #[arg(long)]
     dry_run: bool,
-    /// Stay until everything is loaded
+    /// Wait until everything is loaded
     #[arg(long, conflicts_with = "dry_run")]
     watch: bool,
     #[command(flatten)]
@@ -51,13 +51,13 @@ pub struct BackfillArgs {
 /// Loading again what was loaded before.
 #[derive(Args, Debug)]
 struct AgainArgs {
-    /// Load also what was loaded before, after a truncate; rows that are there still are there twice then, unless the table merges
+    /// Also load files that were loaded before, after a truncate; rows that are still in the table are duplicated unless it merges
     #[arg(long)]
     force: bool,
-    /// With --force: what was loaded since then is left alone; the time of the truncate [default: now]
+    /// With --force: the time of the truncate; files loaded since then are skipped [default: now]
     #[arg(long, value_name = "INSTANT", value_parser = checked, requires = "force")]
     loaded_before: Option<String>,
-    /// With --force: why, for the audit record that `history` shows
+    /// With --force: reason, for the audit record that `history` shows
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<String>,
     /// With --force: do not ask

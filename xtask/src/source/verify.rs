@@ -34,10 +34,10 @@ pub struct VerifyArgs {
     /// Only objects that were modified since then: 2026-01-31, or 2026-01-31T08:00:00Z
     #[arg(long, value_parser = instant, value_name = "INSTANT")]
     since: Option<i64>,
-    /// Objects that are younger may still be on their way, in minutes
+    /// Ignore objects younger than this many minutes: they may still be on their way
     #[arg(long, default_value_t = 5)]
     grace: i64,
-    /// Record what is unknown, as if its notifications had come now
+    /// Record unknown objects, as if their notifications had just arrived
     #[arg(long)]
     record: bool,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use proof::simulation::{Options, simulate};
 /// Seeds after which a line tells how far the run is.
 const PROGRESS_SEEDS: u64 = 100;
 
-/// Runs the three functions in virtual time, with faults at every call, and judges the seven invariants
+/// Runs the three functions in virtual time, with faults at every call, and checks the seven invariants
 #[derive(Parser, Debug)]
 #[command(
     name = "cargo xtask simulate",
@@ -30,19 +30,19 @@ struct Arguments {
     /// 300 tables and thousands of files per seed, instead of a handful
     #[arg(long)]
     big: bool,
-    /// What a day costs and how long files wait, without faults, as tables (docs/performance-day.md)
+    /// Print what a day costs and how long files wait, without faults (docs/performance-day.md)
     #[arg(long, conflicts_with_all = ["seeds", "from", "big"])]
     cost: bool,
-    /// Files of that day
+    /// Number of files in that day
     #[arg(long, default_value_t = 2000, requires = "cost")]
     files: usize,
     /// Target tables of that day
     #[arg(long, default_value_t = 5, requires = "cost", value_parser = clap::value_parser!(u16).range(1..))]
     tables: u16,
-    /// Files of that day as a list, one `millis,bytes` a line, instead of `--files`
+    /// List of the day's files, one `millis,bytes` per line, instead of `--files`
     #[arg(long, requires = "cost", conflicts_with = "files")]
     trace: Option<PathBuf>,
-    /// Scale and quotas, too: 1,000 tables and up to this many files; 1000000 takes minutes
+    /// Also print scale and quotas: 1,000 tables and up to this many files; 1000000 takes minutes
     #[arg(long, requires = "cost")]
     scale: Option<usize>,
 }

@@ -16,10 +16,10 @@ pub struct TargetArgs {
     /// Folder of the queue configurations [default: queues]
     #[arg(long, value_name = "DIR")]
     pub queues: Option<PathBuf>,
-    /// Name of the CloudFormation stack; several can stand side by side
+    /// Name of the CloudFormation stack; an account can have several
     #[arg(long, default_value = STACK_NAME_DEFAULT, value_name = "NAME")]
     pub stack_name: String,
-    /// Before the name of each queue [default: as deployed; at first none for the default stack name, else `<stack name>-`]
+    /// Prefix of every queue's name [default: as deployed; at first none for the default stack name, else `<stack name>-`]
     #[arg(long, value_name = "PREFIX")]
     pub queue_name_prefix: Option<String>,
     /// Bucket of the functions' zips [default: rs-loader-assets-<account>-<region>]
@@ -31,7 +31,7 @@ pub struct TargetArgs {
     /// Cargo profile of the functions: `dev` builds faster and runs slower
     #[arg(long, value_enum, default_value_t)]
     pub build_profile: Profile,
-    /// Memory of each function in MB, with every deployment; processor time comes with it [default: 512]
+    /// Memory of each function in MB, which also determines its share of a processor; give it with every deployment [default: 512]
     #[arg(long, value_name = "MB")]
     pub memory: Option<u32>,
     /// Where to

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use local_client::calls::Port;
 use tokio::sync::OnceCell;
@@ -41,7 +42,19 @@ impl Connection {
     }
 }
 
+/// The kernel's tables are not read in one step: while other connections come and go, a look can miss a line or a process.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
 fn find(peer: SocketAddr) -> Option<Caller> {
+    let n_looks = if cfg!(target_os = "linux") { LOOKS } else { 0 };
+    (0..n_looks).find_map(|n| {
+        std::thread::sleep(BETWEEN_LOOKS * n.min(1));
+        look(peer)
+    })
+}
+
+fn look(peer: SocketAddr) -> Option<Caller> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
         table.lines().skip(1).find_map(|line| inode_of(line, peer).map(str::to_owned))
