@@ -125,7 +125,7 @@ mod tests {
         let of = |line: &str| {
             complaints(&File { path: "README.md".into(), text: line.into() }, &tree, &Command::new("x")).len()
         };
-        assert_eq!(of("[here](docs/protocol.md#evidence) and [here](docs/protocol.md)"), 0);
+        assert_eq!(of("[here](docs/protocol.md#what-shows-it) and [here](docs/protocol.md)"), 0);
         assert_eq!(of("[here](docs/protocol.md#what-hides-it)"), 1);
         let own = complaints(&File { text: "[here](#nothing)".into(), ..protocol }, &tree, &Command::new("x"));
         assert_eq!(own.len(), 1, "{own:?}");
