@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use futures::{StreamExt, TryStreamExt, stream};
 use loader_core::contract::{TRACKER_SORT_KEY, WORK_ATTRIBUTE, WORK_INDEX};
 use loader_core::ids::DbTable;
-use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
+use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX, LOAD_PENDINGS_MAX};
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::listing::Listing;
 use loader_core::tracker::view::{TableState, Work};
@@ -55,13 +55,16 @@ impl Tracker for Aws {
             self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned());
         let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
         // More than two loads take are not needed now.
-        let mut bytes = 0;
-        let enough = |item: &Item| {
-            bytes += if let Item::Pending(pending) = item { pack::item_bytes(pending) } else { 0 };
-            bytes > 2 * LOAD_METADATA_BYTES_MAX
-        };
-        let (items, complete) = query::collect(query, limit, enough).await?;
-        Ok((items.into_iter().filter_map(pending).collect(), complete))
+        let (items, complete) = query::collect(query, limit, more_than(2 * LOAD_METADATA_BYTES_MAX)).await?;
+        let mut backlog: Vec<PendingLoad> = items.into_iter().filter_map(pending).collect();
+        if !complete && backlog.last().is_some_and(|last| !last.key.is_requested()) {
+            // So many live files wait that no requested one was reached: of those, what one load takes.
+            let query =
+                self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::REQUESTED.to_owned());
+            let (items, _) = query::collect(query, LOAD_PENDINGS_MAX, more_than(LOAD_METADATA_BYTES_MAX)).await?;
+            backlog.extend(items.into_iter().filter_map(pending));
+        }
+        Ok((backlog, complete))
     }
 
     async fn waiting(
@@ -185,6 +188,15 @@ impl Tracker for Aws {
                 return Ok(tables);
             }
         }
+    }
+}
+
+/// Whether the waiting loads that it has seen are more bytes than that.
+fn more_than(bytes_max: usize) -> impl FnMut(&Item) -> bool {
+    let mut bytes = 0;
+    move |item| {
+        bytes += if let Item::Pending(pending) = item { pack::item_bytes(pending) } else { 0 };
+        bytes > bytes_max
     }
 }
 

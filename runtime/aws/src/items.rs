@@ -14,7 +14,7 @@ use crate::{Aws, query};
 pub enum Kind {
     /// The slot, at most one.
     Slot,
-    /// Pending loads, by the time since which they wait.
+    /// Pending loads: those of live files, then requested ones, each by the time since which they wait.
     Pending,
     /// Quarantined objects, by the time of their last failure.
     Failed,
@@ -31,7 +31,7 @@ impl Kind {
     fn begins(self) -> &'static str {
         match self {
             Self::Slot => "RUNNING",
-            Self::Pending => "PENDING#",
+            Self::Pending => SortKey::PENDING,
             Self::Failed => "FAILED#",
             Self::Loaded => "LOADED#",
             Self::Audit => "AUDIT#",
@@ -132,6 +132,7 @@ mod tests {
         for (kind, key) in [
             (Kind::Slot, SortKey::slot()),
             (Kind::Pending, SortKey::pending(1, &id)),
+            (Kind::Pending, SortKey::requested(1, &id)),
             (Kind::Failed, SortKey::failed(1, &id)),
             (Kind::Loaded, SortKey::loaded(1, &id)),
             (Kind::Audit, SortKey::audit(1, "0123")),

@@ -91,8 +91,8 @@ impl fmt::Display for ConfigError {
 pub trait Tracker {
     /// The slot, and then the loads that wait: all of them, or where they are many the newest.
     fn state(&self, table: &DbTable) -> impl Future<Output = PortResult<TableState>> + Send;
-    /// The oldest waiting loads, oldest first: `limit` of them, or fewer where these are more than two loads take. Says whether that is
-    /// all.
+    /// The oldest waiting loads of live files and then the oldest requested ones: `limit` of them, or fewer where these are more than two
+    /// loads take; but of the requested ones as many as one load takes, however many live files wait. Says whether that is all.
     fn backlog(
         &self,
         table: &DbTable,

@@ -61,10 +61,10 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     ready.retain(|pending| pending.not_before_millis <= context.now);
     // Live files and requested ones take turns in being first: a live file waits for one load of a backfill at most, and
     // a backfill goes on however many files arrive.
-    let live_first = view.state.slot.number.is_multiple_of(2);
-    ready.sort_by_key(|pending| pending.source.queue.is_some() != live_first);
+    let requested_first = !view.state.slot.requested;
+    ready.sort_by_key(|pending| pending.source.is_requested() != requested_first);
     let Some(first) = ready.first() else { return Err(Idle::NotBefore(soonest)) };
-    let second = ready.iter().find(|pending| pending.source.queue.is_some() != first.source.queue.is_some());
+    let second = ready.iter().find(|pending| pending.source.is_requested() != first.source.is_requested());
     let chosen = choose_with(table, view, first, &ready, context);
     match (chosen, second) {
         (Err(Idle::NotBefore(one)), Some(second)) => match choose_with(table, view, second, &ready, context) {
@@ -84,7 +84,11 @@ fn choose_with(
     context: &Context,
 ) -> Result<Choice, Idle> {
     let config = view.config(&head.source);
-    let alike = |pending: &&&PendingLoad| pending.group == head.group && view.config(&pending.source) == config;
+    // A live file does not wait for a load that is filled up with requested ones.
+    let alike = |pending: &&&PendingLoad| {
+        let same_kind = pending.group == head.group && pending.source.is_requested() == head.source.is_requested();
+        same_kind && view.config(&pending.source) == config
+    };
     let (chosen, bound) = within_limits(config, ready.iter().filter(alike).copied(), context.timing.load_pendings_max);
     if bound == Some(Bound::Pendings) {
         let gathered = gatherable(ready.iter().filter(alike).copied());

@@ -3,7 +3,7 @@
 //! Whether an object was loaded before is not asked here: whoever takes the slot asks the ledger, because only then nobody else can
 //! change the answer. A duplicate that waits is dropped when its turn comes.
 
-use super::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
+use super::item::{ConfigSource, Item, Millis, PendingLoad};
 use super::pack;
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::{LoadId, WaitingObject};
@@ -13,7 +13,7 @@ pub fn pendings(objects: Vec<WaitingObject>, source: &ConfigSource, now: Millis)
     let table = source.recorded.db_table();
     let groups = pack::groups(objects, &source.recorded.document, Some(source.recorded.limits));
     let pending = |objects: Vec<WaitingObject>| PendingLoad {
-        key: SortKey::pending(now, &LoadId::of_objects(&table, objects.iter().map(|waiting| &waiting.object))),
+        key: source.pending_key(now, &LoadId::of_objects(&table, objects.iter().map(|waiting| &waiting.object))),
         objects,
         source: source.clone(),
         recorded_millis: now,

@@ -3,7 +3,7 @@
 //! The same write raises the slot's version: an invocation that read the waiting loads before and takes the slot afterwards is refused.
 
 use super::change::{Change, Note};
-use super::item::{Item, PendingLoad, SortKey};
+use super::item::{Item, PendingLoad};
 use super::pack;
 use super::slot::Slot;
 use super::write::{Condition, WriteAction};
@@ -45,7 +45,7 @@ pub fn gather(table: &DbTable, slot: &Slot, pendings: &[&PendingLoad]) -> Option
     let keys = pendings.iter().map(|pending| pending.key.0.as_str());
     let id = LoadId::of_pendings(table, slot.version + 1, keys);
     let one = PendingLoad {
-        key: SortKey::pending(oldest.key.since_millis().unwrap_or(oldest.recorded_millis), &id),
+        key: oldest.source.pending_key(oldest.key.since_millis().unwrap_or(oldest.recorded_millis), &id),
         objects: pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect(),
         recorded_millis: pendings.iter().map(|pending| pending.recorded_millis).min()?,
         ..(*newest).clone()

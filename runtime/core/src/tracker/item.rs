@@ -132,6 +132,7 @@ pub struct Audit {
 
 /// Any item of the tracker table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::large_enum_variant, reason = "a table has one slot, and a few items are in memory at a time")]
 pub enum Item {
     /// The slot.
     Slot(Slot),

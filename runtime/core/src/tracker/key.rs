@@ -14,6 +14,10 @@ impl SortKey {
     /// Begin of every waiting load's key.
     pub const PENDING: &'static str = "PENDING#";
 
+    /// Begin of the key of a waiting load of a bulk request. They sort after those of live files, so that who reads the begin of a long
+    /// backlog finds live files, however many requested ones wait longer.
+    pub const REQUESTED: &'static str = "PENDING#bulk#";
+
     /// Begin of every listing's key.
     pub const LISTING: &'static str = "LISTING#";
 
@@ -27,9 +31,20 @@ impl SortKey {
         Self(format!("{}{since:014}#{load_id}", Self::PENDING))
     }
 
+    /// A waiting load of a bulk request.
+    pub fn requested(since: Millis, load_id: &LoadId) -> Self {
+        Self(format!("{}{since:014}#{load_id}", Self::REQUESTED))
+    }
+
+    /// Whether it is a waiting load's of a bulk request, recorded since these have keys of their own.
+    pub fn is_requested(&self) -> bool {
+        self.0.starts_with(Self::REQUESTED)
+    }
+
     /// Since when a waiting load waits, as its key says.
     pub fn since_millis(&self) -> Option<Millis> {
-        self.0.strip_prefix(Self::PENDING)?.split('#').next()?.parse().ok()
+        let rest = self.0.strip_prefix(Self::REQUESTED).or_else(|| self.0.strip_prefix(Self::PENDING))?;
+        rest.split('#').next()?.parse().ok()
     }
 
     /// An object version in the ledger.
@@ -82,4 +97,30 @@ pub struct ConfigSource {
     /// The configuration as it was when the load was recorded: used for bulk requests, and when the queue's file is gone,
     /// broken, or names another table by now.
     pub recorded: Arc<LoadConfig>,
+}
+
+impl ConfigSource {
+    /// Whether a bulk request asked for it; else it is of live files.
+    pub const fn is_requested(&self) -> bool {
+        self.queue.is_none()
+    }
+
+    /// The key of a load of this source that waits since then.
+    pub fn pending_key(&self, since: Millis, load_id: &LoadId) -> SortKey {
+        if self.is_requested() { SortKey::requested(since, load_id) } else { SortKey::pending(since, load_id) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_loads_are_before_requested_ones_and_all_before_the_slot() {
+        let id = LoadId("0123".to_owned());
+        let keys = [SortKey::pending(9, &id), SortKey::requested(1, &id), SortKey::requested(2, &id), SortKey::slot()];
+        assert!(keys.is_sorted());
+        assert_eq!(keys.each_ref().map(SortKey::since_millis), [Some(9), Some(1), Some(2), None]);
+        assert_eq!(keys.each_ref().map(SortKey::is_requested), [false, true, true, false]);
+    }
 }

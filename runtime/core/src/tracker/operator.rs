@@ -21,7 +21,7 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
     let table = quarantined.source.recorded.db_table();
     let id = LoadId::of_objects(&table, quarantined.objects.iter().map(|waiting| &waiting.object));
     let pending = PendingLoad {
-        key: SortKey::pending(now, &id),
+        key: quarantined.source.pending_key(now, &id),
         objects: quarantined.objects.clone(),
         source: quarantined.source.clone(),
         recorded_millis: now,

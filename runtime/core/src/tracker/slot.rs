@@ -16,6 +16,8 @@ pub struct Slot {
     pub version: u64,
     /// How many loads have taken the slot; the running load's number while there is one.
     pub number: u64,
+    /// Whether the load that took it last is of a bulk request: then live files are next.
+    pub requested: bool,
     /// Columns of the target, as the catalog had them when it was asked.
     pub columns: Option<KnownColumns>,
     /// Set while an operator has stopped the table: no load starts, one that is submitted ends.
@@ -54,7 +56,8 @@ impl Slot {
     #[must_use]
     pub fn held(&self, load: RunningLoad) -> Self {
         let same = self.load.as_ref().is_some_and(|held| held.load_id == load.load_id);
-        Self { number: self.number + u64::from(!same), load: Some(load), ..self.freed() }
+        let (number, requested) = (self.number + u64::from(!same), load.source.is_requested());
+        Self { number, requested, load: Some(load), ..self.freed() }
     }
 
     /// The next write: one version on, otherwise as it is.

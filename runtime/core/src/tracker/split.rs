@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::change::{Change, Note, put_slot};
 use super::context::Context;
-use super::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
+use super::item::{ConfigSource, Item, Millis, PendingLoad};
 use super::pack;
 use super::slot::{Held, RunningLoad};
 use super::write::{Condition, WriteAction};
@@ -103,7 +103,7 @@ pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, load: &RunningL
     let id = LoadId::of_objects(&load.table(), objects.iter().map(|waiting| &waiting.object));
     let since = pending.key.since_millis().map_or(now, |old| now.max(old + 1));
     PendingLoad {
-        key: SortKey::pending(since, &id),
+        key: pending.source.pending_key(since, &id),
         objects,
         source: ConfigSource { recorded: load.source.recorded.clone(), ..pending.source.clone() },
         ..pending.clone()

@@ -4,6 +4,7 @@ use loader_core::ids::WaitingObject;
 use loader_core::limits::{LOAD_PENDINGS_MAX, PENDING_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::change::{Change, Note};
+use loader_core::tracker::choose::{Choice, choose};
 use loader_core::tracker::decide::{Action, Idle, decide};
 use loader_core::tracker::enqueue;
 use loader_core::tracker::gather::GATHERED_MAX;
@@ -149,29 +150,23 @@ fn a_gathering_never_exceeds_a_transaction() {
     assert_eq!(n_waiting(&table), 2 * GATHERED_MAX);
 }
 
-/// A waiting load of a backfill.
-fn asked_for(table: &Table, key: &str) -> PendingLoad {
-    let source = ConfigSource { queue: None, recorded: table.config.clone() };
-    enqueue::pendings(vec![object(key, "1")], &source, table.now).remove(0)
+/// Records a file that came to this queue, or one of a backfill.
+fn recorded(table: &mut Table, queue: Option<&str>, key: &str) {
+    let source = ConfigSource { queue: queue.map(ToOwned::to_owned), recorded: table.config.clone() };
+    let pending = enqueue::pendings(vec![object(key, "1")], &source, table.now).remove(0);
+    table.items.insert(pending.key.clone(), Item::Pending(pending));
+    table.now += 1;
 }
 
 #[test]
 fn a_live_file_waits_for_one_load_of_a_backfill_at_most_and_the_backfill_goes_on() {
     let mut table = Table::with(json!({"load": {"files_max": 2}}));
-    let live = |table: &mut Table, key: &str| {
-        let pending = asked_for(table, key);
-        let source = ConfigSource { queue: Some("q".to_owned()), ..pending.source.clone() };
-        table.items.insert(pending.key.clone(), Item::Pending(PendingLoad { source, ..pending }));
-        table.now += 1;
-    };
     for key in many(20) {
-        let pending = asked_for(&table, &key);
-        table.items.insert(pending.key.clone(), Item::Pending(pending));
-        table.now += 1;
+        recorded(&mut table, None, &key);
     }
     let (mut loads_with_backfill, mut waits) = (0, 0);
     for round in 0..6 {
-        live(&mut table, &format!("live{round}"));
+        recorded(&mut table, Some("q"), &format!("live{round}"));
         for _ in 0..2 {
             table.run();
             let own = keys(&table.own());
@@ -185,4 +180,26 @@ fn a_live_file_waits_for_one_load_of_a_backfill_at_most_and_the_backfill_goes_on
         assert!(!table.waiting_keys().iter().any(|key| key.starts_with("live")), "it waited for two loads");
     }
     assert!(loads_with_backfill > 4 && waits > 0, "{loads_with_backfill} {waits}");
+}
+
+#[test]
+fn a_live_file_that_comes_during_a_load_of_a_backfill_is_next_however_long_the_backlog_is() {
+    let mut table = Table::with(json!({"load": {"files_max": 2}}));
+    for key in many(20) {
+        recorded(&mut table, None, &key);
+    }
+    for round in 0..6 {
+        table.run();
+        assert!(keys(&table.own()).iter().all(|key| key.starts_with('f')), "round {round}");
+        recorded(&mut table, Some("q"), &format!("live{round}"));
+        // Who settles reads only the begin of the backlog.
+        let mut view = table.view();
+        view.state.backlog.truncate(3);
+        let next = choose(&table.name(), &view, &table.context()).ok().and_then(Choice::load).expect("a load");
+        assert_eq!(keys(&next.pendings), [format!("live{round}")]);
+        table.finish_alone();
+        table.run();
+        assert_eq!(keys(&table.own()), [format!("live{round}")]);
+        table.finish_alone();
+    }
 }

@@ -8,7 +8,7 @@ use std::task::Poll;
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
-use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX};
+use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_PENDINGS_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
@@ -171,8 +171,12 @@ impl Tracker for Port {
 
     async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
         let oldest = |items: &Items| {
-            let backlog: Vec<PendingLoad> = pendings_of(items).take(limit).cloned().collect();
+            let mut backlog: Vec<PendingLoad> = pendings_of(items).take(limit).cloned().collect();
             let complete = backlog.len() == pendings_of(items).count();
+            if !complete && backlog.last().is_some_and(|last| !last.key.is_requested()) {
+                let requested = pendings_of(items).filter(|pending| pending.key.is_requested());
+                backlog.extend(requested.take(LOAD_PENDINGS_MAX).cloned());
+            }
             (backlog, complete)
         };
         self.items("backlog", table, oldest).await

@@ -21,6 +21,8 @@ const STEP_OF_0_1: &str = "step";
 struct SlotWire {
     version: u64,
     number: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    requested: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +100,7 @@ pub(super) fn encode(slot: &Slot) -> Map<String, Value> {
     object(&SlotWire {
         version: slot.version,
         number: slot.number,
+        requested: slot.requested,
         columns: slot.columns.as_ref().map(|known| known.columns.to_json().to_string()),
         columns_asked_millis: slot.columns.as_ref().map(|known| known.asked_millis),
         pause: slot.pause.as_ref().map(PauseWire::from),
@@ -123,6 +126,7 @@ pub(super) fn decode(value: Value) -> Result<Slot, String> {
     Ok(Slot {
         version: wire.version,
         number: wire.number,
+        requested: wire.requested,
         columns: wire
             .columns
             .map(columns)
@@ -141,6 +145,7 @@ impl SlotOf01 {
         Ok(Slot {
             version: self.version,
             number: 0,
+            requested: false,
             columns: columns.map(|columns| KnownColumns { columns, asked_millis: 0 }),
             pause: None,
             load: Some(self.load.into_item(self.load_id)?),

@@ -337,9 +337,11 @@ fn a_slot() -> impl Strategy<Value = Item> {
         reason,
     });
     let options = (proptest::option::of(known), proptest::option::of(pause), proptest::option::of(a_load()));
-    (any::<u64>(), any::<u64>(), options).prop_map(|(version, number, (columns, pause, load))| {
-        Item::Slot(Slot { version, number, columns, pause, load })
-    })
+    (any::<u64>(), any::<u64>(), any::<bool>(), options).prop_map(
+        |(version, number, requested, (columns, pause, load))| {
+            Item::Slot(Slot { version, number, requested, columns, pause, load })
+        },
+    )
 }
 
 fn an_audit() -> impl Strategy<Value = Item> {
