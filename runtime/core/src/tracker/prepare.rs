@@ -172,6 +172,8 @@ struct Part {
     kept: Vec<WaitingObject>,
     /// What nobody has looked at.
     rest: Vec<WaitingObject>,
+    /// Newer versions of objects that were in the ledger before; these versions were not, so they wait apart.
+    newer: Vec<WaitingObject>,
 }
 
 /// Writes about misfits that one transaction takes, beside those of the pending loads: for each file an entry in the ledger, which must not
@@ -205,12 +207,14 @@ fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
                 sorted.n_known += 1;
             } else if let Some(found) = found {
                 let current_id = found.object.id();
-                let elsewhere =
-                    current_id != id && (own.contains(&current_id) || seen.ledger.contains_key(&current_id));
+                let is_newer = current_id != id;
+                let elsewhere = is_newer && (own.contains(&current_id) || seen.ledger.contains_key(&current_id));
                 if elsewhere || !handled.insert(current_id) {
                     sorted.n_known += 1;
                 } else if let Some(misfit) = misfit {
                     sorted.misfits.push((found, misfit.clone()));
+                } else if is_newer && pending.entered {
+                    part.newer.push(found);
                 } else {
                     part.kept.push(found);
                 }
@@ -309,7 +313,7 @@ impl Part {
             let item = PendingLoad { objects: objects.to_vec(), ..pending.clone() };
             WriteAction::put(Item::Pending(item), Condition::Always)
         };
-        match (self.kept.is_empty(), self.rest.is_empty()) {
+        let mut actions = match (self.kept.is_empty(), self.rest.is_empty()) {
             (true, true) => vec![WriteAction::Delete(pending.key.clone(), Condition::Always)],
             (true, false) if self.rest.len() == pending.objects.len() => Vec::new(),
             (true, false) => vec![put(&self.rest)],
@@ -319,7 +323,13 @@ impl Part {
                 let rest = split::again(pending, self.rest.clone(), load, context.now);
                 vec![put(&self.kept), WriteAction::put(Item::Pending(rest), Condition::Absent)]
             }
+        };
+        if !self.newer.is_empty() {
+            let newer = split::again(pending, self.newer.clone(), load, context.now);
+            let newer = PendingLoad { entered: false, group: None, set_aside: 0, ..newer };
+            actions.push(WriteAction::put(Item::Pending(newer), Condition::Absent));
         }
+        actions
     }
 }
 

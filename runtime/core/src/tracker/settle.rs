@@ -24,6 +24,9 @@ const REFRESHES_MAX: u32 = 3;
 const PROBES_MAX: u32 = 6;
 /// How often a single object is set aside for a failure that nobody can explain, before it is quarantined.
 const SET_ASIDE_MAX: u32 = 6;
+/// Objects that one transaction puts into quarantine: it writes an entry for each, removes or writes again a pending load for each at most,
+/// and writes the slot and two items of quarantine at most.
+const QUARANTINED_AT_ONCE: usize = (TRANSACTION_ACTIONS_MAX - 3) / 2;
 
 /// How a submit ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -248,14 +251,35 @@ fn set_aside(
     Change::new(held.load.table(), actions, Note::SetAside { reason: error })
 }
 
+/// Each ledger entry is in the transaction that puts its object into quarantine: one that was written beside it could come late, when the
+/// object is out of quarantine again. Of a large load, the first objects go; the load keeps the slot with the others, at the step it is at.
 fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: &str, context: &Context) -> Change {
-    let objects: Vec<WaitingObject> = pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect();
+    let (mut gone, mut kept, mut actions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut room = QUARANTINED_AT_ONCE;
+    for pending in pendings {
+        let (first, rest) = pending.objects.split_at(room.min(pending.objects.len()));
+        room -= first.len();
+        if rest.is_empty() {
+            actions.push(WriteAction::Delete(pending.key.clone(), Condition::Always));
+        } else {
+            kept.push(pending.key.clone());
+        }
+        if !rest.is_empty() && !first.is_empty() {
+            let rest = PendingLoad { objects: rest.to_vec(), ..pending.clone() };
+            actions.push(WriteAction::put(Item::Pending(rest), Condition::Always));
+        }
+        gone.push(PendingLoad { objects: first.to_vec(), ..pending.clone() });
+    }
+    let is_whole = kept.is_empty();
+    let rest = RunningLoad { pending_keys: kept, ..held.load.at(held.load.step.clone(), context.holder, context.now) };
+    actions.push(put_slot(held, (!is_whole).then_some(rest)));
+    let entries = change::entries(&gone, &LedgerMark::Quarantined, context);
+    actions.extend(entries.into_iter().map(|entry| WriteAction::put(Item::File(entry), Condition::Always)));
+    let objects: Vec<WaitingObject> = gone.into_iter().flat_map(|pending| pending.objects).collect();
     let note = Note::Quarantined { n_objects: objects.len(), class, reason: error.to_owned() };
-    let entries = change::entries(pendings, &LedgerMark::Quarantined, context);
-    let mut actions = split::leave_slot(held, pendings);
     let items = quarantined(objects, held.load, class, error, context);
     actions.extend(items.into_iter().map(|item| WriteAction::put(Item::Failed(item), Condition::Always)));
-    Change::with_entries(held.load.table(), actions, entries, note)
+    Change::new(held.load.table(), actions, note)
 }
 
 /// The quarantine items that hold these objects: as few as possible.

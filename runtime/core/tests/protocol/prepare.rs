@@ -6,7 +6,7 @@ use loader_core::ids::{LoadId, Version, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::sql::columns::TargetColumns;
 use loader_core::tracker::change::Note;
-use loader_core::tracker::item::{LedgerMark, SortKey};
+use loader_core::tracker::item::{LedgerMark, PendingLoad, SortKey};
 use loader_core::tracker::operator;
 use loader_core::tracker::prepare::{self, ObjectState};
 use loader_core::tracker::slot::KnownColumns;
@@ -148,6 +148,24 @@ fn a_deleted_object_is_quarantined_and_may_come_again() {
     assert_eq!(apply(&mut table.items, &retry), Written::Done);
     let (loaded, _) = table.drain(|_| None);
     assert_eq!(loaded.into_iter().collect::<Vec<_>>(), [("a".into(), 1)], "uploaded again, and sent again");
+}
+
+/// What the ledger says of the older version says nothing of the newer one: in quarantine, that must not come there again.
+#[test]
+fn a_newer_version_of_an_entered_object_waits_like_any_other() {
+    let mut table = Table::new();
+    table.record_entered(&["a", "b"], &LedgerMark::Accepted);
+    let note = table.prepare(vec![found("2"), found("1")]);
+    assert!(matches!(note, Note::Prepared { n_objects: 1, .. }), "{note:?}");
+    assert_eq!(keys(&table.own()), ["b"]);
+    let waits: Vec<PendingLoad> = table.backlog().into_iter().filter(|pending| !pending.entered).collect();
+    assert_eq!(waits.len(), 1);
+    assert_eq!((&waits[0].objects, &waits[0].group), (&vec![object("a", "2")], &None));
+    table.know(&object("a", "2").object, LedgerMark::Quarantined);
+    table.submit();
+    table.finish();
+    assert_eq!(table.drain(|_| None).0.len(), 0, "what came to quarantine by its own notification");
+    assert!(table.backlog().is_empty());
 }
 
 #[test]

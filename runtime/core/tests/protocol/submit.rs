@@ -106,7 +106,7 @@ fn a_load_is_given_up_before_its_ledger_entries_say_so() {
     let slot = table.slot();
     let held = Held { slot: &slot, load: &given_up };
     let change = settle::outcome_unknown(held, &table.own(), &table.context());
-    assert_eq!(change.entries.len(), 20);
+    assert_eq!(change.entries, [], "an entry that is written beside the transaction could come late");
     table.done(&change);
     assert_eq!(table.mark(&first), Some(LedgerMark::Quarantined));
     let quarantine = table.quarantine();

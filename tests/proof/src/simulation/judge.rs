@@ -48,12 +48,8 @@ fn quarantine(stage: &Stage) -> BTreeMap<(DbTable, ObjectVersion), &Quarantined>
 pub fn at_any_time(stage: &mut Stage) {
     let mut found: Vec<String> = Vec::new();
     for (table, items) in &stage.items {
-        found.extend(
-            invariant::violations(items)
-                .into_iter()
-                .filter(|violation| !is_known(stage, violation))
-                .map(|violation| format!("6 items of {table}: {violation}")),
-        );
+        let broken = invariant::violations(items).into_iter();
+        found.extend(broken.map(|violation| format!("6 items of {table}: {violation}")));
         let forgotten = forgotten_by_ledger(table, items, &stage.warehouse);
         found.extend(forgotten.into_iter().map(|violation| format!("2 at most once: {violation}")));
         let false_entries = false_entries(table, items, &stage.warehouse, &stage.sent_back);
@@ -76,13 +72,6 @@ pub fn at_any_time(stage: &mut Stage) {
         }
     }
     stage.violations.extend(found);
-}
-
-/// A newer version that took an older one's place in a pending load of loader 0.1, or of an operator's retry, and waits a second time by
-/// its own notification, is tried twice, and where it is bad it comes to quarantine twice. It is loaded once all the same.
-fn is_known(stage: &Stage, violation: &str) -> bool {
-    let overwritten = |key: &String| stage.positions[key].len() > 1 && violation.contains(&format!("/{key} ("));
-    violation.contains("in quarantine") && stage.positions.keys().any(overwritten)
 }
 
 /// Object versions that are committed, wait, or are in quarantine.
