@@ -96,7 +96,7 @@ enum Command {
     Backfill(source::backfill::BackfillArgs),
     /// Compare the files in S3 with those that are loaded, waiting or in quarantine
     #[command(
-        after_help = "Examples:\n  cargo xtask verify sales --since 2026-01-31\n  cargo xtask verify sales --record\n\nExit codes: 0 every object is known, 1 some were never recorded, 2 there is no such queue."
+        after_help = "Examples:\n  cargo xtask verify sales --since 2026-01-31\n  cargo xtask verify sales --record\n  cargo xtask verify sales --rows\n\nExit codes: 0 every object is known, 1 some were never recorded or rows differ, 2 there is no such queue or its files do not state their rows."
     )]
     Verify(source::verify::VerifyArgs),
     /// Load quarantined files again

@@ -2,4 +2,5 @@
 
 pub mod backfill;
 mod folders;
+mod rows;
 pub mod verify;

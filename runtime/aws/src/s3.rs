@@ -38,14 +38,7 @@ impl Objects for Aws {
     }
 
     async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
-        let from = file.size_bytes.saturating_sub(parquet::TAIL_BYTES);
-        let end = self.part(file, from, file.size_bytes - from).await?;
-        let columns = match parquet::tail(&end, file.size_bytes) {
-            Ok(Tail::Columns(columns)) => Ok(columns),
-            Ok(Tail::Before { from, length }) => parquet::schema(&self.part(file, from, length).await?),
-            Err(error) => Err(error),
-        };
-        columns.map_err(|error| error.to_string())
+        self.footer(file, parquet::schema).await
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
@@ -88,6 +81,27 @@ impl Objects for Aws {
 }
 
 impl Aws {
+    /// How many rows a Parquet file has, as its footer says; an error where that cannot be read of exactly this version.
+    pub async fn rows(&self, file: &WaitingObject) -> Result<u64, String> {
+        self.footer(file, parquet::rows).await
+    }
+
+    /// What is read of the beginning of a footer.
+    async fn footer<T>(
+        &self,
+        file: &WaitingObject,
+        read: fn(&[u8]) -> Result<T, parquet::Unreadable>,
+    ) -> Result<T, String> {
+        let from = file.size_bytes.saturating_sub(parquet::TAIL_BYTES);
+        let end = self.part(file, from, file.size_bytes - from).await?;
+        let found = match parquet::tail(&end, file.size_bytes) {
+            Ok(Tail::Footer(footer)) => read(footer),
+            Ok(Tail::Before { from, length }) => read(&self.part(file, from, length).await?),
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| error.to_string())
+    }
+
     /// A part of exactly this version. COPY does without, so nobody waits long for it.
     async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, String> {
         let ObjectVersion { bucket, key, version } = &file.object;

@@ -1,7 +1,7 @@
-//! The columns of a Parquet file, read from its footer and nothing else of it.
+//! The columns of a Parquet file and the number of its rows, read from its footer and nothing else of it.
 //!
 //! Source: the Parquet format's `README.md` (file layout) and `parquet.thrift` (`FileMetaData`, `SchemaElement`). Of the footer only the
-//! schema is read, which every writer puts first. What is not as the format says is an error, never a guess.
+//! schema and what follows it at once are read: every writer puts them first. What is not as the format says is an error, never a guess.
 
 use self::compact::{Reader, Value};
 
@@ -87,11 +87,11 @@ pub enum Unreadable {
 }
 
 /// What the end of a file tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tail {
-    /// Its columns, in their order.
-    Columns(Vec<FileColumn>),
-    /// Where the footer is that does not lie in it: read this part of the file, then [`schema`] of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail<'a> {
+    /// The footer: [`schema`] and [`rows`] read it.
+    Footer(&'a [u8]),
+    /// Where the footer is that does not lie in it: read this part of the file, its beginning.
     Before {
         /// First byte.
         from: u64,
@@ -101,7 +101,7 @@ pub enum Tail {
 }
 
 /// Reads the end of a file of this size: its last [`TAIL_BYTES`], or all of it.
-pub fn tail(tail: &[u8], size_bytes: u64) -> Result<Tail, Unreadable> {
+pub fn tail(tail: &[u8], size_bytes: u64) -> Result<Tail<'_>, Unreadable> {
     let at = tail.len().checked_sub(TRAILER_BYTES).ok_or(Unreadable::NotParquet)?;
     let (content, trailer) = tail.split_at(at);
     let (length, magic) = trailer.split_at(4);
@@ -114,7 +114,7 @@ pub fn tail(tail: &[u8], size_bytes: u64) -> Result<Tail, Unreadable> {
         return Err(Unreadable::NotParquet);
     }
     match usize::try_from(length).ok().and_then(|length| content.len().checked_sub(length)) {
-        Some(start) => schema(&content[start..]).map(Tail::Columns),
+        Some(start) => Ok(Tail::Footer(&content[start..])),
         None => {
             Ok(Tail::Before { from: size_bytes - length - TRAILER_BYTES as u64, length: length.min(SCHEMA_BYTES_MAX) })
         }
@@ -133,6 +133,20 @@ pub fn schema(footer: &[u8]) -> Result<Vec<FileColumn>, Unreadable> {
         }
         reader.skip(kind)?;
         last = id;
+    }
+    Err(Unreadable::Malformed)
+}
+
+/// Reads from the beginning of a footer how many rows the file has.
+pub fn rows(footer: &[u8]) -> Result<u64, Unreadable> {
+    const ROWS: i16 = 3;
+    let mut reader = Reader::new(footer);
+    let mut last = 0;
+    while let Some((id, kind)) = reader.field(last)? {
+        match reader.value(kind)? {
+            Value::Number(rows) if id == ROWS => return u64::try_from(rows).map_err(|_| Unreadable::Malformed),
+            Value::Number(_) | Value::Bytes(_) | Value::Other => last = id,
+        }
     }
     Err(Unreadable::Malformed)
 }

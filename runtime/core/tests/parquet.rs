@@ -1,11 +1,11 @@
-//! The columns of files that the `parquet` crate writes, and of footers that nobody should have written.
+//! The columns and rows of files that the `parquet` crate writes, and of footers that nobody should have written.
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
 use loader_core::parquet::{
-    FileColumn, Meaning, Physical, SCHEMA_BYTES_MAX, TAIL_BYTES, Tail, Unreadable, schema, tail,
+    FileColumn, Meaning, Physical, SCHEMA_BYTES_MAX, TAIL_BYTES, Tail, Unreadable, rows, schema, tail,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -21,8 +21,12 @@ fn written(fields: Vec<Field>) -> Vec<u8> {
     file
 }
 
-/// As the loader reads a file: its end, then the part that holds the beginning of a long footer.
 fn read(file: &[u8]) -> Result<Vec<FileColumn>, Unreadable> {
+    read_with(file, schema)
+}
+
+/// As the loader reads a file: its end, then the part that holds the beginning of a long footer.
+fn read_with<T>(file: &[u8], read: fn(&[u8]) -> Result<T, Unreadable>) -> Result<T, Unreadable> {
     let part = |from: u64, length: u64| {
         let from = usize::try_from(from).unwrap();
         &file[from..from + usize::try_from(length).unwrap()]
@@ -30,8 +34,8 @@ fn read(file: &[u8]) -> Result<Vec<FileColumn>, Unreadable> {
     let size = file.len() as u64;
     let from = size.saturating_sub(TAIL_BYTES);
     match tail(part(from, size - from), size)? {
-        Tail::Columns(columns) => Ok(columns),
-        Tail::Before { from, length } => schema(part(from, length)),
+        Tail::Footer(footer) => read(footer),
+        Tail::Before { from, length } => read(part(from, length)),
     }
 }
 
@@ -92,17 +96,18 @@ fn every_type_is_read_as_it_was_written() {
 #[test]
 fn files_of_another_writer_are_read() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/weather");
-    let mut n_files = 0;
+    let (mut n_files, mut n_rows) = (0, 0);
     #[expect(clippy::disallowed_methods, reason = "the test's data are files")]
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "parquet") {
             let columns = read(&std::fs::read(&path).unwrap()).unwrap();
             assert_eq!(columns.len(), 6, "{}: {columns:?}", path.display());
+            n_rows += read_with(&std::fs::read(&path).unwrap(), rows).unwrap();
             n_files += 1;
         }
     }
-    assert!(n_files > 0);
+    assert_eq!((n_files, n_rows), (8, 1461), "as tests/data/expected.json says");
 }
 
 #[test]
@@ -114,6 +119,7 @@ fn of_a_long_footer_only_the_beginning_is_read() {
     let Ok(Tail::Before { from, length }) = tail(end, size) else { panic!("{size} bytes are short") };
     assert!(length <= SCHEMA_BYTES_MAX && from + length < size);
     assert_eq!(read(&file).unwrap().len(), 1600);
+    assert_eq!(read_with(&file, rows), Ok(0));
 }
 
 #[test]
@@ -180,6 +186,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         let _ = schema(&bytes);
+        let _ = rows(&bytes);
         let _ = tail(&bytes, bytes.len() as u64);
     }
 }

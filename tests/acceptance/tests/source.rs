@@ -1,8 +1,9 @@
-//! What lies under a queue's source: an object whose notification never came is found, and loaded by command.
+//! What lies under a queue's source: an object whose notification never came is found, and loaded by command; rows are compared.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use acceptance::columnar::{numbers, parquet, texts};
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
@@ -12,13 +13,14 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
 use loader_core::contract::Function;
-use loader_core::tracker::item::Item;
+use loader_core::tracker::item::{History, Item};
 use loader_core::tracker::listing::{Counts, Listing, TURNS_MAX};
 use loader_core::tracker::{list, wire};
 use serde_json::{Value, json};
 
 const MISSED: &str = "source-missed";
 const OLD: &str = "source-old";
+const ROWS: &str = "source-rows";
 /// More than one page of a listing.
 const N_OLD: usize = 1_200;
 
@@ -35,6 +37,13 @@ fn old() -> Value {
     config
 }
 
+fn rows_config() -> Value {
+    let mut config = append("source_rows");
+    config["source"] = json!(format!("s3://e2e-{ROWS}/"));
+    config["copy"]["options"] = json!("FORMAT AS PARQUET");
+    config
+}
+
 /// The clone of this program: one is enough for all.
 fn checkout() -> &'static Checkout {
     static CHECKOUT: LazyLock<Checkout> = LazyLock::new(|| Checkout::new().expect("a clone of its own"));
@@ -42,7 +51,7 @@ fn checkout() -> &'static Checkout {
 }
 
 fn world() -> &'static World {
-    world_of(|| Setup::of([(MISSED, missed()), (OLD, old())]))
+    world_of(|| Setup::of([(MISSED, missed()), (OLD, old()), (ROWS, rows_config())]))
 }
 
 async fn backfill(checkout: &Checkout, more: &str) -> Result<Value> {
@@ -89,8 +98,12 @@ fn what_was_there_before_is_loaded_by_command_beside_live_files() {
 }
 
 async fn verify(checkout: &Checkout, more: &str, code: i32) -> Result<Value> {
+    verify_of(MISSED, checkout, more, code).await
+}
+
+async fn verify_of(queue: &str, checkout: &Checkout, more: &str, code: i32) -> Result<Value> {
     let said =
-        checkout.xtask(&format!("verify {MISSED} --grace 0 --local --stack-name {STACK} --output json {more}")).await?;
+        checkout.xtask(&format!("verify {queue} --grace 0 --local --stack-name {STACK} --output json {more}")).await?;
     ensure!(said.code == Some(code), "exit code {:?}, expected {code}\n{}", said.code, said.words());
     said.json()
 }
@@ -161,5 +174,50 @@ fn a_listing_that_comes_to_no_end_is_given_up() {
             return world.invoke(Function::NextLoader, &json!({"sweep": true})).await.map(drop);
         }
         bail!("it is not given up, or no invocation fails for it")
+    });
+}
+
+#[test]
+fn rows_that_copy_reported_are_compared_with_the_files() {
+    let world = world();
+    let checkout = checkout();
+    world.run(async {
+        let table = Table::without_notifications(world, ROWS, rows_config()).await?;
+        table.sql("DROP TABLE source_rows").await?;
+        table.sql("CREATE TABLE source_rows (id BIGINT, val VARCHAR(64))").await?;
+        let file = |ids: &[i64]| parquet(vec![("id", numbers(ids)), ("val", texts(&vec!["x"; ids.len()]))]);
+        let told = async |keys: &[&str]| -> Result<()> {
+            let mut records = Vec::new();
+            for key in keys {
+                records.push(table.record(key).await?);
+            }
+            table.send(json!({"Records": records}).to_string()).await
+        };
+        table.put("a.parquet", file(&[1, 2, 3])?).await?;
+        table.put("b.parquet", file(&[4])?).await?;
+        told(&["a.parquet", "b.parquet"]).await?;
+        table.rest_with(&rows(&["1,x", "2,x", "3,x", "4,x"])).await?;
+        table.put("c.parquet", file(&[5, 6])?).await?;
+        told(&["c.parquet"]).await?;
+        table.rest_with(&rows(&["1,x", "2,x", "3,x", "4,x", "5,x", "6,x"])).await?;
+        let same = verify_of(ROWS, checkout, "--rows", 0).await?;
+        ensure!(same["rows"] == json!({"loads": 2, "rows": 6, "not_compared": 0, "differing": []}), "{same:#}");
+
+        // As if COPY had left out a row.
+        let load = table.loaded().await?.into_iter().find(|load| load.n_objects == 2).context("no load of two")?;
+        let less = Item::Loaded(History { rows: Some(3), ..load.clone() });
+        let item = serde_dynamo::to_item(wire::encode(&loader_core::ids::DbTable(table.db_table()?), &less))?;
+        world.dynamodb.put_item().table_name(&world.tracker).set_item(Some(item)).send().await?;
+        let differs = verify_of(ROWS, checkout, "--rows", 1).await?;
+        let first = &differs["rows"]["differing"][0];
+        ensure!((&first["rows"], &first["rows_in_files"]) == (&json!(3), &json!(4)), "{differs:#}");
+        ensure!(first["load_id"] == json!(load.load_id.0), "{differs:#}");
+
+        table.delete("a.parquet").await?;
+        let gone = verify_of(ROWS, checkout, "--rows", 0).await?;
+        ensure!(gone["rows"] == json!({"loads": 1, "rows": 2, "not_compared": 1, "differing": []}), "{gone:#}");
+        let csv = checkout.xtask(&format!("verify {MISSED} --rows --local --stack-name {STACK}")).await?;
+        ensure!(csv.code == Some(2), "{}", csv.words());
+        Ok(())
     });
 }

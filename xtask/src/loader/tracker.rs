@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use anyhow::{Result, anyhow};
 pub use loader_aws::items::{Keys, Kind, Order};
 use loader_core::bulk_request::Position;
-use loader_core::ids::DbTable;
+use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::tracker::item::{Audit, History, Item, LedgerEntry, LedgerMark, PendingLoad, Quarantined};
 use loader_core::tracker::listing::Listing;
 use loader_core::tracker::prepare::ObjectState;
@@ -110,6 +110,11 @@ impl Tracker {
     /// A page of the objects of a folder, as the functions list it.
     pub async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> Result<Page> {
         self.functions.list(bucket, prefix, after).await.map_err(failed(format!("list s3://{bucket}/{prefix}")))
+    }
+
+    /// How many rows a Parquet file has, as its footer says.
+    pub async fn rows(&self, file: &WaitingObject) -> Result<u64, String> {
+        self.functions.rows(file).await
     }
 
     /// What the ledger knows of these object versions, by their ids.

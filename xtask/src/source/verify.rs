@@ -22,6 +22,7 @@ use crate::loader::connections::configs::Configs;
 use crate::loader::invoke::look_now;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::source::folders;
+use crate::source::rows::{self, Counted, Loads};
 
 /// Unknown objects that are named one by one.
 const NAMED_MAX: usize = 1000;
@@ -40,6 +41,9 @@ pub struct VerifyArgs {
     /// Record unknown objects, as if their notifications had just arrived
     #[arg(long)]
     record: bool,
+    /// Compare the rows that COPY reported with those that the files' footers name (Parquet)
+    #[arg(long)]
+    rows: bool,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -70,6 +74,12 @@ struct Verified {
     recorded: usize,
     /// The first of them, as URLs.
     unknown_objects: Vec<String>,
+    /// With `--rows`: how these compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Counted>,
+    /// With `--rows`: the loaded files of each load.
+    #[serde(skip)]
+    loads: Loads,
 }
 
 pub async fn run(args: &VerifyArgs) -> Result<()> {
@@ -77,6 +87,9 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     let (aws, stack) = args.stack.connect().await?;
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
     let folder = folders::meant(&args.queue, &config, &[])?.remove(0);
+    if args.rows {
+        rows::check_format(&args.queue, &config)?;
+    }
     let look = Look { tracker: Tracker::of_stack(&aws, &stack)?, table: config.db_table(), args };
     let step = out.step(format!("comparing s3://{}/{} with the ledger", folder.bucket, folder.prefix));
     let (mut verified, unknown) = look.compare(&folder, |objects| step.now(&format!("{objects} objects"))).await?;
@@ -95,8 +108,19 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     if *recorded > 0 {
         out.line(format!("{} {recorded} objects are recorded and are loaded", out.good("ok")));
     }
+    if args.rows {
+        let step = out.step("comparing rows");
+        let loads = std::mem::take(&mut verified.loads);
+        let counted =
+            rows::compare(&look.tracker, &look.table.0, &loads, |files| step.now(&format!("{files} files"))).await?;
+        step.done(counted.to_string());
+        verified.rows = Some(counted);
+    }
     let missing = verified.unknown - verified.recorded;
     out.result(&verified)?;
+    if let Some(counted) = &verified.rows {
+        counted.check()?;
+    }
     if missing > 0 {
         let message = format!("{missing} objects of `{}` were never recorded", args.queue);
         let next = format!("cargo xtask verify {} --record records them", args.queue);
@@ -163,7 +187,11 @@ impl Look<'_> {
         let mut rest = Vec::new();
         for listed in listed {
             let recent = if listed.modified_millis > grace { Found::Recent } else { Found::Unknown };
-            let count = match find(&listed.waiting.object.id()).unwrap_or(recent) {
+            let id = listed.waiting.object.id();
+            if let Some(LedgerMark::Loaded(load_id)) = ledger.get(&id).filter(|_| self.args.rows) {
+                verified.loads.entry(load_id.0.clone()).or_default().push(listed.waiting.clone());
+            }
+            let count = match find(&id).unwrap_or(recent) {
                 Found::Loaded => &mut verified.loaded,
                 Found::Waiting => &mut verified.waiting,
                 Found::Quarantined => &mut verified.quarantined,

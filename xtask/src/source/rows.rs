@@ -1,0 +1,115 @@
+//! Rows that COPY reported compared with those that the footers of the loaded files name, load by load.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Result;
+use futures::{StreamExt as _, stream};
+use loader_core::config::LoadConfig;
+use loader_core::copy_options::FileFormat;
+use loader_core::ids::WaitingObject;
+use loader_core::tracker::item::History;
+use serde::Serialize;
+
+use crate::ground::clock::now_millis;
+use crate::ground::output::Failure;
+use crate::loader::tracker::Tracker;
+
+/// Footers that are read at the same time.
+const FOOTERS_AT_ONCE: usize = 16;
+
+/// The loaded files that are still there, by the id of their load.
+pub type Loads = BTreeMap<String, Vec<WaitingObject>>;
+
+/// How rows compare.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counted {
+    /// Loads that were compared.
+    loads: usize,
+    /// Rows that COPY reported of them.
+    rows: u64,
+    /// Loads that cannot be: a file of theirs is gone, was overwritten or is older than asked for, or nobody reported rows.
+    not_compared: usize,
+    /// Loads whose rows differ.
+    differing: Vec<Differing>,
+}
+
+/// A load whose rows differ.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Differing {
+    load_id: String,
+    number: u64,
+    statement_id: String,
+    /// Rows that COPY reported.
+    rows: u64,
+    /// Rows that its files have.
+    rows_in_files: u64,
+}
+
+/// Only Parquet files say how many rows they have.
+pub fn check_format(queue: &str, config: &LoadConfig) -> Result<()> {
+    if config.options.format == FileFormat::Parquet {
+        return Ok(());
+    }
+    let message = format!("the files of `{queue}` do not say how many rows they have: only those of Parquet do");
+    Err(Failure::usage(message, format!("cargo xtask verify {queue}")).into())
+}
+
+/// Compares each load whose files are all there.
+pub async fn compare(tracker: &Tracker, table: &str, loads: &Loads, progress: impl Fn(usize)) -> Result<Counted> {
+    let (mut counted, mut n_files) = (Counted::default(), 0);
+    let history = tracker.loaded(table, 0..=now_millis()).await?;
+    let history: BTreeMap<&str, &History> = history.iter().map(|load| (load.load_id.0.as_str(), load)).collect();
+    for (load_id, files) in loads {
+        let whole = history.get(load_id.as_str()).filter(|load| load.n_objects == files.len() as u64);
+        let reported = whole.and_then(|load| Some((*load, u64::try_from(load.rows?).ok()?)));
+        let Some((load, rows)) = reported else {
+            counted.not_compared += 1;
+            continue;
+        };
+        let footers = stream::iter(files).map(|file| tracker.rows(file)).buffer_unordered(FOOTERS_AT_ONCE);
+        let footers: Vec<Result<u64, String>> = footers.collect().await;
+        n_files += files.len();
+        progress(n_files);
+        match footers.into_iter().sum::<Result<u64, String>>() {
+            Ok(rows_in_files) => counted.add(load, rows, rows_in_files),
+            Err(_) => counted.not_compared += 1,
+        }
+    }
+    Ok(counted)
+}
+
+impl Counted {
+    fn add(&mut self, load: &History, rows: u64, rows_in_files: u64) {
+        self.loads += 1;
+        self.rows += rows;
+        if rows != rows_in_files {
+            self.differing.push(Differing {
+                load_id: load.load_id.0.clone(),
+                number: load.number,
+                statement_id: load.statement_id.clone(),
+                rows,
+                rows_in_files,
+            });
+        }
+    }
+
+    /// An error where rows differ.
+    pub fn check(&self) -> Result<()> {
+        let Some(first) = self.differing.first() else { return Ok(()) };
+        let Differing { load_id, number, rows, rows_in_files, .. } = first;
+        let others =
+            if self.differing.len() > 1 { format!(", and {} more", self.differing.len() - 1) } else { String::new() };
+        let message =
+            format!("COPY reported {rows} rows for load {number}, and its files have {rows_in_files}{others}");
+        let next = format!("cargo xtask logs --load {load_id}; rows that MAXERROR left out count as missing");
+        Err(Failure::new(message, next).into())
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { loads, rows, not_compared, differing } = self;
+        write!(f, "{loads} loads with {rows} rows compared, {} differ, {not_compared} not compared", differing.len())
+    }
+}
