@@ -13,7 +13,7 @@ fn of_queues(queues: Vec<QueueSource>) -> Vec<String> {
 #[test]
 fn a_queue_twice() {
     let found = of_queues(vec![queue_with("a", |_| {}), queue_with("a", |_| {})]);
-    assert_eq!(found, ["`Loader/queues/a`: queue `a` is there twice: give each table its own"]);
+    assert_eq!(found, ["`Loader/queues/a`: queue `a` exists twice: give each table its own"]);
 }
 
 #[test]

@@ -215,7 +215,7 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
     }
     for field in payload.as_object().into_iter().flat_map(serde_json::Map::keys) {
         if !FIELDS.contains(&field.as_str()) {
-            problems.add(field.clone(), format!("nobody reads this field: the fields are {}", FIELDS.join(", ")));
+            problems.add(field.clone(), format!("unknown field: the fields are {}", FIELDS.join(", ")));
         }
     }
     let request = match Request::deserialize(payload) {

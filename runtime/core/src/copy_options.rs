@@ -56,7 +56,7 @@ pub enum OptionError {
     OpenQuote(String),
     /// A backslash would take the closing quote for its own: Redshift reads `\'` as a quote inside the literal.
     #[error(
-        "a backslash stands before a quote in `{0}`: double the backslash, or the quote where it belongs to the value"
+        "there is a backslash before a quote in `{0}`: double the backslash, or the quote where it belongs to the value"
     )]
     Backslash(String),
     /// Not an option of COPY.

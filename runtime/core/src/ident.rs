@@ -18,7 +18,7 @@ pub enum IdentError {
     TooLong(String),
     /// A character that an unquoted name must not have.
     #[error(
-        "`{0}` has `{1}`, which a name may only have in double quotes: start with a letter or `_`, go on with letters, digits, `_` or `$`, or write \"{0}\""
+        "`{0}` has `{1}`, which a name may only have in double quotes: start it with a letter or `_`, continue with letters, digits, `_` or `$`, or write \"{0}\""
     )]
     Character(String, char),
     /// A quote is not closed, or something follows it.
@@ -172,7 +172,7 @@ mod tests {
     fn what_is_no_name_is_refused_with_the_remedy() {
         check(
             "a b",
-            "`a b` has ` `, which a name may only have in double quotes: start with a letter or `_`, go on with letters, digits, `_` or `$`, or write \"a b\"",
+            "`a b` has ` `, which a name may only have in double quotes: start it with a letter or `_`, continue with letters, digits, `_` or `$`, or write \"a b\"",
         );
         check("", "the name in `` is empty: write `table` or `schema.table`");
         check(

@@ -61,13 +61,13 @@ impl FailureClass {
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::BadInput => {
-                "mend the file and upload it again (a new version is loaded by itself); or mend the table or the COPY options and run `cargo xtask retry TABLE`"
+                "correct the file and upload it again (a new version loads without further action), or correct the table or the COPY options and run `cargo xtask retry TABLE`"
             }
             Self::Deleted => {
                 "nothing to load any more: upload the object again if it is needed, and run `cargo xtask dismiss TABLE`"
             }
             Self::OutcomeUnknown => {
-                "look in the target table whether the rows of these files are there: if not, run `cargo xtask retry TABLE --outcome-unknown`; if so, `cargo xtask dismiss TABLE`"
+                "check whether the target table contains the rows of these files: if not, run `cargo xtask retry TABLE --outcome-unknown`; if so, `cargo xtask dismiss TABLE`"
             }
             Self::Unexplained | Self::RetryNow | Self::RetryLater | Self::Refresh | Self::OperatorsTurn => {
                 "read the error, remove its cause, then run `cargo xtask retry TABLE`"

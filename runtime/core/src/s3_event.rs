@@ -206,7 +206,9 @@ impl RawObject {
         let version = Version::new(version_id, etag).ok_or_else(|| {
             problem(
                 field,
-                format!("`{what}` has neither `versionId` nor `eTag`: it could not be told from its next version"),
+                format!(
+                    "`{what}` has neither `versionId` nor `eTag`: it could not be distinguished from its next version"
+                ),
             )
         })?;
         let object = ObjectVersion { bucket: self.bucket, key: self.key, version };

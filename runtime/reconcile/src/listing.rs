@@ -171,7 +171,7 @@ impl<'a, W: World> Reading<'a, W> {
             by: "source check",
             command: MISSED.to_owned(),
             what: format!("{first}{others}"),
-            why: Some(format!("no event told of it under {}", self.path.s3_path)),
+            why: Some(format!("it had no event, under {}", self.path.s3_path)),
             now: self.world.now(),
             keep_millis: self.invocation.timing.history_millis,
         };
@@ -246,12 +246,15 @@ impl<'a, W: World> Reading<'a, W> {
     async fn version(&self, begun: &Listing) -> Result<u64, String> {
         let listings = self.world.listings(&self.table).await;
         let listings =
-            listings.map_err(|error| format!("cannot read what goes on, send the request again: {error}"))?;
+            listings.map_err(|error| format!("cannot read the running requests, send the request again: {error}"))?;
         if let Some(same) = listings.iter().find(|listing| listing.key == begun.key) {
             return Ok(same.version);
         }
         if listings.iter().filter(|listing| listing.given_up.is_none()).count() >= LISTINGS_MAX {
-            return Err(format!("{LISTINGS_MAX} requests for {} go on already: wait for their end", self.table));
+            return Err(format!(
+                "{LISTINGS_MAX} requests for {} are running already: wait until they have ended",
+                self.table
+            ));
         }
         Ok(0)
     }

@@ -51,7 +51,7 @@ fn add_check(scope: &Scope, queue: &QueueSource, schedules: &Schedules) {
     schedules.add(
         &scope.child("SourceCheck"),
         ScheduleProps {
-            description: format!("Looks for files of {} that no event told of", queue.name),
+            description: format!("Looks for files of {} without an event", queue.name),
             expression: &check.expression(),
             time_zone: TIME_ZONE_DEFAULT,
             input: input.to_string(),

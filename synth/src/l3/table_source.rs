@@ -146,7 +146,7 @@ pub(super) fn check_names(scope: &Scope, queues: &[QueueSource]) {
             scope.problem(problem);
         }
         if queues[..index].iter().any(|other| other.name == *name) {
-            scope.problem(format!("queue `{name}` is there twice: give each table its own"));
+            scope.problem(format!("queue `{name}` exists twice: give each table its own"));
         }
         if queues.iter().any(|other| dead_letters_name(&other.name) == *name) {
             scope.problem(format!("`{name}` is the name of another queue's dead-letter queue: give it another"));

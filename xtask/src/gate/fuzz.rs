@@ -35,6 +35,6 @@ pub fn run(args: &FuzzArgs) -> Result<()> {
     if command.status().context("cannot start cargo")?.success() {
         return Ok(());
     }
-    let hint = "the input is in runtime/core/fuzz/artifacts: add it to the seeds, then mend what it breaks";
+    let hint = "the input is in runtime/core/fuzz/artifacts: add it to the seeds, then fix what it breaks";
     Err(Failure::new(format!("an input breaks {target}, or the run did not start"), hint).into())
 }

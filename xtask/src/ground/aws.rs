@@ -198,7 +198,7 @@ where
     match (response.map(|response| response.status().as_u16()), region) {
         (Some(301 | 400), Some(region)) => anyhow!("cannot {wanted}: it is in {region}, another Region"),
         (Some(403), _) => {
-            anyhow!("cannot {wanted}: HTTP 403, it is somebody else's or these credentials may not use it")
+            anyhow!("cannot {wanted}: HTTP 403: it belongs to another account, or these credentials have no permission")
         }
         (Some(status), _) => anyhow!("cannot {wanted}: HTTP {status}"),
         (None, _) => anyhow!("cannot {wanted}: {}", Cause(error)),

@@ -45,7 +45,7 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
     if operator.will(&what) {
         let transaction = operator::cancel(&slot, HOLDER, now_millis()).context("a statement runs")?;
         if !operator.write(transaction, COMMAND, &format!("load {load_id}, {was}")).await? {
-            let message = format!("`{table}` went on by itself in this moment");
+            let message = format!("`{table}` continued on its own in the meantime");
             return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
         }
         now = operator.look_now(&table).await?;

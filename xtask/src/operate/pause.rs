@@ -40,7 +40,7 @@ pub async fn pause(args: &PauseArgs) -> Result<()> {
         };
         operator.change_slot(&table, "pause", "all loads", change).await?;
         operator.out.line(format!(
-            "{} {table} is paused; to go on: cargo xtask unpause {}{}",
+            "{} {table} is paused; to resume: cargo xtask unpause {}{}",
             operator.out.good("ok"),
             args.table,
             operator.tables.flags()
@@ -55,14 +55,14 @@ pub async fn unpause(args: &PauseArgs) -> Result<()> {
     let slot = operator.tables.tracker.slot(&table).await?;
     let Some(pause) = &slot.pause else { return Err(not_paused(&table).into()) };
     let since = short_age(now_millis() - pause.since_millis);
-    let what = format!("let {table} go on, which {} paused {since} ago", pause.by);
+    let what = format!("resume {table}, which {} paused {since} ago", pause.by);
     let mut now = false;
     if operator.will(&what) {
         let key = DbTable(table.clone());
         let change = |slot: &Slot| operator::unpause(&key, slot).ok_or_else(|| not_paused(&table).into());
         operator.change_slot(&table, "unpause", "all loads", change).await?;
         now = operator.look_now(&table).await?;
-        operator.out.line(format!("{} {table} goes on {}", operator.out.good("ok"), when(now)));
+        operator.out.line(format!("{} {table} resumes {}", operator.out.good("ok"), when(now)));
     }
     operator
         .out
@@ -72,7 +72,7 @@ pub async fn unpause(args: &PauseArgs) -> Result<()> {
 fn already(table: &str, pause: &Pause) -> Failure {
     let since = short_age(now_millis() - pause.since_millis);
     let message = format!("`{table}` is paused already, by {} {since} ago", pause.by);
-    Failure::usage(message, "cargo xtask unpause lets it go on")
+    Failure::usage(message, "cargo xtask unpause resumes it")
 }
 
 fn not_paused(table: &str) -> Failure {

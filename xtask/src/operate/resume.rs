@@ -48,11 +48,11 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
 
 /// Files wait without a load, or the load is not waiting for a time: an event was lost, a function was killed, or all is well.
 async fn look(operator: &Operator, table: &str, how: &str) -> Result<()> {
-    let what = format!("have {table} looked at: {how}");
+    let what = format!("check {table}: {how}");
     let now = operator.will(&what) && operator.look_now(table).await?;
     if !operator.dry_run {
         operator.note(table, COMMAND, &what).await?;
-        operator.out.line(format!("{} it is looked at {}", operator.out.good("ok"), when(now)));
+        operator.out.line(format!("{} it is checked {}", operator.out.good("ok"), when(now)));
     }
     operator.out.result(&json!({"table": table, "load_id": null, "dry_run": operator.dry_run, "at_once": now}))
 }
@@ -64,7 +64,7 @@ async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad
     if operator.will(&what) {
         let transaction = operator::resume(slot, HOLDER, now_millis()).context("it waits")?;
         if !operator.write(transaction, COMMAND, &format!("load {load_id}, {was}")).await? {
-            let message = format!("`{table}` went on by itself in this moment");
+            let message = format!("`{table}` continued on its own in the meantime");
             return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
         }
         now = operator.look_now(table).await?;

@@ -71,7 +71,7 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
     if operator.will(&what) {
         if n_unknown > 0 {
             let question = format!(
-                "Load {n_unknown} files whose outcome is unknown? Rows that are there already will be there twice."
+                "Load {n_unknown} files whose outcome is unknown? Rows that are in the table already would be duplicated."
             );
             operator.must_agree(args.yes, &question, &format!("{n_wanted} files stay in quarantine"))?;
         }
@@ -84,13 +84,13 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
         ));
         if n_back < n_wanted {
             let n_taken = n_wanted - n_back;
-            operator.out.line(format!(
-                "   {n_taken} files are taken already: uploaded again since, or retried by somebody else"
-            ));
+            operator
+                .out
+                .line(format!("   {n_taken} files were skipped: uploaded again since, or retried by someone else"));
         }
     }
     if n_left > 0 {
-        operator.out.line(format!("   {n_left} files are left: nobody knows whether they were loaded; look into the table, then add --outcome-unknown"));
+        operator.out.line(format!("   {n_left} files remain: it is unknown whether they were loaded; check the table, then add --outcome-unknown"));
     }
     let (n_taken, dry_run) = (if operator.dry_run { 0 } else { n_wanted - n_back }, operator.dry_run);
     operator.out.result(

@@ -107,7 +107,9 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     if !args.dry_run && counted.new_objects > 0 {
         recorded = asking.all(out, &folders, false).await?;
         if recorded.goes_on {
-            out.line("   the loader lists the rest by itself, a minute later at most; interrupting this loses nothing");
+            out.line(
+                "   the loader lists the rest on its own, at most a minute later; interrupting this loses nothing",
+            );
         }
         out.line("   live files and these take turns; --watch stays until everything is loaded");
     }
@@ -130,8 +132,7 @@ fn counting(args: &AgainArgs) -> Value {
 /// Rows could be there twice: somebody must agree.
 fn must_agree(out: Out, yes: bool, again: u64, before: &str) -> Result<()> {
     out.line(format!("   {again} of them were loaded before {before} and would be loaded again"));
-    let question =
-        "Load them again? Where their rows are in the table still, they are there twice then (unless it merges).";
+    let question = "Load them again? Rows that are still in the table would be duplicated (unless it merges).";
     if yes || again == 0 || agrees(out, question) {
         return Ok(());
     }

@@ -258,7 +258,7 @@ pub(super) fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
     for (name, part) in root {
         let Some((_, known)) = FIELDS.iter().find(|(field, _)| field == name) else {
             let names: Vec<&str> = FIELDS.iter().map(|(field, _)| *field).collect();
-            problems.add(name, format!("nobody reads this field: the fields are {}", names.join(", ")));
+            problems.add(name, format!("unknown field: the fields are {}", names.join(", ")));
             continue;
         };
         let parts: Vec<(String, &Value)> = match part {
@@ -269,10 +269,7 @@ pub(super) fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
         };
         for (name, part) in parts {
             for field in part.as_object().unwrap_or(&empty).keys().filter(|field| !known.contains(&field.as_str())) {
-                problems.add(
-                    format!("{name}.{field}"),
-                    format!("nobody reads this field: the fields are {}", known.join(", ")),
-                );
+                problems.add(format!("{name}.{field}"), format!("unknown field: the fields are {}", known.join(", ")));
             }
         }
     }

@@ -130,7 +130,7 @@ pub fn not_committed(held: Held, context: &Context) -> Change {
 
 /// Nobody can know whether the rows were committed: quarantine, never a guess.
 pub fn outcome_unknown(held: Held, pendings: &[PendingLoad], context: &Context) -> Change {
-    let error = "the Data API has forgotten the statement, so nobody can know whether the rows were committed";
+    let error = "the Data API no longer knows the statement, so it is unknown whether the rows were committed";
     quarantine(held, pendings, FailureClass::OutcomeUnknown, error, context)
 }
 

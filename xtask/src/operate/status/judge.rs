@@ -81,23 +81,23 @@ fn advice(facts: &Facts, state: State, is_late: bool, flags: &str, now: Millis) 
     if let Some(pause) = &facts.state.slot.pause {
         let why = pause.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let since = short_age(now - pause.since_millis);
-        advice.push(format!("{} paused it {since} ago{why}; to go on: cargo xtask unpause {table}", pause.by));
+        advice.push(format!("{} paused it {since} ago{why}; to resume: cargo xtask unpause {table}", pause.by));
     } else if state == State::Paused {
-        advice.push("paused by `load.paused` in its queue's file; to go on: change the file, then deploy".to_owned());
+        advice.push("paused by `load.paused` in its queue's file; to resume: change the file, then deploy".to_owned());
     }
     if let Some(load) = &facts.state.slot.load {
         advice.extend(about(load, &table, flags, state, is_late, now));
     } else if is_late && state == State::Waiting {
         advice.push(format!(
-            "late, and no load runs: cargo xtask resume {table}; if that changes nothing, see whether the sweep runs: cargo xtask logs{flags}"
+            "late, and no load is running: cargo xtask resume {table}; if that changes nothing, check that the sweep runs: cargo xtask logs{flags}"
         ));
     }
     if !facts.quarantine.is_empty() {
         let n_objects: usize = facts.quarantine.iter().map(|failed| failed.objects.len()).sum();
         let unknown = facts.quarantine.iter().any(|failed| failed.class == FailureClass::OutcomeUnknown);
-        let look = if unknown { ", for outcome_unknown only after a look into the table" } else { "" };
+        let look = if unknown { ", for outcome_unknown only after checking the table" } else { "" };
         advice.push(format!(
-            "{n_objects} files in quarantine: mend them and upload them again, or mend the table and cargo xtask retry {table}{look}; \
+            "{n_objects} files in quarantine: correct them and upload them again, or correct the table and cargo xtask retry {table}{look}; \
              without their rows: cargo xtask dismiss {table}"
         ));
     }
@@ -110,27 +110,27 @@ fn about(load: &RunningLoad, table: &str, flags: &str, state: State, is_late: bo
     match &load.step {
         _ if state == State::Paused => None,
         Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. } => Some(format!(
-            "attempt {attempt} failed: {}; remove the cause, then cargo xtask resume {table} (it also tries by itself)",
+            "attempt {attempt} failed: {}; remove the cause, then cargo xtask resume {table} (it also retries on its own)",
             words(reason)
         )),
         Step::Waiting { class, reason, not_before_millis } => Some(format!(
-            "attempt {attempt} failed ({}): {}; tries again by itself in {}",
+            "attempt {attempt} failed ({}): {}; retries on its own in {}",
             class.name(),
             words(reason),
             short_age(not_before_millis - now)
         )),
         Step::Prepared(prepared) if prepared.refusals > 0 => Some(format!(
-            "the Data API has not taken the statement ({} tries); it goes on by itself: cargo xtask logs --load {}{flags}",
+            "the Data API has not accepted the statement ({} attempts); the loader keeps trying: cargo xtask logs --load {}{flags}",
             prepared.refusals, load.load_id
         )),
-        Step::GivenUp { .. } => Some("the load is about to go to quarantine as outcome_unknown".to_owned()),
+        Step::GivenUp { .. } => Some("the load is about to be quarantined as outcome_unknown".to_owned()),
         Step::Submitted { statement_id, submitted_millis, .. } if is_late => Some(format!(
-            "late: statement {statement_id} runs for {}; what it waits for, the warehouse says (SYS_QUERY_HISTORY); if it has ended there, \
+            "late: statement {statement_id} has been running for {}; SYS_QUERY_HISTORY in the warehouse shows what it waits for; if it has ended there, \
              its event is lost: cargo xtask resume {table}",
             short_age(now - submitted_millis)
         )),
         Step::Claimed | Step::Prepared(_) if now - load.touched_millis > UNTOUCHED_MILLIS => Some(format!(
-            "nobody has worked on its load for {}: a function was killed, or its time was over; the sweep goes on with it, and so does \
+            "nothing has worked on its load for {}: a function was killed or timed out; the sweep continues it, and so does \
              cargo xtask resume {table}",
             short_age(now - load.touched_millis)
         )),

@@ -170,7 +170,9 @@ fn of_entry(known: &Known, entry: &LedgerEntry, now: Millis) -> Trace {
             ));
         }
         LedgerMark::Accepted => {
-            trace.story.push(format!("recorded by loader 0.1 {}; it waits no more, so it was loaded", readable(at)));
+            trace
+                .story
+                .push(format!("recorded by loader 0.1 {}; it is no longer waiting, so it was loaded", readable(at)));
         }
     }
     let until = entry.expires_at.saturating_mul(1000);
@@ -188,7 +190,7 @@ fn of_entry(known: &Known, entry: &LedgerEntry, now: Millis) -> Trace {
 fn tell_load(trace: &mut Trace, loaded: Option<&Loaded>, object: &ObjectVersion, load_id: &LoadId) {
     let at = readable(trace.at_millis.unwrap_or(0));
     let Some(Loaded { load, listed }) = loaded else {
-        trace.story.push(format!("loaded {at} by load {load_id}, which the history has no more"));
+        trace.story.push(format!("loaded {at} by load {load_id}, which is no longer in the history"));
         return;
     };
     trace.story.push(format!("loaded {at} by {}", load.words()));

@@ -107,7 +107,7 @@ fn a_table_is_late_when_its_oldest_file_waits_longer_than_its_queue_allows() {
     assert_eq!(judged(waiting(10 * MINUTE)), (Health::Healthy, State::Waiting, String::new()));
     let (health, state, advice) = judged(waiting(10 * MINUTE + 1));
     assert_eq!((health, state), (Health::Late, State::Waiting));
-    assert!(advice.contains("no load runs: cargo xtask resume shop.sales"), "{advice}");
+    assert!(advice.contains("no load is running: cargo xtask resume shop.sales"), "{advice}");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_load_that_waits_for_an_operator_is_broken_and_one_that_tries_again_is_not()
     assert!(advice.contains("permission denied; remove the cause, then cargo xtask resume shop.sales"), "{advice}");
     let (health, state, advice) = judged(loading(failed_with(FailureClass::RetryLater, "busy")));
     assert_eq!((health, state), (Health::Healthy, State::Retrying));
-    assert!(advice.contains("attempt 2 failed (retry_later): busy; tries again by itself in 3 min"), "{advice}");
+    assert!(advice.contains("attempt 2 failed (retry_later): busy; retries on its own in 3 min"), "{advice}");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_load_that_nobody_works_on_and_one_whose_event_is_lost_can_be_looked_at() {
     assert_eq!(judged(facts.clone()).2, "");
     facts.state.slot.load.as_mut().unwrap().touched_millis = NOW - 2 * MINUTE;
     let advice = judged(facts).2;
-    assert!(advice.contains("nobody has worked on its load for 2 min"), "{advice}");
+    assert!(advice.contains("nothing has worked on its load for 2 min"), "{advice}");
     assert!(advice.contains("cargo xtask resume shop.sales"), "{advice}");
     let mut facts = submitted();
     facts.state.slot.load.as_mut().unwrap().recorded_millis = NOW - 11 * MINUTE;
@@ -171,7 +171,7 @@ fn a_paused_table_says_who_paused_it_and_how_it_goes_on() {
     facts.state.slot.pause = Some(pause.clone());
     let (health, state, advice) = judged(facts);
     assert_eq!((health, state), (Health::Healthy, State::Paused));
-    assert_eq!(advice, "ada paused it 2 min ago (rebuild); to go on: cargo xtask unpause shop.sales");
+    assert_eq!(advice, "ada paused it 2 min ago (rebuild); to resume: cargo xtask unpause shop.sales");
     let mut facts = submitted();
     facts.state.slot.pause = Some(pause);
     assert_eq!(judged(facts).1, State::Loading, "what is submitted ends");
