@@ -23,8 +23,8 @@ const VISIBILITY_SECONDS: u32 = 3;
 /// More receives than a fault of most tests costs.
 const RECEIVES_MAX: u32 = 6;
 /// Waiting periods of the functions, set down so that faults are over soon.
-const WAIT_SECONDS: [(&str, u32); 3] =
-    [("CLAIM_PATIENCE_SECONDS", 1), ("STATUS_POLL_SECONDS", 1), ("CONFIG_CACHE_SECONDS", 1)];
+const WAIT_SECONDS: [(&str, u32); 2] = [("STATUS_POLL_SECONDS", 1), ("CONFIG_CACHE_SECONDS", 1)];
+const PATIENCE_SECONDS: u32 = 1;
 const BACKOFF_SECONDS: u32 = 1;
 
 /// What a test program wants of its world. Signatures and IAM policies are always checked.
@@ -38,6 +38,9 @@ pub struct Setup {
     pub backoff_seconds: u32,
     /// Leave the deployment to the test, which calls [`World::adopt`] then.
     pub empty: bool,
+    /// Seconds after which others take over from an invocation that has gone quiet. One that looks at objects for longer is taken for dead, and
+    /// others look too: a test of large loads must give it the time.
+    pub patience_seconds: u32,
     /// Timeout of BulkLoader in seconds: 28 leaves it the time for one page.
     pub bulk_seconds: Option<u32>,
     /// For tests that count calls: the waiting periods of a deployment, and no sweep of its own accord.
@@ -52,6 +55,7 @@ impl Default for Setup {
             queues: Vec::new(),
             receives_max: RECEIVES_MAX,
             backoff_seconds: BACKOFF_SECONDS,
+            patience_seconds: PATIENCE_SECONDS,
             empty: false,
             bulk_seconds: None,
             quiet: false,
@@ -336,9 +340,12 @@ fn shorten_waits(template: &mut Value, setup: &Setup) -> Result<()> {
     for function in Function::ALL {
         let variables = &mut template["Resources"][function.name()]["Properties"]["Environment"]["Variables"];
         ensure!(variables.is_object(), "{} has no environment", function.name());
-        let backoff =
-            [("BACKOFF_BASE_SECONDS", setup.backoff_seconds), ("BACKOFF_CAP_SECONDS", 2 * setup.backoff_seconds)];
-        for (name, seconds) in WAIT_SECONDS.into_iter().chain(backoff) {
+        let own = [
+            ("BACKOFF_BASE_SECONDS", setup.backoff_seconds),
+            ("BACKOFF_CAP_SECONDS", 2 * setup.backoff_seconds),
+            ("CLAIM_PATIENCE_SECONDS", setup.patience_seconds),
+        ];
+        for (name, seconds) in WAIT_SECONDS.into_iter().chain(own) {
             variables[name] = json!(seconds.to_string());
         }
     }

@@ -1,8 +1,9 @@
 //! A folder of thousands of objects: BulkLoader has the time for one page, and the sweep goes on with the rest, while live files arrive
-//! and functions are killed.
+//! and functions are killed. No live file may wait for more than one load of the folder.
 //!
 //! `ACCEPTANCE_OBJECTS=100000` makes it as large as that.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use acceptance::table::{Table, append, csv};
@@ -10,7 +11,8 @@ use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use loader_core::tracker::item::SortKey;
+use loader_core::tracker::item::{History, Item, LedgerMark, Millis, SortKey};
+use loader_core::tracker::write::Items;
 use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
 
@@ -20,9 +22,11 @@ const OBJECTS_DEFAULT: usize = 3_000;
 /// A page of a listing.
 const PAGE: u64 = 1_000;
 
+/// Written once where they are very many: the local S3 has no time for a hundred thousand looks.
 fn large() -> Value {
     let mut config = append("backfill_large");
     config["source"] = json!(format!("s3://e2e-{LARGE}/"));
+    config["load"] = json!({"write_once": are_very_many()});
     config
 }
 
@@ -30,10 +34,15 @@ fn objects() -> usize {
     std::env::var(OBJECTS).ok().and_then(|text| text.parse().ok()).unwrap_or(OBJECTS_DEFAULT)
 }
 
+fn are_very_many() -> bool {
+    objects() > 10 * OBJECTS_DEFAULT
+}
+
 /// BulkLoader has the time for one page; of very many objects it reads for half a minute.
 fn world() -> &'static World {
     world_of(|| Setup {
-        bulk_seconds: Some(if objects() > 10 * OBJECTS_DEFAULT { 58 } else { 28 }),
+        bulk_seconds: Some(if are_very_many() { 58 } else { 28 }),
+        patience_seconds: if objects() > OBJECTS_DEFAULT { 35 } else { 10 },
         ..Setup::of([(LARGE, large())])
     })
 }
@@ -47,8 +56,8 @@ async fn fill(table: &Table, objects: usize) -> Result<()> {
     stream::iter(0..objects).map(put).buffer_unordered(16).try_collect().await
 }
 
-/// A file arrives, and how long it takes to its rows.
-async fn live(table: &Table, number: usize) -> Result<Duration> {
+/// A file arrives; its key in the ledger, and how long it takes to its rows.
+async fn live(table: &Table, number: usize) -> Result<(SortKey, Duration)> {
     let key = format!("live/{number}.csv");
     table.put(&key, csv(&[&row(number)])).await?;
     let record = table.record(&key).await?;
@@ -61,7 +70,39 @@ async fn live(table: &Table, number: usize) -> Result<Duration> {
         ensure!(began.elapsed() < Duration::from_mins(10), "the live file {key} is not loaded");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Ok(began.elapsed())
+    Ok((entry, began.elapsed()))
+}
+
+/// When a load took the slot.
+fn claimed(load: &History) -> Option<Millis> {
+    Some(load.key.at_millis()? - load.load_millis)
+}
+
+/// The most loads of the folder that took the slot while a live file waited for it; the longest of the loads.
+fn loads_before(items: &Items, live: &[SortKey]) -> Result<(usize, Duration)> {
+    let history = |item: &Item| if let Item::Loaded(history) = item { Some(history.clone()) } else { None };
+    let loads: BTreeMap<String, History> =
+        items.values().filter_map(history).map(|load| (load.load_id.0.clone(), load)).collect();
+    let mut most = 0;
+    for entry in live {
+        let Some(Item::File(file)) = items.get(entry) else { anyhow::bail!("{entry} is not in the ledger") };
+        let LedgerMark::Loaded(load_id) = &file.mark else { anyhow::bail!("{file:?}") };
+        let own = loads.get(&load_id.0).context("no history of the load")?;
+        let recorded = claimed(own).context("no time")? - own.queue_wait_millis;
+        let before = loads.values().filter(|load| load.number < own.number && claimed(load) > Some(recorded));
+        most = most.max(before.count());
+    }
+    let longest = loads.values().map(|load| load.load_millis).max().unwrap_or(0);
+    Ok((most, Duration::from_millis(longest.unsigned_abs())))
+}
+
+/// Calls of the functions until now.
+async fn calls(world: &World) -> Result<BTreeMap<String, u64>> {
+    let calls = world.stack.gateway().calls().await?;
+    let of = |(service, operations): (String, BTreeMap<String, u64>)| {
+        operations.into_iter().map(move |(operation, n)| (format!("{service}:{operation}"), n))
+    };
+    Ok(calls.functions.into_iter().flat_map(of).collect())
 }
 
 /// Some calls of the functions are their invocation's last. Not those that look at objects: a load has a thousand of them.
@@ -90,7 +131,9 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
     world.run(async {
         let checkout = Checkout::new()?;
         let table = Table::without_notifications(world, LARGE, large()).await?;
+        let began = Instant::now();
         fill(&table, objects).await?;
+        let filled = began.elapsed();
         let began = Instant::now();
         let command = format!("backfill {LARGE} s3://e2e-{LARGE}/old/ --local --stack-name {STACK} --output json");
         let told = checkout.must(&command).await?.json()?;
@@ -104,11 +147,12 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         });
-        let (mut waits, mut expected) = (Vec::new(), (0..objects).map(row).collect::<Vec<_>>());
+        let (mut waits, mut expected) = (BTreeMap::new(), (0..objects).map(row).collect::<Vec<_>>());
         let (mut listed, mut loaded) = (None, false);
         while !loaded {
             expected.push(row(expected.len()));
-            waits.push(live(&table, expected.len() - 1).await?);
+            let (entry, wait) = live(&table, expected.len() - 1).await?;
+            waits.insert(entry, wait);
             let work = table.work().await?;
             if listed.is_none() && !work.iter().any(|key| key.0.starts_with(SortKey::LISTING)) {
                 listed = Some(began.elapsed());
@@ -118,15 +162,20 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
         }
         let all = began.elapsed();
         world.stack.gateway().clear_toxics().await?;
-        table.rest_with(&expected).await?;
         sweeper.abort();
+        table.rest_with(&expected).await?;
         let statements = table.statements().await?.len();
-        let longest = waits.iter().max().context("no live file")?;
+        let live: Vec<SortKey> = waits.keys().cloned().collect();
+        let (most, longest_load) = loads_before(&table.items().await?, &live)?;
+        let longest = waits.values().max().context("no live file")?;
+        let (calls, files) = (calls(world).await?, expected.len());
         println!(
-            "proof: {objects} objects counted and begun after {told_after:?}, listed after {listed:?} and loaded after {all:?} with {statements} statements; \
-             {} live files meanwhile, the longest wait {longest:?}",
+            "proof: {objects} objects put within {filled:?}; counted and begun after {told_after:?}, listed after {listed:?} and loaded after \
+             {all:?} with {statements} statements, the longest load {longest_load:?}; {} live files meanwhile, the longest wait {longest:?}, \
+             {most} loads of the folder began before one of them; calls for {files} files: {calls:?}",
             waits.len()
         );
+        ensure!(most <= 1, "a live file waited for {most} loads of the folder");
         let again = checkout.must(&command).await?.json()?;
         ensure!(again["new_objects"] == json!(0) && again["goes_on"] == json!(false), "{again:#}");
         table.rest_with(&expected).await
