@@ -1,9 +1,15 @@
-"""ministack, with one difference from AWS less: values in the filters of S3 notifications are URL-encoded."""
+"""ministack, with two differences from AWS less.
 
+Values in the filters of S3 notifications are URL-encoded. And a DynamoDB query looks at the items that it may return: ministack's own sorts
+and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look.
+"""
+
+import re
+from bisect import bisect_left, bisect_right, insort
 from urllib.parse import unquote_plus
 
 from ministack.app import app  # noqa: F401: what the server runs
-from ministack.services import s3
+from ministack.services import dynamodb, s3
 
 matches = s3._key_matches_filter
 
@@ -13,3 +19,130 @@ def matches_decoded(key, prefix, suffix):
 
 
 s3._key_matches_filter = matches_decoded
+
+query, scan, set_item, remove_item = (
+    dynamodb._query,
+    dynamodb._scan,
+    dynamodb._set_item,
+    dynamodb._remove_item,
+)
+PAGE_BYTES = 1024 * 1024
+CONDITION = re.compile(
+    r"\S+ = (?P<partition>:\w+)( AND (begins_with\(\S+, (?P<prefix>:\w+)\)|\S+ BETWEEN (?P<low>:\w+) AND (?P<high>:\w+)))?"
+)
+# Sorted sort keys of a partition, with the partition that they are of.
+orders = {}
+
+
+def order(table, partition):
+    bucket = table["items"].get(partition, {})
+    of, keys = orders.get((id(table), partition), (None, []))
+    if of is not bucket or len(keys) != len(bucket):
+        keys = sorted(bucket)
+        orders[id(table), partition] = (bucket, keys)
+    return keys
+
+
+def set_item_in_order(table, partition, key, item):
+    old = set_item(table, partition, key, item)
+    if old is None and (id(table), partition) in orders:
+        insort(orders[id(table), partition][1], key)
+    return old
+
+
+def remove_item_in_order(table, partition, key):
+    old = remove_item(table, partition, key)
+    keys = orders.get((id(table), partition), (None, []))[1]
+    at = bisect_left(keys, key)
+    if old is not None and at < len(keys) and keys[at] == key:
+        del keys[at]
+    return old
+
+
+def page(table, data):
+    """Keys that a page of this query can hold; None where it is not one of those that the loader and its tools make."""
+    condition = CONDITION.fullmatch(data.get("KeyConditionExpression") or "")
+    if data.get("IndexName") or not table or not table.get("sk_name") or not condition:
+        return None
+    given = {**data, **condition.groupdict()}
+    values = data.get("ExpressionAttributeValues") or {}
+    texts = {name: values.get(given[name], {}).get("S") for name in ("partition", "prefix", "low", "high") if given[name]}
+    if None in texts.values():
+        return None
+    keys = order(table, texts["partition"])
+    low, high = 0, len(keys)
+    if "prefix" in texts:
+        low, high = bisect_left(keys, texts["prefix"]), bisect_right(keys, texts["prefix"] + "\U0010ffff")
+    elif "low" in texts:
+        low, high = bisect_left(keys, texts["low"]), bisect_right(keys, texts["high"])
+    forward = data.get("ScanIndexForward", True)
+    after = ((data.get("ExclusiveStartKey") or {}).get(table["sk_name"]) or {}).get("S")
+    if after is not None and forward:
+        low = max(low, bisect_right(keys, after))
+    elif after is not None:
+        high = min(high, bisect_left(keys, after))
+    # An item is not smaller than its keys, and a page is not larger than a megabyte; one more tells that there are more.
+    smallest = len(table["pk_name"]) + len(texts["partition"]) + len(table["sk_name"]) + 1
+    most = min(PAGE_BYTES // smallest + 2, int(data.get("Limit") or PAGE_BYTES) + 1)
+    part = keys[low : min(high, low + most)] if forward else keys[max(low, high - most) : high]
+    return texts["partition"], part
+
+
+class Narrowed:
+    """The tables, one of them with some of its items only."""
+
+    def __init__(self, tables, name, table):
+        self.tables, self.name, self.table = tables, name, table
+
+    def get(self, name, *default):
+        return self.table if name == self.name else self.tables.get(name, *default)
+
+    def __getitem__(self, name):
+        return self.table if name == self.name else self.tables[name]
+
+    def __contains__(self, name):
+        return name in self.tables
+
+    def __getattr__(self, name):
+        return getattr(self.tables, name)
+
+
+def with_items(handle, data, items):
+    """Nothing else runs meanwhile: the handlers do not wait."""
+    tables, name = dynamodb._tables, dynamodb._normalize_table_name(data.get("TableName"))
+    dynamodb._tables = Narrowed(tables, name, {**tables.get(name), "items": items})
+    try:
+        return handle(data)
+    finally:
+        dynamodb._tables = tables
+
+
+def table_of(data):
+    name = data.get("TableName")
+    return dynamodb._tables.get(dynamodb._normalize_table_name(name)) if isinstance(name, str) else None
+
+
+def query_a_page(data):
+    table = table_of(data)
+    found = page(table, data)
+    if found is None:
+        return query(data)
+    partition, keys = found
+    bucket = table["items"].get(partition, {})
+    return with_items(query, data, {partition: {key: bucket[key] for key in keys}})
+
+
+def scan_an_index(data):
+    table = table_of(data)
+    members = dynamodb._index_members(table).get(data["IndexName"]) if table and data.get("IndexName") else None
+    if members is None:
+        return scan(data)
+    items = {}
+    for partition, key in (place for places in members.values() for place in places):
+        if key in table["items"].get(partition, {}):
+            items.setdefault(partition, {})[key] = table["items"][partition][key]
+    return with_items(scan, data, items)
+
+
+dynamodb._query, dynamodb._scan = query_a_page, scan_an_index
+dynamodb._set_item, dynamodb._remove_item = set_item_in_order, remove_item_in_order
