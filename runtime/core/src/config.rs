@@ -54,6 +54,8 @@ pub struct LoadConfig {
     pub schema_change: SchemaChange,
     /// Ledger in the warehouse, written in the same transaction as the data.
     pub ledger_table: Option<TableName>,
+    /// The target is locked before anything else, because others write it too.
+    pub lock: bool,
     /// Bounds of one load.
     pub limits: LoadLimits,
     /// Nothing is started while this is true.
@@ -113,6 +115,8 @@ pub enum LoadMode {
         timestamp: Ident,
         /// How much older than the oldest row of a load the rows are at most that it takes the place of, in days; `None`: any age.
         window_days: Option<u32>,
+        /// Which rows of the files say that their row is gone; `None`: no row does.
+        delete_marker: Option<DeleteMarker>,
     },
     /// One row per merge key and timestamp: every version once.
     Versions {
@@ -121,6 +125,19 @@ pub enum LoadMode {
         /// Column that tells versions apart.
         timestamp: Ident,
     },
+}
+
+/// A row of a file with this value in this column says: the row of this merge key is gone (`options.delete_marker`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeleteMarker {
+    /// A column of the files; the target may have it, too.
+    pub column: Ident,
+    /// Its value in rows that are gone.
+    pub value: String,
+    /// For how many days a deletion is remembered after it was loaded; `None`: for ever.
+    pub keep_days: Option<u32>,
+    /// The table of tombstones, which remembers deletions.
+    pub tombstones: TableName,
 }
 
 /// What happens to a file whose columns are not those of the target (`options.on_schema_change`).
@@ -188,6 +205,14 @@ impl LoadConfig {
             problems.take("cluster.secret_arn", address::check_secret(arn));
         }
         problems.into_result()
+    }
+
+    /// Which rows of the files say that their row is gone.
+    pub fn delete_marker(&self) -> Option<&DeleteMarker> {
+        match &self.mode {
+            LoadMode::Replace { delete_marker, .. } => delete_marker.as_ref(),
+            LoadMode::Append | LoadMode::Versions { .. } => None,
+        }
     }
 
     /// When a load starts at the latest whose oldest object was recorded then.

@@ -8,7 +8,7 @@ use crate::config::{LoadConfig, LoadMode, SchemaChange};
 use crate::copy_options::FileFormat;
 use crate::ident::{Ident, TableName};
 use crate::parquet::{FileColumn, Physical};
-use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
+use crate::sql::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 
 mod compare;
 
@@ -53,14 +53,16 @@ fn wanted(config: &LoadConfig, target: &TargetColumns) -> Option<Vec<TargetColum
     if all.is_empty() || config.options.has("EXPLICIT_IDS") {
         return None;
     }
+    let marker = marker_column(config, all);
     if !config.columns.is_empty() {
-        let find = |name: &Ident| all.iter().find(|column| column.name == *name).cloned();
+        let find = |name: &Ident| all.iter().chain(&marker).find(|column| column.name == *name).cloned();
         return config.columns.iter().map(find).collect();
     }
     match config.mode {
         LoadMode::Append => all.iter().all(|column| column.identity == Identity::No).then(|| all.clone()),
         LoadMode::Replace { .. } | LoadMode::Versions { .. } => {
-            Some(all.iter().filter(|column| column.identity != Identity::Always).cloned().collect())
+            let loaded = all.iter().filter(|column| column.identity != Identity::Always).cloned();
+            Some(marker.into_iter().chain(loaded).collect())
         }
     }
 }

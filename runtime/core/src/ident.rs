@@ -79,6 +79,12 @@ impl TableName {
             _ => Err(IdentError::Parts(text.to_owned())),
         }
     }
+
+    /// Another table of the same schema: this one's name with something behind it.
+    pub fn with_suffix(&self, suffix: &str) -> Result<Self, IdentError> {
+        let table = format!("{}{suffix}", self.table);
+        Ok(Self { schema: self.schema.clone(), table: checked(&table, table.clone())?.0 })
+    }
 }
 
 /// Quoted: `"schema"."table"`.

@@ -8,7 +8,7 @@ use acceptance::table::merge;
 use anyhow::{Context, Result, ensure};
 use loader_core::config::LoadConfig;
 use loader_core::sql::columns::{TargetColumns, columns_query};
-use loader_core::sql::merge::{LoadSql, needs_columns, statements};
+use loader_core::sql::merge::{LoadSql, needs_columns, statements, tombstones_table};
 use serde_json::Value;
 use tempfile as _;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -18,6 +18,14 @@ mod postgres;
 
 /// Key, day of March, value; `None` is NULL.
 type Row = (Option<u32>, Option<u32>, Option<u32>);
+
+/// A row of a file.
+#[derive(Clone, Copy)]
+struct Change {
+    row: Row,
+    /// It says that the row of its key is gone.
+    gone: bool,
+}
 
 const FILES: [&[Row]; 4] = [
     &[(Some(1), Some(3), Some(1)), (Some(2), Some(9), Some(1)), (Some(3), Some(1), None)],
@@ -33,7 +41,21 @@ const WITHOUT: [&[Row]; 4] = [
     &[(None, Some(3), Some(2)), (Some(4), None, Some(2))],
 ];
 
+/// Rows that say that their row is gone: key, day of March. One is of the same time as a row, one comes before it and one after it, one comes twice.
+const DELETED: [&[(u32, u32)]; 4] = [&[(1, 8), (5, 2)], &[(3, 2)], &[(2, 9), (3, 2)], &[(5, 2), (1, 2)]];
+/// The same where NULL is allowed.
+const DELETED_WITHOUT: [&[(Option<u32>, Option<u32>)]; 4] =
+    [&[], &[(None, Some(8)), (Some(6), None)], &[(Some(4), None)], &[]];
+
+/// Where the column is that says which rows are gone.
+#[derive(Clone, Copy, PartialEq)]
+enum Marker {
+    OnlyInFiles,
+    InTargetToo,
+}
+
 /// A table and how it is merged.
+#[derive(Clone, Copy)]
 struct Case {
     /// Type of the timestamp, and what is said of NULL.
     at: &'static str,
@@ -42,6 +64,7 @@ struct Case {
     window_days: Option<u32>,
     /// Whether the columns are configured, so that the catalog need not be asked.
     configured: bool,
+    marker: Option<Marker>,
 }
 
 impl Case {
@@ -50,42 +73,74 @@ impl Case {
         if let Some(days) = self.window_days {
             config["options"]["merge_window_days"] = days.into();
         }
+        if self.marker.is_some() {
+            config["options"]["delete_marker"] = serde_json::json!({"column": "op", "value": "D"});
+        }
         if self.configured {
-            config["copy"]["columns"] = serde_json::json!(["id", "at", "val"]);
+            config["copy"]["columns"] = self.columns().into();
         }
         config
     }
 
-    fn files(&self) -> Vec<Vec<Row>> {
-        let without = |index: usize| if self.null.is_empty() { WITHOUT[index] } else { &[] };
-        FILES.iter().enumerate().map(|(index, rows)| [*rows, without(index)].concat()).collect()
+    /// In the order of the files; what the loader expects where nothing is configured.
+    fn columns(&self) -> Vec<&'static str> {
+        match (self.marker, self.configured) {
+            (None, _) => vec!["id", "at", "val"],
+            (Some(Marker::OnlyInFiles), false) => vec!["op", "id", "at", "val"],
+            (Some(Marker::InTargetToo), false) => vec!["id", "at", "val", "op"],
+            (Some(_), true) => vec!["at", "op", "id", "val"],
+        }
+    }
+
+    fn files(&self) -> Vec<Vec<Change>> {
+        let file = |index: usize| {
+            let without = if self.null.is_empty() { WITHOUT[index] } else { &[] };
+            let rows = FILES[index].iter().chain(without).map(|row| Change { row: *row, gone: false });
+            let mut deleted: Vec<_> = DELETED[index].iter().map(|(id, at)| (Some(*id), Some(*at))).collect();
+            if self.null.is_empty() {
+                deleted.extend(DELETED_WITHOUT[index]);
+            }
+            deleted.retain(|_| self.marker.is_some());
+            rows.chain(deleted.into_iter().map(|(id, at)| Change { row: (id, at, None), gone: true })).collect()
+        };
+        (0..4).map(file).collect()
     }
 
     /// The row that remains of those that are equal in their key, and where versions are kept in their timestamp.
     fn expected(&self) -> Vec<Row> {
         let mut found = BTreeMap::new();
-        for row @ (id, at, val) in self.files().concat() {
-            let best = found.entry((id, at.filter(|_| !self.replace))).or_insert(row);
-            if (at, val) > (best.1, best.2) {
-                *best = row;
+        for change in self.files().concat() {
+            let (id, at, val) = change.row;
+            let best = found.entry((id, at.filter(|_| !self.replace))).or_insert(change);
+            let (_, best_at, best_val) = best.row;
+            if (at, change.gone, val) > (best_at, best.gone, best_val) {
+                *best = change;
             }
         }
-        let mut rows: Vec<Row> = found.into_values().collect();
+        let mut rows: Vec<Row> = found.into_values().filter(|change| !change.gone).map(|change| change.row).collect();
         rows.sort_unstable();
         rows
     }
 }
 
 const TIMESTAMP: &str = "TIMESTAMP";
-const CASES: [Case; 8] = [
-    Case { at: TIMESTAMP, null: "", replace: true, window_days: None, configured: true },
-    Case { at: TIMESTAMP, null: "", replace: false, window_days: None, configured: true },
-    Case { at: TIMESTAMP, null: "", replace: true, window_days: None, configured: false },
-    Case { at: TIMESTAMP, null: "NOT NULL", replace: true, window_days: None, configured: false },
-    Case { at: TIMESTAMP, null: "NOT NULL", replace: false, window_days: None, configured: false },
-    Case { at: TIMESTAMP, null: "", replace: true, window_days: Some(7), configured: false },
-    Case { at: "DATE", null: "NOT NULL", replace: true, window_days: Some(7), configured: true },
-    Case { at: "TIMESTAMPTZ", null: "NOT NULL", replace: true, window_days: Some(7), configured: false },
+const CASE: Case = Case { at: TIMESTAMP, null: "", replace: true, window_days: None, configured: false, marker: None };
+const FIXED: Case = Case { null: "NOT NULL", ..CASE };
+const MARKED: Case = Case { marker: Some(Marker::OnlyInFiles), ..CASE };
+const CASES: [Case; 13] = [
+    Case { configured: true, ..CASE },
+    Case { configured: true, replace: false, ..CASE },
+    CASE,
+    FIXED,
+    Case { replace: false, ..FIXED },
+    Case { window_days: Some(7), ..CASE },
+    Case { at: "DATE", window_days: Some(7), configured: true, ..FIXED },
+    Case { at: "TIMESTAMPTZ", window_days: Some(7), ..FIXED },
+    MARKED,
+    Case { null: "NOT NULL", configured: true, ..MARKED },
+    Case { window_days: Some(7), ..MARKED },
+    Case { marker: Some(Marker::InTargetToo), ..CASE },
+    Case { at: "DATE", marker: Some(Marker::InTargetToo), window_days: Some(7), configured: true, ..FIXED },
 ];
 
 #[test]
@@ -100,11 +155,16 @@ fn merged_rows_do_not_depend_on_order_and_grouping() {
                     for (position, file) in order.iter().enumerate() {
                         load.extend_from_slice(&case.files()[*file]);
                         if position == 3 || grouping >> position & 1 == 1 {
-                            merged(client, &config, &std::mem::take(&mut load)).await?;
+                            merged(client, case, &std::mem::take(&mut load)).await?;
                         }
                     }
                     let (rows, expected) = (target(client).await?, case.expected());
                     ensure!(rows == expected, "{config:#}\n{order:?} by {grouping:b}: {rows:?}, expected {expected:?}");
+                    if case.marker.is_some() {
+                        has_each_key_once(client)
+                            .await
+                            .with_context(|| format!("{config:#}\n{order:?} by {grouping:b}"))?;
+                    }
                 }
             }
         }
@@ -119,10 +179,36 @@ fn what_is_before_the_window_is_not_seen_and_a_late_version_is() {
         create(client, case).await?;
         let (old, new, late) = ((Some(1), Some(1), None), (Some(1), Some(20), None), (Some(1), Some(2), None));
         for row in [old, new, late] {
-            merged(client, &case.config(), &[row]).await?;
+            merged(client, case, &[Change { row, gone: false }]).await?;
         }
         let rows = target(client).await?;
         ensure!(rows == [old, new], "{rows:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_deletion_is_forgotten_after_its_days_and_not_before() {
+    run("merge_forget", async |client| {
+        let case = &MARKED;
+        let mut config = case.config();
+        config["options"]["delete_marker"]["keep_days"] = 7.into();
+        let merged = async |row: Row, gone: bool| {
+            let columns = columns(client).await?;
+            anyhow::Ok(merged_by(client, (case, &config), &columns, &[Change { row, gone }]).await?)
+        };
+        let (late, other) = ((Some(1), Some(1), None), (Some(2), Some(1), None));
+        for (days, expected) in [(7, vec![other]), (8, vec![late, other])] {
+            create(client, case).await?;
+            merged((Some(1), Some(9), None), true).await?;
+            let age = format!("UPDATE merged_deleted SET rs_loader_deleted_on = rs_loader_deleted_on - {days}");
+            client.batch_execute(&age).await?;
+            for row in [other, late] {
+                merged(row, false).await?;
+            }
+            let rows = target(client).await?;
+            ensure!(rows == expected, "after {days} days: {rows:?}");
+        }
         Ok(())
     });
 }
@@ -138,7 +224,7 @@ fn columns_that_are_out_of_date_stop_the_merge() {
             create(client, case).await?;
             let kept = columns(client).await?;
             client.batch_execute(&format!("ALTER TABLE merged {change}")).await?;
-            let error = merged_by(client, &case.config(), &kept, FILES[0]).await.expect_err(change);
+            let error = merged_by(client, (case, &case.config()), &kept, &case.files()[0]).await.expect_err(change);
             let error = error.as_db_error().context("an error of the database")?.message();
             ensure!(error == words, "{error}");
             client.batch_execute("ROLLBACK").await?;
@@ -182,9 +268,20 @@ fn orders() -> Vec<[usize; 4]> {
 }
 
 async fn create(client: &Client, case: &Case) -> Result<()> {
-    let Case { at, null, .. } = case;
-    let table = format!("CREATE TABLE merged (id BIGINT {null}, at {at} {null}, val BIGINT)");
-    Ok(client.batch_execute(&format!("DROP TABLE IF EXISTS merged; {table}")).await?)
+    let Case { at, null, marker, .. } = case;
+    let op = if *marker == Some(Marker::InTargetToo) { ", op VARCHAR(1) NOT NULL" } else { "" };
+    let table = format!("CREATE TABLE merged (id BIGINT {null}, at {at} {null}, val BIGINT{op})");
+    let config = LoadConfig::from_value(&case.config()).map_err(anyhow::Error::msg)?;
+    let tombstones = tombstones_table(&config).unwrap_or_default();
+    Ok(client.batch_execute(&format!("DROP TABLE IF EXISTS merged, merged_deleted; {table}; {tombstones}")).await?)
+}
+
+/// Of each key there is one row, in the target or among the tombstones.
+async fn has_each_key_once(client: &Client) -> Result<()> {
+    let keys = "SELECT id FROM (SELECT id FROM merged UNION ALL SELECT id FROM merged_deleted) k GROUP BY id HAVING COUNT(*) > 1";
+    let twice = cells(client, keys).await?;
+    ensure!(twice.is_empty(), "twice: {twice:?}");
+    Ok(())
 }
 
 async fn columns(client: &Client) -> Result<TargetColumns> {
@@ -195,26 +292,24 @@ async fn columns(client: &Client) -> Result<TargetColumns> {
 }
 
 /// Merges a load by the columns of now.
-async fn merged(client: &Client, config: &Value, rows: &[Row]) -> Result<()> {
-    let parsed = LoadConfig::from_value(config).map_err(anyhow::Error::msg)?;
+async fn merged(client: &Client, case: &Case, rows: &[Change]) -> Result<()> {
+    let config = case.config();
+    let parsed = LoadConfig::from_value(&config).map_err(anyhow::Error::msg)?;
     let columns =
         if needs_columns(&parsed) { columns(client).await? } else { TargetColumns::Named(parsed.columns.clone()) };
-    Ok(merged_by(client, config, &columns, rows).await?)
+    Ok(merged_by(client, (case, &config), &columns, rows).await?)
 }
 
 /// The statements of a load in one transaction, an INSERT in the place of the COPY.
 async fn merged_by(
     client: &Client,
-    config: &Value,
+    (case, config): (&Case, &Value),
     columns: &TargetColumns,
-    rows: &[Row],
+    rows: &[Change],
 ) -> Result<(), tokio_postgres::Error> {
     let config = LoadConfig::from_value(config).expect("a good configuration");
     let load = LoadSql { config: &config, columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "n" };
-    let number = |value: Option<u32>| value.map_or("NULL".to_owned(), |value| value.to_string());
-    let day = |at: Option<u32>| at.map_or("NULL".to_owned(), |day| format!("'2026-03-{day:02}'"));
-    let values: Vec<String> =
-        rows.iter().map(|(id, at, val)| format!("({}, {}, {})", number(*id), day(*at), number(*val))).collect();
+    let values: Vec<String> = rows.iter().map(|change| values(case, change)).collect();
     let mut sql = vec!["BEGIN".to_owned()];
     for statement in statements(&load).expect("SQL") {
         let is_copy = statement.starts_with("COPY ");
@@ -222,6 +317,18 @@ async fn merged_by(
     }
     sql.extend(["DROP TABLE rs_loader_stage, rs_loader_ranked".to_owned(), "COMMIT".to_owned()]);
     client.batch_execute(&sql.join(";\n")).await
+}
+
+/// A row as the files have it, in their order.
+fn values(case: &Case, Change { row: (id, at, val), gone }: &Change) -> String {
+    let number = |value: &Option<u32>| value.map_or("NULL".to_owned(), |value| value.to_string());
+    let value = |column: &str| match column {
+        "id" => number(id),
+        "at" => at.map_or("NULL".to_owned(), |day| format!("'2026-03-{day:02}'")),
+        "val" => number(val),
+        _ => if *gone { "'D'" } else { "'U'" }.to_owned(),
+    };
+    format!("({})", case.columns().into_iter().map(value).collect::<Vec<_>>().join(", "))
 }
 
 async fn target(client: &Client) -> Result<Vec<Row>> {

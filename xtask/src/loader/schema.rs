@@ -127,6 +127,11 @@ mod tests {
             ("options.merge_duplicate_pks", Some(json!("yes"))),
             ("options.merge_window_days", Some(json!(0))),
             ("options.merge_window_days", Some(json!(36_501))),
+            ("options.delete_marker", Some(json!({"column": "op"}))),
+            ("options.delete_marker", Some(json!({"column": "op", "value": ""}))),
+            ("options.delete_marker", Some(json!({"column": "op", "value": "D", "keep_days": 0}))),
+            ("options.delete_marker", Some(json!({"column": "op", "value": "D", "days": 7}))),
+            ("options.lock", Some(json!("yes"))),
             ("options.on_schema_change", Some(json!("later"))),
             ("load.files_max", Some(json!(0))),
             ("load.bytes_max", Some(json!(-1))),
@@ -172,6 +177,8 @@ mod tests {
             ("copy.role_arn", Some(json!("default"))),
             ("options.merge_pk", Some(json!("id, day"))),
             ("options.merge_window_days", Some(json!(7))),
+            ("options.delete_marker", Some(json!({"column": "op", "value": "D", "keep_days": 30}))),
+            ("options.lock", Some(json!(true))),
             ("options.on_schema_change", Some(json!("ignore"))),
         ];
         for (field, value) in right {

@@ -54,6 +54,12 @@ pub struct AddArgs {
     /// Merge: column that says which row is newer
     #[arg(long, requires = "merge_key", value_name = "COLUMN")]
     merge_timestamp: Option<String>,
+    /// Merge: column and value of rows that say that their row is gone, for example op=D
+    #[arg(long, requires = "merge_key", value_name = "COLUMN=VALUE", value_parser = column_and_value)]
+    delete_marker: Option<(String, String)>,
+    /// Lock the table for each load, because others write it too
+    #[arg(long)]
+    lock: bool,
     /// Keys are never overwritten (Firehose, Spark, most exports): files load with fewer calls
     #[arg(long)]
     write_once: bool,
@@ -80,6 +86,11 @@ pub fn run(folder: &Path, args: &AddArgs) -> Result<()> {
     out.line(format!("{} wrote {}", out.good("ok"), workspace::shown(&path)));
     out.line("   next: cargo xtask deploy --statement-name-prefix <database>, which creates and connects the queue");
     Ok(())
+}
+
+fn column_and_value(text: &str) -> Result<(String, String), String> {
+    let (column, value) = text.split_once('=').ok_or("write the column, `=`, and the value, such as op=D")?;
+    Ok((column.to_owned(), value.to_owned()))
 }
 
 fn document(args: &AddArgs) -> Value {
@@ -109,6 +120,12 @@ fn document(args: &AddArgs) -> Value {
     if !args.merge_key.is_empty() {
         document["options"] =
             json!({"merge_duplicate_pks": true, "merge_pk": args.merge_key, "merge_timestamp": args.merge_timestamp});
+    }
+    if let Some((column, value)) = &args.delete_marker {
+        document["options"]["delete_marker"] = json!({"column": column, "value": value});
+    }
+    if args.lock {
+        document["options"]["lock"] = json!(true);
     }
     if args.write_once {
         document["load"] = json!({"write_once": true});
@@ -143,6 +160,8 @@ mod tests {
             "add orders --table shop.orders --source s3://my-bucket/orders/ --workgroup wg --database dev \
              --options CSV_GZIP_IGNOREHEADER_1 --merge-key id --merge-timestamp updated~at --columns id,updated~at",
             "add clicks --table web.clicks --source s3://my-bucket/clicks/ --workgroup wg --database dev --write-once",
+            "add people --table shop.people --source s3://my-bucket/hr/people/ --workgroup wg --database dev --options CSV \
+             --columns op,at,id,name --merge-key id --merge-timestamp at --delete-marker op=D --lock",
             "add big --table shop.big --source s3://my-bucket/sales/big/ --queue sales --workgroup wg --database dev",
         ] {
             let document = written(words);

@@ -10,6 +10,7 @@ use loader_core::ident::Ident;
 use loader_core::ids::RedshiftTarget;
 use loader_core::sql::columns::columns_query;
 use loader_core::sql::copy::{rehearsal, rehearsal_found_nothing};
+use loader_core::sql::merge;
 use serde_json::json;
 use synth::QueueFile;
 
@@ -109,19 +110,46 @@ async fn table_obstacles(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Resu
         return Ok(vec![Obstacle { problem, remedy }]);
     }
     let missing = |column: &&Ident| !columns.contains(&column.as_str());
-    let merge: Vec<&Ident> = match &config.mode {
+    let merged: Vec<&Ident> = match &config.mode {
         LoadMode::Append => Vec::new(),
         LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
             keys.iter().chain([timestamp]).collect()
         }
     };
-    let wanted = config.columns.iter().chain(merge).filter(missing);
-    Ok(wanted
+    // What marks deleted rows may be in the files only.
+    let marker = config.delete_marker().map(|marker| &marker.column);
+    let wanted = config.columns.iter().filter(|column| marker != Some(*column)).chain(merged).filter(missing);
+    let mut obstacles: Vec<Obstacle> = wanted
         .map(|column| Obstacle {
             problem: format!("the table has no column `{}`", column.as_str()),
             remedy: "add it to the table, or correct `copy.columns` and `options` in the file".to_owned(),
         })
-        .collect())
+        .collect();
+    if obstacles.is_empty() {
+        obstacles.extend(tombstones_obstacle(warehouse, config).await?);
+    }
+    Ok(obstacles)
+}
+
+/// What keeps the loader from remembering deletions.
+async fn tombstones_obstacle(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Result<Option<Obstacle>> {
+    let (Some(marker), Some(make), Some(ask)) =
+        (config.delete_marker(), merge::tombstones_table(config), merge::tombstones_privileges(config))
+    else {
+        return Ok(None);
+    };
+    let table = &marker.tombstones;
+    let grant = format!("GRANT SELECT, INSERT, DELETE ON {table} TO that user");
+    if warehouse.run(&columns_query(table)).await?.is_empty() {
+        let problem = format!("there is no table `{}.{}` that remembers deleted rows", table.schema, table.table);
+        return Ok(Some(Obstacle { problem, remedy: format!("{make}; {grant}") }));
+    }
+    if warehouse.number(&ask).await? == 0 {
+        let problem =
+            format!("the user may not write `{}.{}`, which remembers deleted rows", table.schema, table.table);
+        return Ok(Some(Obstacle { problem, remedy: grant }));
+    }
+    Ok(None)
 }
 
 async fn copy_obstacle(

@@ -23,6 +23,8 @@ pub(super) const ALARM_AFTER_SECONDS_MIN: u32 = 60;
 pub(super) const ALARM_AFTER_SECONDS_MAX: u32 = 604_800;
 /// Longest look back of a merge, in days: a century, which can be taken from every timestamp of this era.
 pub(super) const WINDOW_DAYS_MAX: u32 = 36_500;
+/// Longest memory of a deletion, in days.
+pub(super) const KEEP_DAYS_MAX: u32 = WINDOW_DAYS_MAX;
 
 /// How the files of one queue are loaded into one table.
 #[derive(Deserialize)]
@@ -142,11 +144,31 @@ pub(super) struct OptionsPart {
     /// How much older than the oldest row of a load a row can be that is replaced, in days; any age when absent.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = WINDOW_DAYS_MAX)))]
     pub merge_window_days: Option<u32>,
+    /// Rows of the files that say that their row is gone, as change data capture writes them.
+    pub delete_marker: Option<DeleteMarkerPart>,
+    /// true: the target is locked before anything else, because others write it too.
+    #[serde(default)]
+    pub lock: bool,
     /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
     pub ledger_table: Option<String>,
     /// Parquet files whose columns are not the target's. fail: they go to quarantine before COPY; ignore: COPY decides, by position.
     #[cfg_attr(feature = "schema", schemars(with = "Option<OnSchemaChange>", extend("default" = "fail")))]
     pub on_schema_change: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct DeleteMarkerPart {
+    /// Column of the files; the target may have it, too.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub column: String,
+    /// Its value in rows that are gone.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub value: String,
+    /// Days for which a deletion is remembered after it was loaded; for ever when absent.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEEP_DAYS_MAX)))]
+    pub keep_days: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]
@@ -233,6 +255,8 @@ const FIELDS: &[(&str, &[&str])] = &[
             "merge_pk",
             "merge_timestamp",
             "merge_window_days",
+            "delete_marker",
+            "lock",
             "ledger_table",
             "on_schema_change",
         ],

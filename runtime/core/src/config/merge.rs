@@ -1,13 +1,21 @@
 //! How rows are merged: the fields of `options`, which hold only together.
 
-use super::LoadMode;
-use super::file::{OneOrMany, OptionsPart, WINDOW_DAYS_MAX};
+use super::file::{KEEP_DAYS_MAX, OneOrMany, OptionsPart, WINDOW_DAYS_MAX};
 use super::texts::{given, idents};
-use crate::ident::Ident;
+use super::{DeleteMarker, LoadMode};
+use crate::ident::{Ident, TableName};
 use crate::problem::Problems;
 
-/// What happens to rows that are there already; rows are added where nothing else is wanted.
-pub(super) fn mode(wishes: Option<&OptionsPart>, columns: &[Ident], problems: &mut Problems) -> Option<LoadMode> {
+/// What the name of a table of tombstones has behind the target's.
+const TOMBSTONES: &str = "_deleted";
+
+/// What happens to rows that are there already; rows are added where nothing else is wanted. `table`: the target, where its name is one.
+pub(super) fn mode(
+    wishes: Option<&OptionsPart>,
+    table: Option<&TableName>,
+    columns: &[Ident],
+    problems: &mut Problems,
+) -> Option<LoadMode> {
     let Some(wishes) = wishes else { return Some(LoadMode::Append) };
     let names: Vec<String> = match &wishes.merge_pk {
         None => Vec::new(),
@@ -23,9 +31,12 @@ pub(super) fn mode(wishes: Option<&OptionsPart>, columns: &[Ident], problems: &m
         return None;
     }
     let window_days = window_days(wishes, problems);
+    let delete_marker = delete_marker(wishes, table, problems);
     let mode = match (keys.is_empty(), timestamp) {
         (true, None) if !wishes.merge_duplicate_pks => return Some(LoadMode::Append),
-        (false, Some(timestamp)) if wishes.merge_duplicate_pks => LoadMode::Replace { keys, timestamp, window_days },
+        (false, Some(timestamp)) if wishes.merge_duplicate_pks => {
+            LoadMode::Replace { keys, timestamp, window_days, delete_marker }
+        }
         (false, Some(timestamp)) => LoadMode::Versions { keys, timestamp },
         (true, _) => {
             problems.add(
@@ -57,6 +68,28 @@ fn window_days(wishes: &OptionsPart, problems: &mut Problems) -> Option<u32> {
     Some(days)
 }
 
+/// Only a row that replaces others can say that they are gone.
+fn delete_marker(wishes: &OptionsPart, table: Option<&TableName>, problems: &mut Problems) -> Option<DeleteMarker> {
+    let field = "options.delete_marker";
+    let part = wishes.delete_marker.as_ref()?;
+    if !wishes.merge_duplicate_pks {
+        problems.add(
+            field,
+            "no row takes another's place without `merge_duplicate_pks`: set that to `true`, or remove this field",
+        );
+    }
+    if part.value.is_empty() {
+        problems.add("options.delete_marker.value", "missing: say which value means that the row is gone");
+    }
+    if let Some(days) = part.keep_days.filter(|days| !(1..=KEEP_DAYS_MAX).contains(days)) {
+        let rule = format!("`{days}` is not a number of days from 1 to {KEEP_DAYS_MAX}");
+        problems.add("options.delete_marker.keep_days", rule);
+    }
+    let column = problems.take("options.delete_marker.column", Ident::parse(&part.column))?;
+    let tombstones = problems.take(field, table?.with_suffix(TOMBSTONES))?;
+    Some(DeleteMarker { column, value: part.value.clone(), keep_days: part.keep_days, tombstones })
+}
+
 fn check_merge_columns(mode: &LoadMode, columns: &[Ident], problems: &mut Problems) {
     let (LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp }) = mode else { return };
     for (index, key) in keys.iter().enumerate() {
@@ -68,5 +101,17 @@ fn check_merge_columns(mode: &LoadMode, columns: &[Ident], problems: &mut Proble
         if !columns.is_empty() && !columns.contains(column) {
             problems.add("copy.columns", format!("lacks `{}`, by which rows are merged: add it", column.as_str()));
         }
+    }
+    let LoadMode::Replace { delete_marker: Some(DeleteMarker { column, .. }), .. } = mode else { return };
+    let name = column.as_str();
+    if keys.contains(column) || column == timestamp {
+        problems.add(
+            "options.delete_marker.column",
+            format!("`{name}` is also a column by which rows are merged: name the one that says which rows are gone"),
+        );
+    }
+    if !columns.is_empty() && !columns.contains(column) {
+        problems
+            .add("copy.columns", format!("lacks `{name}`, which marks deleted rows: add it where the files have it"));
     }
 }

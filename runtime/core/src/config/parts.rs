@@ -34,7 +34,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         problems.add("cluster.db_name", "missing: name the database");
     }
     let wishes = file.options.as_ref();
-    let mode = mode(wishes, &columns, problems);
+    let mode = mode(wishes, table.as_ref(), &columns, problems);
     let ledger_table = wishes
         .and_then(|options| given(options.ledger_table.as_ref()))
         .and_then(|name| problems.take("options.ledger_table", TableName::parse(name)));
@@ -51,6 +51,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         mode: mode?,
         schema_change,
         ledger_table,
+        lock: wishes.is_some_and(|options| options.lock),
         limits,
         pace,
         paused: file.load.as_ref().is_some_and(|load| load.paused),

@@ -72,7 +72,12 @@ fn merge_modes() {
     let many = json!({"merge_duplicate_pks": true, "merge_pk": ["a", "b"], "merge_timestamp": "at"});
     assert_eq!(
         mode(many),
-        LoadMode::Replace { keys: keys(&["a", "b"]), timestamp: timestamp.clone(), window_days: None }
+        LoadMode::Replace {
+            keys: keys(&["a", "b"]),
+            timestamp: timestamp.clone(),
+            window_days: None,
+            delete_marker: None
+        }
     );
     let commas = json!({"merge_duplicate_pks": false, "merge_pk": "a, b", "merge_timestamp": "at"});
     assert_eq!(mode(commas), LoadMode::Versions { keys: keys(&["a", "b"]), timestamp });
@@ -92,6 +97,41 @@ fn a_window_is_for_rows_that_are_replaced() {
     let useless = "`options.merge_window_days`: no row is replaced without `merge_duplicate_pks`: set that to `true`, or remove this field";
     assert_eq!(with(merge(false, 7)), [useless]);
     assert_eq!(with(json!({"merge_window_days": 7})), [useless]);
+}
+
+#[test]
+fn a_delete_marker_names_a_column_of_the_files() {
+    let with = |change: fn(&mut Value)| {
+        problems(|value| {
+            value["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at",
+                "delete_marker": {"column": "Op", "value": "D", "keep_days": 30}});
+            change(value);
+        })
+    };
+    assert_eq!(with(|_| {}), Vec::<String>::new());
+    assert_eq!(with(|value| value["copy"]["columns"] = json!(["op", "at", "id"])), Vec::<String>::new());
+    let one = |change: fn(&mut Value), expected: &str| {
+        let found = with(change);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:#?}");
+    };
+    one(|value| value["copy"]["columns"] = json!(["at", "id"]), "lacks `op`, which marks deleted rows");
+    one(|value| value["options"]["delete_marker"]["column"] = json!("at"), "also a column by which rows are merged");
+    one(|value| value["options"]["delete_marker"]["keep_days"] = json!(0), "from 1 to 36500");
+    one(|value| value["options"]["delete_marker"]["value"] = json!(""), "which value means that the row is gone");
+    one(|value| value["options"]["delete_marker"]["name"] = json!("x"), "unknown field `name`");
+    one(|value| value["options"]["merge_duplicate_pks"] = json!(false), "without `merge_duplicate_pks`");
+    one(|value| value["copy"]["table_name"] = json!("t".repeat(120)), "longer than 127 bytes");
+}
+
+#[test]
+fn tombstones_are_beside_the_target() {
+    let mut value = example();
+    value["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at",
+        "delete_marker": {"column": "Op", "value": "D"}});
+    let config = LoadConfig::from_value(&value).unwrap();
+    let marker = config.delete_marker().unwrap();
+    assert_eq!((marker.column.as_str(), marker.keep_days), ("op", None));
+    assert_eq!(marker.tombstones, TableName::parse("shop.sales_deleted").unwrap());
 }
 
 #[test]

@@ -186,3 +186,26 @@ fn a_name_that_needs_quotes_has_them_where_it_is_listed() {
     assert!(text.contains(r#"ADD COLUMN "a ""b""" BIGINT;"#), "{text}");
     assert!(text.contains(r#"["at", "id", "val", "\"a \"\"b\"\"\""]"#), "{text}");
 }
+
+#[test]
+fn the_marker_of_deleted_rows_is_a_column_of_the_files() {
+    let marked = |value: &mut Value| {
+        value["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at",
+            "delete_marker": {"column": "op", "value": "D"}});
+    };
+    let listed = |value: &mut Value| {
+        marked(value);
+        value["copy"]["columns"] = json!(["id", "at", "op", "val"]);
+    };
+    let first = [("op", Bytes), ("id", Int64), ("at", Int96), ("val", Bytes)];
+    let third = [("id", Int64), ("at", Int96), ("op", Bytes), ("val", Bytes)];
+    assert_eq!(error(&first, marked), None);
+    assert_eq!(error(&third, listed), None);
+    assert!(error(&third, marked).unwrap().starts_with("other order: id, at, op, val in the file, op, id, at, val"));
+    assert_eq!(error(&FITS, marked).unwrap(), "not in the file: `op` character varying");
+    let truth = [("op", Boolean), ("id", Int64), ("at", Int96), ("val", Bytes)];
+    assert_eq!(
+        error(&truth, marked).unwrap(),
+        "other types: `op` is BOOLEAN in the file and character varying in the table"
+    );
+}

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::literal;
+use crate::config::LoadConfig;
 use crate::ident::{Ident, TableName};
 
 /// What is known of the target's columns.
@@ -58,6 +59,14 @@ pub fn columns_query(table: &TableName) -> String {
         literal(&table.schema),
         literal(&table.table)
     )
+}
+
+/// The column that marks deleted rows, where only the files have it: the staging table has it as a text. Where `copy.columns` does not
+/// say its place it is the files' first, as AWS DMS writes it.
+pub(crate) fn marker_column(config: &LoadConfig, target: &[TargetColumn]) -> Option<TargetColumn> {
+    let marker = config.delete_marker()?;
+    let is_there = target.iter().any(|column| column.name == marker.column);
+    (!is_there).then(|| TargetColumn { kind: "character varying".to_owned(), ..TargetColumn::named(&marker.column) })
 }
 
 impl Default for TargetColumns {

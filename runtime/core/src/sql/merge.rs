@@ -2,18 +2,23 @@
 //!
 //! Append copies into the target. Merging copies into a staging table, ranks staged rows and the matching rows of the target
 //! together, and writes only the winners that are new. Because the winner is the greatest row of a total order (timestamp,
-//! then every column), the target does not depend on how files were grouped into loads, nor on their order.
+//! then every column), the target does not depend on how files were grouped into loads, nor on their order. A row that says
+//! that its row is gone is a version like any other; where it wins, its key and timestamp are kept in a table of tombstones.
 
-use super::columns::{Identity, TargetColumn, TargetColumns};
+use super::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 use super::copy::copy_command;
 use super::literal;
 use crate::config::{LoadConfig, LoadMode};
 use crate::ident::{Ident, TableName};
 use crate::limits::{BATCH_STATEMENTS_MAX, SQL_BYTES_MAX};
 
+use self::deleted::Deleted;
 use self::steps::{Merge, STAGE, moment};
 
+mod deleted;
 mod steps;
+
+pub use self::deleted::{tombstones_privileges, tombstones_table};
 
 /// Why there is no SQL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,14 +83,17 @@ const UNORDERED: [&str; 3] = ["geometry", "geography", "hllsketch"];
 
 /// The statements, in order.
 pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
-    let mut statements = match &load.config.mode {
+    let table = &load.config.target.table;
+    // First, so that the transaction sees what whoever had the lock committed.
+    let mut statements: Vec<String> = load.config.lock.then(|| format!("LOCK {table}")).into_iter().collect();
+    match &load.config.mode {
         LoadMode::Append => {
-            vec![copy_command(&load.config.target.table.to_string(), &load.config.columns, load.config, load.manifest)]
+            statements.push(copy_command(&table.to_string(), &load.config.columns, load.config, load.manifest));
         }
         LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
-            merge(load, keys, timestamp)?
+            statements.extend(merge(load, keys, timestamp)?);
         }
-    };
+    }
     if let Some(ledger) = &load.config.ledger_table {
         statements.push(format!(
             "INSERT INTO {ledger} (load_id, statement_name, manifest) VALUES ({}, {}, {})",
@@ -103,8 +111,8 @@ pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
 pub fn needs_columns(config: &LoadConfig) -> bool {
     match config.mode {
         LoadMode::Append => false,
-        LoadMode::Replace { window_days: Some(_), .. } => true,
-        LoadMode::Replace { window_days: None, .. } | LoadMode::Versions { .. } => config.columns.is_empty(),
+        LoadMode::Replace { window_days: Some(_), .. } | LoadMode::Replace { delete_marker: Some(_), .. } => true,
+        LoadMode::Replace { .. } | LoadMode::Versions { .. } => config.columns.is_empty(),
     }
 }
 
@@ -115,7 +123,7 @@ pub fn ledger_query(ledger: &TableName, load_id: &str) -> String {
 
 fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String>, SqlError> {
     let table = &load.config.target.table;
-    let columns = loaded(load)?;
+    let (columns, deleted) = columns(load)?;
     let find = |name: &Ident| {
         let missing = || SqlError::MissingColumn { table: table.clone(), column: name.clone() };
         columns.iter().find(|column| column.name == *name).ok_or_else(missing)
@@ -132,20 +140,36 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String
     };
     check_window(load.config, timestamp)?;
     let is_whole = load.config.columns.is_empty() && load.columns.are_all_loaded();
-    let merge = Merge { table, columns: &columns, identifying, timestamp, replaced_days_max, is_whole };
+    let merge = Merge { table, columns: &columns, identifying, timestamp, replaced_days_max, is_whole, deleted };
     // Columns that are configured are loaded whatever else the target has.
     let guard = load.columns.guard(table).filter(|_| load.config.columns.is_empty());
-    let copied = [merge.stage(), copy_command(STAGE, &[], load.config, load.manifest), merge.ranked()];
-    Ok(guard.into_iter().chain(copied).chain(merge.deletes()).chain([merge.insert()]).collect())
+    let copied = [merge.stage(), copy_command(STAGE, &[], load.config, load.manifest)];
+    let written = [merge.ranked()].into_iter().chain(merge.deletes()).chain([merge.insert()]);
+    Ok(guard.into_iter().chain(copied).chain(merge.late()).chain(written).chain(merge.bury()).collect())
 }
 
-/// The columns that are loaded, in the order of the files: those of the configuration, else all but what the warehouse itself numbers.
+/// The columns that are written, and which rows are gone.
+fn columns<'a>(load: &'a LoadSql) -> Result<(Vec<TargetColumn>, Option<Deleted<'a>>), SqlError> {
+    let staged = loaded(load)?;
+    let Some(marker) = load.config.delete_marker() else { return Ok((staged, None)) };
+    // Without the catalog nobody knows whether the target has the marker's column.
+    let TargetColumns::Asked(all) = load.columns else {
+        return Err(SqlError::NoColumns(load.config.target.table.clone()));
+    };
+    let only_staged = marker_column(load.config, all).map(|column| column.name);
+    let written = staged.iter().filter(|column| only_staged.as_ref() != Some(&column.name)).cloned().collect();
+    let staged = staged.into_iter().map(|column| column.name).collect();
+    Ok((written, Some(Deleted { marker, staged, only_staged })))
+}
+
+/// The columns that are staged, in the order of the files: those of the configuration, else all but what the warehouse itself numbers.
 fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
     let configured = &load.config.columns;
     let columns: Vec<TargetColumn> = match load.columns {
         TargetColumns::Named(names) => names.iter().map(TargetColumn::named).collect(),
         TargetColumns::Asked(all) if configured.is_empty() => {
-            all.iter().filter(|column| column.identity != Identity::Always).cloned().collect()
+            let marker = marker_column(load.config, all).filter(|_| !all.is_empty());
+            marker.into_iter().chain(all.iter().filter(|column| column.identity != Identity::Always).cloned()).collect()
         }
         TargetColumns::Asked(all) => {
             let known = |name: &Ident| all.iter().find(|column| column.name == *name).cloned();
@@ -318,6 +342,81 @@ mod tests {
         assert_eq!(stage(&[KEY, AT, NUMBER], replace), selected);
         assert_eq!(stage(&[KEY, AT], listed), selected);
         assert!(stage(&[KEY, AT, by_default], replace).unwrap().contains(r#"SELECT "id", "at", "m" FROM"#));
+    }
+
+    fn deletes(value: &mut Value) {
+        replace(value);
+        value["options"]["delete_marker"] = json!({"column": "op", "value": "D"});
+    }
+
+    #[test]
+    fn deletions_are_remembered_beside_the_target() {
+        insta::assert_snapshot!(asked(&[ID, WHEN, ["amount", "", "bigint", "NO"]], |value| {
+            deletes(value);
+            value["options"]["delete_marker"]["keep_days"] = json!(30);
+        }));
+    }
+
+    #[test]
+    fn the_marker_is_staged_where_the_files_have_it() {
+        let stage = |columns: &[[&str; 4]], listed: Value| {
+            let sql = asked(columns, |value| {
+                deletes(value);
+                value["copy"]["columns"] = listed;
+            });
+            let stage = sql.lines().find(|line| line.starts_with("CREATE TEMP TABLE rs_loader_stage")).unwrap_or(&sql);
+            let insert = sql.lines().find(|line| line.starts_with(r#"INSERT INTO "shop"."sales" "#)).unwrap_or(&sql);
+            let between = |text: &str, from: &str, to: &str| {
+                text.split_once(from)
+                    .and_then(|(_, rest)| rest.split_once(to))
+                    .map(|(part, _)| part.to_owned())
+                    .unwrap()
+            };
+            (between(stage, "AS SELECT ", " FROM"), between(insert, "(", ")"))
+        };
+        let op = r#"CAST(NULL AS VARCHAR(256)) AS "op""#;
+        let expect = |staged: String, written: &str| (staged, written.to_owned());
+        let both = r#""id", "at""#;
+        assert_eq!(stage(&[KEY, AT], json!([])), expect(format!("{op}, {both}"), both));
+        assert_eq!(
+            stage(&[KEY, AT, NUMBER], json!(["at", "op", "id"])),
+            expect(format!(r#""at", {op}, "id""#), r#""at", "id""#)
+        );
+        let marker = ["op", "", "character varying", "NO"];
+        let three = r#""id", "op", "at""#;
+        assert_eq!(stage(&[KEY, marker, AT], json!([])), expect(three.to_owned(), three));
+    }
+
+    #[test]
+    fn without_the_catalog_no_marker_is_staged() {
+        assert!(sql(deletes).contains("does not exist, or the database user sees none"), "{}", sql(deletes));
+        let config = json!({"copy": {"role_arn": "default", "table_name": "sales", "columns": ["op", "id", "at"]},
+            "cluster": {"workgroup": "w", "db_name": "dev"},
+            "options": {"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at",
+                "delete_marker": {"column": "op", "value": "D"}}});
+        assert!(needs_columns(&LoadConfig::from_value(&config).unwrap()));
+    }
+
+    #[test]
+    fn tombstones_have_the_types_of_the_target() {
+        let mut config = json!({"copy": {"role_arn": "default", "table_name": "shop.sales"}, "cluster": {"workgroup": "w", "db_name": "dev"}});
+        deletes(&mut config);
+        let config = LoadConfig::from_value(&config).unwrap();
+        assert_eq!(
+            tombstones_table(&config).unwrap(),
+            r#"CREATE TABLE "shop"."sales_deleted" AS SELECT "id", "at", CURRENT_DATE AS rs_loader_deleted_on FROM "shop"."sales" WHERE 1 = 0"#
+        );
+    }
+
+    #[test]
+    fn a_lock_comes_before_everything() {
+        let lock = |value: &mut Value| value["options"]["lock"] = json!(true);
+        let begins = |sql: String| assert!(sql.starts_with("LOCK \"shop\".\"sales\";\n"), "{sql}");
+        begins(sql(lock));
+        begins(asked(&[KEY, AT], |value| {
+            replace(value);
+            lock(value);
+        }));
     }
 
     #[test]

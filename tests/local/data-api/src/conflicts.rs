@@ -59,6 +59,15 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Its snapshot is of now, and not of its begin: nothing was read yet.
+    pub fn see_what_is_committed(&mut self) {
+        let mut state = self.conflicts.lock();
+        state.sequence += 1;
+        let (before, now) = (self.id, state.sequence);
+        state.writer.values_mut().filter(|writer| **writer == before).for_each(|writer| *writer = now);
+        self.id = now;
+    }
+
     pub fn commit(self) {
         let mut state = self.conflicts.lock();
         state.sequence += 1;

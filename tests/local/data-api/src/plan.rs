@@ -23,6 +23,10 @@ pub enum Work {
         sql: String,
         table: TableName,
     },
+    /// Waits for whoever has a table, and sees what was committed until then.
+    Lock {
+        sql: String,
+    },
     /// Anything else that runs in a transaction.
     Execute {
         sql: String,
@@ -69,6 +73,7 @@ pub fn plan(sql: &str, parameters: &[Parameter]) -> Result<Plan, SqlError> {
         "CREATE" => create(&lexemes)?,
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => write(&verb, lexemes)?,
         "TRUNCATE" => truncate(lexemes)?,
+        "LOCK" => Work::Lock { sql: rewritten(&lexemes)? },
         "VACUUM" => Work::Alone { command: "VACUUM", supported: true },
         "ALTER" if lexemes.iter().any(|lexeme| lexeme.is("APPEND")) => {
             Work::Alone { command: "ALTER TABLE APPEND", supported: false }

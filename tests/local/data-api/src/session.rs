@@ -82,6 +82,13 @@ impl<'a> Session<'a> {
         match &plan.work {
             Work::Query { sql } => self.query(sql, tables, query).await,
             Work::Execute { sql } => self.simple(sql, tables, query).await,
+            Work::Lock { sql } => {
+                let outcome = self.simple(sql, tables, query).await?;
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.see_what_is_committed();
+                }
+                Ok(outcome)
+            }
             Work::Alone { command, .. } if self.transaction.is_some() => {
                 Err(SqlError::new(format!("{command} cannot run inside a transaction block")))
             }

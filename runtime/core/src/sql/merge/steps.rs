@@ -3,6 +3,7 @@
 //! What the catalog says of the columns makes them cheaper and leaves the result as it is. Where only names are known, the statements
 //! are to the letter those of earlier versions, whose loads may have to be submitted again.
 
+use super::deleted::{Deleted, GONE};
 use crate::ident::{Ident, TableName};
 use crate::sql::columns::TargetColumn;
 
@@ -29,6 +30,8 @@ pub(super) struct Merge<'a> {
     pub replaced_days_max: Option<u32>,
     /// Whether the columns are all of the target's, and the files give each its value.
     pub is_whole: bool,
+    /// Which staged rows say that their row is gone; `None`: none does.
+    pub deleted: Option<Deleted<'a>>,
 }
 
 impl Merge<'_> {
@@ -37,6 +40,9 @@ impl Merge<'_> {
     /// `NOT NULL` comes along, so COPY refuses a NULL that the INSERT would refuse; and it names the file.
     pub fn stage(&self) -> String {
         let Self { table, .. } = self;
+        if let Some(deleted) = &self.deleted {
+            return format!("CREATE TEMP TABLE {STAGE} AS SELECT {} FROM {table} WHERE 1 = 0", deleted.staged());
+        }
         if self.is_whole {
             return format!("CREATE TEMP TABLE {STAGE} (LIKE {table})");
         }
@@ -47,19 +53,22 @@ impl Merge<'_> {
     pub fn ranked(&self) -> String {
         let (table, names, t) = (self.table, self.names(), self.of("t"));
         let since = self.since("t", 0).map(|since| format!(" AND {since}")).unwrap_or_default();
+        let staged = self.deleted.as_ref().map(|deleted| format!("{}, ", deleted.is_gone("s"))).unwrap_or_default();
+        let (there, gone) =
+            if self.deleted.is_some() { (format!("0 AS {GONE}, "), format!("{GONE}, ")) } else { Default::default() };
         let mut rows = vec![
-            format!("SELECT {}, 1 AS {STAGED} FROM {STAGE} s", self.of("s")),
+            format!("SELECT {}, {staged}1 AS {STAGED} FROM {STAGE} s", self.of("s")),
             format!(
-                "SELECT {t}, 0 AS {STAGED} FROM {table} t WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {}){since}",
+                "SELECT {t}, {there}0 AS {STAGED} FROM {table} t WHERE EXISTS (SELECT 1 FROM {STAGE} s WHERE {}){since}",
                 self.equal("t", "s")
             ),
         ];
         if let Some(unknown) = self.unknown("t") {
             let unknown = if since.is_empty() { unknown } else { format!("({unknown})") };
-            rows.push(format!("SELECT {t}, 0 AS {STAGED} FROM {table} t WHERE {unknown}{since}"));
+            rows.push(format!("SELECT {t}, {there}0 AS {STAGED} FROM {table} t WHERE {unknown}{since}"));
         }
         format!(
-            "CREATE TEMP TABLE {RANKED} AS SELECT {names}, {STAGED}, \
+            "CREATE TEMP TABLE {RANKED} AS SELECT {names}, {gone}{STAGED}, \
              ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {}) AS {RANK} FROM ({}) u",
             list(self.identifying.iter().map(|column| &column.name)),
             self.order(),
@@ -69,9 +78,14 @@ impl Merge<'_> {
 
     /// Makes room for the winners. Rows without a value in an identifying column are found apart, because they cannot be joined by hash.
     pub fn deletes(&self) -> Vec<String> {
-        let table = self.table.to_string();
+        self.lost(self.table, self.replaced_days_max)
+    }
+
+    /// Removes the rows of a table whose key has a new winner; with `days`, those within so many days before the oldest staged row.
+    fn lost(&self, table: &TableName, days: Option<u32>) -> Vec<String> {
+        let table = table.to_string();
         let lost = format!("DELETE FROM {table} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
-        let since = self.replaced_days_max.and_then(|days| self.since(&table, days));
+        let since = days.and_then(|days| self.since(&table, days));
         let since = since.map(|since| format!(" AND {since}")).unwrap_or_default();
         let joined = format!("{lost} AND {}{since}", self.equal(&table, "r"));
         let apart =
@@ -82,7 +96,32 @@ impl Merge<'_> {
     /// Writes the winners that are new.
     pub fn insert(&self) -> String {
         let (table, names) = (self.table, self.names());
-        format!("INSERT INTO {table} ({names}) SELECT {names} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1")
+        let kept = if self.deleted.is_some() { format!(" AND {GONE} = 0") } else { String::new() };
+        format!("INSERT INTO {table} ({names}) SELECT {names} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1{kept}")
+    }
+
+    /// Takes rows out of the staging table that are not newer than the deletion of their key, and those that repeat it.
+    pub fn late(&self) -> Vec<String> {
+        let Some(deleted) = &self.deleted else { return Vec::new() };
+        let TargetColumn { name, nullable, .. } = self.timestamp;
+        let older = format!("{STAGE}.{name} <= d.{name}");
+        let older = if *nullable { format!("({older} OR {STAGE}.{name} IS NULL)") } else { older };
+        let late = format!("DELETE FROM {STAGE} USING {} d WHERE", deleted.marker.tombstones);
+        let joined = format!("{late} {} AND {older}", self.equal(STAGE, "d"));
+        let apart =
+            self.unknown("d").map(|unknown| format!("{late} ({unknown}) AND {} AND {older}", self.same(STAGE, "d")));
+        [joined].into_iter().chain(apart).collect()
+    }
+
+    /// Remembers the deletions that win, one for each key, and forgets those that are old or no longer the last word.
+    pub fn bury(&self) -> Vec<String> {
+        let Some(deleted) = &self.deleted else { return Vec::new() };
+        let keys = list(self.identifying.iter().copied().chain([self.timestamp]).map(|column| &column.name));
+        let won = format!("{RANKED} WHERE {RANK} = 1 AND {STAGED} = 1 AND {GONE} = 1");
+        let mut statements = self.lost(&deleted.marker.tombstones, None);
+        statements.push(deleted.insert(&keys, &won));
+        statements.extend(deleted.forget());
+        statements
     }
 
     /// True of the target's rows that are at most so many days older than the oldest staged one, and of those without a timestamp: a
@@ -121,9 +160,13 @@ impl Merge<'_> {
         let timestamp = &self.timestamp.name;
         let identifies = |name: &Ident| self.identifying.iter().any(|column| column.name == *name);
         let others = self.columns.iter().map(|column| &column.name);
+        let newest = |name: &Ident| format!("{name} DESC NULLS LAST");
+        // Of the same time as its row, a deletion came after it.
+        let gone = self.deleted.as_ref().map(|_| format!("{GONE} DESC"));
         std::iter::once(timestamp)
-            .chain(others.filter(|name| *name != timestamp && !identifies(name)))
-            .map(|name| format!("{name} DESC NULLS LAST"))
+            .map(newest)
+            .chain(gone)
+            .chain(others.filter(|name| *name != timestamp && !identifies(name)).map(newest))
             .chain([format!("{STAGED} ASC")])
             .collect::<Vec<_>>()
             .join(", ")

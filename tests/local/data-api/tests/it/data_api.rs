@@ -119,6 +119,24 @@ async fn two_writers_of_one_table_conflict() {
 }
 
 #[tokio::test]
+async fn who_locks_first_waits_instead_of_failing() {
+    let service = Service::start("lock").await;
+    service.succeed(&["CREATE TABLE t (a INT)"]).await;
+    service.change(json!({"hold": {"name": "first", "at": "COMMIT"}})).await;
+    let first = service.submit("first", &["INSERT INTO t VALUES (1)"]).await;
+    while service.describe(&first).await.sub_statements()[0].status().expect("a status").as_str() != "FINISHED" {
+        tokio::task::yield_now().await;
+    }
+    let second = service.submit("second", &["LOCK t", "INSERT INTO t SELECT COUNT(*) + 1 FROM t"]).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert_eq!(service.describe(&second).await.status(), Some(&StatusString::Started));
+    service.change(json!({"release": "first"})).await;
+    let end = service.ended(&second).await;
+    assert_eq!(end.status(), Some(&StatusString::Finished), "{:?}", end.error());
+    assert_eq!(service.rows("SELECT a FROM t ORDER BY a").await, "1; 2");
+}
+
+#[tokio::test]
 async fn a_repeated_client_token_is_the_same_statement() {
     let service = Service::start("tokens").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
