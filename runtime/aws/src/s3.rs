@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::timeout::TimeoutConfig;
 use loader_core::bulk_request::Position;
+use loader_core::folder::is_temporary;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::parquet::{self, FileColumn, Tail};
 use loader_core::tracker::prepare::ObjectState;
@@ -124,11 +125,12 @@ impl Aws {
     }
 }
 
-/// Empty objects are nothing to load: folders that a console made.
+/// Empty objects are nothing to load: folders that a console made. Nor is what is not final.
 fn listed(bucket: &str, version: &aws_sdk_s3::types::ObjectVersion) -> Option<Listed> {
     let size_bytes = version.size().and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0)?;
     let identity = Version::new(version.version_id(), version.e_tag())?;
-    let object = ObjectVersion { bucket: bucket.to_owned(), key: version.key()?.to_owned(), version: identity };
+    let key = version.key().filter(|key| !is_temporary(key))?;
+    let object = ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version: identity };
     let modified_millis = version.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or(0);
     Some(Listed { waiting: WaitingObject { object, size_bytes }, modified_millis })
 }

@@ -30,3 +30,9 @@ impl SourceFolder {
         self.bucket == bucket && key.starts_with(&self.prefix)
     }
 }
+
+/// Whether Hadoop's committers, those of Spark too, wrote an object where they keep what is not final: a part of its key is `_temporary`. They copy it
+/// to its place, where it is an object of its own, and remove it.
+pub fn is_temporary(key: &str) -> bool {
+    key.split('/').any(|part| part == "_temporary")
+}

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::folder::is_temporary;
 use crate::ids::{ObjectVersion, Version, WaitingObject};
 use crate::limits::OBJECT_KEY_BYTES_MAX;
 use crate::problem::Problem;
@@ -203,6 +204,9 @@ impl RawObject {
             };
             return Ok(Err(Skipped { what, why }));
         }
+        if is_temporary(&self.key) {
+            return Ok(Err(Skipped { what, why: "Hadoop moves what it writes below _temporary/ to where it belongs" }));
+        }
         let version = Version::new(version_id, etag).ok_or_else(|| {
             problem(
                 field,
@@ -274,7 +278,8 @@ mod tests {
     fn what_is_nothing_to_load_is_skipped_with_its_reason() {
         let removed =
             json!({"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
-        let body = json!({"Records": [record("folder/", 0), record("empty", 0), removed, record("good", 1)]});
+        let temporary = record("orders/_temporary/0/part-0.parquet", 1);
+        let body = json!({"Records": [record("folder/", 0), record("empty", 0), temporary, removed, record("my_temporary/good", 1)]});
         let notification = parse(&body.to_string()).unwrap();
         assert_eq!(notification.objects.len(), 1);
         let why: Vec<_> = notification.skipped.iter().map(|skipped| skipped.why).collect();
@@ -283,6 +288,7 @@ mod tests {
             [
                 "a folder marker holds no rows",
                 "a zero-byte object holds no rows",
+                "Hadoop moves what it writes below _temporary/ to where it belongs",
                 "only ObjectCreated events bring something to load"
             ]
         );
