@@ -1,0 +1,362 @@
+//! docs/recipes.md, executed: the queues' files, tables and messages are read out of that page, so the two cannot differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+
+use acceptance::columnar::{numbers, parquet};
+use acceptance::table::{Table, append, csv, rows};
+use acceptance::world::{Setup, World, clone_root, world_of};
+use anyhow::{Context, Result, ensure};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
+    S3KeyFilter,
+};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use loader_core::config::LoadConfig;
+use serde_json::{Value, json};
+use tempfile as _;
+
+/// The queue of the page's DMS recipe under another name, for the replay.
+const REPLAY: &str = "replay";
+
+static SCHEMAS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A section of the page.
+#[derive(Debug)]
+struct Recipe {
+    config: Value,
+    tables: String,
+    messages: Vec<Value>,
+    policies: Vec<Value>,
+}
+
+/// The recipes by the names of their queues.
+fn page() -> Result<BTreeMap<String, Recipe>> {
+    let text = std::fs::read_to_string(clone_root()?.join("docs/recipes.md"))?;
+    let mut recipes = BTreeMap::new();
+    for section in text.split("\n## ").skip(1) {
+        let blocks = blocks(section);
+        let of = |info: &str| blocks.iter().filter(|(of, _)| *of == info).map(|(_, text)| *text).collect::<Vec<_>>();
+        let parsed = |info: &str| {
+            let parse = |text: &&str| serde_json::from_str(text).with_context(|| format!("no JSON: {text}"));
+            of(info).iter().map(parse).collect::<Result<Vec<Value>>>()
+        };
+        // Whatever else the page shows as JSON must be that, too.
+        parsed("json statements")?;
+        let Some((name, _)) = section.split_once("The file of the queue `").and_then(|(_, rest)| rest.split_once("`:"))
+        else {
+            continue;
+        };
+        let config = parsed("json")?.into_iter().next().with_context(|| format!("{name} has no file"))?;
+        let tables = of("sql").concat();
+        let (messages, policies) = (parsed("json message")?, parsed("json policy")?);
+        recipes.insert(name.to_owned(), Recipe { config, tables, messages, policies });
+    }
+    Ok(recipes)
+}
+
+/// The fenced blocks: what stands behind the fence, and the text.
+fn blocks(section: &str) -> Vec<(&str, &str)> {
+    let parts: Vec<&str> = section.split("```").collect();
+    parts.iter().skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
+}
+
+/// The DMS recipe once more, for a table of its own.
+fn replayed(people: &Recipe) -> Recipe {
+    let text = people.config.to_string().replace("people", REPLAY).replace("dms-bucket", "replay-bucket");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON as before");
+    config["load"] = json!({"files_max": 4});
+    Recipe { config, tables: people.tables.replace("people", REPLAY), messages: Vec::new(), policies: Vec::new() }
+}
+
+fn recipes() -> Result<BTreeMap<String, Recipe>> {
+    let mut recipes = page()?;
+    let replay = replayed(recipes.get("people").context("no recipe people")?);
+    recipes.insert(REPLAY.to_owned(), replay);
+    Ok(recipes)
+}
+
+fn world() -> &'static World {
+    world_of(|| {
+        let recipes = recipes().expect("the page is read");
+        Setup { queues: recipes.into_iter().map(|(name, recipe)| (name, recipe.config)).collect(), ..Setup::default() }
+    })
+}
+
+/// A recipe that was followed.
+struct Followed {
+    table: Table,
+    bucket: String,
+    recipe: Recipe,
+}
+
+/// Makes tables, bucket and, where S3 itself tells, its notification.
+async fn follow(name: &str) -> Result<Followed> {
+    let recipe = recipes()?.remove(name).with_context(|| format!("docs/recipes.md has no queue {name}"))?;
+    let config = LoadConfig::from_value(&recipe.config).map_err(|problems| anyhow::anyhow!("{name}: {problems}"))?;
+    // Two that make the same schema at once would meet.
+    let schemas = SCHEMAS.lock().await;
+    let console = Table::deployed(world(), name, name, append(&format!("console_{name}"))).await?;
+    let schema = &config.target.table.schema;
+    console.sql(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+    for statement in recipe.tables.split(';').filter(|statement| !statement.trim().is_empty()) {
+        console.sql(statement).await?;
+    }
+    drop(schemas);
+    let table = Table::deployed(world(), name, name, recipe.config.clone()).await?;
+    let source = config.source.as_ref().with_context(|| format!("{name} has no source"))?;
+    world().s3.create_bucket().bucket(&source.bucket).send().await?;
+    if recipe.messages.is_empty() {
+        notify(name, &source.bucket, &source.prefix).await?;
+    }
+    table.configure(&recipe.config).await?;
+    Ok(Followed { table, bucket: source.bucket.clone(), recipe })
+}
+
+async fn notify(queue: &str, bucket: &str, prefix: &str) -> Result<()> {
+    let info = world().stack.info();
+    let rule = FilterRule::builder().name(FilterRuleName::Prefix).value(prefix).build();
+    let filter = S3KeyFilter::builder().filter_rules(rule).build();
+    let to_queue = QueueConfiguration::builder()
+        .queue_arn(format!("arn:aws:sqs:{}:{}:{queue}", info.region, info.account))
+        .events(Event::from("s3:ObjectCreated:*"))
+        .filter(NotificationConfigurationFilter::builder().key(filter).build())
+        .build()?;
+    let notification = NotificationConfiguration::builder().queue_configurations(to_queue).build();
+    let put = world().s3.put_bucket_notification_configuration().bucket(bucket);
+    put.notification_configuration(notification).send().await?;
+    Ok(())
+}
+
+impl Followed {
+    async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> Result<()> {
+        let body = ByteStream::from(content.into());
+        world().s3.put_object().bucket(&self.bucket).key(key).body(body).send().await?;
+        Ok(())
+    }
+
+    async fn rest_with(&self, expected: &[&str]) -> Result<()> {
+        self.table.rest_with(&rows(expected)).await
+    }
+}
+
+fn gzipped(text: &str) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes())?;
+    Ok(encoder.finish()?)
+}
+
+#[test]
+fn firehose() {
+    world().run(async {
+        let clicks = follow("clicks").await?;
+        let key = |hour: &str| format!("clicks/2026/01/31/{hour}/clicks-1-2026-01-31-{hour}-00-15-5c2f7a58.gz");
+        let line = |id: u32, at: &str| format!("{{\"id\": {id}, \"at\": \"2026-01-31 {at}\", \"page\": \"/\"}}\n");
+        let eight = line(1, "08:00:15") + &line(2, "08:00:16.5");
+        clicks.put(&key("08"), gzipped(&eight)?).await?;
+        clicks.put(&key("09"), gzipped(&line(3, "09:00:15"))?).await?;
+        // Outside of the folder, where the recipe has Firehose put them.
+        clicks.put("failed/processing-failed/2026/01/31/08/x", "{}").await?;
+        clicks.rest_with(&["1,2026-01-31 08:00:15,/", "2,2026-01-31 08:00:16.5,/", "3,2026-01-31 09:00:15,/"]).await
+    });
+}
+
+#[test]
+fn dms_change_data_capture() {
+    world().run(async {
+        let people = follow("people").await?;
+        let changes = csv(&[
+            "U,2026-01-31 09:00:00.000001,2,Bea,Bonn",
+            "D,2026-01-31 09:00:00.000002,1,NULL,NULL",
+            "I,2026-01-31 09:00:00.000003,3,\"Cid, Jr.\",NULL",
+        ]);
+        people.put("hr/people/20260131-090015123.csv", changes).await?;
+        let after = ["2,Bea,Bonn,2026-01-31 09:00:00.000001", "3,Cid, Jr.,NULL,2026-01-31 09:00:00.000003"];
+        people.rest_with(&after).await?;
+        // The first copy comes after the changes: what was deleted stays so.
+        let first = csv(&["I,2026-01-31 08:00:00.000000,1,Ada,Aachen", "I,2026-01-31 08:00:00.000000,2,Bea,Berlin"]);
+        people.put("hr/people/LOAD00000001.csv", first).await?;
+        people.rest_with(&after).await?;
+        ensure!(people.table.loaded().await?.len() == 2, "{:?}", people.table.loaded().await?);
+        // And a row that is inserted anew is there.
+        people.put("hr/people/20260131-100015123.csv", csv(&["I,2026-01-31 10:00:00.000000,1,Ann,Ahlen"])).await?;
+        people.rest_with(&[after[0], after[1], "1,Ann,Ahlen,2026-01-31 10:00:00"]).await
+    });
+}
+
+#[test]
+fn spark_partitions() {
+    world().run(async {
+        let orders = follow("orders").await?;
+        let file = |id: i64| parquet(vec![("id", numbers(&[id])), ("amount", numbers(&[10 * id]))]);
+        let name = |number: u32| format!("part-{number:05}-2b5a1c7e-9d0f-4c5e.c000.snappy.parquet");
+        let attempt = "orders/_temporary/0/_temporary/attempt_202601310800_0001_m_000000_1/dt=2026-01-31";
+        orders.put(&format!("{attempt}/{}", name(0)), file(1)?).await?;
+        orders.put(&format!("orders/dt=2026-01-31/{}", name(0)), file(1)?).await?;
+        orders.put(&format!("orders/dt=2026-02-01/{}", name(1)), file(2)?).await?;
+        orders.put("orders/_SUCCESS", Vec::new()).await?;
+        orders.rest_with(&["1,10,spark", "2,20,spark"]).await?;
+        ensure!(orders.table.quarantine().await?.is_empty(), "{:?}", orders.table.quarantine().await?);
+        Ok(())
+    });
+}
+
+#[test]
+fn s3_through_eventbridge() {
+    world().run(async {
+        let payments = follow("payments").await?;
+        payments.put("in/first of two.csv", csv(&["1,9.90", "2,5.00"])).await?;
+        for message in &payments.recipe.messages {
+            payments.table.send(message.to_string()).await?;
+        }
+        payments.rest_with(&["1,9.90", "2,5.00"]).await
+    });
+}
+
+#[test]
+fn sns_fan_out() {
+    world().run(async {
+        let invoices = follow("invoices").await?;
+        invoices.put("in/first of two.csv", csv(&["1,9.90"])).await?;
+        invoices.put("in/second of two.csv", csv(&["2,5.00"])).await?;
+        ensure!(invoices.recipe.messages.len() == 2, "raw and in an envelope");
+        for message in &invoices.recipe.messages {
+            invoices.table.send(message.to_string()).await?;
+        }
+        invoices.rest_with(&["1,9.90", "2,5.00"]).await
+    });
+}
+
+#[test]
+fn a_bucket_of_another_account() {
+    world().run(async {
+        let partner = follow("partner").await?;
+        partner.put("export/a.csv", csv(&["1,9.90"])).await?;
+        partner.rest_with(&["1,9.90"]).await?;
+        let statements = |policy: &Value| policy["Statement"].as_array().cloned().unwrap_or_default();
+        let allowed: BTreeSet<String> =
+            partner.recipe.policies.iter().flat_map(statements).flat_map(|statement| actions(&statement)).collect();
+        let needed = on_source(&partner.bucket);
+        ensure!(!needed.is_empty() && allowed == needed, "the page allows {allowed:?}, the role has {needed:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn kms() {
+    world().run(async {
+        let salaries = follow("salaries").await?;
+        salaries.put("in/a.csv", csv(&["1,9.90"])).await?;
+        ensure!(salaries.recipe.policies.len() == 1, "the key's policy");
+        salaries.rest_with(&["1,9.90"]).await
+    });
+}
+
+/// What the template allows the loader's role on a bucket.
+fn on_source(bucket: &str) -> BTreeSet<String> {
+    let resources = world().template["Resources"].as_object().into_iter().flat_map(|all| all.values());
+    let roles = resources.filter(|resource| resource["Type"] == "AWS::IAM::Role");
+    let policies = roles.flat_map(|role| role["Properties"]["Policies"].as_array().cloned().unwrap_or_default());
+    let statements =
+        policies.flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().cloned().unwrap_or_default());
+    statements
+        .filter(|statement| statement["Resource"].to_string().contains(bucket))
+        .flat_map(|statement| actions(&statement))
+        .collect()
+}
+
+fn actions(statement: &Value) -> Vec<String> {
+    match &statement["Action"] {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+        one => one.as_str().map(ToOwned::to_owned).into_iter().collect(),
+    }
+}
+
+/// A row of DMS: timestamp in microseconds, whether it is gone, name, city.
+type Version = (u64, bool, Option<String>, Option<String>);
+
+/// Numbers that look random, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+/// The history of a table as DMS writes it: the first copy, then files of changes; and the last version of each row.
+fn history(dice: &mut Dice) -> (Vec<Vec<String>>, BTreeMap<u64, Version>) {
+    const N_KEYS: u64 = 12;
+    const N_FILES: u64 = 24;
+    let mut last: BTreeMap<u64, Version> = BTreeMap::new();
+    let mut files = Vec::new();
+    let mut clock = 0;
+    for file in 0..N_FILES {
+        let mut lines = Vec::new();
+        for _ in 0..=dice.roll(6) {
+            // Some changes of other rows share an instant, as those of a transaction do.
+            clock += dice.roll(3);
+            let id = dice.roll(N_KEYS);
+            let before = last.get(&id);
+            let is_taken = before.is_some_and(|(at, ..)| *at >= clock);
+            clock += u64::from(is_taken);
+            let is_there = before.is_some_and(|(_, gone, ..)| !gone);
+            let gone = is_there && file > 0 && dice.roll(3) == 0;
+            let name = (!gone).then(|| format!("n{}", dice.roll(100)));
+            let city = (!gone && dice.roll(4) > 0).then(|| format!("c{}", dice.roll(100)));
+            let op = if gone {
+                "D"
+            } else if is_there {
+                "U"
+            } else {
+                "I"
+            };
+            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+            lines.push(format!("{op},2026-01-31 08:00:00.{clock:06},{id},{},{}", text(&name), text(&city)));
+            last.insert(id, (clock, gone, name, city));
+        }
+        files.push(lines);
+    }
+    (files, last)
+}
+
+/// As the warehouse shows it: zeros at the end of a second's parts are left out.
+fn shown(id: u64, (at, _, name, city): &Version) -> String {
+    let part = format!("{at:06}").trim_end_matches('0').to_owned();
+    let part = if part.is_empty() { part } else { format!(".{part}") };
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "NULL".to_owned());
+    format!("{id},{},{},2026-01-31 08:00:00{part}", text(name), text(city))
+}
+
+#[test]
+fn a_replay_of_dms_files_in_any_order_and_grouping_is_the_source_table() {
+    world().run(async {
+        let replay = follow(REPLAY).await?;
+        let mut dice = Dice(0x5eed_0011);
+        let (mut files, last) = history(&mut dice);
+        ensure!(last.values().any(|(_, gone, ..)| *gone), "some rows are gone at the end");
+        // Some files come twice, under another key.
+        let again: Vec<_> = files.iter().step_by(5).cloned().collect();
+        files.extend(again);
+        for index in (1..files.len()).rev() {
+            files.swap(index, usize::try_from(dice.roll(index as u64 + 1))?);
+        }
+        for (number, lines) in files.iter().enumerate() {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            replay.put(&format!("hr/replay/20260131-0800{number:05}.csv"), csv(&lines)).await?;
+            if dice.roll(3) == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(dice.roll(700))).await;
+            }
+        }
+        let there = last.iter().filter(|(_, (_, gone, ..))| !gone).map(|(id, version)| shown(*id, version));
+        replay.table.rest_with(&there.collect::<Vec<_>>()).await?;
+        let n_loads = replay.table.loaded().await?.len();
+        ensure!((4..files.len()).contains(&n_loads), "{n_loads} loads");
+        Ok(())
+    });
+}
