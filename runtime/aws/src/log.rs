@@ -3,9 +3,10 @@
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
 use loader_core::contract::{
-    DIMENSION_STACK, DIMENSION_TABLE, METRIC_BYTES, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
-    METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT,
-    METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_LATE, METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
+    DIMENSION_STACK, DIMENSION_TABLE, METRIC_BYTES, METRIC_COLUMNS_ADDED, METRIC_FAILURES, METRIC_FRESHNESS,
+    METRIC_LOAD_TIME, METRIC_LOADS, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING,
+    METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_LATE, METRIC_SPLITS,
+    METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
 };
 use loader_core::tracker::change::{Misfits, Note};
 use loader_core::tracker::item::Millis;
@@ -91,6 +92,7 @@ fn metrics(event: &Event) -> Vec<Metric> {
         }
         Event::Refused { passes: false, .. } => vec![count(Of::Stack, METRIC_REFUSED, 1)],
         Event::Missed { n_objects, .. } => vec![count(Of::Stack, METRIC_MISSED, *n_objects)],
+        Event::ColumnsAdded { columns, .. } => vec![count(Of::Stack, METRIC_COLUMNS_ADDED, columns.len())],
         Event::Recorded { .. }
         | Event::Listed { .. }
         | Event::Skipped { .. }
@@ -155,6 +157,9 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
             ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
         }
         Event::NotCompared { table, n_objects, why } => not_compared(table, *n_objects, why),
+        Event::ColumnsAdded { table, load_id, columns } => {
+            ("columns_added", "WARN", json!({"table": table, "load_id": load_id, "columns": columns}))
+        }
         Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
         Event::Listed { table, s3_path, objects, new_objects, ended } => (
             "listed",
@@ -196,9 +201,10 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
     match note {
         Note::Claimed { n_objects } => ("claimed", "INFO", json!({"objects": n_objects})),
         Note::Gathered { n_loads, n_objects } => ("gathered", "INFO", json!({"loads": n_loads, "objects": n_objects})),
-        Note::Prepared { attempt, n_objects, n_deleted, n_known, misfits } => {
+        Note::Prepared { attempt, n_objects, n_deleted, n_known, n_later, misfits } => {
             let value = json!({
                 "attempt": attempt, "objects": n_objects, "deleted_objects": n_deleted, "known_objects": n_known,
+                "later_objects": n_later,
             });
             ("prepared", if misfits.is_some() { "ERROR" } else { "INFO" }, with_misfits(value, misfits.as_ref()))
         }

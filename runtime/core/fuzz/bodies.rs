@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loader_core::config::{LoadConfig, LoadMode};
+use loader_core::drift::Fit;
 use loader_core::ident::Ident;
 use loader_core::ids::{StatementName, WaitingObject};
 use loader_core::limits::{ITEM_BYTES_MAX, SQL_BYTES_MAX};
@@ -87,8 +88,14 @@ fn can_be_recorded(objects: &[WaitingObject], config: &Arc<LoadConfig>) {
 
 fn makes_sql(config: &LoadConfig) {
     for columns in [TargetColumns::Named(config.columns.clone()), from_catalog(config)] {
-        let load =
-            LoadSql { config, columns: &columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "p/t/l/1" };
+        let load = LoadSql {
+            config,
+            columns: &columns,
+            fit: &Fit::default(),
+            manifest: "s3://m/a.json",
+            load_id: "l",
+            statement_name: "p/t/l/1",
+        };
         if let Ok(statements) = merge::statements(&load) {
             assert!(statements.iter().map(String::len).sum::<usize>() <= SQL_BYTES_MAX);
         }

@@ -146,6 +146,8 @@ pub enum SchemaChange {
     /// It goes to quarantine before COPY.
     #[default]
     Fail,
+    /// It goes by the names of its columns, and the target gets those that are new.
+    AddColumns,
     /// Nobody compares: COPY decides, by position.
     Ignore,
 }

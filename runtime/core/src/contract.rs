@@ -150,6 +150,8 @@ pub const METRIC_ROWS: &str = "RowsLoaded";
 pub const METRIC_SPLITS: &str = "LoadsSplit";
 /// Metric (count, dimension `Stack` only): objects that a source check found and that no event had told of.
 pub const METRIC_MISSED: &str = "MissedEvents";
+/// Metric (count, dimension `Stack` only): columns that loads added to their targets.
+pub const METRIC_COLUMNS_ADDED: &str = "ColumnsAdded";
 /// Metric (count, dimension `Stack` only): sweeps that ran to their end.
 pub const METRIC_SWEEPS: &str = "Sweeps";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].

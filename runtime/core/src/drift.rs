@@ -2,8 +2,11 @@
 //!
 //! COPY from Parquet goes by position and converts no type (Redshift database guide, "COPY from columnar data formats"), so columns in
 //! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
+//! Where columns are added, a file goes by its names: it fits with the column list of [`Fit`], although it would be a misfit by position.
 
 use self::compare::{Differences, compare};
+pub use self::fit::{AddedColumn, Fit};
+use self::fit::{by_name, folded};
 use crate::config::{LoadConfig, LoadMode, SchemaChange};
 use crate::copy_options::FileFormat;
 use crate::ident::{Ident, TableName};
@@ -11,6 +14,7 @@ use crate::parquet::{FileColumn, Physical};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 
 mod compare;
+mod fit;
 
 /// Why a file cannot be loaded as it is, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,13 +30,29 @@ const NAMED_MAX: usize = 8;
 
 /// Whether files of such a load are compared with the target before COPY.
 pub fn is_compared(config: &LoadConfig) -> bool {
-    config.options.format == FileFormat::Parquet && config.schema_change == SchemaChange::Fail
+    config.options.format == FileFormat::Parquet && config.schema_change != SchemaChange::Ignore
 }
 
-/// What is wrong with the columns of a file, if anything certainly is. `target`: all columns of the table.
-pub fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Option<Misfit> {
+/// How a file goes into the target, or why it certainly does not. `target`: all columns of the table.
+pub fn judge(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Result<Fit, Misfit> {
+    let adds = config.schema_change == SchemaChange::AddColumns && may_be_compared(config, file);
+    let by_name = if adds { by_name(config, target, file) } else { None };
+    match (by_name, misfit(config, target, file)) {
+        (Some(fit), _) => Ok(fit),
+        (None, Some(misfit)) => Err(misfit),
+        (None, None) => Ok(Fit::default()),
+    }
+}
+
+/// Nested columns are loaded as texts or not at all.
+fn may_be_compared(config: &LoadConfig, file: &[FileColumn]) -> bool {
     let is_nested = file.iter().any(|column| column.physical == Physical::Nested);
-    if is_nested && !config.options.has("SERIALIZETOJSON") {
+    !is_nested || config.options.has("SERIALIZETOJSON")
+}
+
+/// What is wrong with the columns of a file that goes by position, if anything certainly is.
+fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Option<Misfit> {
+    if !may_be_compared(config, file) {
         return None;
     }
     let mut wanted = wanted(config, target)?;
@@ -43,7 +63,7 @@ pub fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) 
     let differences = compare(file, &wanted, fills);
     differences.is_any().then(|| Misfit {
         error: error(&config.target.table, &differences),
-        remedy: remedy(&config.target.table, file, &differences),
+        remedy: remedy(config, file, &differences),
     })
 }
 
@@ -99,17 +119,21 @@ fn error(table: &TableName, differences: &Differences) -> String {
 }
 
 /// Quarantine's remedy: first what is most likely meant.
-fn remedy(table: &TableName, file: &[FileColumn], differences: &Differences) -> String {
+fn remedy(config: &LoadConfig, file: &[FileColumn], differences: &Differences) -> String {
+    let table = &config.target.table;
+    // Then order is no question, and the list may not be given.
+    let goes_by_name = config.schema_change == SchemaChange::AddColumns;
     let Differences { surplus, lacking, other_type, order, .. } = differences;
     let names: Vec<String> = file.iter().map(|column| in_list(&folded(column))).collect();
     let in_order =
         format!("name the files' columns in their order, `\"copy\": {{\"columns\": [{}]}}`", names.join(", "));
+    let add = |column: &&FileColumn| format!("{};", AddedColumn::of(column).statement(table));
     let mut ways: Vec<String> = Vec::new();
     if !surplus.is_empty() && lacking.is_empty() {
-        let add =
-            |column: &&FileColumn| format!("ALTER TABLE {table} ADD COLUMN {} {};", folded(column), column.sql_type());
         ways.extend(surplus.iter().map(add));
-        ways.push(format!("a new column is the table's last: where it is not the files' last, also {in_order}"));
+        if !goes_by_name {
+            ways.push(format!("a new column is the table's last: where it is not the files' last, also {in_order}"));
+        }
     } else if !surplus.is_empty() {
         let rename = |(column, renamed): (&FileColumn, &TargetColumn)| {
             format!(
@@ -119,7 +143,13 @@ fn remedy(table: &TableName, file: &[FileColumn], differences: &Differences) -> 
             )
         };
         ways.extend(differences.renamed().map(rename));
+        if goes_by_name {
+            ways.push("where they are new columns".to_owned());
+            ways.extend(surplus.iter().map(add));
+        }
         ways.push("or write files with the table's columns".to_owned());
+    } else if goes_by_name && !lacking.is_empty() {
+        ways.push("write files with these columns: they may not be NULL, or rows are merged by them".to_owned());
     } else if !lacking.is_empty() || order.is_some() {
         ways.push(in_order);
     }
@@ -134,10 +164,6 @@ fn remedy(table: &TableName, file: &[FileColumn], differences: &Differences) -> 
         "or leave it to COPY, which goes by position: `\"options\": {\"on_schema_change\": \"ignore\"}`".to_owned(),
     );
     ways.join("; ").replace(";;", ";")
-}
-
-fn folded(column: &FileColumn) -> Ident {
-    Ident::exact(column.name.to_lowercase())
 }
 
 /// As a column stands in `copy.columns`.
@@ -155,5 +181,7 @@ fn listed<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
     shown.join(", ")
 }
 
+#[cfg(test)]
+mod adding_tests;
 #[cfg(test)]
 mod tests;

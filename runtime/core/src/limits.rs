@@ -37,6 +37,12 @@ pub const CLIENT_TOKEN_MILLIS: i64 = 8 * 3_600_000;
 pub const STATEMENT_MILLIS: i64 = 24 * 3_600_000;
 /// Bytes of an identifier (Redshift database guide, names and identifiers); longer ones are cut silently, so they are refused here.
 pub const IDENTIFIER_BYTES_MAX: usize = 127;
+/// Columns of a table (Redshift database guide, CREATE TABLE: limits).
+pub const TABLE_COLUMNS_MAX: usize = 1600;
+/// Columns that one load adds to its target, each with a statement of its own. More of them at once are no growth of a table.
+pub const ADDED_COLUMNS_MAX: usize = 20;
+/// Bytes of the names in the column list of a load's COPY, which the slot keeps beside the target's columns.
+pub const COLUMN_LIST_BYTES_MAX: usize = 40_000;
 
 /// How long an invocation can live, in milliseconds: 15 minutes (Lambda, quotas: function timeout).
 pub const INVOCATION_MILLIS_MAX: i64 = 15 * 60_000;
@@ -59,3 +65,5 @@ const _: () = assert!(LOAD_PENDINGS_MAX + 2 + LEDGER_ENTRIES_IN_TRANSACTION_MAX 
 const _: () =
     assert!(LOAD_PENDINGS_MAX + 1 + 2 * (LOAD_METADATA_BYTES_MAX / PENDING_BYTES_MAX + 2) <= TRANSACTION_ACTIONS_MAX);
 const _: () = assert!(2 * LOAD_METADATA_BYTES_MAX + ITEM_BYTES_MAX <= TRANSACTION_BYTES_MAX);
+// The statements of a merge, and those that add columns.
+const _: () = assert!(ADDED_COLUMNS_MAX + 15 <= BATCH_STATEMENTS_MAX);

@@ -111,6 +111,7 @@ const NO_COLUMN: &[&str] = &["column", "does not exist"];
 const TABLE: &[Row] = &[
     row(OTHER_COUNT, FailureClass::RetryNow, SQL_ERRORS),
     row(OTHER_TYPES, FailureClass::RetryNow, SQL_ERRORS),
+    row(&["column", "already exists"], FailureClass::RetryNow, SQL_ERRORS),
     row(&["serializable isolation violation"], FailureClass::RetryNow, ISOLATION),
     row(&["could not serialize access"], FailureClass::RetryNow, ISOLATION),
     row(&["1018", "relation does not exist"], FailureClass::RetryNow, ISOLATION),

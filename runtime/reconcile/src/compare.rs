@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::drift::{self, Misfit};
+use loader_core::drift::{self, Fit, Misfit};
 use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::slot::KnownColumns;
@@ -34,9 +34,18 @@ impl Shapes {
     }
 }
 
+/// What was found out about the files of a load, by their ledger ids.
+#[derive(Default)]
+pub(crate) struct Judged {
+    /// Those that certainly do not fit.
+    pub misfits: BTreeMap<String, Misfit>,
+    /// How the others go into the target; by position where nothing is said.
+    pub fits: BTreeMap<String, Fit>,
+}
+
 impl<W: World> Round<'_, W> {
-    /// The files that certainly do not fit, by the ledger ids of `shapes`, and the columns that they were compared with. Columns from before
-    /// this look may be out of date, so nothing is refused for them: they are asked for again,
+    /// Whether and how files fit, by the ledger ids of `shapes`, and the columns that they were compared with. Columns from before
+    /// this look may be out of date, so nothing is refused and no column is added for them: they are asked for again,
     /// and where that fails nothing is loaded now.
     pub(crate) async fn compare(
         &self,
@@ -44,24 +53,25 @@ impl<W: World> Round<'_, W> {
         columns: Option<KnownColumns>,
         shapes: BTreeMap<String, Shape>,
         began: Millis,
-    ) -> PortResult<(Option<KnownColumns>, BTreeMap<String, Misfit>)> {
+    ) -> PortResult<(Option<KnownColumns>, Judged)> {
         if shapes.is_empty() {
-            return Ok((columns, BTreeMap::new()));
+            return Ok((columns, Judged::default()));
         }
         let Some(known) = columns else {
             self.not_compared(shapes.len(), "the columns of the table cannot be asked for");
-            return Ok((None, BTreeMap::new()));
+            return Ok((None, Judged::default()));
         };
         let n_unread = shapes.values().filter(|shape| shape.is_err()).count();
         if let Some(why) = shapes.values().find_map(|shape| shape.as_ref().as_ref().err()) {
             self.not_compared(n_unread, why);
         }
-        let found = misfits(config, &known, &shapes);
-        if found.is_empty() || known.asked_millis >= began {
+        let found = judge(config, &known, &shapes);
+        let is_plain = found.misfits.is_empty() && found.fits.values().all(|fit| fit.added.is_empty());
+        if is_plain || known.asked_millis >= began {
             return Ok((Some(known), found));
         }
         let asked = self.ask_columns(config).await?;
-        let found = misfits(config, &asked, &shapes);
+        let found = judge(config, &asked, &shapes);
         Ok((Some(asked), found))
     }
 
@@ -70,14 +80,16 @@ impl<W: World> Round<'_, W> {
     }
 }
 
-/// Each shape is judged once.
-fn misfits(config: &LoadConfig, known: &KnownColumns, shapes: &BTreeMap<String, Shape>) -> BTreeMap<String, Misfit> {
-    let mut judged: BTreeMap<&Shape, Option<Misfit>> = BTreeMap::new();
-    let mut found = BTreeMap::new();
+/// Each shape is judged once. One that could not be read goes by position.
+fn judge(config: &LoadConfig, known: &KnownColumns, shapes: &BTreeMap<String, Shape>) -> Judged {
+    let mut verdicts: BTreeMap<&Shape, Result<Fit, Misfit>> = BTreeMap::new();
+    let mut found = Judged::default();
     for (id, shape) in shapes {
-        let judge = || shape.as_ref().as_ref().ok().and_then(|file| drift::misfit(config, &known.columns, file));
-        if let Some(misfit) = judged.entry(shape).or_insert_with(judge) {
-            found.insert(id.clone(), misfit.clone());
+        let Ok(file) = shape.as_ref() else { continue };
+        match verdicts.entry(shape).or_insert_with(|| drift::judge(config, &known.columns, file)) {
+            Err(misfit) => _ = found.misfits.insert(id.clone(), misfit.clone()),
+            Ok(fit) if *fit == Fit::default() => {}
+            Ok(fit) => _ = found.fits.insert(id.clone(), fit.clone()),
         }
     }
     found

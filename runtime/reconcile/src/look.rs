@@ -16,7 +16,7 @@ use loader_core::tracker::slot::{Held, KnownColumns, RunningLoad, Slot};
 use loader_core::tracker::view::View;
 use loader_core::tracker::wait::wait;
 
-use crate::compare::{Shape, ShapeRead, Shapes};
+use crate::compare::{Judged, Shape, ShapeRead, Shapes};
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
 
@@ -107,8 +107,8 @@ impl<W: World> Round<'_, W> {
                 prepare::leave_out_older(&mut ledger, &entered, before);
             }
         }
-        let (columns, misfits) = self.compare(config, columns?, shapes, began).await?;
-        Ok(Seen { states, ledger, columns, misfits })
+        let (columns, Judged { misfits, fits }) = self.compare(config, columns?, shapes, began).await?;
+        Ok(Seen { states, ledger, columns, misfits, fits })
     }
 
     /// What the ledger knows of newer versions that were found under the objects' keys.

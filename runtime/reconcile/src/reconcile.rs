@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
+use loader_core::drift::AddedColumn;
 use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;
@@ -344,9 +345,22 @@ impl<W: World> Round<'_, W> {
     fn report(&self, load: Option<&RunningLoad>, change: Change) {
         let holder = self.memory.view.as_ref().and_then(|view| view.state.slot.load.as_ref());
         let n_next = if let Note::Finished { n_next, .. } = change.note { n_next } else { 0 };
+        let finished = load.filter(|_| matches!(change.note, Note::Finished { .. }));
         self.moved(load.or(holder), change.note);
+        if let Some(load) = finished {
+            self.columns_added(load);
+        }
         if n_next > 0 {
             self.moved(holder, Note::Claimed { n_objects: n_next });
+        }
+    }
+
+    fn columns_added(&self, load: &RunningLoad) {
+        let added = load.prepared().map(|prepared| &prepared.fit.added).into_iter().flatten();
+        let columns: Vec<String> = added.map(AddedColumn::words).collect();
+        if !columns.is_empty() {
+            let (table, load_id) = (self.table.0.clone(), load.load_id.0.clone());
+            self.world.report(&Event::ColumnsAdded { table, load_id, columns });
         }
     }
 

@@ -60,6 +60,15 @@ pub enum Event {
         /// The reason of the first, one line.
         why: String,
     },
+    /// A load has added columns to its target: they came with its rows.
+    ColumnsAdded {
+        /// The target table, as the tracker spells its key.
+        table: String,
+        /// The load.
+        load_id: String,
+        /// Name and type of each.
+        columns: Vec<String>,
+    },
     /// A payload is not ours.
     NotOurs {
         /// The reason, one line.

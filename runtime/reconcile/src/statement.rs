@@ -31,6 +31,7 @@ impl<W: World> Round<'_, W> {
         let sql = merge::statements(&LoadSql {
             config,
             columns: &columns,
+            fit: &prepared.fit,
             manifest: &prepared.manifest,
             load_id: &load.load_id.0,
             statement_name: &prepared.statement_name.to_string(),

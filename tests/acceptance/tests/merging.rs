@@ -7,6 +7,7 @@ use std::time::Duration;
 use acceptance::table::merge;
 use anyhow::{Context, Result, ensure};
 use loader_core::config::LoadConfig;
+use loader_core::drift::Fit;
 use loader_core::sql::columns::{TargetColumns, columns_query};
 use loader_core::sql::merge::{LoadSql, needs_columns, statements, tombstones_table};
 use serde_json::Value;
@@ -308,7 +309,14 @@ async fn merged_by(
     rows: &[Change],
 ) -> Result<(), tokio_postgres::Error> {
     let config = LoadConfig::from_value(config).expect("a good configuration");
-    let load = LoadSql { config: &config, columns, manifest: "s3://m/a.json", load_id: "l", statement_name: "n" };
+    let load = LoadSql {
+        config: &config,
+        columns,
+        fit: &Fit::default(),
+        manifest: "s3://m/a.json",
+        load_id: "l",
+        statement_name: "n",
+    };
     let values: Vec<String> = rows.iter().map(|change| values(case, change)).collect();
     let mut sql = vec!["BEGIN".to_owned()];
     for statement in statements(&load).expect("SQL") {

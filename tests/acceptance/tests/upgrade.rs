@@ -10,6 +10,7 @@ use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::{DB_USER_DEFAULT, LoadConfig};
+use loader_core::drift::Fit;
 use loader_core::ids::{DbTable, LoadId, ObjectVersion, StatementName, Version, WaitingObject};
 use loader_core::manifest::Manifest;
 use loader_core::sql::columns::TargetColumns;
@@ -155,6 +156,7 @@ impl Old {
         let sql = merge::statements(&LoadSql {
             config: &self.config,
             columns: &columns,
+            fit: &Fit::default(),
             manifest,
             load_id: &name.load_id.0,
             statement_name: &name.to_string(),

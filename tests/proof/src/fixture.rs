@@ -58,15 +58,26 @@ pub fn ticking() -> Timing {
 pub const MERGED: usize = 2;
 /// Position of the model's table whose files wait for one another.
 pub const AGED: usize = 3;
+/// Position of the model's table that is merged, and gets the columns that its files have.
+pub const GROWING: usize = 4;
 /// For how long they do.
 pub const AGE_MILLIS: Millis = 90_000;
 
 /// The configurations of the model's tables.
-pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 4]> = LazyLock::new(|| {
-    let merge = json!({"options": {
-        "merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at", "on_schema_change": "fail"
-    }});
-    [config("t", &json!({})), config("u", &json!({})), config("m", &merge), aged(AGE_MILLIS)]
+pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 5]> = LazyLock::new(|| {
+    let merge = |policy: &str| {
+        json!({"options": {
+            "merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at", "on_schema_change": policy
+        }})
+    };
+    let append = || json!({});
+    [
+        config("t", &append()),
+        config("u", &append()),
+        config("m", &merge("fail")),
+        aged(AGE_MILLIS),
+        config("g", &merge("add_columns")),
+    ]
 });
 
 /// Configuration of the table whose files wait for so long.
@@ -74,8 +85,11 @@ pub fn aged(millis: Millis) -> Arc<LoadConfig> {
     config("w", &json!({"load": {"age_seconds": millis / 1000}}))
 }
 
+/// Columns of the model's tables at first.
+pub const COLUMNS: [&str; 2] = ["id", "at"];
+
 /// Their partition keys.
-pub static TABLES: LazyLock<[DbTable; 4]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
+pub static TABLES: LazyLock<[DbTable; 5]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
 
 /// Name of a table's queue.
 pub fn queue(table: usize) -> String {
@@ -94,6 +108,8 @@ pub struct Blob {
     pub bad: bool,
     /// Whether its columns tell that before.
     pub misfit: bool,
+    /// Names of its columns, where its footer tells them.
+    pub names: &'static [&'static str],
     /// Whether the bucket tells versions by id.
     pub versioned: bool,
 }
@@ -110,10 +126,12 @@ impl Blob {
         self.versioned.then(|| format!("v-{}", self.etag))
     }
 
-    /// What its footer tells: of a misfit one column that no table has, of all others nothing.
+    /// What its footer tells: of a misfit one column that no table has.
     pub fn columns(&self) -> Result<Vec<FileColumn>, String> {
-        let column = || FileColumn { name: "surplus".into(), physical: Physical::Int64, meaning: Meaning::Plain };
-        if self.bad && self.misfit { Ok(vec![column()]) } else { Err("nothing is told".to_owned()) }
+        let names = if self.bad && self.misfit { &["surplus"] } else { self.names };
+        let column =
+            |name: &&str| FileColumn { name: (*name).to_owned(), physical: Physical::Int64, meaning: Meaning::Plain };
+        if names.is_empty() { Err("nothing is told".to_owned()) } else { Ok(names.iter().map(column).collect()) }
     }
 
     /// As a look at it tells.

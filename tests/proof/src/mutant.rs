@@ -10,7 +10,8 @@ use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::write::{Items, slot_of};
 
-use crate::fixture::{AGE_MILLIS, AGED, CONFIGS, aged};
+use crate::fixture::{AGE_MILLIS, AGED, Blob, CONFIGS, aged};
+use crate::warehouse::{self, Bucket, Warehouse};
 
 mod writes;
 
@@ -79,6 +80,12 @@ pub enum Mutant {
     MisfitEnteredFirst,
     /// Files that do not fit are not entered in the ledger.
     MisfitNotInLedger,
+    /// One load takes files of several shapes, and its COPY has the list of one of them.
+    ShapesMixed,
+    /// How the files of a prepared load go into the target is not stored with it.
+    FitNotStored,
+    /// Columns are added by a statement of its own before the load.
+    ColumnsAddedBefore,
     /// A split forgets its second part.
     SplitLosesPart,
     /// Quarantine forgets to write the objects down.
@@ -97,7 +104,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// The bugs that the model must find.
-    pub const MODEL: [Self; 35] = [
+    pub const MODEL: [Self; 38] = [
         Self::NoSlotCondition,
         Self::NoVersionCheck,
         Self::NoPendingCheck,
@@ -127,6 +134,9 @@ impl Mutant {
         Self::QuarantineBeforeDecision,
         Self::MisfitEnteredFirst,
         Self::MisfitNotInLedger,
+        Self::ShapesMixed,
+        Self::FitNotStored,
+        Self::ColumnsAddedBefore,
         Self::SplitLosesPart,
         Self::QuarantineDropsObjects,
         Self::EnteredIgnored,
@@ -195,6 +205,23 @@ impl Mutant {
             Some((stem, digest)) if digest.len() == 16 => format!("{stem}{after}"),
             _ => text.to_owned(),
         }
+    }
+
+    /// The file whose columns are told of this one.
+    pub fn told_of<'a>(self, blob: &'a Blob, bucket: &'a Bucket) -> Option<&'a Blob> {
+        if self == Self::ShapesMixed { bucket.values().max_by_key(|blob| blob.names.len()) } else { Some(blob) }
+    }
+
+    /// The statements that are really submitted.
+    pub fn statements(self, mut sql: Vec<String>, warehouse: &mut Warehouse) -> Vec<String> {
+        if self == Self::ColumnsAddedBefore {
+            let columns: Vec<String> = sql.iter().filter_map(|text| warehouse::added(text)).collect();
+            let is_new = |name: &String| !warehouse.columns.contains(name);
+            let new: Vec<String> = columns.into_iter().filter(is_new).collect();
+            warehouse.columns.extend(new);
+            sql.retain(|text| warehouse::added(text).is_none());
+        }
+        sql
     }
 
     /// Whether it matters that writing a manifest is a step of its own.

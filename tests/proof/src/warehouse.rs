@@ -33,6 +33,10 @@ pub struct Statement {
     pub manifest: String,
     /// The columns that a merge was made for, as its guard names them.
     pub columns: Option<String>,
+    /// The list of its COPY; `None`: all columns of its table.
+    pub list: Option<Vec<String>>,
+    /// Columns that it adds to its table.
+    pub added: Vec<String>,
     /// Load id that it writes into the ledger in the warehouse, if it does.
     pub ledger: Option<String>,
     /// When it was accepted.
@@ -76,6 +80,8 @@ pub struct Warehouse {
     pub ledger: BTreeSet<String>,
     /// Columns of every target table, in their order.
     pub columns: Vec<String>,
+    /// Whether values went into columns of other names.
+    pub misplaced: bool,
     /// Whether a client token came again with other SQL: a repeat must be the same to the letter.
     pub differing_repeat: bool,
     /// Whether the error text names the bad file.
@@ -102,6 +108,8 @@ impl Warehouse {
             sql: Some(digest),
             manifest: manifest_of(sql),
             columns: sql.first().and_then(|text| guarded(text)),
+            list: listed(sql),
+            added: sql.iter().filter_map(|text| added(text)).collect(),
             ledger: enters.then(|| name.load_id.0.clone()),
             submitted_millis: now,
             phase: Phase::Running,
@@ -149,6 +157,11 @@ impl Warehouse {
             Ok(read) => {
                 statement.phase = Phase::Finished;
                 self.ledger.extend(statement.ledger.clone());
+                let is_own = |blob: &Blob, list: &Vec<String>| blob.names.is_empty() || *blob.names == list[..];
+                let copied = read.iter().filter_map(|object| bucket.get(&object.key));
+                self.misplaced |=
+                    statement.list.as_ref().is_some_and(|list| !copied.clone().all(|it| is_own(it, list)));
+                self.columns.extend(statement.added.clone());
                 for object in read {
                     *self.committed.entry((table.clone(), object)).or_default() += 1;
                 }
@@ -161,6 +174,10 @@ impl Warehouse {
         if self.statements[index].columns.as_ref().is_some_and(|known| *known != self.columns.join(", ")) {
             return failed("ERROR: each UNION query must have the same number of columns".to_owned());
         }
+        if let Some(twice) = self.statements[index].added.iter().find(|name| self.columns.contains(name)) {
+            return failed(format!("ERROR: column \"{twice}\" of relation \"t\" already exists"));
+        }
+        let n_columns = self.statements[index].list.as_ref().map_or(self.columns.len(), Vec::len);
         let Some(content) = manifests.get(&self.statements[index].manifest) else {
             return failed(
                 "S3ServiceException: The specified key does not exist.,Status 404,Error NoSuchKey".to_owned(),
@@ -175,6 +192,9 @@ impl Warehouse {
             };
             if blob.size_bytes != length {
                 return failed("the content_length in the manifest is not the file's".to_owned());
+            }
+            if !blob.names.is_empty() && blob.names.len() != n_columns {
+                return failed("Unmatched number of columns between table and file".to_owned());
             }
             if blob.bad {
                 let named = if self.names_bad_files {
@@ -214,6 +234,19 @@ impl Warehouse {
 fn guarded(sql: &str) -> Option<String> {
     let known = sql.split_once(" UNION ALL SELECT ")?.1;
     Some(known.split_once(" FROM ")?.0.replace('"', ""))
+}
+
+/// The column list of the batch's COPY.
+fn listed(sql: &[String]) -> Option<Vec<String>> {
+    let copy = sql.iter().find(|text| text.starts_with("COPY"))?.split_once(" FROM ")?.0;
+    let list = copy.split_once(" (")?.1.trim_end_matches(')');
+    Some(list.split(", ").map(|name| name.replace('"', "")).collect())
+}
+
+/// The column that a statement adds; see `AddedColumn::statement`.
+pub fn added(sql: &str) -> Option<String> {
+    let column = sql.strip_prefix("ALTER TABLE ")?.split_once(" ADD COLUMN ")?.1;
+    Some(column.split(' ').next()?.replace('"', ""))
 }
 
 fn manifest_of(sql: &[String]) -> String {

@@ -82,6 +82,11 @@ fn misfit() {
 }
 
 #[test]
+fn shapes() {
+    explore(Configuration::shapes(), 0);
+}
+
+#[test]
 fn hours() {
     explore(Configuration::hours(), 394_044);
 }

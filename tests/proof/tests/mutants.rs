@@ -30,6 +30,7 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         | Mutant::SplitLosesPart
         | Mutant::QuarantineDropsObjects => Configuration::named_bad_file(),
         Mutant::MisfitEnteredFirst | Mutant::MisfitNotInLedger => Configuration::misfit(),
+        Mutant::ShapesMixed | Mutant::FitNotStored | Mutant::ColumnsAddedBefore => Configuration::shapes(),
         Mutant::TokenNeverAges | Mutant::ForgottenIsFailed => Configuration::hours(),
         Mutant::QuarantineBeforeDecision => Configuration::hours_apart(),
         Mutant::EnteredIgnored => Configuration::retry(),

@@ -103,6 +103,8 @@ fn summary(events: &[Event]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use loader_core::drift::AddedColumn;
+    use loader_core::ident::Ident;
     use loader_core::ids::LoadId;
     use loader_core::tracker::item::{Audit, History, SortKey};
 
@@ -123,6 +125,7 @@ mod tests {
             queue_wait_millis: 400,
             load_millis: 200,
             attempts: 2,
+            added: vec![AddedColumn { name: Ident::exact("more"), kind: "BIGINT".into() }],
             expires_at: 0,
         };
         let audit = Audit {
@@ -140,7 +143,7 @@ mod tests {
     fn each_event_is_one_line_and_the_last_line_sums_up() {
         let out = Out::new(Format::Text);
         let lines: Vec<String> = events().iter().map(|event| line(out, event)).collect();
-        let load = "2023-11-14 22:13:20  load 17 (bbf6496f): 4 files, 16.6 KB, 730 rows; waited 0.4 s, took 0.2 s, 2 attempts; statement s";
+        let load = "2023-11-14 22:13:20  load 17 (bbf6496f): 4 files, 16.6 KB, 730 rows; waited 0.4 s, took 0.2 s, 2 attempts; added to the table: more BIGINT; statement s";
         assert_eq!(lines, [load, "2023-11-14 22:13:21  pause by ada: all loads (rebuild)"]);
         assert_eq!(summary(&events()), "   1 loads: 4 files, 16.6 KB, 730 rows");
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loader_core::drift::AddedColumn;
 use loader_core::tracker::item::{Audit, History, Quarantined};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,6 +32,8 @@ pub struct Load {
     pub load_millis: i64,
     /// Attempts it took.
     pub attempts: u32,
+    /// Columns that the target got with its rows, each with its type.
+    pub added_columns: Vec<String>,
     /// Statement of the last attempt; empty where only the ledger in the warehouse tells that it was loaded.
     pub statement_id: String,
     /// Name of that statement.
@@ -51,6 +54,7 @@ impl From<&History> for Load {
             queue_wait_millis: history.queue_wait_millis,
             load_millis: history.load_millis,
             attempts: history.attempts,
+            added_columns: history.added.iter().map(AddedColumn::words).collect(),
             statement_id: history.statement_id.clone(),
             statement_name: history.statement_name.as_ref().map(ToString::to_string),
             manifest: history.manifest.clone(),
@@ -74,8 +78,13 @@ impl Load {
         let lasted = |millis: i64| seconds(Duration::from_millis(millis.unsigned_abs()));
         let rows = self.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         let attempts = if self.attempts == 1 { String::new() } else { format!(", {} attempts", self.attempts) };
+        let added = if self.added_columns.is_empty() {
+            String::new()
+        } else {
+            format!("; added to the table: {}", self.added_columns.join(", "))
+        };
         format!(
-            "load {} ({}): {} files, {}{rows}; waited {}, took {}{attempts}; statement {}",
+            "load {} ({}): {} files, {}{rows}; waited {}, took {}{attempts}{added}; statement {}",
             self.number,
             self.load_id,
             self.objects,

@@ -151,7 +151,8 @@ pub(super) struct OptionsPart {
     pub lock: bool,
     /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
     pub ledger_table: Option<String>,
-    /// Parquet files whose columns are not the target's. fail: they go to quarantine before COPY; ignore: COPY decides, by position.
+    /// Parquet files whose columns are not the target's. fail: they go to quarantine before COPY;
+    /// add_columns: they go by the names of their columns, and the target gets new ones; ignore: COPY decides, by position.
     #[cfg_attr(feature = "schema", schemars(with = "Option<OnSchemaChange>", extend("default" = "fail")))]
     pub on_schema_change: Option<String>,
 }
@@ -203,6 +204,7 @@ pub(super) struct LoadPart {
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) enum OnSchemaChange {
     Fail,
+    AddColumns,
     Ignore,
 }
 

@@ -17,7 +17,7 @@ use super::{
     SourceFolder,
 };
 use crate::copy_options::{CopyOptions, FileFormat};
-use crate::ident::TableName;
+use crate::ident::{Ident, TableName};
 use crate::ids::{RedshiftTarget, TargetTable};
 use crate::pace::{Pace, PaceFile};
 use crate::problem::Problems;
@@ -41,7 +41,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
     let limits = limits(file.load.as_ref(), problems);
     let pace = pace(file.warehouse.as_ref(), problems);
     let source = given(file.source.as_ref()).and_then(|text| problems.take("source", SourceFolder::parse(text)));
-    let schema_change = schema_change(wishes, options.as_ref(), problems);
+    let schema_change = schema_change(wishes, options.as_ref(), &columns, problems);
     Some(LoadConfig {
         target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
         login: login?,
@@ -97,19 +97,31 @@ fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
 }
 
 /// Only Parquet files tell their columns; of the others nothing is compared.
-fn schema_change(wishes: Option<&OptionsPart>, copy: Option<&CopyOptions>, problems: &mut Problems) -> SchemaChange {
+fn schema_change(
+    wishes: Option<&OptionsPart>,
+    copy: Option<&CopyOptions>,
+    columns: &[Ident],
+    problems: &mut Problems,
+) -> SchemaChange {
     let field = "options.on_schema_change";
     let wish = match wishes.and_then(|options| options.on_schema_change.as_deref()) {
         None => return SchemaChange::default(),
         Some("ignore") => return SchemaChange::Ignore,
         Some("fail") => SchemaChange::Fail,
+        Some("add_columns") => SchemaChange::AddColumns,
         Some(other) => {
-            problems.add(field, format!("`{other}` is none of `fail` and `ignore`: write one of them"));
+            problems.add(field, format!("`{other}` is none of `fail`, `add_columns` and `ignore`: write one of them"));
             return SchemaChange::default();
         }
     };
     if copy.is_some_and(|copy| copy.format != FileFormat::Parquet) {
         problems.add(field, "only columns of Parquet files are compared: remove this field, or write `ignore`");
+    }
+    if wish == SchemaChange::AddColumns && !columns.is_empty() {
+        problems.add(field, "`add_columns` goes by the names in the files: remove `copy.columns`, or write `fail`");
+    }
+    if wish == SchemaChange::AddColumns && copy.is_some_and(|copy| copy.has("EXPLICIT_IDS")) {
+        problems.add(field, "`add_columns` and `EXPLICIT_IDS` exclude each other: remove one of them");
     }
     wish
 }

@@ -150,7 +150,9 @@ fn columns_are_compared_unless_the_configuration_says_otherwise() {
     assert_eq!(with("CSV", Value::Null), Ok(false));
     assert_eq!(with("CSV", json!("ignore")), Ok(false));
     assert!(with("CSV", json!("fail")).unwrap_err().contains("only columns of Parquet files are compared"));
-    assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is none of `fail` and `ignore`"));
+    assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is none of `fail`, `add_columns` and `ignore`"));
+    assert_eq!(with("PARQUET", json!("add_columns")), Ok(true));
+    assert!(with("PARQUET EXPLICIT_IDS", json!("add_columns")).unwrap_err().contains("exclude each other"));
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub fn names(file: &[FileColumn], wanted: &TargetColumn) -> bool {
     file.iter().any(|column| is_same(column, wanted))
 }
 
-fn is_same(file: &FileColumn, wanted: &TargetColumn) -> bool {
+/// Whether they have the same name.
+pub fn is_same(file: &FileColumn, wanted: &TargetColumn) -> bool {
     file.name.to_lowercase() == wanted.name.as_str().to_lowercase()
 }
 
@@ -86,7 +87,7 @@ fn order(file: &[FileColumn], wanted: &[TargetColumn], in_place: bool) -> Option
 /// Whether COPY certainly cannot put these values into a column of this type, as the catalog calls it. Refused is only what is of another
 /// kind: text, truth values and instants for numbers, numbers for text. How wide a number is, what can be a date or a time, and types that
 /// are not named here are left to COPY.
-fn contradicts(file: &FileColumn, kind: &str) -> bool {
+pub fn contradicts(file: &FileColumn, kind: &str) -> bool {
     let is_text = file.meaning == Meaning::Text;
     match (kind, file.physical) {
         (_, Physical::Nested) => false,

@@ -6,7 +6,7 @@ use super::*;
 use crate::parquet::Meaning;
 use Physical::{Boolean, Bytes, Double, FixedBytes, Float, Int32, Int64, Int96, Nested};
 
-fn config(change: impl FnOnce(&mut Value)) -> std::sync::Arc<LoadConfig> {
+pub fn config(change: impl FnOnce(&mut Value)) -> std::sync::Arc<LoadConfig> {
     let mut value = json!({
         "copy": {"role_arn": "default", "table_name": "shop.sales"},
         "cluster": {"identifier": "c", "db_name": "dev"}
@@ -15,16 +15,16 @@ fn config(change: impl FnOnce(&mut Value)) -> std::sync::Arc<LoadConfig> {
     LoadConfig::from_value(&value).unwrap()
 }
 
-fn table(columns: &[[&str; 4]]) -> TargetColumns {
+pub fn table(columns: &[[&str; 4]]) -> TargetColumns {
     let row = |cells: &[&str; 4]| cells.iter().map(|cell| Some((*cell).to_owned())).collect();
     TargetColumns::from_rows(&columns.iter().map(row).collect::<Vec<_>>())
 }
 
-const ID: [&str; 4] = ["id", "", "bigint", "YES"];
-const AT: [&str; 4] = ["at", "", "timestamp without time zone", "YES"];
-const VAL: [&str; 4] = ["val", "", "character varying", "YES"];
+pub const ID: [&str; 4] = ["id", "", "bigint", "YES"];
+pub const AT: [&str; 4] = ["at", "", "timestamp without time zone", "YES"];
+pub const VAL: [&str; 4] = ["val", "", "character varying", "YES"];
 
-fn file(columns: &[(&str, Physical)]) -> Vec<FileColumn> {
+pub fn file(columns: &[(&str, Physical)]) -> Vec<FileColumn> {
     let column = |(name, physical): &(&str, Physical)| FileColumn {
         name: (*name).to_owned(),
         physical: *physical,
@@ -35,7 +35,7 @@ fn file(columns: &[(&str, Physical)]) -> Vec<FileColumn> {
 
 /// The error about a file of the table (id, at, val), without its beginning.
 fn error(columns: &[(&str, Physical)], change: impl FnOnce(&mut Value)) -> Option<String> {
-    let found = misfit(&config(change), &table(&[ID, AT, VAL]), &file(columns))?;
+    let found = judge(&config(change), &table(&[ID, AT, VAL]), &file(columns)).err()?;
     let begins = r#"the columns do not fit table "shop"."sales": "#;
     Some(found.error.strip_prefix(begins).unwrap_or(&found.error).to_owned())
 }

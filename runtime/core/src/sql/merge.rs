@@ -9,6 +9,7 @@ use super::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 use super::copy::copy_command;
 use super::literal;
 use crate::config::{LoadConfig, LoadMode};
+use crate::drift::Fit;
 use crate::ident::{Ident, TableName};
 use crate::limits::{BATCH_STATEMENTS_MAX, SQL_BYTES_MAX};
 
@@ -70,6 +71,8 @@ pub struct LoadSql<'a> {
     pub config: &'a LoadConfig,
     /// Columns of the target, which merging names; see [`needs_columns`].
     pub columns: &'a TargetColumns,
+    /// How its files go into the target.
+    pub fit: &'a Fit,
     /// URL of the manifest.
     pub manifest: &'a str,
     /// The load, for the ledger in the warehouse.
@@ -88,7 +91,9 @@ pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
     let mut statements: Vec<String> = load.config.lock.then(|| format!("LOCK {table}")).into_iter().collect();
     match &load.config.mode {
         LoadMode::Append => {
-            statements.push(copy_command(&table.to_string(), &load.config.columns, load.config, load.manifest));
+            let list = if load.fit.columns.is_empty() { &load.config.columns } else { &load.fit.columns };
+            let copy = copy_command(&table.to_string(), list, load.config, load.manifest);
+            statements.extend(alters(load).chain([copy]));
         }
         LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
             statements.extend(merge(load, keys, timestamp)?);
@@ -143,9 +148,9 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String
     let merge = Merge { table, columns: &columns, identifying, timestamp, replaced_days_max, is_whole, deleted };
     // Columns that are configured are loaded whatever else the target has.
     let guard = load.columns.guard(table).filter(|_| load.config.columns.is_empty());
-    let copied = [merge.stage(), copy_command(STAGE, &[], load.config, load.manifest)];
+    let copied = [merge.stage(), copy_command(STAGE, &load.fit.columns, load.config, load.manifest)];
     let written = [merge.ranked()].into_iter().chain(merge.deletes()).chain([merge.insert()]);
-    Ok(guard.into_iter().chain(copied).chain(merge.late()).chain(written).chain(merge.bury()).collect())
+    Ok(guard.into_iter().chain(alters(load)).chain(copied).chain(merge.late()).chain(written).chain(merge.bury()).collect())
 }
 
 /// The columns that are written, and which rows are gone.
@@ -162,10 +167,16 @@ fn columns<'a>(load: &'a LoadSql) -> Result<(Vec<TargetColumn>, Option<Deleted<'
     Ok((written, Some(Deleted { marker, staged, only_staged })))
 }
 
-/// The columns that are staged, in the order of the files: those of the configuration, else all but what the warehouse itself numbers.
+/// What adds columns to the target: before a stage is made like it, and in the same transaction, so that they come with the rows.
+fn alters(load: &LoadSql) -> impl Iterator<Item = String> {
+    load.fit.added.iter().map(|column| column.statement(&load.config.target.table))
+}
+
+/// The columns that are staged, in the order of the files: those of the configuration, else all but what the warehouse itself numbers, and
+/// those that are added.
 fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
     let configured = &load.config.columns;
-    let columns: Vec<TargetColumn> = match load.columns {
+    let mut columns: Vec<TargetColumn> = match load.columns {
         TargetColumns::Named(names) => names.iter().map(TargetColumn::named).collect(),
         TargetColumns::Asked(all) if configured.is_empty() => {
             let marker = marker_column(load.config, all).filter(|_| !all.is_empty());
@@ -179,6 +190,7 @@ fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
     if columns.is_empty() {
         return Err(SqlError::NoColumns(load.config.target.table.clone()));
     }
+    columns.extend(load.fit.added.iter().map(|column| TargetColumn::named(&column.name)));
     match columns.iter().find(|column| UNORDERED.contains(&column.kind.as_str())) {
         Some(TargetColumn { name, kind, .. }) => Err(SqlError::Unordered { column: name.clone(), kind: kind.clone() }),
         None => Ok(columns),
@@ -221,7 +233,11 @@ mod tests {
         });
         change(&mut value);
         let config = LoadConfig::from_value(&value).unwrap();
-        let load = LoadSql { config: &config, columns, manifest: "s3://m/x.json", load_id: "l", statement_name: "n" };
+        sql_with(&config, columns, &Fit::default())
+    }
+
+    fn sql_with(config: &LoadConfig, columns: &TargetColumns, fit: &Fit) -> String {
+        let load = LoadSql { config, columns, fit, manifest: "s3://m/x.json", load_id: "l", statement_name: "n" };
         statements(&load).map_or_else(|error| error.to_string(), |all| all.join(";\n"))
     }
 

@@ -138,6 +138,8 @@ pub enum Note {
         n_deleted: usize,
         /// Objects that the ledger knew, or that a newer version replaced.
         n_known: usize,
+        /// Objects that go into the target otherwise than those listed: they wait for the next load.
+        n_later: usize,
         /// Files whose columns are not the target's, now in quarantine.
         misfits: Option<Misfits>,
     },

@@ -4,6 +4,7 @@
 
 use super::listing::Listing;
 use super::slot::{RunningLoad, Slot};
+use crate::drift::AddedColumn;
 use crate::ids::{LoadId, ObjectVersion, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
 
@@ -109,6 +110,8 @@ pub struct History {
     pub load_millis: i64,
     /// Attempts it took.
     pub attempts: u32,
+    /// Columns that the target got with its rows.
+    pub added: Vec<AddedColumn>,
     /// When this may be forgotten, epoch seconds.
     pub expires_at: i64,
 }

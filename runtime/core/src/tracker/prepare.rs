@@ -5,6 +5,7 @@
 //! are not the target's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::change::{self, Change, Misfits, Note, put_slot};
 use super::context::Context;
@@ -12,7 +13,7 @@ use super::item::{Item, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
 use super::slot::{Held, KnownColumns, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, WriteAction};
 use super::{settle, split};
-use crate::drift::Misfit;
+use crate::drift::{Fit, Misfit};
 use crate::ids::{ObjectVersion, StatementName, Version, WaitingObject};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::manifest::Manifest;
@@ -48,6 +49,8 @@ pub struct Seen {
     pub columns: Option<KnownColumns>,
     /// Files that certainly cannot be loaded as they are, by the ledger id of the version that is there now.
     pub misfits: BTreeMap<String, Misfit>,
+    /// How the others go into the target, by the same id; by position where nothing is said.
+    pub fits: BTreeMap<String, Fit>,
 }
 
 /// What to do about a load once its objects were looked at.
@@ -118,8 +121,9 @@ pub fn plan(
         return Plan { manifest: None, change };
     }
     let manifest = Manifest::new(&load.load_id, &listed);
-    let prepared = prepared(load, &manifest, &listed, manifest_root, context);
-    let note = Note::Prepared { attempt: load.attempt, n_objects: prepared.n_objects, n_deleted, n_known, misfits };
+    let prepared = prepared(load, &manifest, &listed, sorted.fit, manifest_root, context);
+    let (n_objects, n_later) = (prepared.n_objects, sorted.n_later);
+    let note = Note::Prepared { attempt: load.attempt, n_objects, n_deleted, n_known, n_later, misfits };
     let mut next = load.at(Step::Prepared(prepared), context.holder, context.now);
     next.pending_keys = sorted.keys(pendings);
     let next = Slot { columns: seen.columns.clone().or_else(|| slot.columns.clone()), ..slot.held(next) };
@@ -131,6 +135,7 @@ fn prepared(
     load: &RunningLoad,
     manifest: &Manifest,
     listed: &[&WaitingObject],
+    fit: Option<&Fit>,
     manifest_root: &str,
     context: &Context,
 ) -> Prepared {
@@ -139,6 +144,7 @@ fn prepared(
         manifest: format!("{manifest_root}{}", manifest.key),
         n_objects: listed.len() as u64,
         size_bytes: listed.iter().map(|waiting| waiting.size_bytes).sum(),
+        fit: fit.cloned().unwrap_or_default(),
         statement_name: StatementName {
             prefix: prefix.to_owned(),
             table: load.table(),
@@ -154,7 +160,13 @@ fn prepared(
 
 /// The objects of a load, sorted by what the ledger knows and what is there now.
 #[derive(Default)]
-struct Sorted {
+struct Sorted<'a> {
+    /// How those that are listed go into the target: as the first of them.
+    fit: Option<&'a Fit>,
+    /// Objects that go otherwise, and wait for another load.
+    n_later: usize,
+    /// Pending loads of which some objects are listed and others wait: each costs one write more.
+    n_parted: usize,
     /// One part for each pending load.
     parts: Vec<Part>,
     /// Gone objects; true: the ledger must forget it, so that it loads when it is uploaded again.
@@ -176,28 +188,30 @@ struct Part {
     newer: Vec<WaitingObject>,
 }
 
-/// Writes about misfits that one transaction takes, beside those of the pending loads: for each file an entry in the ledger, which must not
-/// be there before, and an item in quarantine for those of one shape.
-fn misfit_actions_max(pendings: &[PendingLoad]) -> usize {
+/// Writes that one transaction takes beside one for each pending load. For a misfit an entry in the ledger, which must not be there before,
+/// and an item in quarantine for those of one shape; for a pending load that is parted its second part.
+fn more_actions_max(pendings: &[PendingLoad]) -> usize {
     /// The slot, what is left of one pending load, an item for the deleted objects; and some of these to be forgotten.
     const OTHERS: usize = 8;
     TRANSACTION_ACTIONS_MAX.saturating_sub(pendings.len() + OTHERS).max(2)
 }
 
-/// Where one misfit more would be too many, the sorting ends as if nobody had looked at what follows: it stays in the backlog.
-fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
+/// Where one write more would be too many, the sorting ends as if nobody had looked at what follows: it stays in the backlog. So do objects
+/// that go into the target otherwise than the first: one COPY has one list of columns.
+fn sort_out<'a>(pendings: &[PendingLoad], seen: &'a Seen) -> Sorted<'a> {
+    static BY_POSITION: LazyLock<Fit> = LazyLock::new(Fit::default);
     let all = pendings.iter().flat_map(|pending| &pending.objects);
     let own: BTreeSet<String> = all.take(seen.states.len()).map(|waiting| waiting.object.id()).collect();
     let mut states = seen.states.iter();
     let mut handled = BTreeSet::new();
     let mut sorted = Sorted::default();
-    let (mut is_full, actions_max) = (false, misfit_actions_max(pendings));
+    let (mut is_full, actions_max) = (false, more_actions_max(pendings));
     for pending in pendings {
         let mut part = Part::default();
         for waiting in &pending.objects {
             let state = states.next().map(|state| current(waiting, state));
             let misfit = state.iter().flatten().find_map(|found| seen.misfits.get(&found.object.id()));
-            is_full |= misfit.is_some_and(|misfit| sorted.misfit_actions_with(misfit) > actions_max);
+            is_full |= sorted.more_actions_with(misfit) > actions_max;
             let Some(found) = state.filter(|_| !is_full) else {
                 part.rest.push(waiting.clone());
                 continue;
@@ -216,7 +230,15 @@ fn sort_out(pendings: &[PendingLoad], seen: &Seen) -> Sorted {
                 } else if is_newer && pending.entered {
                     part.newer.push(found);
                 } else {
-                    part.kept.push(found);
+                    let fit = seen.fits.get(&found.object.id()).unwrap_or(&BY_POSITION);
+                    let was_parted = part.is_parted();
+                    if *sorted.fit.get_or_insert(fit) == fit {
+                        part.kept.push(found);
+                    } else {
+                        sorted.n_later += 1;
+                        part.rest.push(waiting.clone());
+                    }
+                    sorted.n_parted += usize::from(part.is_parted() && !was_parted);
                 }
             } else if handled.insert(id) {
                 sorted.deleted.push((waiting.clone(), pending.entered));
@@ -248,11 +270,11 @@ const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
     }
 }
 
-impl Sorted {
-    /// Writes about misfits, with one more.
-    fn misfit_actions_with(&self, misfit: &Misfit) -> usize {
-        let shapes: BTreeSet<&Misfit> = self.misfits.iter().map(|(_, misfit)| misfit).chain([misfit]).collect();
-        self.misfits.len() + 1 + shapes.len()
+impl Sorted<'_> {
+    /// Writes beside one for each pending load, if this misfit is one more.
+    fn more_actions_with(&self, misfit: Option<&Misfit>) -> usize {
+        let shapes: BTreeSet<&Misfit> = self.misfits.iter().map(|(_, misfit)| misfit).chain(misfit).collect();
+        self.misfits.len() + usize::from(misfit.is_some()) + shapes.len() + self.n_parted
     }
 
     fn listed(&self) -> Vec<&WaitingObject> {
@@ -308,6 +330,10 @@ fn url(waiting: &WaitingObject) -> String {
 }
 
 impl Part {
+    const fn is_parted(&self) -> bool {
+        !self.kept.is_empty() && !self.rest.is_empty()
+    }
+
     fn actions(&self, pending: &PendingLoad, load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
         let put = |objects: &[WaitingObject]| {
             let item = PendingLoad { objects: objects.to_vec(), ..pending.clone() };

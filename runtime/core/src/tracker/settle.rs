@@ -354,6 +354,7 @@ fn history(held: Held, rows: Option<i64>, context: &Context) -> History {
         queue_wait_millis: load.claimed_millis - load.recorded_millis,
         load_millis: context.now - load.claimed_millis,
         attempts: load.attempt,
+        added: prepared.map(|prepared| prepared.fit.added.clone()).unwrap_or_default(),
         expires_at: (context.now + context.timing.history_millis) / 1000,
     }
 }

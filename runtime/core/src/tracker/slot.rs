@@ -5,6 +5,7 @@
 
 use super::condition::Condition;
 use super::key::{ConfigSource, SortKey};
+use crate::drift::Fit;
 use crate::ids::{DbTable, LoadId, Millis, StatementName};
 use crate::outcome::FailureClass;
 use crate::sql::columns::TargetColumns;
@@ -57,7 +58,10 @@ impl Slot {
     pub fn held(&self, load: RunningLoad) -> Self {
         let same = self.load.as_ref().is_some_and(|held| held.load_id == load.load_id);
         let (number, requested) = (self.number + u64::from(!same), load.source.is_requested());
-        Self { number, requested, load: Some(load), ..self.freed() }
+        let freed = self.freed();
+        // The columns make the SQL of an attempt, also where it adds others.
+        let columns = if load.prepared().is_some() { self.columns.clone() } else { freed.columns.clone() };
+        Self { number, requested, load: Some(load), columns, ..freed }
     }
 
     /// The next write: one version on, otherwise as it is.
@@ -66,10 +70,12 @@ impl Slot {
         Self { version: self.version + 1, ..self.clone() }
     }
 
-    /// The next write: one version on, free.
+    /// The next write: one version on, free. Columns that were asked for before a load added some are asked for again.
     #[must_use]
     pub fn freed(&self) -> Self {
-        Self { load: None, ..self.again() }
+        let adds = self.load.as_ref().and_then(RunningLoad::prepared).is_some_and(|it| !it.fit.added.is_empty());
+        let columns = if adds { None } else { self.columns.clone() };
+        Self { load: None, columns, ..self.again() }
     }
 }
 
@@ -143,6 +149,8 @@ pub struct Prepared {
     pub n_objects: u64,
     /// Bytes listed.
     pub size_bytes: u64,
+    /// How its files go into the target.
+    pub fit: Fit,
     /// Statement name; the client token is derived from it.
     pub statement_name: StatementName,
     /// Since when a submit is possible.

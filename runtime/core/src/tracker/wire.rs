@@ -311,6 +311,8 @@ struct LoadedWire {
     queue_wait_millis: i64,
     load_millis: i64,
     attempts: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    added_columns: Vec<(String, String)>,
 }
 
 impl From<&History> for LoadedWire {
@@ -327,6 +329,7 @@ impl From<&History> for LoadedWire {
             queue_wait_millis: history.queue_wait_millis,
             load_millis: history.load_millis,
             attempts: history.attempts,
+            added_columns: slot::pairs(&history.added),
         }
     }
 }
@@ -346,6 +349,7 @@ impl LoadedWire {
             queue_wait_millis: self.queue_wait_millis,
             load_millis: self.load_millis,
             attempts: self.attempts,
+            added: slot::added(self.added_columns),
             expires_at,
         }
     }

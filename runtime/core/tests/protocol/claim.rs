@@ -37,7 +37,7 @@ fn a_small_load_takes_the_slot_prepared_with_one_write() {
     assert!(table.slot().load.is_none(), "it was claimed before it was looked at");
     assert!(matches!(
         table.prepare_all(),
-        Note::Prepared { attempt: 1, n_objects: 32, n_deleted: 0, n_known: 0, misfits: None }
+        Note::Prepared { attempt: 1, n_objects: 32, n_deleted: 0, n_known: 0, n_later: 0, misfits: None }
     ));
     assert_eq!(table.load().load_id, load.load_id);
     assert_eq!(table.slot().version, 1);

@@ -8,6 +8,7 @@ mod operator;
 mod pace;
 mod prepare;
 mod settle;
+mod shapes;
 mod sizes;
 mod split;
 mod submit;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::drift::Misfit;
+use loader_core::drift::{Fit, Misfit};
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::settings::Timing;
 use loader_core::tracker::change::{Change, Note};
@@ -31,6 +31,7 @@ pub struct Table {
     pub columns: Option<KnownColumns>,
     /// Files whose columns are not the target's, by ledger id.
     pub misfits: BTreeMap<String, Misfit>,
+    pub fits: BTreeMap<String, Fit>,
 }
 
 impl Table {
@@ -45,8 +46,8 @@ impl Table {
         let Value::Object(fields) = fields else { panic!("{fields}") };
         document.as_object_mut().unwrap().extend(fields);
         let config = LoadConfig::from_value(&document).unwrap();
-        let (columns, misfits) = (None, BTreeMap::new());
-        Self { items: Items::new(), config, timing: Timing::default(), now: 1_000_000, columns, misfits }
+        let (columns, misfits, fits) = (None, BTreeMap::new(), BTreeMap::new());
+        Self { items: Items::new(), config, timing: Timing::default(), now: 1_000_000, columns, misfits, fits }
     }
 
     pub fn name(&self) -> DbTable {
@@ -183,7 +184,7 @@ impl Table {
         if let Some(before) = self.config.again_before_millis {
             prepare::leave_out_older(&mut ledger, &self.entered(), before);
         }
-        Seen { states, ledger, columns: self.columns.clone(), misfits: self.misfits.clone() }
+        Seen { states, ledger, columns: self.columns.clone(), misfits: self.misfits.clone(), fits: self.fits.clone() }
     }
 
     /// The load that is to be prepared, with its pending loads; one that takes the slot first has taken it.

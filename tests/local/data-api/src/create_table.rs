@@ -111,7 +111,8 @@ fn primary_key(elements: &[&[Lexeme]]) -> Vec<String> {
         .collect()
 }
 
-fn column(element: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
+/// A column as it is defined, its type translated.
+pub fn column(element: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     let mut output = vec![element[0].clone()];
     let mut index = 1 + data_type(element, &mut output)?;
     while let Some(lexeme) = element.get(index) {

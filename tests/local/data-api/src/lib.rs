@@ -38,6 +38,7 @@
 //! See the module documentation of [`admin`].
 
 pub mod admin;
+mod alter_table;
 mod app;
 mod aws;
 mod cancellation;

@@ -9,7 +9,7 @@ use crate::errors::SqlError;
 use crate::lexeme::{Lexeme, lex, render};
 use crate::statement::Parameter;
 use crate::table_name::{TableName, table_at};
-use crate::{create_table, rewrite};
+use crate::{alter_table, create_table, rewrite};
 
 /// What has to be done, with the SQL that PostgreSQL gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,7 @@ pub fn plan(sql: &str, parameters: &[Parameter]) -> Result<Plan, SqlError> {
         "ALTER" if lexemes.iter().any(|lexeme| lexeme.is("APPEND")) => {
             Work::Alone { command: "ALTER TABLE APPEND", supported: false }
         }
+        "ALTER" => Work::Execute { sql: rewritten(&alter_table::rewrite(&lexemes)?)? },
         "DROP" if lexemes.get(1).is_some_and(|object| object.is("DATABASE")) => {
             Work::Alone { command: "DROP DATABASE", supported: false }
         }

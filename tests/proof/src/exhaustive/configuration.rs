@@ -7,7 +7,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::state::Budget;
-use crate::fixture::{AGED, Blob, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
+use crate::fixture::{AGED, Blob, GROWING, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
 use crate::mutant::Mutant;
 
 /// A change in the bucket.
@@ -75,7 +75,12 @@ pub struct Configuration {
 
 /// An object.
 pub fn blob(etag: &str, size_bytes: u64) -> Blob {
-    Blob { etag: etag.to_owned(), size_bytes, bad: false, misfit: false, versioned: false }
+    Blob { etag: etag.to_owned(), size_bytes, bad: false, misfit: false, names: &[], versioned: false }
+}
+
+/// An object with columns of these names.
+pub fn shaped(etag: &str, size_bytes: u64, names: &'static [&'static str]) -> Blob {
+    Blob { names, ..blob(etag, size_bytes) }
 }
 
 /// An object over which COPY stumbles.
@@ -229,6 +234,21 @@ impl Configuration {
         }
     }
 
+    /// Files of an older and of a newer shape wait together; the table gets what the newer ones have.
+    pub fn shapes() -> Self {
+        let budget = Budget { crashes: 1, ..Budget::default() };
+        Self {
+            script: vec![
+                Change::Put("a", shaped("a1", 1, &["id", "at"])),
+                Change::Put("b", shaped("b1", 2, &["id", "more", "at"])),
+            ],
+            messages: vec![vec![0, 1]],
+            tables: vec![GROWING],
+            budget,
+            ..Self::base("shapes")
+        }
+    }
+
     /// Hours pass between the steps: the service forgets tokens and statements. No invocation lives that long.
     pub fn hours() -> Self {
         let at = |hours: i64, minutes: i64| START_MILLIS + hours * HOUR_MILLIS + minutes * TICK_MILLIS;
@@ -353,6 +373,7 @@ impl Configuration {
             Self::bad_file(),
             Self::named_bad_file(),
             Self::misfit(),
+            Self::shapes(),
             Self::hours(),
             Self::skew(),
             Self::hours_apart(),

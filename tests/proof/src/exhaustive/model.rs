@@ -15,7 +15,7 @@ use super::configuration::{Beginning, Change, Configuration};
 use super::state::{Ask, Durable, Local, State, Work};
 use super::world::Effect;
 use super::{before, properties};
-use crate::fixture::TABLES;
+use crate::fixture::{COLUMNS, TABLES};
 use crate::mutant::{Mutant, Writer};
 use crate::warehouse::{End, Phase};
 
@@ -192,7 +192,7 @@ impl Model for Protocol {
             acknowledged: vec![configuration.mutant == Mutant::AcknowledgeFirst; configuration.messages.len()],
             warehouse: crate::warehouse::Warehouse {
                 names_bad_files: configuration.names_bad_files,
-                columns: ["id", "at"].map(str::to_owned).to_vec(),
+                columns: COLUMNS.map(str::to_owned).to_vec(),
                 ..Default::default()
             },
             ..Durable::default()

@@ -131,8 +131,10 @@ impl Objects for ModelWorld {
     async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
         let key = &file.object.key;
         let read = |inner: &mut Inner| {
-            let blob = inner.durable.bucket.get(key).filter(|blob| blob.version(key) == file.object);
-            Reply::Columns(blob.map_or_else(|| Err("another version".to_owned()), Blob::columns))
+            let bucket = &inner.durable.bucket;
+            let blob = bucket.get(key).filter(|blob| blob.version(key) == file.object);
+            let told = blob.and_then(|blob| self.mutant.told_of(blob, bucket));
+            Reply::Columns(told.map_or_else(|| Err("another version".to_owned()), Blob::columns))
         };
         match self.read(read).await {
             Reply::Columns(columns) => columns,
@@ -170,6 +172,7 @@ impl DataApi for ModelWorld {
         let reply = self
             .call(ask, |inner, effect| {
                 let token = self.mutant.token(name, &self.holder, inner.durable.of(&name.table));
+                let sql = self.mutant.statements(sql, &mut inner.durable.warehouse);
                 let mut accept = || inner.durable.warehouse.submit(name, &token, &sql, self.now);
                 Reply::Submitted(match effect {
                     Effect::Done => Ok(accept()),

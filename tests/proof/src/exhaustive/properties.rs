@@ -16,7 +16,7 @@ use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
 use super::world::{pendings_at, pendings_of};
-use crate::fixture::{AGE_MILLIS, AGED, START_MILLIS, TABLES};
+use crate::fixture::{AGE_MILLIS, AGED, COLUMNS, START_MILLIS, TABLES};
 use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
@@ -50,6 +50,10 @@ fn everywhere() -> Vec<Property<Protocol>> {
         Property::always("3 one load per table", |_, state: &State| {
             state.durable.warehouse.unfinished().values().all(|statements| *statements <= 1)
         }),
+        Property::always("columns come with the rows of their load, once", |model: &Protocol, state: &State| {
+            columns_come_with_rows(model, &state.durable)
+        }),
+        Property::always("values go into their own columns", |_, state: &State| !state.durable.warehouse.misplaced),
         Property::always("6 fencing", |_, state: &State| state.broken.is_none()),
         Property::always("6 items agree", |_, state: &State| {
             state.durable.items.values().all(|items| invariant::violations(items).is_empty())
@@ -128,6 +132,12 @@ fn of_script(configuration: &Configuration) -> Vec<Property<Protocol>> {
             state.durable.warehouse.statements.iter().any(|statement| is_failed(&statement.phase))
         }));
     }
+    let shapes = |change: &Change| if let Change::Put(_, blob) = change { Some(blob.names) } else { None };
+    if configuration.script.iter().filter_map(shapes).collect::<BTreeSet<_>>().len() > 1 {
+        all.push(Property::sometimes("files of all shapes are loaded", |model: &Protocol, state: &State| {
+            state.durable.warehouse.committed.len() == model.configuration.script.len()
+        }));
+    }
     let puts = configuration.script.iter().filter(|change| matches!(change, Change::Put(..))).count();
     let is_bad =
         |wanted: bool| move |change: &Change| matches!(change, Change::Put(_, it) if it.bad && it.misfit == wanted);
@@ -151,6 +161,16 @@ fn of_script(configuration: &Configuration) -> Vec<Property<Protocol>> {
         all.push(Property::sometimes("a newer version replaces", |_, state: &State| newer_replaces(state)));
     }
     all
+}
+
+/// The columns of the tables: those at first, those of the script, and those that statements added which have finished.
+fn columns_come_with_rows(model: &Protocol, durable: &Durable) -> bool {
+    let script = &model.configuration.script[..durable.scripted];
+    let n_scripted = script.iter().filter(|change| matches!(change, Change::AddColumn(_))).count();
+    let finished = durable.warehouse.statements.iter().filter(|statement| statement.phase == Phase::Finished);
+    let n_added: usize = finished.map(|statement| statement.added.len()).sum();
+    let columns: BTreeSet<&String> = durable.warehouse.columns.iter().collect();
+    columns.len() == durable.warehouse.columns.len() && columns.len() == COLUMNS.len() + n_scripted + n_added
 }
 
 /// Every object of an acknowledged message is committed, waits, or is in quarantine; or a newer version of its key is.

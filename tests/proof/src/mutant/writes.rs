@@ -1,5 +1,6 @@
 //! What the seeded bugs make of a write.
 
+use loader_core::drift::Fit;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::slot::{KnownColumns, Slot, Step};
@@ -62,6 +63,7 @@ impl Mutant {
             Self::OneManifestKey => each_prepared(actions, |prepared, _| {
                 prepared.manifest = self.manifest(&prepared.manifest);
             }),
+            Self::FitNotStored => each_prepared(actions, |prepared, _| prepared.fit = Fit::default()),
             Self::TokenNeverAges => each_prepared(actions, |prepared, touched| prepared.prepared_millis = touched),
             Self::SilentTakeover => each_slot(actions, |slot| keep_owner(slot, &before)),
             _ => {}

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{SourceWire, object, read};
+use crate::drift::{AddedColumn, Fit};
+use crate::ident::Ident;
 use crate::ids::{LoadId, StatementName};
 use crate::outcome::FailureClass;
 use crate::sql::columns::TargetColumns;
@@ -89,6 +91,12 @@ struct PreparedWire {
     /// Names of the target's columns, as loader 0.1 wrote them.
     #[serde(default, skip_serializing)]
     columns: Value,
+    /// The column list of its COPY.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    file_columns: Vec<String>,
+    /// Name and type of each column that the target gets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    added_columns: Vec<(String, String)>,
     statement_name: String,
     prepared_millis: i64,
     not_before_millis: i64,
@@ -249,6 +257,8 @@ impl From<&Prepared> for PreparedWire {
             n_objects: prepared.n_objects,
             size_bytes: prepared.size_bytes,
             columns: Value::Null,
+            file_columns: prepared.fit.columns.iter().map(|name| name.as_str().to_owned()).collect(),
+            added_columns: pairs(&prepared.fit.added),
             statement_name: prepared.statement_name.to_string(),
             prepared_millis: prepared.prepared_millis,
             not_before_millis: prepared.not_before_millis,
@@ -262,10 +272,15 @@ impl PreparedWire {
     fn into_item(self) -> Result<Prepared, String> {
         let statement_name = StatementName::parse(&self.statement_name)
             .ok_or_else(|| format!("statement name `{}` is not ours", self.statement_name))?;
+        let fit = Fit {
+            columns: self.file_columns.into_iter().map(Ident::exact).collect(),
+            added: added(self.added_columns),
+        };
         Ok(Prepared {
             manifest: self.manifest,
             n_objects: self.n_objects,
             size_bytes: self.size_bytes,
+            fit,
             statement_name,
             prepared_millis: self.prepared_millis,
             not_before_millis: self.not_before_millis,
@@ -273,4 +288,13 @@ impl PreparedWire {
             uncertain: self.uncertain,
         })
     }
+}
+
+/// Name and type of each.
+pub(super) fn pairs(added: &[AddedColumn]) -> Vec<(String, String)> {
+    added.iter().map(|column| (column.name.as_str().to_owned(), column.kind.clone())).collect()
+}
+
+pub(super) fn added(pairs: Vec<(String, String)>) -> Vec<AddedColumn> {
+    pairs.into_iter().map(|(name, kind)| AddedColumn { name: Ident::exact(name), kind }).collect()
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bulk_request::Position;
+use crate::drift::{AddedColumn, Fit};
 use crate::ident::Ident;
 use crate::ids::{ObjectVersion, Version};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
@@ -262,6 +263,10 @@ fn a_history() -> impl Strategy<Value = Item> {
             queue_wait_millis,
             load_millis,
             attempts,
+            added: vec![
+                AddedColumn { name: Ident::exact("more"), kind: "DECIMAL(38, 2)".into() };
+                (attempts % 3) as usize
+            ],
             expires_at,
         })
     })
@@ -273,6 +278,10 @@ fn a_prepared() -> impl Strategy<Value = Prepared> {
             manifest: "s3://m/a.json".into(),
             n_objects,
             size_bytes,
+            fit: Fit {
+                columns: vec![Ident::exact("a \"b\""); (refusals % 3) as usize],
+                added: vec![AddedColumn { name: Ident::exact("b"), kind: "SUPER".into() }; (refusals % 2) as usize],
+            },
             statement_name,
             prepared_millis,
             not_before_millis,

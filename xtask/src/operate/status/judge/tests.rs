@@ -1,6 +1,7 @@
 //! Tables in every state, and what is said about them.
 
 use loader_core::config::LoadConfig;
+use loader_core::drift::Fit;
 use loader_core::ids::{LoadId, ObjectVersion, StatementName, Version, WaitingObject};
 use loader_core::tracker::enqueue;
 use loader_core::tracker::item::{ConfigSource, Quarantined, SortKey};
@@ -74,6 +75,7 @@ pub fn submitted() -> Facts {
         manifest: "s3://m/x".into(),
         n_objects: 1,
         size_bytes: 7,
+        fit: Fit::default(),
         statement_name,
         prepared_millis: NOW,
         not_before_millis: 0,

@@ -61,6 +61,7 @@ fn remember(known: &mut Known, listed: &[(&str, u64)]) {
         queue_wait_millis: 1_000,
         load_millis: 2_000,
         attempts: 1,
+        added_columns: Vec::new(),
         statement_id: "s".into(),
         statement_name: None,
         manifest: "s3://m/x.json".into(),

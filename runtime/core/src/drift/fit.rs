@@ -1,0 +1,108 @@
+//! How the columns of a file go into the target by their names: the column list of its COPY, and the columns that the target gets before.
+
+use std::collections::BTreeSet;
+
+use super::compare::contradicts;
+use crate::config::{LoadConfig, LoadMode};
+use crate::ident::{Ident, TableName};
+use crate::limits::{ADDED_COLUMNS_MAX, COLUMN_LIST_BYTES_MAX, IDENTIFIER_BYTES_MAX, TABLE_COLUMNS_MAX};
+use crate::parquet::{FileColumn, Meaning};
+use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
+
+/// How a file goes into the target. Files of one load have the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fit {
+    /// The target's columns that the file has, in the file's order: the list of its COPY. Empty: as the configuration says, by position.
+    pub columns: Vec<Ident>,
+    /// Columns of the file that the target does not have yet: it gets them in the load's own transaction.
+    pub added: Vec<AddedColumn>,
+}
+
+/// A column that the target gets. It can be NULL, because the rows that are there have no value for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddedColumn {
+    /// Its name.
+    pub name: Ident,
+    /// Its type in SQL.
+    pub kind: String,
+}
+
+impl AddedColumn {
+    /// The column that can hold a file's; [`FileColumn::sql_type`] says its type.
+    pub fn of(column: &FileColumn) -> Self {
+        Self { name: folded(column), kind: column.sql_type() }
+    }
+
+    /// The statement that adds it: Redshift takes one column in each (database guide, ALTER TABLE).
+    pub fn statement(&self, table: &TableName) -> String {
+        format!("ALTER TABLE {table} ADD COLUMN {} {}", self.name, self.kind)
+    }
+
+    /// As a person reads it.
+    pub fn words(&self) -> String {
+        format!("{} {}", self.name.as_str(), self.kind)
+    }
+}
+
+/// Names that Redshift keeps for itself (database guide, CREATE TABLE: column names), or that its rows have.
+const SYSTEM_COLUMNS: [&str; 8] = ["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "insertxid"];
+/// Digits of a DECIMAL at most (database guide, numeric types).
+const DECIMAL_DIGITS_MAX: u8 = 38;
+
+/// How a file goes into the target by name; `None` where names do not tell it for certain.
+///
+/// Either the file has every column of the target, in any order and perhaps others that can be added, or it lacks some that can be NULL
+/// and has no others: one that is gone beside one that is new may be the same under another name.
+pub(super) fn by_name(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Option<Fit> {
+    let TargetColumns::Asked(all) = target else { return None };
+    let known = |column: &FileColumn| all.iter().find(|known| super::compare::is_same(column, known));
+    let names: Vec<Ident> =
+        file.iter().map(|column| known(column).map_or_else(|| folded(column), |known| known.name.clone())).collect();
+    let distinct: BTreeSet<&Ident> = names.iter().collect();
+    let surplus: Vec<&FileColumn> = file.iter().filter(|column| known(column).is_none()).collect();
+    let lacking: Vec<&TargetColumn> = all.iter().filter(|column| !distinct.contains(&column.name)).collect();
+    let numbers_itself = |column: &TargetColumn| column.identity != Identity::No || super::may_be_numbered(column);
+    let is_optional = |column: &&TargetColumn| {
+        numbers_itself(column) || (surplus.is_empty() && column.nullable && !merges_by(config, column))
+    };
+    let takes = |known: &TargetColumn, column: &FileColumn| {
+        known.identity != Identity::Always && !contradicts(column, &known.kind)
+    };
+    let fits = |column: &FileColumn| known(column).map_or_else(|| can_be_added(column), |known| takes(known, column));
+    let is_certain = surplus.len() < file.len()
+        && distinct.len() == names.len()
+        && lacking.iter().all(is_optional)
+        && file.iter().all(fits);
+    let has_room = surplus.len() <= ADDED_COLUMNS_MAX
+        && all.len() + surplus.len() <= TABLE_COLUMNS_MAX
+        && names.iter().map(|name| name.as_str().len()).sum::<usize>() <= COLUMN_LIST_BYTES_MAX;
+    let added = surplus.into_iter().map(AddedColumn::of).collect();
+    (is_certain && has_room).then_some(Fit { columns: names, added })
+}
+
+/// Rows without a value in such a column would all be one row.
+fn merges_by(config: &LoadConfig, column: &TargetColumn) -> bool {
+    match &config.mode {
+        LoadMode::Append => false,
+        LoadMode::Replace { keys, timestamp, .. } | LoadMode::Versions { keys, timestamp } => {
+            keys.contains(&column.name) || *timestamp == column.name
+        }
+    }
+}
+
+fn can_be_added(column: &FileColumn) -> bool {
+    let name = folded(column);
+    let has_type = match column.meaning {
+        Meaning::Decimal(precision, scale) => (1..=DECIMAL_DIGITS_MAX).contains(&precision) && scale <= precision,
+        Meaning::Plain | Meaning::Text | Meaning::Date | Meaning::Time | Meaning::Timestamp => true,
+    };
+    has_type
+        && name.as_str().len() <= IDENTIFIER_BYTES_MAX
+        && !name.as_str().contains('\0')
+        && !SYSTEM_COLUMNS.contains(&name.as_str())
+}
+
+/// As Redshift folds the name of a column.
+pub(super) fn folded(column: &FileColumn) -> Ident {
+    Ident::exact(column.name.to_lowercase())
+}
