@@ -157,9 +157,7 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
             ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
         }
         Event::NotCompared { table, n_objects, why } => not_compared(table, *n_objects, why),
-        Event::ColumnsAdded { table, load_id, columns } => {
-            ("columns_added", "WARN", json!({"table": table, "load_id": load_id, "columns": columns}))
-        }
+        Event::ColumnsAdded { table, load_id, columns } => columns_added(table, load_id, columns),
         Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
         Event::Listed { table, s3_path, objects, new_objects, ended } => (
             "listed",
@@ -191,6 +189,10 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         Value::Object(fields) => (name, level, fields),
         _ => (name, level, Map::new()),
     }
+}
+
+fn columns_added(table: &str, load_id: &str, columns: &[String]) -> (&'static str, &'static str, Value) {
+    ("columns_added", "WARN", json!({"table": table, "load_id": load_id, "columns": columns}))
 }
 
 fn not_compared(table: &str, n_objects: usize, why: &str) -> (&'static str, &'static str, Value) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::timeout::TimeoutConfig;
 use loader_core::bulk_request::Position;
+use loader_core::copy_options::{CopyOptions, Header};
+use loader_core::csv_header;
 use loader_core::folder::is_temporary;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::parquet::{self, FileColumn, Tail};
@@ -38,8 +40,13 @@ impl Objects for Aws {
         }
     }
 
-    async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
-        self.footer(file, parquet::schema).await
+    async fn columns(&self, file: &WaitingObject, options: &CopyOptions) -> Result<Vec<FileColumn>, String> {
+        let Some(Header { delimiter, quote }) = options.header() else {
+            return self.footer(file, parquet::schema).await;
+        };
+        let head = self.part(file, 0, file.size_bytes.min(csv_header::HEAD_BYTES)).await?;
+        let is_whole = file.size_bytes <= csv_header::HEAD_BYTES;
+        csv_header::columns(&head, is_whole, delimiter, quote).map_err(|error| error.to_string())
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {

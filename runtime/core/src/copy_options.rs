@@ -4,6 +4,10 @@
 
 use std::fmt;
 
+pub use self::header::Header;
+
+mod header;
+
 /// Format of the files of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileFormat {

@@ -1,4 +1,4 @@
-//! Drift: whether the columns of a Parquet file are those that its load's COPY would put them into.
+//! Drift: whether the columns of a file are those that its load's COPY would put them into.
 //!
 //! COPY from Parquet goes by position and converts no type (Redshift database guide, "COPY from columnar data formats"), so columns in
 //! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
@@ -8,7 +8,6 @@ use self::compare::{Differences, compare};
 pub use self::fit::{AddedColumn, Fit};
 use self::fit::{by_name, folded};
 use crate::config::{LoadConfig, LoadMode, SchemaChange};
-use crate::copy_options::FileFormat;
 use crate::ident::{Ident, TableName};
 use crate::parquet::{FileColumn, Physical};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns, marker_column};
@@ -28,9 +27,9 @@ pub struct Misfit {
 /// Columns of a list that are named in a message; more are counted.
 const NAMED_MAX: usize = 8;
 
-/// Whether files of such a load are compared with the target before COPY.
+/// Whether files of such a load, of Parquet or CSV with a header, are compared with the target before COPY.
 pub fn is_compared(config: &LoadConfig) -> bool {
-    config.options.format == FileFormat::Parquet && config.schema_change != SchemaChange::Ignore
+    config.schema_change != SchemaChange::Ignore
 }
 
 /// How a file goes into the target, or why it certainly does not. `target`: all columns of the table.
@@ -120,34 +119,18 @@ fn error(table: &TableName, differences: &Differences) -> String {
 
 /// Quarantine's remedy: first what is most likely meant.
 fn remedy(config: &LoadConfig, file: &[FileColumn], differences: &Differences) -> String {
-    let table = &config.target.table;
     // Then order is no question, and the list may not be given.
     let goes_by_name = config.schema_change == SchemaChange::AddColumns;
     let Differences { surplus, lacking, other_type, order, .. } = differences;
     let names: Vec<String> = file.iter().map(|column| in_list(&folded(column))).collect();
     let in_order =
         format!("name the files' columns in their order, `\"copy\": {{\"columns\": [{}]}}`", names.join(", "));
-    let add = |column: &&FileColumn| format!("{};", AddedColumn::of(column).statement(table));
     let mut ways: Vec<String> = Vec::new();
-    if !surplus.is_empty() && lacking.is_empty() {
-        ways.extend(surplus.iter().map(add));
-        if !goes_by_name {
+    if !surplus.is_empty() {
+        ways.extend(for_surplus(&config.target.table, differences, goes_by_name));
+        if lacking.is_empty() && !goes_by_name {
             ways.push(format!("a new column is the table's last: where it is not the files' last, also {in_order}"));
         }
-    } else if !surplus.is_empty() {
-        let rename = |(column, renamed): (&FileColumn, &TargetColumn)| {
-            format!(
-                "ALTER TABLE {table} RENAME COLUMN {} TO {}; where both are the same column",
-                renamed.name,
-                folded(column)
-            )
-        };
-        ways.extend(differences.renamed().map(rename));
-        if goes_by_name {
-            ways.push("where they are new columns".to_owned());
-            ways.extend(surplus.iter().map(add));
-        }
-        ways.push("or write files with the table's columns".to_owned());
     } else if goes_by_name && !lacking.is_empty() {
         ways.push("write files with these columns: they may not be NULL, or rows are merged by them".to_owned());
     } else if !lacking.is_empty() || order.is_some() {
@@ -164,6 +147,32 @@ fn remedy(config: &LoadConfig, file: &[FileColumn], differences: &Differences) -
         "or leave it to COPY, which goes by position: `\"options\": {\"on_schema_change\": \"ignore\"}`".to_owned(),
     );
     ways.join("; ").replace(";;", ";")
+}
+
+/// What helps where only the file has columns; beside columns that only the table has, they may be the same.
+fn for_surplus(table: &TableName, differences: &Differences, goes_by_name: bool) -> Vec<String> {
+    let Differences { surplus, lacking, .. } = differences;
+    let mut ways: Vec<String> = Vec::new();
+    if !lacking.is_empty() {
+        let rename = |(column, renamed): (&FileColumn, &TargetColumn)| {
+            let name = folded(column);
+            format!("ALTER TABLE {table} RENAME COLUMN {} TO {name}; where both are the same column", renamed.name)
+        };
+        ways.extend(differences.renamed().map(rename));
+        if goes_by_name {
+            ways.push("where they are new columns".to_owned());
+        }
+    }
+    if lacking.is_empty() || goes_by_name {
+        ways.extend(surplus.iter().map(|column| format!("{};", AddedColumn::of(column).statement(table))));
+        if surplus.iter().any(|column| column.physical == Physical::Written) {
+            ways.push("with the type that its values have".to_owned());
+        }
+    }
+    if !lacking.is_empty() {
+        ways.push("or write files with the table's columns".to_owned());
+    }
+    ways
 }
 
 /// As a column stands in `copy.columns`.
@@ -183,5 +192,7 @@ fn listed<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
 
 #[cfg(test)]
 mod adding_tests;
+#[cfg(test)]
+mod header_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ pub mod bulk_request;
 pub mod config;
 pub mod contract;
 pub mod copy_options;
+pub mod csv_header;
 pub mod drift;
 pub mod folder;
 pub mod ident;

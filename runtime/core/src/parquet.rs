@@ -48,6 +48,8 @@ pub enum Physical {
     Bytes,
     /// Bytes of one length.
     FixedBytes,
+    /// Characters of whatever kind of value: a field of a CSV file.
+    Written,
     /// Not one value: a list, a map, a structure.
     Nested,
 }
@@ -267,7 +269,7 @@ impl FileColumn {
             (Physical::Float, _) => "REAL",
             (Physical::Double, _) => "DOUBLE PRECISION",
             // Older writers do not say that bytes are text.
-            (Physical::Bytes, _) | (Physical::FixedBytes, Meaning::Text) => "VARCHAR(65535)",
+            (Physical::Bytes | Physical::Written, _) | (Physical::FixedBytes, Meaning::Text) => "VARCHAR(65535)",
             (Physical::FixedBytes, _) => "VARBYTE",
         };
         name.to_owned()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use loader_core::config::LoadConfig;
+use loader_core::copy_options::CopyOptions;
 use loader_core::drift;
 use loader_core::ids::WaitingObject;
 use loader_core::outcome::FailureClass;
@@ -39,8 +40,8 @@ struct Glance<'a> {
     file: &'a WaitingObject,
     /// What is there now.
     state: bool,
-    /// Its columns.
-    shape: bool,
+    /// Its columns, as these options load them.
+    shape: Option<&'a CopyOptions>,
 }
 
 /// What was found out about the objects of a load.
@@ -132,14 +133,14 @@ impl<W: World> Round<'_, W> {
         for waiting in objects {
             places.entry(place(waiting)).or_default().push(waiting);
         }
-        let compared = drift::is_compared(config);
+        let compared = drift::is_compared(config).then_some(&config.options);
         let mut wanted = BTreeSet::new();
         let glances = objects.iter().filter(|waiting| wanted.insert(place(waiting))).map(|waiting| Glance {
             file: waiting,
             state: !write_once || places[&place(waiting)].len() > 1,
             shape: compared,
         });
-        let glances: Vec<Glance> = glances.filter(|glance| glance.state || glance.shape).collect();
+        let glances: Vec<Glance> = glances.filter(|glance| glance.state || glance.shape.is_some()).collect();
         let order: BTreeSet<Place> = glances.iter().map(|glance| place(glance.file)).collect();
         let (looked, stopped) = self.look_at(glances).await;
         let mut looks = Looks::default();
@@ -194,8 +195,8 @@ impl<W: World> Round<'_, W> {
         let Glance { file, state, shape } = glance;
         let WaitingObject { object, .. } = file;
         let state = if state { self.world.object(&object.bucket, &object.key).await? } else { ObjectState::AsNotified };
-        let shape = match prepare::current(file, &state).filter(|_| shape) {
-            Some(file) => Some(self.world.columns(&file).await),
+        let shape = match prepare::current(file, &state).zip(shape) {
+            Some((file, options)) => Some(self.world.columns(&file, options).await),
             None => None,
         };
         Ok((state, shape))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
+use loader_core::copy_options::CopyOptions;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::parquet::FileColumn;
@@ -152,9 +153,13 @@ pub struct Listed {
 pub trait Objects {
     /// What is under this key now.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
-    /// The columns that the footer of a Parquet file names, read with few and short calls; an error where that cannot be read of exactly
-    /// this version.
-    fn columns(&self, file: &WaitingObject) -> impl Future<Output = Result<Vec<FileColumn>, String>> + Send;
+    /// The columns that the footer of a Parquet file names, or the header of a CSV file that these options load, read with few and short
+    /// calls; an error where that cannot be read of exactly this version.
+    fn columns(
+        &self,
+        file: &WaitingObject,
+        options: &CopyOptions,
+    ) -> impl Future<Output = Result<Vec<FileColumn>, String>> + Send;
     /// Writes a manifest below the manifest folder.
     fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `s3://` URL of the manifest folder, with its final `/`.

@@ -16,7 +16,7 @@ const DYING: &str = "shapes-dying";
 const DYING_MERGED: &str = "shapes-dying-merge";
 const FOREIGN: &str = "shapes-foreign";
 
-/// Tries every call in the matrix of deaths; else every third.
+/// Tries every call in the matrix of deaths; else every ninth with each fault.
 const FULL: &str = "ACCEPTANCE_FULL";
 
 fn table_name(queue: &str) -> String {
@@ -179,7 +179,7 @@ async fn deaths(queue: &'static str) -> Result<i64> {
     let (mut round, full) = (1, std::env::var_os(FULL).is_some());
     for (number, kind) in ["kill_before", "kill_after", "drop_response"].into_iter().enumerate() {
         let kind: ToxicKind = serde_json::from_value(json!(kind))?;
-        for call in (0..n_calls.min(40)).filter(|call| full || call % 3 == number) {
+        for call in (0..n_calls.min(40)).filter(|call| full || call % 9 == 3 * number) {
             round += 1;
             gateway.add_toxic(&Toxic::new(kind.clone()).once_after(call as u64)).await?;
             put_both(&table, round).await?;

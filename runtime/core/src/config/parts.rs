@@ -96,7 +96,8 @@ fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
     }
 }
 
-/// Only Parquet files tell their columns; of the others nothing is compared.
+/// Parquet files tell their columns, and CSV files with a header, at the price of a call for each: they are compared where it is asked for.
+/// Of the others nothing is compared.
 fn schema_change(
     wishes: Option<&OptionsPart>,
     copy: Option<&CopyOptions>,
@@ -105,7 +106,8 @@ fn schema_change(
 ) -> SchemaChange {
     let field = "options.on_schema_change";
     let wish = match wishes.and_then(|options| options.on_schema_change.as_deref()) {
-        None => return SchemaChange::default(),
+        None if copy.is_some_and(|copy| copy.format == FileFormat::Parquet) => return SchemaChange::default(),
+        None => return SchemaChange::Ignore,
         Some("ignore") => return SchemaChange::Ignore,
         Some("fail") => SchemaChange::Fail,
         Some("add_columns") => SchemaChange::AddColumns,
@@ -114,11 +116,20 @@ fn schema_change(
             return SchemaChange::default();
         }
     };
-    if copy.is_some_and(|copy| copy.format != FileFormat::Parquet) {
-        problems.add(field, "only columns of Parquet files are compared: remove this field, or write `ignore`");
+    let has_header = copy.is_some_and(|copy| copy.header().is_some());
+    if has_header && wish == SchemaChange::AddColumns {
+        problems.add(field, "the header of a CSV file tells no types, so no columns can be added: write `fail`");
+    } else if !has_header && copy.is_some_and(|copy| copy.format != FileFormat::Parquet) {
+        problems.add(
+            field,
+            "only columns of Parquet files are compared, and of CSV files with `IGNOREHEADER 1` that are not compressed: remove this field, or write `ignore`",
+        );
     }
     if wish == SchemaChange::AddColumns && !columns.is_empty() {
         problems.add(field, "`add_columns` goes by the names in the files: remove `copy.columns`, or write `fail`");
+    }
+    if wish == SchemaChange::AddColumns && wishes.is_some_and(|options| options.delete_marker.is_some()) {
+        problems.add(field, "with `options.delete_marker` no columns are added: remove one of them, or write `fail`");
     }
     if wish == SchemaChange::AddColumns && copy.is_some_and(|copy| copy.has("EXPLICIT_IDS")) {
         problems.add(field, "`add_columns` and `EXPLICIT_IDS` exclude each other: remove one of them");

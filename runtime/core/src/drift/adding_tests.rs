@@ -69,11 +69,7 @@ fn a_column_that_is_gone_beside_a_new_one_may_be_the_same_under_another_name() {
     let renamed = [("id", Int64), ("moment", Int96), ("val", Bytes), ("more", Int64)];
     let misfit = judge(&adding(|_| {}), &table(&[ID, AT, VAL]), &file(&renamed)).unwrap_err();
     assert!(misfit.error.contains("not in the file: `at`"), "{}", misfit.error);
-    assert!(
-        misfit.remedy.contains(r#"ALTER TABLE "shop"."sales" ADD COLUMN "moment" BIGINT;"#),
-        "{}",
-        misfit.remedy
-    );
+    assert!(misfit.remedy.contains(r#"ALTER TABLE "shop"."sales" ADD COLUMN "moment" BIGINT;"#), "{}", misfit.remedy);
     assert!(!misfit.remedy.contains("copy"), "{}", misfit.remedy);
     assert_eq!(fit(&[("id", Int64), ("moment", Int96), ("val", Bytes)]), Ok(None), "by position, as ever");
     assert_eq!(fit(&[("_0", Int64), ("_1", Int96), ("_2", Bytes)]), Ok(None), "written for positions");

@@ -90,7 +90,7 @@ fn order(file: &[FileColumn], wanted: &[TargetColumn], in_place: bool) -> Option
 pub fn contradicts(file: &FileColumn, kind: &str) -> bool {
     let is_text = file.meaning == Meaning::Text;
     match (kind, file.physical) {
-        (_, Physical::Nested) => false,
+        (_, Physical::Nested | Physical::Written) => false,
         ("smallint" | "integer" | "bigint" | "real" | "double precision" | "numeric", physical) => {
             is_text || matches!(physical, Physical::Boolean | Physical::Int96)
         }

@@ -231,14 +231,7 @@ fn sort_out<'a>(pendings: &[PendingLoad], seen: &'a Seen) -> Sorted<'a> {
                     part.newer.push(found);
                 } else {
                     let fit = seen.fits.get(&found.object.id()).unwrap_or(&BY_POSITION);
-                    let was_parted = part.is_parted();
-                    if *sorted.fit.get_or_insert(fit) == fit {
-                        part.kept.push(found);
-                    } else {
-                        sorted.n_later += 1;
-                        part.rest.push(waiting.clone());
-                    }
-                    sorted.n_parted += usize::from(part.is_parted() && !was_parted);
+                    sorted.place(&mut part, waiting, found, fit);
                 }
             } else if handled.insert(id) {
                 sorted.deleted.push((waiting.clone(), pending.entered));
@@ -270,7 +263,19 @@ const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
     }
 }
 
-impl Sorted<'_> {
+impl<'a> Sorted<'a> {
+    /// Lists an object that goes into the target as the first one does; any other waits.
+    fn place(&mut self, part: &mut Part, waiting: &WaitingObject, found: WaitingObject, fit: &'a Fit) {
+        let was_parted = part.is_parted();
+        if *self.fit.get_or_insert(fit) == fit {
+            part.kept.push(found);
+        } else {
+            self.n_later += 1;
+            part.rest.push(waiting.clone());
+        }
+        self.n_parted += usize::from(part.is_parted() && !was_parted);
+    }
+
     /// Writes beside one for each pending load, if this misfit is one more.
     fn more_actions_with(&self, misfit: Option<&Misfit>) -> usize {
         let shapes: BTreeSet<&Misfit> = self.misfits.iter().map(|(_, misfit)| misfit).chain(misfit).collect();

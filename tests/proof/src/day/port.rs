@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
+use loader_core::copy_options::CopyOptions;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::outcome::FailureClass;
@@ -284,7 +285,7 @@ impl Objects for Port {
         Ok(self.free(Call::one("s3:HeadObject"), look).await)
     }
 
-    async fn columns(&self, _: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+    async fn columns(&self, _: &WaitingObject, _: &CopyOptions) -> Result<Vec<FileColumn>, String> {
         unreachable!("no configuration of the day compares files")
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
+use loader_core::copy_options::CopyOptions;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::parquet::FileColumn;
@@ -128,7 +129,7 @@ impl Objects for ModelWorld {
         }
     }
 
-    async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+    async fn columns(&self, file: &WaitingObject, _: &CopyOptions) -> Result<Vec<FileColumn>, String> {
         let key = &file.object.key;
         let read = |inner: &mut Inner| {
             let bucket = &inner.durable.bucket;

@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
+use loader_core::copy_options::CopyOptions;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_PENDINGS_MAX};
 use loader_core::outcome::FailureClass;
@@ -274,7 +275,7 @@ impl Objects for Port {
         self.call("object", |stage| Ok(stage.bucket.get(key).map_or(ObjectState::Missing, Blob::state))).await
     }
 
-    async fn columns(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, String> {
+    async fn columns(&self, file: &WaitingObject, _: &CopyOptions) -> Result<Vec<FileColumn>, String> {
         let key = &file.object.key;
         let read = |stage: &mut Stage| {
             let blob = stage.bucket.get(key).filter(|blob| blob.version(key) == file.object);
