@@ -107,8 +107,7 @@ fn schema_change(
     let field = "options.on_schema_change";
     let wish = match wishes.and_then(|options| options.on_schema_change.as_deref()) {
         None if copy.is_some_and(|copy| copy.format == FileFormat::Parquet) => return SchemaChange::default(),
-        None => return SchemaChange::Ignore,
-        Some("ignore") => return SchemaChange::Ignore,
+        None | Some("ignore") => return SchemaChange::Ignore,
         Some("fail") => SchemaChange::Fail,
         Some("add_columns") => SchemaChange::AddColumns,
         Some(other) => {

@@ -162,6 +162,11 @@ fn columns_are_compared_unless_the_configuration_says_otherwise() {
         assert!(with(other, json!("fail")).is_err(), "{other}");
     }
     assert!(with("PARQUET EXPLICIT_IDS", json!("add_columns")).unwrap_err().contains("exclude each other"));
+    let mut value = example();
+    value["copy"]["options"] = json!("PARQUET");
+    value["options"] = json!({"on_schema_change": "add_columns", "delete_marker": {"column": "op", "value": "D"},
+        "merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at"});
+    assert!(LoadConfig::from_value(&value).unwrap_err().to_string().contains("no columns are added"));
 }
 
 #[test]

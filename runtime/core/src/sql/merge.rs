@@ -150,7 +150,14 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String
     let guard = load.columns.guard(table).filter(|_| load.config.columns.is_empty());
     let copied = [merge.stage(), copy_command(STAGE, &load.fit.columns, load.config, load.manifest)];
     let written = [merge.ranked()].into_iter().chain(merge.deletes()).chain([merge.insert()]);
-    Ok(guard.into_iter().chain(alters(load)).chain(copied).chain(merge.late()).chain(written).chain(merge.bury()).collect())
+    Ok(guard
+        .into_iter()
+        .chain(alters(load))
+        .chain(copied)
+        .chain(merge.late())
+        .chain(written)
+        .chain(merge.bury())
+        .collect())
 }
 
 /// The columns that are written, and which rows are gone.
