@@ -45,7 +45,7 @@ resources! {
     /// A `DynamoDB` table (Template reference, `aws-resource-dynamodb-table`).
     CfnTable, CfnTableProps, "AWS::DynamoDB::Table" {
         BillingMode, AttributeDefinitions, KeySchema, GlobalSecondaryIndexes, TimeToLiveSpecification,
-        PointInTimeRecoverySpecification, SSESpecification,
+        PointInTimeRecoverySpecification, SSESpecification, StreamSpecification,
     }
     /// An S3 bucket (Template reference, `aws-resource-s3-bucket`).
     CfnBucket, CfnBucketProps, "AWS::S3::Bucket" {
@@ -75,6 +75,10 @@ resources! {
     CfnManagedPolicy, CfnManagedPolicyProps, "AWS::IAM::ManagedPolicy" { Description, PolicyDocument }
     /// An `EventBridge` rule (Template reference, `aws-resource-events-rule`).
     CfnRule, CfnRuleProps, "AWS::Events::Rule" { Description, EventPattern, ScheduleExpression, State, Targets }
+    /// An `EventBridge` pipe (Template reference, `aws-resource-pipes-pipe`).
+    CfnPipe, CfnPipeProps, "AWS::Pipes::Pipe" {
+        Description, RoleArn, Source, SourceParameters, Target, TargetParameters, DesiredState,
+    }
     /// A group of schedules (Template reference, `aws-resource-scheduler-schedulegroup`).
     CfnScheduleGroup, CfnScheduleGroupProps, "AWS::Scheduler::ScheduleGroup" { Name }
     /// What `EventBridge` Scheduler invokes when (Template reference, `aws-resource-scheduler-schedule`).

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod dashboard;
+mod events;
 mod functions;
 mod loader_stack;
 mod parameters;

@@ -35,6 +35,9 @@ struct Cli {
     /// Processor that the functions run on
     #[arg(long, value_enum, default_value_t)]
     arch: Architecture,
+    /// Tell the account's event bus what happens to the tables (docs/events.md)
+    #[arg(long)]
+    events: bool,
     /// File of the template [default: cfn-out/loader.template.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let props = SynthProps {
         queues: cli.queues.unwrap_or_else(workspace::queues),
         architecture: cli.arch,
+        events: cli.events,
         file: if cli.check { TemplateFile::Check(path.clone()) } else { TemplateFile::Write(path.clone()) },
         ..SynthProps::default()
     };

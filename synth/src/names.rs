@@ -94,6 +94,9 @@ impl Output {
     }
 }
 
+/// The output with the name of the pipe of the table events, where they are on. By it a deployment knows that they are.
+pub const EVENTS_OUTPUT: &str = "EventsPipeName";
+
 /// The output with the URL of a table's queue, from the queue's logical id.
 pub fn queue_url_output(logical_id: &str) -> String {
     format!("{logical_id}Url")
@@ -123,6 +126,8 @@ pub enum LogicalId {
     Sweep,
     /// The dashboard.
     Dashboard,
+    /// The pipe of the table events; its role is named after it. Only where they are on.
+    Events,
     /// Group of the schedules; its role is named after it. Only where a queue has schedules.
     Schedules,
 }
@@ -139,6 +144,7 @@ impl LogicalId {
             Self::StatementEnded => "StatementEnded",
             Self::Sweep => "Sweep",
             Self::Dashboard => "Dashboard",
+            Self::Events => "Events",
             Self::Schedules => "Schedules",
         }
     }

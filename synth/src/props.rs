@@ -34,6 +34,8 @@ pub struct LoaderProps {
     pub maximum_concurrency: u32,
     /// Days that COPY manifests are kept, at least 1; default 90.
     pub manifest_days: u32,
+    /// Whether the account's event bus is told what happens to the tables; default not.
+    pub events: bool,
 }
 
 impl Default for LoaderProps {
@@ -46,6 +48,7 @@ impl Default for LoaderProps {
             max_receive_count: 5,
             maximum_concurrency: 2,
             manifest_days: 90,
+            events: false,
         }
     }
 }

@@ -23,14 +23,16 @@ pub struct SynthProps {
     pub architecture: Architecture,
     /// Memory of each function in MB; default: that of [`LoaderProps`].
     pub memory_mb: u32,
+    /// Whether the account's event bus is told what happens to the tables; default: that of [`LoaderProps`].
+    pub events: bool,
     /// The file that the template belongs in; default: none.
     pub file: TemplateFile,
 }
 
 impl Default for SynthProps {
     fn default() -> Self {
-        let LoaderProps { architecture, memory_mb, .. } = LoaderProps::default();
-        Self { queues: crate::workspace::queues(), architecture, memory_mb, file: TemplateFile::None }
+        let LoaderProps { architecture, memory_mb, events, .. } = LoaderProps::default();
+        Self { queues: crate::workspace::queues(), architecture, memory_mb, events, file: TemplateFile::None }
     }
 }
 
@@ -128,6 +130,7 @@ pub fn synthesize(props: &SynthProps) -> Result<Synthesis, SynthError> {
         queues: queues.iter().map(QueueSource::from).collect(),
         architecture: props.architecture,
         memory_mb: props.memory_mb,
+        events: props.events,
         ..LoaderProps::default()
     })
     .map_err(SynthError::Template)?;

@@ -52,7 +52,7 @@ fn no_service_sends_to_a_queue_that_shares_its_policy() {
 #[test]
 fn a_table_without_index_cannot_be_scanned() {
     let stack = Stack::new("S");
-    let props = TableProps { partition_key: "p", sort_key: "s", ttl_attribute: "t", index: None };
+    let props = TableProps { partition_key: "p", sort_key: "s", ttl_attribute: "t", index: None, has_stream: false };
     let table = Table::new(&stack.scope().child("T"), &props);
     let role = Role::new(&stack.scope().child("R"), "", "lambda.amazonaws.com");
     table.grant_scan_index(&role);

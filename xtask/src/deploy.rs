@@ -53,7 +53,7 @@ pub async fn run(args: &DeployArgs) -> Result<()> {
             make_local_databases(&aws, &prepared.queues).await?;
         }
         next::show_outputs(out, &deployed);
-        next::show(out, &aws, &request, &prepared);
+        next::show(out, &aws, &request, &prepared, &deployed);
         out.result(&deployed)?;
     }
     Ok(())

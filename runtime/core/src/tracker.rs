@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` and `waits` (what is known),
 //! `decide`, `choose` and `gather` (what to do next), `prepare`, `settle`, `wait` and `cancel` (what follows from what was seen), `enqueue` (how facts enter),
-//! `listing` and `list` (how far a folder is read), `invariant` (what always holds).
+//! `listing` and `list` (how far a folder is read), `table_event` (what others are told), `invariant` (what always holds).
 
 pub mod admit;
 pub mod cancel;
@@ -24,6 +24,7 @@ pub mod prepare;
 pub mod settle;
 pub mod slot;
 pub mod split;
+pub mod table_event;
 pub mod view;
 pub mod wait;
 pub mod waits;

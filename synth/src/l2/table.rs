@@ -16,6 +16,8 @@ pub struct TableProps {
     pub ttl_attribute: &'static str,
     /// An index that holds keys only, of the items that have its partition key.
     pub index: Option<Index>,
+    /// Whether every change of an item goes to a stream, with the item before and after.
+    pub has_stream: bool,
 }
 
 /// A sparse index; its sort key is the table's.
@@ -47,6 +49,7 @@ impl Table {
                 ("Projection", Value::map([("ProjectionType", "KEYS_ONLY")])),
             ])])
         });
+        let images = Value::map([("StreamViewType", "NEW_AND_OLD_IMAGES")]);
         let resource = CfnTable::new(
             scope,
             CfnTableProps {
@@ -60,6 +63,7 @@ impl Table {
                 ])),
                 PointInTimeRecoverySpecification: Some(Value::map([("PointInTimeRecoveryEnabled", true)])),
                 SSESpecification: Some(Value::map([("SSEEnabled", true)])),
+                StreamSpecification: props.has_stream.then_some(images),
             },
         );
         resource.retain();
@@ -90,6 +94,18 @@ impl Table {
         };
         let arn = Value::sub(format!("${{{}.Arn}}/index/{}", self.resource.logical_id(), index.name));
         role.permit(Statement::allow(&["dynamodb:Scan"], [arn]));
+    }
+
+    /// Lets a role read the stream (`EventBridge` user guide, "Permissions for Amazon EventBridge Pipes").
+    pub fn grant_read_stream(&self, role: &Role) {
+        let actions =
+            ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+        role.permit(Statement::allow(&actions, [self.stream_arn()]));
+    }
+
+    /// ARN of the stream: only where the table has one.
+    pub fn stream_arn(&self) -> Value {
+        self.resource.attribute("StreamArn")
     }
 
     /// Physical name, made by `CloudFormation`.

@@ -9,6 +9,7 @@ use crate::l2::{
 };
 use crate::l3::alarms::{self, AlarmsProps};
 use crate::l3::dashboard;
+use crate::l3::events;
 use crate::l3::functions::{Functions, FunctionsProps};
 use crate::l3::parameters::Parameters;
 use crate::l3::schedules;
@@ -46,7 +47,7 @@ impl LoaderStack {
     fn build(scope: &Scope, props: &LoaderProps) {
         let parameters = Parameters::new(scope, props);
         let dead_letters = Queue::new(&scope.child(LogicalId::DeadLetters.name()), &QueueProps::default());
-        let tracker = tracker(scope);
+        let tracker = tracker(scope, props);
         let bucket = bucket(scope, props);
         let role = role(scope, &tracker, &bucket);
         if props.queues.iter().any(|queue| queue.config.limits.timeout_minutes.is_some()) {
@@ -64,6 +65,9 @@ impl LoaderStack {
             },
         );
         rules(scope, &functions, &dead_letters);
+        if props.events {
+            events::add(scope, &tracker, &dead_letters);
+        }
         schedules::add(scope, props, &functions.bulk, &dead_letters);
         role.begin_queues();
         let dead_letters_policy = SharedPolicy::new(&scope.child("DlqTlsOnly"));
@@ -82,7 +86,7 @@ impl LoaderStack {
         let stack = Self { tracker, bucket, role, dead_letters, functions, shared, sources };
         stack.add_alarms(scope, props, &parameters.alarm_actions);
         dashboard::add(scope, stack.shared.as_ref(), &stack.sources);
-        stack.add_outputs(scope);
+        stack.add_outputs(scope, props);
     }
 
     fn add_alarms(&self, scope: &Scope, props: &LoaderProps, actions: &Value) {
@@ -91,7 +95,7 @@ impl LoaderStack {
         alarms::add(scope, &AlarmsProps { props, actions, functions, dead_letters, shared, sources });
     }
 
-    fn add_outputs(&self, scope: &Scope) {
+    fn add_outputs(&self, scope: &Scope, props: &LoaderProps) {
         let text = "Bucket of configuration files and manifests";
         scope.add_output(Output::LoaderBucketName.name(), text, self.bucket.name());
         let text = "DynamoDB table of waiting, running and finished loads";
@@ -108,7 +112,8 @@ impl LoaderStack {
             scope.add_output(SHARED_DEAD_LETTERS_OUTPUT, text, shared.dead_letters.url());
         }
         let n_queues = self.sources.iter().filter(|source| source.fed_by() == source.name()).count();
-        if Output::ALL.len() + usize::from(self.shared.is_some()) + n_queues > OUTPUTS_MAX {
+        let n_own = Output::ALL.len() + usize::from(self.shared.is_some()) + usize::from(props.events);
+        if n_own + n_queues > OUTPUTS_MAX {
             scope.note(format!(
                 "more queues than the {OUTPUTS_MAX} outputs of a stack: there is no output with a queue's URL, ask SQS for it by the queue's name"
             ));
@@ -120,7 +125,7 @@ impl LoaderStack {
     }
 }
 
-fn tracker(scope: &Scope) -> Table {
+fn tracker(scope: &Scope, props: &LoaderProps) -> Table {
     Table::new(
         &scope.child(LogicalId::Tracker.name()),
         &TableProps {
@@ -128,6 +133,7 @@ fn tracker(scope: &Scope) -> Table {
             sort_key: contract::TRACKER_SORT_KEY,
             ttl_attribute: contract::TTL_ATTRIBUTE,
             index: Some(Index { name: contract::WORK_INDEX, partition_key: contract::WORK_ATTRIBUTE }),
+            has_stream: props.events,
         },
     )
 }

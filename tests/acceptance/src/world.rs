@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
-use loader_core::contract::Function;
+use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
 use local_client::{Stack, StackOptions, Statement};
 use serde_json::{Value, json};
 use synth::{LoaderProps, QueueSource};
@@ -29,6 +29,7 @@ const BACKOFF_SECONDS: u32 = 1;
 
 /// What a test program wants of its world. Signatures and IAM policies are always checked.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a question of its own.
 pub struct Setup {
     /// The tables' queues: name and configuration. The role gets what they need, and nothing else.
     pub queues: Vec<(String, Value)>,
@@ -47,6 +48,8 @@ pub struct Setup {
     pub quiet: bool,
     /// No sweep of its own accord, as if its rule were disabled.
     pub unswept: bool,
+    /// Table events are on.
+    pub events: bool,
 }
 
 impl Default for Setup {
@@ -60,6 +63,7 @@ impl Default for Setup {
             bulk_seconds: None,
             quiet: false,
             unswept: false,
+            events: false,
         }
     }
 }
@@ -92,6 +96,8 @@ pub struct World {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Lambda.
     pub lambda: aws_sdk_lambda::Client,
+    /// EventBridge.
+    pub events: aws_sdk_eventbridge::Client,
     /// CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
     /// The Data API.
@@ -145,6 +151,7 @@ impl World {
             sqs: aws_sdk_sqs::Client::new(&shared),
             dynamodb: aws_sdk_dynamodb::Client::new(&shared),
             lambda: aws_sdk_lambda::Client::new(&shared),
+            events: aws_sdk_eventbridge::Client::new(&shared),
             logs: aws_sdk_cloudwatchlogs::Client::new(&shared),
             data: aws_sdk_redshiftdata::Client::new(&shared),
             template: template(setup)?,
@@ -181,6 +188,16 @@ impl World {
             self.cloudformation.create_stack().stack_name(STACK).template_url(self.upload(&self.template).await?);
         create.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam).send().await?;
         Ok(())
+    }
+
+    /// Creates another stack beside, from the same zips. It hears of no statement but its own.
+    pub async fn deploy_beside(&self, name: &str, setup: &Setup) -> Result<()> {
+        let url = self.upload(&template(setup)?).await?;
+        let create = self.cloudformation.create_stack().stack_name(name).template_url(url);
+        let prefix = Parameter::builder().parameter_key(PARAMETER_STATEMENT_NAME_PREFIX).parameter_value(name).build();
+        let create = create.parameters(assets_bucket()).parameters(prefix);
+        create.capabilities(Capability::CapabilityNamedIam).send().await?;
+        self.stack_at(name, "CREATE_COMPLETE").await.map(drop)
     }
 
     /// Puts a template where `CloudFormation` reads it: with many queues it is too large for a request.
@@ -231,9 +248,13 @@ impl World {
 
     /// Waits until the stack has come to this status.
     async fn deployed(&self, wanted: &str) -> Result<aws_sdk_cloudformation::types::Stack> {
+        self.stack_at(STACK, wanted).await
+    }
+
+    async fn stack_at(&self, name: &str, wanted: &str) -> Result<aws_sdk_cloudformation::types::Stack> {
         let started = Instant::now();
         loop {
-            let answer = self.cloudformation.describe_stacks().stack_name(STACK).send().await?;
+            let answer = self.cloudformation.describe_stacks().stack_name(name).send().await?;
             let stack = answer.stacks().first().context("the stack is gone")?;
             let status = stack.stack_status().map(|status| status.as_str().to_owned()).unwrap_or_default();
             if status == wanted {
@@ -313,7 +334,7 @@ fn template(setup: &Setup) -> Result<Value> {
         let config = LoadConfig::from_value(config).map_err(|problems| anyhow::anyhow!("{name}: {problems}"))?;
         queues.push(QueueSource { name: name.clone(), config });
     }
-    let template = synth::loader_template(&LoaderProps { queues, ..LoaderProps::default() })
+    let template = synth::loader_template(&LoaderProps { queues, events: setup.events, ..LoaderProps::default() })
         .map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let mut template: Value = serde_json::from_str(&template.to_json())?;
     if let Some(seconds) = setup.bulk_seconds {

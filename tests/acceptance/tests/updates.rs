@@ -69,6 +69,7 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         let mut orders = Feed::new(world, "orders").await?;
         orders.loads().await.context("after the first deployment")?;
         nothing_to_change(&user).await.context("no change")?;
+        events_on_and_off(&user, world).await.context("events")?;
         another_prefix(&user, world, &mut orders).await.context("another prefix")?;
         option_changed(&user).await.context("a changed option")?;
         orders.loads().await.context("with a changed option")?;
@@ -304,6 +305,18 @@ async fn more_memory_and_the_queue_again(user: &Checkout, world: &World, late: &
         ensure!(memory == Some(LARGE_MB), "{}: {memory:?}", of.name());
     }
     late.table.rest_with(&late.rows).await
+}
+
+/// Said once, events stay until somebody says that they go.
+async fn events_on_and_off(user: &Checkout, world: &World) -> Result<()> {
+    let on = user.deploy(&format!("{FIRST} --events")).await?;
+    ensure!(changes(&on, "Add", "AWS::Pipes::Pipe") == 1 && changes(&on, "Add", "AWS::IAM::Role") == 1, "{on}");
+    ensure!(on["outputs"]["EventsPipeName"].is_string(), "{on}");
+    nothing_to_change(user).await?;
+    world.resource("Events").await?;
+    let off = user.deploy(&format!("{FIRST} --events off")).await?;
+    ensure!(changes(&off, "Remove", "AWS::Pipes::Pipe") == 1, "{off}");
+    nothing_to_change(user).await
 }
 
 /// A change of everything, in which one function's zip cannot be read.

@@ -1,5 +1,7 @@
 //! What a person sees after a deployment: the outputs, and what to do next.
 
+use synth::names::EVENTS_OUTPUT;
+
 use crate::deploy::by_hand;
 use crate::ground::aws::Aws;
 use crate::ground::output::Out;
@@ -19,7 +21,8 @@ pub fn show_outputs(out: Out, deployed: &Deployed) {
 }
 
 /// The commands that are likely to come next.
-pub fn show(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) {
+pub fn show(out: Out, aws: &Aws, request: &Request, prepared: &Prepared, deployed: &Deployed) {
+    let has_events = deployed.outputs.contains_key(EVENTS_OUTPUT);
     out.title("Next");
     let (flag, environment) = match &aws.local {
         Some(stack) => (" --local", format!("{} ", stack.environment())),
@@ -36,7 +39,7 @@ pub fn show(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) {
         format!(" --stack-name {}", request.target.stack_name)
     };
     out.line(format!("   watch it load  cargo xtask status{flag}{name}"));
-    if prepared.is_in_cfn_out() {
+    if prepared.is_in_cfn_out() && !has_events {
         let (stack, prefix) = (&request.target.stack_name, &request.statement_name_prefix);
         let command = by_hand::command(&environment, stack, prefix, &prepared.assets);
         out.line(format!("   or by hand     {command}"));

@@ -25,6 +25,9 @@ pub struct SynthArgs {
     /// Processor that the functions run on
     #[arg(long, value_enum, default_value_t)]
     arch: Architecture,
+    /// Tell the account's event bus what happens to the tables (docs/events.md)
+    #[arg(long)]
+    events: bool,
 }
 
 pub fn run(args: &SynthArgs) -> Result<()> {
@@ -34,12 +37,13 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     let props = SynthProps {
         queues: folder(args.queues.as_ref()),
         architecture: args.arch,
+        events: args.events,
         file: if args.check { TemplateFile::Check(path.clone()) } else { TemplateFile::Write(path.clone()) },
         ..SynthProps::default()
     };
     let synthesis = synthesize(&props).map_err(|error| refused(&error))?;
     if !args.check {
-        schema::write().context("cannot write the schema of the queue files")?;
+        schema::write().context("cannot write the schemas")?;
     }
     show_notes(out, &synthesis);
     let (n_queues, bytes) = (synthesis.queues.len(), synthesis.text.len() as u64);

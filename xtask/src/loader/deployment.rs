@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use synth::limits::TEMPLATE_BODY_BYTES_MAX;
-use synth::names::Parameter;
+use synth::names::{EVENTS_OUTPUT, Parameter};
 
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
@@ -52,6 +52,10 @@ pub async fn apply(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) 
     let existing = Stack::find(aws, name).await?;
     let leftover = obstacle::find(aws, existing.as_ref()).await?;
     let deployed = existing.filter(|_| leftover.is_none());
+    let has_events = deployed.as_ref().is_some_and(|stack| stack.outputs.contains_key(EVENTS_OUTPUT));
+    let keeps_events = has_events && request.target.events.is_none();
+    let kept = keeps_events.then(|| prepared.with_events(&request.target)).transpose()?;
+    let prepared = kept.as_ref().unwrap_or(prepared);
     let queue_prefix =
         request.target.queue_prefix(deployed.as_ref().and_then(|stack| stack.parameter(Parameter::QueueNamePrefix)));
     names::check_queue_prefix(&queue_prefix, &prepared.queues)?;

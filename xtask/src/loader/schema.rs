@@ -1,4 +1,5 @@
-//! The JSON Schemas of a queue's and of a warehouse's file, so that an editor completes and checks them: made of the types that read them.
+//! The JSON Schemas of a queue's and of a warehouse's file, so that an editor completes and checks them, and of the table events: made of the types
+//! that read and write them.
 
 use std::path::PathBuf;
 
@@ -6,10 +7,11 @@ use serde_json::Value;
 use synth::workspace;
 
 /// The schemas, each with the path where it is committed.
-fn schemas() -> [(PathBuf, Value); 2] {
+fn schemas() -> [(PathBuf, Value); 3] {
     [
         (workspace::queues().join("schema/queue.schema.json"), loader_core::config::schema()),
         (workspace::warehouses().join("schema/warehouse.schema.json"), loader_core::pace::schema()),
+        (workspace::root().join("docs/schema/event.schema.json"), loader_core::tracker::table_event::schema()),
     ]
 }
 

@@ -167,6 +167,7 @@ fn claimed(
         attempt: 1,
         failures: 0,
         refreshes: 0,
+        awaits_operator: false,
         pending_keys: chosen.iter().map(|pending| pending.key.clone()).collect(),
         source: ConfigSource { queue: chosen.first().and_then(|head| head.source.queue.clone()), recorded: config },
         step: Step::Claimed,

@@ -81,6 +81,8 @@ pub struct Quarantined {
     pub statement_id: Option<String>,
     /// What to do.
     pub remedy: String,
+    /// Whether the columns of the files are the reason, seen before any statement.
+    pub is_misfit: bool,
 }
 
 /// A finished load.

@@ -322,7 +322,7 @@ impl<'a> Sorted<'a> {
             let more = if objects.len() > 1 { format!(" and {} more", objects.len() - 1) } else { String::new() };
             let error = format!("{}{more}: {}", url(&objects[0]), misfit.error);
             for item in settle::quarantined(objects, load, FailureClass::BadInput, &error, context) {
-                let item = Quarantined { remedy: misfit.remedy.clone(), ..item };
+                let item = Quarantined { remedy: misfit.remedy.clone(), is_misfit: true, ..item };
                 actions.push(WriteAction::put(Item::Failed(item), Condition::Always));
             }
         }

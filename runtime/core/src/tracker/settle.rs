@@ -302,6 +302,7 @@ pub fn quarantined(
         error: error.to_owned(),
         statement_id: load.statement_id().map(ToOwned::to_owned),
         remedy: class.remedy().to_owned(),
+        is_misfit: false,
     };
     groups.into_iter().map(item).collect()
 }

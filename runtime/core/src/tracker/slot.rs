@@ -98,6 +98,8 @@ pub struct RunningLoad {
     pub failures: u32,
     /// How many of them found an object changed or gone.
     pub refreshes: u32,
+    /// Whether the last of them asks for an operator; stays so through the probes that follow.
+    pub awaits_operator: bool,
     /// The pending loads it consists of.
     pub pending_keys: Vec<SortKey>,
     /// How it is loaded: read again for every attempt.

@@ -47,7 +47,9 @@ fn wait_for(held: Held, class: FailureClass, reason: String, delay_millis: i64, 
     let failures = held.load.failures + 1;
     let step = Step::Waiting { not_before_millis: context.now + delay_millis, class, reason: reason.clone() };
     let refreshes = held.load.refreshes + u32::from(class == FailureClass::Refresh);
-    let next = RunningLoad { failures, refreshes, ..held.load.at(step, context.holder, context.now) };
+    let awaits_operator = class == FailureClass::OperatorsTurn;
+    let next = held.load.at(step, context.holder, context.now);
+    let next = RunningLoad { failures, refreshes, awaits_operator, ..next };
     Change::step(held, next, Note::Failed { class, reason })
 }
 

@@ -9,6 +9,7 @@ use super::item::{
     Audit, ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey,
 };
 use super::listing::Listing;
+use super::table_event;
 use crate::config::LoadConfig;
 use crate::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY, TTL_ATTRIBUTE, WORK_ATTRIBUTE};
 use crate::ids::{DbTable, LoadId, StatementName, WaitingObject};
@@ -60,6 +61,9 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
     | Item::Listing(Listing { given_up: Some(expires_at), .. }) = item
     {
         attributes.insert(TTL_ATTRIBUTE.into(), json!(expires_at));
+    }
+    if let Some(said) = table_event::of(item) {
+        attributes.insert(table_event::ATTRIBUTE.into(), Value::Object(object(&said)));
     }
     attributes.retain(|_, value| !value.is_null());
     attributes
@@ -267,6 +271,8 @@ struct FailedWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     statement_id: Option<String>,
     remedy: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_misfit: bool,
 }
 
 impl From<&Quarantined> for FailedWire {
@@ -278,6 +284,7 @@ impl From<&Quarantined> for FailedWire {
             error: quarantined.error.clone(),
             statement_id: quarantined.statement_id.clone(),
             remedy: quarantined.remedy.clone(),
+            is_misfit: quarantined.is_misfit,
         }
     }
 }
@@ -292,6 +299,7 @@ impl FailedWire {
             error: self.error,
             statement_id: self.statement_id,
             remedy: self.remedy,
+            is_misfit: self.is_misfit,
         })
     }
 }

@@ -48,6 +48,7 @@ fn slot(version: u64, pending_keys: Option<Vec<SortKey>>) -> Slot {
         attempt: 1,
         failures: 0,
         refreshes: 0,
+        awaits_operator: false,
         pending_keys,
         source: source(),
         step: Step::Claimed,

@@ -12,9 +12,13 @@ use local_client::http::Http;
 use crate::exec_child::DeathSignal;
 use crate::process::{Program, Running};
 
-/// The application that is served, and the file that it is in.
-const APPLICATION: (&str, &str) = ("ministack_app:app", "ministack_app.py");
-const APPLICATION_TEXT: &str = include_str!("ministack_app.py");
+/// The application that is served.
+const APPLICATION: &str = "ministack_app:app";
+/// Its files.
+const FILES: [(&str, &str); 2] = [
+    ("ministack_app.py", include_str!("ministack_app.py")),
+    ("ministack_pipes.py", include_str!("ministack_pipes.py")),
+];
 
 /// What ministack must know before it starts.
 #[derive(Debug, Clone)]
@@ -37,10 +41,11 @@ pub struct Settings {
 pub fn start(settings: &Settings, log_dir: &Path) -> Result<Running> {
     let temporary = settings.folder.join("tmp");
     std::fs::create_dir_all(&temporary).with_context(|| format!("cannot create `{}`", temporary.display()))?;
-    let (application, file) = APPLICATION;
-    let file = settings.folder.join(file);
-    std::fs::write(&file, APPLICATION_TEXT).with_context(|| format!("cannot write `{}`", file.display()))?;
-    let arguments = ["-m", "hypercorn", application, "--workers", "0", "--keep-alive", "75", "--bind"];
+    for (name, text) in FILES {
+        let file = settings.folder.join(name);
+        std::fs::write(&file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    let arguments = ["-m", "hypercorn", APPLICATION, "--workers", "0", "--keep-alive", "75", "--bind"];
     let mut arguments: Vec<String> = arguments.map(str::to_owned).into();
     arguments.push(settings.listen.to_string());
     let program = Program {

@@ -1,7 +1,7 @@
-"""ministack, with two differences from AWS less.
+"""ministack, with three differences from AWS less.
 
 Values in the filters of S3 notifications are URL-encoded. And a DynamoDB query looks at the items that it may return: ministack's own sorts
-and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look.
+and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look. And pipes lead from streams to event buses (`ministack_pipes.py`).
 """
 
 import re
@@ -10,6 +10,8 @@ from urllib.parse import unquote_plus
 
 from ministack.app import app  # noqa: F401: what the server runs
 from ministack.services import dynamodb, s3
+
+import ministack_pipes  # noqa: F401: it puts itself in place
 
 matches = s3._key_matches_filter
 

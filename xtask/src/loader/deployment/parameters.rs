@@ -28,6 +28,8 @@ pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<types::Pa
         (Parameter::AssetsBucket.name(), ours.bucket.name.clone()),
         (Parameter::QueueNamePrefix.name(), ours.queue_prefix.to_owned()),
     ];
+    let topic = ours.request.target.notify_topic.clone();
+    values.extend(topic.map(|topic| (Parameter::AlarmTopicArn.name(), topic)));
     values.extend(ours.prepared.assets.iter().map(|zip| (Parameter::CodeKey(zip.function).name(), hashed_key(zip))));
     let existing = deployed.map(|stack| &stack.parameters);
     let kept = existing

@@ -6,12 +6,12 @@ use synth::{Architecture, QueueFile, SynthProps, TemplateFile, synthesize, works
 use crate::ground::output::Out;
 use crate::ground::stack_name;
 use crate::loader::deployment::names;
-use crate::loader::deployment::request::TargetArgs;
+use crate::loader::deployment::request::{Switch, TargetArgs};
 use crate::loader::functions::{self, Asset};
 use crate::loader::queues::{folder, refused};
 
 /// What is ready to be deployed: everything that needs no AWS.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prepared {
     pub queues: Vec<QueueFile>,
     pub template: String,
@@ -19,6 +19,13 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// The same, with the table events that the deployed stack has: only the command line takes them away.
+    pub fn with_events(&self, target: &TargetArgs) -> Result<Self> {
+        let target = TargetArgs { events: Some(Switch::On), ..target.clone() };
+        let synthesis = synthesize(&props(&target)).map_err(|error| refused(&error))?;
+        Ok(Self { template: synthesis.text, ..self.clone() })
+    }
+
     /// Whether the template in cfn-out is this one.
     pub fn is_in_cfn_out(&self) -> bool {
         std::fs::read_to_string(workspace::template()).is_ok_and(|text| text == self.template)
@@ -44,9 +51,10 @@ pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
 
 fn props(target: &TargetArgs) -> SynthProps {
     let architecture = target.architecture();
+    let events = target.events == Some(Switch::On);
     let is_the_committed_one =
-        target.queues.is_none() && target.memory.is_none() && architecture == Architecture::default();
+        target.queues.is_none() && target.memory.is_none() && !events && architecture == Architecture::default();
     let file = if is_the_committed_one { TemplateFile::Write(workspace::template()) } else { TemplateFile::None };
     let memory_mb = target.memory.unwrap_or(SynthProps::default().memory_mb);
-    SynthProps { queues: folder(target.queues.as_ref()), architecture, memory_mb, file }
+    SynthProps { queues: folder(target.queues.as_ref()), architecture, memory_mb, events, file }
 }

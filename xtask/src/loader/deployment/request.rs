@@ -34,9 +34,35 @@ pub struct TargetArgs {
     /// Memory of each function in MB, which also determines its share of a processor; give it with every deployment [default: 512]
     #[arg(long, value_name = "MB")]
     pub memory: Option<u32>,
+    /// Tell the account's event bus when tables are loaded or paused and files quarantined (docs/events.md) [default: as deployed; at first off]
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "on", value_name = "SWITCH")]
+    pub events: Option<Switch>,
+    /// SNS topic that is notified when an alarm rings: late, stuck, quarantine and others; '' for none [default: as deployed; at first none]
+    #[arg(long, value_name = "ARN", value_parser = topic)]
+    pub notify_topic: Option<String>,
     /// Where to
     #[command(flatten)]
     pub aws: AwsArgs,
+}
+
+/// Something that is on or off.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// It is on.
+    On,
+    /// It is off.
+    Off,
+}
+
+/// The ARN of a topic, or nothing.
+fn topic(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let is_topic = matches!(parts[..], ["arn", _, "sns", region, account, name]
+        if !region.is_empty() && account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty());
+    if text.is_empty() || is_topic {
+        return Ok(text.to_owned());
+    }
+    Err("it is the ARN of an SNS topic, as in arn:aws:sns:eu-central-1:123456789012:on-call, or nothing".to_owned())
 }
 
 impl TargetArgs {
@@ -85,6 +111,8 @@ impl Request {
             arch: None,
             build_profile,
             memory: None,
+            events: None,
+            notify_topic: None,
             aws: AwsArgs { local: true, ..AwsArgs::default() },
         };
         let statement_name_prefix = PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned();
@@ -105,6 +133,8 @@ mod tests {
             arch: None,
             build_profile: Profile::Dev,
             memory: None,
+            events: None,
+            notify_topic: None,
             aws: AwsArgs::default(),
         }
     }
@@ -119,6 +149,18 @@ mod tests {
     fn a_queue_prefix_that_is_given_counts_also_when_it_is_empty() {
         assert_eq!(target(STACK_NAME_DEFAULT, Some("new-")).queue_prefix(Some("prod_")), "new-");
         assert_eq!(target("other", Some("")).queue_prefix(Some("prod_")), "");
+    }
+
+    #[test]
+    fn a_topic_is_an_arn_or_nothing() {
+        for good in ["", "arn:aws:sns:eu-central-1:123456789012:on-call", "arn:aws-cn:sns:cn-north-1:123456789012:x"] {
+            assert_eq!(topic(good), Ok(good.to_owned()));
+        }
+        for bad in
+            ["on-call", "arn:aws:sqs:eu-central-1:123456789012:q", "arn:aws:sns:eu-central-1:12:x", "arn:aws:sns::x"]
+        {
+            assert!(topic(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One line a table, no longer than a terminal is wide; under it what is wrong and what to do.
 
+use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::report::{Health, TableReport};
@@ -77,6 +78,11 @@ fn quarantined(quarantine: &Quarantine) -> Vec<String> {
     lines.extend(quarantine.objects.iter().take(OBJECTS_MAX).map(|object| format!("           {object}")));
     if let Some(n_more) = quarantine.objects.len().checked_sub(OBJECTS_MAX).filter(|n| *n > 0) {
         lines.push(format!("           and {n_more} more: --output json lists all"));
+    }
+    // The advice below says what helps a class; where columns do not fit, there is more to say.
+    let of_class = FailureClass::parse(&quarantine.class).map(FailureClass::remedy);
+    if of_class.is_some_and(|remedy| remedy != quarantine.remedy) {
+        lines.push(format!("           {}", words(&quarantine.remedy)));
     }
     lines
 }

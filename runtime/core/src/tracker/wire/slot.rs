@@ -64,6 +64,8 @@ struct LoadWire {
     failures: u32,
     #[serde(default)]
     refreshes: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    awaits_operator: bool,
     pending_keys: Vec<String>,
     source: SourceWire,
     step: String,
@@ -183,6 +185,7 @@ impl From<&RunningLoad> for LoadWire {
             attempt: load.attempt,
             failures: load.failures,
             refreshes: load.refreshes,
+            awaits_operator: load.awaits_operator,
             pending_keys: load.pending_keys.iter().map(|key| key.0.clone()).collect(),
             source: SourceWire::from(&load.source),
             step: String::new(),
@@ -243,6 +246,7 @@ impl LoadWire {
             attempt: self.attempt,
             failures: self.failures,
             refreshes: self.refreshes,
+            awaits_operator: self.awaits_operator,
             pending_keys: self.pending_keys.into_iter().map(SortKey).collect(),
             source: self.source.into_item()?,
             step,

@@ -219,6 +219,7 @@ fn a_failed() -> impl Strategy<Value = Item> {
                 error,
                 statement_id,
                 remedy: class.remedy().into(),
+                is_misfit: class == FailureClass::BadInput,
             })
         },
     )
@@ -325,6 +326,7 @@ fn a_load() -> impl Strategy<Value = RunningLoad> {
         attempt: counts.0,
         failures: counts.1,
         refreshes: counts.2,
+        awaits_operator: counts.2 % 2 == 0,
         pending_keys,
         source,
         step,

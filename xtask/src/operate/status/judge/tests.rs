@@ -52,6 +52,7 @@ fn loading(step: Step) -> Facts {
         attempt: 2,
         failures: 1,
         refreshes: 0,
+        awaits_operator: false,
         pending_keys: vec![pending.key.clone()],
         source: pending.source.clone(),
         step,
@@ -95,6 +96,7 @@ pub fn in_quarantine() -> Facts {
         error: "ERROR:  Load into table 'sales' failed.\n  -----\n  Invalid digit".into(),
         statement_id: None,
         remedy: FailureClass::BadInput.remedy().into(),
+        is_misfit: false,
     };
     Facts { quarantine: vec![failed], ..waiting(0) }
 }

@@ -81,6 +81,7 @@ fn run(known: &mut Known, place: usize) {
         attempt: 1,
         failures: 0,
         refreshes: 0,
+        awaits_operator: false,
         pending_keys: vec![pending.key.clone()],
         source: pending.source.clone(),
         step: Step::Claimed,
@@ -171,6 +172,7 @@ fn a_file_in_quarantine_says_why_and_a_dismissed_one_that_it_was() {
         error: "Invalid digit".into(),
         statement_id: None,
         remedy: FailureClass::BadInput.remedy().into(),
+        is_misfit: false,
     });
     let (fate, words) = story(&known);
     assert!(fate == Fate::Quarantined && words.contains("(bad_input): Invalid digit"), "{words}");
