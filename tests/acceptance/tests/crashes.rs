@@ -1,8 +1,12 @@
-//! The crash matrix: the functions are killed, and their calls disturbed, at every AWS call in turn; the rows stay exact.
+//! The crash matrix: the functions are killed, and their calls disturbed, at every AWS call in turn; the rows stay exact. Beside it, because it takes
+//! its minutes anyway: a stack without a sweep.
+
+use std::time::Duration;
 
 use acceptance::table::{Table, append, csv, merge};
 use acceptance::world::{Setup, World, world_of};
-use anyhow::{Result, ensure};
+use acceptance::xtask::Checkout;
+use anyhow::{Context, Result, ensure};
 use local_client::calls::Port;
 use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
@@ -69,4 +73,29 @@ fn rows_are_exact_whatever_call_the_functions_die_at() {
         Ok(appended + merged)
     });
     println!("proof: crash matrix: {points} points tried");
+}
+
+/// `status` says so after two minutes. The drill sweeps, so it is shown by a stack of its own.
+#[test]
+fn a_stack_that_nobody_sweeps_is_broken_before_any_file_waits() {
+    const SILENT: &str = "silent";
+    const SILENCE: Duration = Duration::from_secs(123);
+    let world = world();
+    let checkout = Checkout::new().expect("a clone of its own");
+    world.run(async {
+        world.deploy_beside(SILENT, &Setup { unswept: true, ..Setup::default() }).await?;
+        let status = format!("status --local --stack-name {SILENT} --output json");
+        let before = checkout.must(&status).await?.json()?;
+        ensure!(before == json!([]), "right after its deployment: {before:#}");
+        tokio::time::sleep(SILENCE).await;
+        let said = checkout.xtask(&status).await?;
+        let reports = said.json()?;
+        let sweep = reports.as_array().and_then(|all| all.first()).context("nothing is said")?;
+        ensure!(
+            said.code == Some(5) && sweep["queues"][0]["name"] == "Sweep" && sweep["health"] == "broken",
+            "{said:?}"
+        );
+        ensure!(said.output.contains("no sweep has come to its end"), "{said:?}");
+        Ok(())
+    });
 }
