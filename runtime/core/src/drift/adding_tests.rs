@@ -29,18 +29,17 @@ fn fit(columns: &[(&str, Physical)]) -> Result<Option<(String, Vec<String>)>, St
     fit_of(&adding(|_| {}), &[ID, AT, VAL], &file(columns))
 }
 
-fn fit_of(
-    config: &LoadConfig,
-    columns: &[[&str; 4]],
-    file: &[FileColumn],
-) -> Result<Option<(String, Vec<String>)>, String> {
+fn fit_of(config: &LoadConfig, columns: &[[&str; 4]], file: &[FileColumn]) -> Listed {
     let fit = judge(config, &table(columns), file).map_err(|misfit| misfit.error)?;
     let list: Vec<&str> = fit.columns.iter().map(Ident::as_str).collect();
     let added = fit.added.iter().map(AddedColumn::words).collect();
     Ok((fit != Fit::default()).then(|| (list.join(" "), added)))
 }
 
-fn listed(list: &str, added: &[&str]) -> Result<Option<(String, Vec<String>)>, String> {
+type Listed = Result<Option<(String, Vec<String>)>, String>;
+
+#[expect(clippy::unnecessary_wraps, reason = "compared with what `fit` returns")]
+fn listed(list: &str, added: &[&str]) -> Listed {
     Ok(Some((list.to_owned(), added.iter().map(|words| (*words).to_owned()).collect())))
 }
 
