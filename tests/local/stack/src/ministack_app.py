@@ -1,7 +1,8 @@
 """ministack, with three differences from AWS less.
 
 Values in the filters of S3 notifications are URL-encoded. And a DynamoDB query looks at the items that it may return: ministack's own sorts
-and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look. And pipes lead from streams to event buses (`ministack_pipes.py`).
+and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look. And pipes lead from streams
+to event buses (`ministack_pipes.py`).
 """
 
 import re
