@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loader_core::config::{LoadConfig, LoadMode};
-use loader_core::drift::Fit;
+use loader_core::fit::Fit;
 use loader_core::ident::Ident;
 use loader_core::ids::{StatementName, WaitingObject};
 use loader_core::limits::{ITEM_BYTES_MAX, SQL_BYTES_MAX};

@@ -4,16 +4,16 @@
 //! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
 //! Where columns are added, a file goes by its names: it fits with the column list of [`Fit`], although it would be a misfit by position.
 
+use self::by_name::by_name;
 use self::compare::{Differences, compare};
-pub use self::fit::{AddedColumn, Fit};
-use self::fit::{by_name, folded};
 use crate::config::{LoadConfig, LoadMode, SchemaChange};
+use crate::fit::{AddedColumn, Fit, folded};
 use crate::ident::{Ident, TableName};
 use crate::parquet::{FileColumn, Physical};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 
+mod by_name;
 mod compare;
-mod fit;
 
 /// Why a file cannot be loaded as it is, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

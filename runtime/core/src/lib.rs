@@ -12,6 +12,7 @@ pub mod contract;
 pub mod copy_options;
 pub mod csv_header;
 pub mod drift;
+pub mod fit;
 pub mod folder;
 pub mod ident;
 pub mod ids;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::drift::{self, Fit, Misfit};
+use loader_core::drift::{self, Misfit};
+use loader_core::fit::Fit;
 use loader_core::parquet::FileColumn;
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::slot::KnownColumns;

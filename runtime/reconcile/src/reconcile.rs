@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::drift::AddedColumn;
+use loader_core::fit::AddedColumn;
 use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;

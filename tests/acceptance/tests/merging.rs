@@ -7,7 +7,7 @@ use std::time::Duration;
 use acceptance::table::merge;
 use anyhow::{Context, Result, ensure};
 use loader_core::config::LoadConfig;
-use loader_core::drift::Fit;
+use loader_core::fit::Fit;
 use loader_core::sql::columns::{TargetColumns, columns_query};
 use loader_core::sql::merge::{LoadSql, needs_columns, statements, tombstones_table};
 use serde_json::Value;

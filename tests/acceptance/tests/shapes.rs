@@ -63,7 +63,7 @@ fn newer(id: i64, n: i64) -> Result<Vec<u8>> {
 
 /// The columns that loads have added, one entry for each such load.
 async fn added(table: &Table) -> Result<Vec<String>> {
-    let words = |column: &loader_core::drift::AddedColumn| column.words();
+    let words = |column: &loader_core::fit::AddedColumn| column.words();
     let loads = table.loaded().await?.into_iter().filter(|load| !load.added.is_empty());
     Ok(loads.map(|load| load.added.iter().map(words).collect::<Vec<_>>().join(", ")).collect())
 }

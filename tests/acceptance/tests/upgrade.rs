@@ -10,7 +10,7 @@ use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::{DB_USER_DEFAULT, LoadConfig};
-use loader_core::drift::Fit;
+use loader_core::fit::Fit;
 use loader_core::ids::{DbTable, LoadId, ObjectVersion, StatementName, Version, WaitingObject};
 use loader_core::manifest::Manifest;
 use loader_core::sql::columns::TargetColumns;

@@ -103,7 +103,7 @@ fn summary(events: &[Event]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use loader_core::drift::AddedColumn;
+    use loader_core::fit::AddedColumn;
     use loader_core::ident::Ident;
     use loader_core::ids::LoadId;
     use loader_core::tracker::item::{Audit, History, SortKey};

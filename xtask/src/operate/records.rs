@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loader_core::drift::AddedColumn;
+use loader_core::fit::AddedColumn;
 use loader_core::tracker::item::{Audit, History, Quarantined};
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -9,12 +9,12 @@ use super::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 use super::copy::copy_command;
 use super::literal;
 use crate::config::{LoadConfig, LoadMode};
-use crate::drift::Fit;
+use crate::fit::Fit;
 use crate::ident::{Ident, TableName};
 use crate::limits::{BATCH_STATEMENTS_MAX, SQL_BYTES_MAX};
 
 use self::deleted::Deleted;
-use self::steps::{Merge, STAGE, moment};
+use self::steps::{Merge, STAGE, check_window};
 
 mod deleted;
 mod steps;
@@ -201,18 +201,6 @@ fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
     match columns.iter().find(|column| UNORDERED.contains(&column.kind.as_str())) {
         Some(TargetColumn { name, kind, .. }) => Err(SqlError::Unordered { column: name.clone(), kind: kind.clone() }),
         None => Ok(columns),
-    }
-}
-
-fn check_window(config: &LoadConfig, timestamp: &TargetColumn) -> Result<(), SqlError> {
-    let TargetColumn { name, kind, .. } = timestamp;
-    let is_wanted = matches!(config.mode, LoadMode::Replace { window_days: Some(_), .. });
-    if !is_wanted || moment(timestamp).is_some() {
-        Ok(())
-    } else if kind.is_empty() {
-        Err(SqlError::MissingColumn { table: config.target.table.clone(), column: name.clone() })
-    } else {
-        Err(SqlError::NoWindow { column: name.clone(), kind: kind.clone() })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::listing::Listing;
 use super::slot::{RunningLoad, Slot};
-use crate::drift::AddedColumn;
+use crate::fit::AddedColumn;
 use crate::ids::{LoadId, ObjectVersion, StatementName, WaitingObject};
 use crate::outcome::FailureClass;
 

@@ -5,7 +5,7 @@
 
 use super::condition::Condition;
 use super::key::{ConfigSource, SortKey};
-use crate::drift::Fit;
+use crate::fit::Fit;
 use crate::ids::{DbTable, LoadId, Millis, StatementName};
 use crate::outcome::FailureClass;
 use crate::sql::columns::TargetColumns;

@@ -1,6 +1,6 @@
 //! Files of several shapes: one load takes those of one, the others wait, and what is asked about the target is asked again.
 
-use loader_core::drift::{AddedColumn, Fit};
+use loader_core::fit::{AddedColumn, Fit};
 use loader_core::ident::Ident;
 use loader_core::limits::TRANSACTION_ACTIONS_MAX;
 use loader_core::sql::columns::TargetColumns;

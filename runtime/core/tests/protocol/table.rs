@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loader_core::config::LoadConfig;
-use loader_core::drift::{Fit, Misfit};
+use loader_core::drift::Misfit;
+use loader_core::fit::Fit;
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::settings::Timing;
 use loader_core::tracker::change::{Change, Note};

@@ -1,6 +1,6 @@
 //! What the seeded bugs make of a write.
 
-use loader_core::drift::Fit;
+use loader_core::fit::Fit;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::slot::{KnownColumns, Slot, Step};

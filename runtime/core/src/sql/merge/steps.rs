@@ -3,7 +3,9 @@
 //! What the catalog says of the columns makes them cheaper and leaves the result as it is. Where only names are known, the statements
 //! are to the letter those of earlier versions, whose loads may have to be submitted again.
 
+use super::SqlError;
 use super::deleted::{Deleted, GONE};
+use crate::config::{LoadConfig, LoadMode};
 use crate::ident::{Ident, TableName};
 use crate::sql::columns::TargetColumn;
 
@@ -195,12 +197,25 @@ impl Merge<'_> {
 }
 
 /// The type of a timestamp from which days can be taken, as SQL spells it; `None`: any other.
-pub(super) fn moment(timestamp: &TargetColumn) -> Option<&'static str> {
+fn moment(timestamp: &TargetColumn) -> Option<&'static str> {
     match timestamp.kind.as_str() {
         "date" => Some("DATE"),
         "timestamp without time zone" => Some("TIMESTAMP"),
         "timestamp with time zone" => Some("TIMESTAMPTZ"),
         _ => None,
+    }
+}
+
+/// A window needs a timestamp that is a moment.
+pub(super) fn check_window(config: &LoadConfig, timestamp: &TargetColumn) -> Result<(), SqlError> {
+    let TargetColumn { name, kind, .. } = timestamp;
+    let is_wanted = matches!(config.mode, LoadMode::Replace { window_days: Some(_), .. });
+    if !is_wanted || moment(timestamp).is_some() {
+        Ok(())
+    } else if kind.is_empty() {
+        Err(SqlError::MissingColumn { table: config.target.table.clone(), column: name.clone() })
+    } else {
+        Err(SqlError::NoWindow { column: name.clone(), kind: kind.clone() })
     }
 }
 

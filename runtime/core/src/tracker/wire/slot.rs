@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{SourceWire, object, read};
-use crate::drift::{AddedColumn, Fit};
+use crate::fit::{AddedColumn, Fit};
 use crate::ident::Ident;
 use crate::ids::{LoadId, StatementName};
 use crate::outcome::FailureClass;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::bulk_request::Position;
-use crate::drift::{AddedColumn, Fit};
+use crate::fit::{AddedColumn, Fit};
 use crate::ident::Ident;
 use crate::ids::{ObjectVersion, Version};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};

@@ -1,7 +1,7 @@
 //! Tables in every state, and what is said about them.
 
 use loader_core::config::LoadConfig;
-use loader_core::drift::Fit;
+use loader_core::fit::Fit;
 use loader_core::ids::{LoadId, ObjectVersion, StatementName, Version, WaitingObject};
 use loader_core::tracker::enqueue;
 use loader_core::tracker::item::{ConfigSource, Quarantined, SortKey};

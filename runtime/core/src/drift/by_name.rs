@@ -1,48 +1,14 @@
-//! How the columns of a file go into the target by their names: the column list of its COPY, and the columns that the target gets before.
+//! Whether the columns of a file can go into the target by their names.
 
 use std::collections::BTreeSet;
 
 use super::compare::contradicts;
 use crate::config::{LoadConfig, LoadMode};
-use crate::ident::{Ident, TableName};
+use crate::fit::{AddedColumn, Fit, folded};
+use crate::ident::Ident;
 use crate::limits::{ADDED_COLUMNS_MAX, COLUMN_LIST_BYTES_MAX, IDENTIFIER_BYTES_MAX, TABLE_COLUMNS_MAX};
 use crate::parquet::{FileColumn, Meaning};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
-
-/// How a file goes into the target. Files of one load have the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fit {
-    /// The target's columns that the file has, in the file's order: the list of its COPY. Empty: as the configuration says, by position.
-    pub columns: Vec<Ident>,
-    /// Columns of the file that the target does not have yet: it gets them in the load's own transaction.
-    pub added: Vec<AddedColumn>,
-}
-
-/// A column that the target gets. It can be NULL, because the rows that are there have no value for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AddedColumn {
-    /// Its name.
-    pub name: Ident,
-    /// Its type in SQL.
-    pub kind: String,
-}
-
-impl AddedColumn {
-    /// The column that can hold a file's; [`FileColumn::sql_type`] says its type.
-    pub fn of(column: &FileColumn) -> Self {
-        Self { name: folded(column), kind: column.sql_type() }
-    }
-
-    /// The statement that adds it: Redshift takes one column in each (database guide, ALTER TABLE).
-    pub fn statement(&self, table: &TableName) -> String {
-        format!("ALTER TABLE {table} ADD COLUMN {} {}", self.name, self.kind)
-    }
-
-    /// As a person reads it.
-    pub fn words(&self) -> String {
-        format!("{} {}", self.name.as_str(), self.kind)
-    }
-}
 
 /// Names that Redshift keeps for itself (database guide, CREATE TABLE: column names), or that its rows have.
 const SYSTEM_COLUMNS: [&str; 8] = ["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "insertxid"];
@@ -100,9 +66,4 @@ fn can_be_added(column: &FileColumn) -> bool {
         && name.as_str().len() <= IDENTIFIER_BYTES_MAX
         && !name.as_str().contains('\0')
         && !SYSTEM_COLUMNS.contains(&name.as_str())
-}
-
-/// As Redshift folds the name of a column.
-pub(super) fn folded(column: &FileColumn) -> Ident {
-    Ident::exact(column.name.to_lowercase())
 }
