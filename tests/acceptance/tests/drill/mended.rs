@@ -88,6 +88,7 @@ impl Drill {
             };
             self.table(name).rest_with(&rows(expected)).await?;
         }
+        self.runbook.run("verify QUEUE --rows", &[("QUEUE", DRIFT)], "--grace 0", 0).await?;
         let windows = self.sweeps().await?;
         for id in ["Late", "Stuck"] {
             ensure!(!rings(self.world, id, &windows).await?, "{id} still rings");
