@@ -83,7 +83,7 @@ fn misfit() {
 
 #[test]
 fn shapes() {
-    explore(Configuration::shapes(), 0);
+    explore(Configuration::shapes(), 40_943);
 }
 
 #[test]
