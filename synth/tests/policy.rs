@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use common::assertions::{Assertions, list};
 use common::{assertions, queue_with, ten_queues, two_queues};
 use loader_core::contract::Function;
-use loader_core::tracker::table_event::{ATTRIBUTE, FIELDS};
 use serde_json::{Value as Json, json};
-use synth::{LoaderProps, loader_template};
 
 /// The actions for which the service knows no resources (service authorization reference, "Redshift Data API").
 const WITHOUT_RESOURCES: [&str; 3] =
@@ -341,71 +339,4 @@ fn a_message_stays_hidden_while_it_may_be_worked_on() {
         assert!(batch <= 10 || window >= 1, "{id}");
         assert!(number(&mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"]) >= 2, "{id}");
     }
-}
-
-#[test]
-fn without_events_nothing_of_them_is_there() {
-    let stack = everything();
-    assert!(stack.of_type("AWS::Pipes::Pipe").is_empty());
-    assert!(stack.properties("Tracker")["StreamSpecification"].is_null());
-    let with = with_events();
-    let ids = |stack: &Assertions| stack.resources().keys().cloned().collect::<BTreeSet<_>>();
-    let more: Vec<String> = ids(&with).difference(&ids(&stack)).cloned().collect();
-    assert_eq!(more, ["Events", "EventsRole"]);
-    assert_eq!(with.properties("LoaderRole"), stack.properties("LoaderRole"), "the functions get nothing for it");
-}
-
-#[test]
-fn the_pipe_may_read_the_stream_put_events_and_give_up() {
-    let stack = with_events();
-    let own = |name: &str| json!({ "Fn::GetAtt": [name, if name == "Tracker" { "StreamArn" } else { "Arn" }] });
-    let bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default";
-    let stream = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"].map(|it| format!("dynamodb:{it}"));
-    let mut expected = vec![(json!(stream), own("Tracker"))];
-    expected.push((json!("events:PutEvents"), json!({ "Fn::Sub": bus })));
-    expected.push((json!("sqs:SendMessage"), own("DeadLetters")));
-    let policies = list(&stack.properties("EventsRole")["Policies"]);
-    let found = policies.iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
-    let found: Vec<(Json, Json)> =
-        found.map(|statement| (statement["Action"].clone(), statement["Resource"].clone())).collect();
-    assert_eq!(found, expected);
-    let trust = &stack.properties("EventsRole")["AssumeRolePolicyDocument"]["Statement"];
-    assert_eq!(trust[0]["Principal"], json!({ "Service": "pipes.amazonaws.com" }));
-    assert!(!trust[0]["Condition"]["StringEquals"]["aws:SourceAccount"].is_null(), "{trust}");
-    let page = include_str!("../../docs/security.md");
-    for action in
-        ["`dynamodb:DescribeStream`", "`GetRecords`", "`GetShardIterator`", "`ListStreams`", "`events:PutEvents`"]
-    {
-        assert!(page.contains(action), "{action} is not explained");
-    }
-}
-
-/// What a pipe makes of a path that leads nowhere is not documented.
-#[test]
-fn the_pipe_copies_only_what_each_item_says() {
-    let stack = with_events();
-    let template = stack.properties("Events")["TargetParameters"]["InputTemplate"].as_str().unwrap().to_owned();
-    let event: Json = serde_json::from_str(&template).unwrap();
-    let schema: Json = serde_json::from_str(include_str!("../../docs/schema/event.schema.json")).unwrap();
-    let published: BTreeSet<&String> =
-        schema["properties"]["detail"]["properties"].as_object().unwrap().keys().collect();
-    assert_eq!(event.as_object().unwrap().keys().collect::<BTreeSet<_>>(), published);
-    for (field, path) in event.as_object().unwrap() {
-        let of_item = format!("<$.dynamodb.NewImage.{ATTRIBUTE}.M.{field}.S>");
-        let is_known = FIELDS.contains(&field.as_str()) && *path == of_item;
-        assert!(
-            is_known || ["<$.eventID>", "<$.dynamodb.Keys.db_table.S>"].contains(&path.as_str().unwrap()),
-            "{path}"
-        );
-    }
-    let filters = list(&stack.properties("Events")["SourceParameters"]["FilterCriteria"]["Filters"]);
-    assert!((1..=5).contains(&filters.len()));
-    for filter in filters {
-        serde_json::from_str::<Json>(filter["Pattern"].as_str().unwrap()).unwrap();
-    }
-}
-
-fn with_events() -> Assertions {
-    let queues = ten_queues().into_iter().chain(two_queues()).collect();
-    Assertions::from(&loader_template(&LoaderProps { queues, events: true, ..LoaderProps::default() }).unwrap())
 }
