@@ -232,23 +232,21 @@ impl Table {
     }
 
     /// Waits until something is true of the items; sweeps meanwhile.
-    pub async fn until(&self, what: &str, mut holds: impl FnMut(&Items) -> bool) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            let items = self.items().await?;
-            if holds(&items) {
-                return Ok(());
-            }
-            if started.elapsed() > Duration::from_secs(REST_SECONDS_MAX) {
-                bail!("{}: never {what}\n{}", self.name, self.diagnosis(&items).await);
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            self.world.sweep().await;
-        }
+    pub async fn until(&self, what: &str, holds: impl FnMut(&Items) -> bool) -> Result<()> {
+        self.until_with(what, holds, async || self.world.sweep().await).await
     }
 
     /// Waits until something is true of the items, without a sweep.
-    pub async fn until_by_itself(&self, what: &str, holds: impl Fn(&Items) -> bool) -> Result<()> {
+    pub async fn until_by_itself(&self, what: &str, holds: impl FnMut(&Items) -> bool) -> Result<()> {
+        self.until_with(what, holds, async || ()).await
+    }
+
+    async fn until_with(
+        &self,
+        what: &str,
+        mut holds: impl FnMut(&Items) -> bool,
+        meanwhile: impl AsyncFn(),
+    ) -> Result<()> {
         let started = Instant::now();
         loop {
             let items = self.items().await?;
@@ -258,7 +256,8 @@ impl Table {
             if started.elapsed() > Duration::from_secs(REST_SECONDS_MAX) {
                 bail!("{}: never {what}\n{}", self.name, self.diagnosis(&items).await);
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            meanwhile().await;
         }
     }
 

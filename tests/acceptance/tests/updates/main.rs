@@ -1,5 +1,7 @@
 //! One deployment from its first day to its last, by the commands that a user types. After every change files still load.
 
+mod code;
+
 use acceptance::table::{Table, append, csv};
 use acceptance::world::{STACK, Setup, World};
 use acceptance::xtask::{Checkout, Said};
@@ -82,10 +84,10 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         second.loads().await.context("beside a removed queue")?;
         more_memory_and_the_queue_again(&user, world, &late).await.context("more memory")?;
         orders.loads().await.context("with more memory")?;
-        failed_change(&user, world, &mut orders).await.context("a change that fails")?;
-        changed_code(&user, world).await.context("changed code")?;
+        code::failed_change(&user, world, &mut orders).await.context("a change that fails")?;
+        code::changed_code(&user, world).await.context("changed code")?;
         orders.loads().await.context("with changed code")?;
-        back_a_version(&user, world).await.context("back a version")?;
+        code::back_a_version(&user, world).await.context("back a version")?;
         destroyed(&user, world, &orders).await.context("destroyed")
     });
 }
@@ -319,69 +321,9 @@ async fn events_on_and_off(user: &Checkout, world: &World) -> Result<()> {
     nothing_to_change(user).await
 }
 
-/// A change of everything, in which one function's zip cannot be read.
-async fn failed_change(user: &Checkout, world: &World, orders: &mut Feed) -> Result<()> {
-    let before = codes(world).await?;
-    user.change_code(Function::NextLoader)?;
-    user.change_code(Function::BulkLoader)?;
-    let differs = user.must(&format!("diff --local --build-profile dev --stack-name {STACK} --memory 1024")).await?;
-    ensure!(differs.output.contains("NextLoader") && differs.output.contains("nothing was changed"), "{differs:?}");
-    let key = destroy_zip(user, world).await?;
-    let said = user.xtask(&user.deploy_words("--statement-name-prefix third --memory 1024")).await?;
-    ensure!(said.code == Some(1), "{said:?}");
-    let cause = cause(&said)?;
-    ensure!(cause.contains("was taken back (UPDATE_ROLLBACK_COMPLETE)"), "{cause}");
-    ensure!(cause.contains("first cause: NextLoader (AWS::Lambda::Function)"), "{cause}");
-    ensure!(codes(world).await? == before, "some code is not what it was");
-    for of in Function::ALL {
-        ensure!(prefix_of(world, of).await? == "second", "{} keeps what was taken back", of.name());
-    }
-    orders.loads().await?;
-    ensure!(orders.statements_of("third").await? == 0, "a statement is named after what was taken back");
-    world.s3.delete_object().bucket(assets_bucket(world)).key(key).send().await?;
-    Ok(())
-}
-
 fn assets_bucket(world: &World) -> String {
     let info = world.stack.info();
     format!("rs-loader-assets-{}-{}", info.account, info.region)
-}
-
-/// The hashes of the functions' zips.
-async fn codes(world: &World) -> Result<Vec<String>> {
-    let mut codes = Vec::new();
-    for of in Function::ALL {
-        codes.push(function(world, of).await?.code_sha256().context("the function has no code")?.to_owned());
-    }
-    Ok(codes)
-}
-
-async fn changed_code(user: &Checkout, world: &World) -> Result<()> {
-    let before = codes(world).await?;
-    let deployed = user.deploy(LARGE).await?;
-    ensure!(deployed["changed"] == true, "{deployed}");
-    let after = codes(world).await?;
-    let changed: Vec<bool> = before.iter().zip(&after).map(|(old, new)| old != new).collect();
-    let expected: Vec<bool> = Function::ALL.iter().map(|of| *of != Function::MicrobatchLoader).collect();
-    ensure!(changed == expected, "{before:?} {after:?}");
-    Ok(())
-}
-
-/// The zip of the version before is there already; under its plain name it must be there again too.
-async fn back_a_version(user: &Checkout, world: &World) -> Result<()> {
-    let plain = async || {
-        let object = world.s3.get_object().bucket(assets_bucket(world)).key("next-loader.zip").send().await?;
-        anyhow::Ok(object.body.collect().await?.into_bytes())
-    };
-    let before = plain().await?;
-    let code = user.code(Function::NextLoader)?;
-    user.change_code(Function::NextLoader)?;
-    user.deploy(LARGE).await?;
-    ensure!(plain().await? != before, "the plain name keeps the old zip");
-    user.put_code(Function::NextLoader, &code)?;
-    let deployed = user.deploy(LARGE).await?;
-    ensure!(deployed["changed"] == true && plain().await? == before, "the plain name keeps the newer zip");
-    Ok(())
 }
 
 async fn destroyed(user: &Checkout, world: &World, orders: &Feed) -> Result<()> {
