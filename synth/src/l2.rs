@@ -1,4 +1,4 @@
-//! Layer 2: resources with defaults, checks and grants. Other constructs take the handle, never an ARN.
+//! Layer 2: resources with defaults, checks and grants. Other constructs take a resource's handle, never its ARN.
 
 mod alarm;
 mod bucket;
@@ -7,6 +7,7 @@ mod function;
 mod log_group;
 mod pipe;
 mod queue;
+mod retry;
 mod role;
 mod rule;
 mod schedule;
@@ -21,6 +22,7 @@ pub use function::{AsyncProps, BatchProps, Function, FunctionProps};
 pub use log_group::{LogGroup, RETENTION_DAYS};
 pub use pipe::{Pipe, PipeProps};
 pub use queue::{Queue, QueueProps, SharedPolicy};
+pub use retry::RetryProps;
 pub use role::Role;
 pub use rule::{Rule, RuleProps, RuleTarget, Trigger};
 pub use schedule::{ScheduleProps, Schedules};

@@ -1,11 +1,11 @@
-//! The loader: tracker, bucket, role, three functions, two rules, one dead-letter queue, alarms; and the source of each table.
+//! The loader's stack: tracker, bucket, role, three functions, two rules, dead-letter queue, alarms, dashboard, and the source of each table.
 
 use loader_core::contract;
 use loader_core::problem::Problems;
 
 use crate::l2::{
-    Bucket, BucketProps, DataApi, Index, Queue, QueueProps, Role, Rule, RuleProps, RuleTarget, SharedPolicy, Table,
-    TableProps, Trigger,
+    Bucket, BucketProps, DataApi, Index, Queue, QueueProps, RetryProps, Role, Rule, RuleProps, RuleTarget,
+    SharedPolicy, Table, TableProps, Trigger,
 };
 use crate::l3::alarms::{self, AlarmsProps};
 use crate::l3::dashboard;
@@ -25,14 +25,14 @@ use crate::value::Value;
 /// Days that an overwritten or deleted version of an object in the loader's bucket is kept.
 const OLD_VERSIONS_DAYS: u32 = 30;
 
-/// The whole stack as a template; or all problems at once, each with the path of its construct.
+/// Builds the template of the whole stack, or returns all problems, each with the path of its construct.
 pub fn loader_template(props: &LoaderProps) -> Result<Template, Problems> {
     let stack = Stack::new("Loader");
     LoaderStack::build(stack.scope(), props);
     stack.synth("Loads files from S3 into Redshift tables: each at most once, one load per table at a time.")
 }
 
-/// What the loader consists of.
+/// The parts of the stack that alarms and outputs refer to.
 struct LoaderStack {
     tracker: Table,
     bucket: Bucket,
@@ -146,7 +146,8 @@ fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
     )
 }
 
-/// One role for all three: the Data API shows a statement only to the role that submitted it (Redshift management guide, "Data API").
+/// Adds one role for all three functions, because the Data API shows a statement only to the role that submitted it (Redshift management
+/// guide, "Data API").
 fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
     let role = Role::new(
         &scope.child(LogicalId::LoaderRole.name()),
@@ -178,12 +179,11 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
         RuleProps {
             description: "A statement of the loader ended: settle its load and start the next",
             trigger: Trigger::Event(pattern),
-            // The event is only a hint, the sweep finds the statement too: an hour of repeating is enough.
+            // The event is only a hint, and the sweep finds the statement too, so retrying for an hour is enough.
             target: RuleTarget {
                 function: &functions.next,
                 input: None,
-                retries: 10,
-                age_seconds_max: 3600,
+                retries: RetryProps { retries_max: 10, age_seconds_max: 3600 },
                 dead_letters,
             },
         },
@@ -194,12 +194,11 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
         RuleProps {
             description: "Look after every table with work, whatever event got lost",
             trigger: Trigger::Schedule(contract::SWEEP_SCHEDULE),
-            // The next sweep is a minute away: repeating this one gains nothing.
+            // The next sweep starts in a minute, so a retry gains nothing.
             target: RuleTarget {
                 function: &functions.next,
                 input: Some(input),
-                retries: 0,
-                age_seconds_max: 60,
+                retries: RetryProps { retries_max: 0, age_seconds_max: 60 },
                 dead_letters,
             },
         },

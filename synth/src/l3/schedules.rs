@@ -1,14 +1,17 @@
-//! The folders that are loaded on a schedule, and the checks of sources: each is a bulk request that `EventBridge` Scheduler makes.
+//! Scheduled loads of folders, and source checks: bulk requests that `EventBridge` Scheduler sends.
 
 use loader_core::bulk_request;
 use loader_core::schedule::{Schedule, TIME_ZONE_DEFAULT};
 
-use crate::l2::{Function, Queue, ScheduleProps, Schedules};
+use crate::l2::{Function, Queue, RetryProps, ScheduleProps, Schedules};
 use crate::names::LogicalId;
 use crate::props::{LoaderProps, QueueSource};
 use crate::scope::Scope;
 
-/// Adds the schedules of all queues; without one there is no group and no role.
+/// If retrying for an hour does not help, someone has to look. The period of a failed source check is covered by the next one.
+const RETRIES: RetryProps = RetryProps { retries_max: 10, age_seconds_max: 3600 };
+
+/// Adds the schedules of all queues. If no queue has one, there is no group or role either.
 pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_letters: &Queue) {
     let has_schedule = |queue: &&QueueSource| !queue.config.bulk.is_empty() || queue.config.source_check.is_some();
     let mut queues: Vec<_> = props.queues.iter().filter(has_schedule).collect();
@@ -22,7 +25,7 @@ pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_
         add_check(&scope, queue, &schedules);
         for (number, schedule) in (1..).zip(&queue.config.bulk) {
             let scope = scope.child(&format!("Bulk{number}"));
-            if is_at_night(schedule) {
+            if is_at_skipped_hour(schedule) {
                 scope.note(format!(
                     "`{}` in {}: where clocks go forward at that hour, the invocation of that day is skipped: choose an hour from 4 on",
                     schedule.expression, schedule.time_zone
@@ -35,16 +38,14 @@ pub(super) fn add(scope: &Scope, props: &LoaderProps, function: &Function, dead_
                     expression: &schedule.expression,
                     time_zone: &schedule.time_zone,
                     input: bulk_request::scheduled(&queue.config, schedule).to_string(),
-                    // An hour of repeating: what cannot be delivered then needs somebody to look.
-                    retries: 10,
-                    age_seconds_max: 3600,
+                    retries: RETRIES,
                 },
             );
         }
     }
 }
 
-/// The check of its source, if a queue wants one.
+/// Adds the source check of a queue, if it has one.
 fn add_check(scope: &Scope, queue: &QueueSource, schedules: &Schedules) {
     let Some(check) = queue.config.source_check else { return };
     let Some(input) = bulk_request::source_check(&queue.config) else { return };
@@ -55,15 +56,13 @@ fn add_check(scope: &Scope, queue: &QueueSource, schedules: &Schedules) {
             expression: &check.expression(),
             time_zone: TIME_ZONE_DEFAULT,
             input: input.to_string(),
-            // The next check looks back over this one.
-            retries: 10,
-            age_seconds_max: 3600,
+            retries: RETRIES,
         },
     );
 }
 
-/// Whether the one hour of a day is one that some day of the year does not have (`EventBridge` Scheduler user guide, "Daylight savings time").
-fn is_at_night(schedule: &Schedule) -> bool {
+/// Whether the schedule is at an hour that is skipped when clocks go forward (`EventBridge` Scheduler user guide, "Daylight savings time").
+fn is_at_skipped_hour(schedule: &Schedule) -> bool {
     let hour =
         schedule.expression.strip_prefix("cron(").and_then(|fields| fields.split(' ').nth(1)?.parse::<u8>().ok());
     schedule.time_zone != "UTC" && hour.is_some_and(|hour| hour < 4)
