@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-/// Instruction set of a function (Lambda, `Architectures`).
+/// Instruction set of the functions (Lambda, `Architectures`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Architecture {
     /// Intel and AMD

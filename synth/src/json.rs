@@ -1,4 +1,4 @@
-//! Writes JSON for people and for diffs: two spaces, and whatever fits a line stays on one line.
+//! Formats JSON for people and for diffs: indented by two spaces, with each object or list on one line if it fits.
 //!
 //! The same value always gives the same bytes.
 
@@ -6,10 +6,10 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-/// Characters of a line that holds a whole object or list.
+/// Maximum length of a line that contains a whole object or list.
 const LINE_CHARACTERS_MAX: usize = 140;
 
-/// The text of `value`, ending in a line feed.
+/// Formats `value`; the text ends in a line feed.
 pub fn pretty(value: &Json) -> String {
     let mut text = String::new();
     write_value(&mut text, value, 0, 0);
@@ -17,7 +17,7 @@ pub fn pretty(value: &Json) -> String {
     text
 }
 
-/// `taken`: characters that the line has already, beside the indentation.
+/// `taken` is the number of characters already on the line, not counting the indentation.
 fn write_value(text: &mut String, value: &Json, depth: usize, taken: usize) {
     let short = one_line(value);
     let fits = 2 * depth + taken + short.chars().count() < LINE_CHARACTERS_MAX;
@@ -48,7 +48,7 @@ fn write_items<'a>(
     let _ = write!(text, "\n{:indent$}{}", "", brackets[1], indent = 2 * depth);
 }
 
-/// The same without any space, but for a line per field of the fields of `value`: what a diff still shows as the change of one resource.
+/// Formats `value` without spaces, but with one line for each field two levels down, so that a diff still shows which resource changed.
 pub fn dense(value: &Json) -> String {
     let empty = serde_json::Map::new();
     let sections = value.as_object().unwrap_or(&empty).iter().map(|(name, section)| {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_a_line_stays_on_it() {
+    fn an_object_or_list_that_fits_stays_on_one_line() {
         let value = json!({"a": [1, {"b": "c"}], "long": "x".repeat(130), "none": {}});
         let text = pretty(&value);
         assert_eq!(serde_json::from_str::<Json>(&text).unwrap(), value);

@@ -1,6 +1,6 @@
-//! Layer 1: `CloudFormation`'s resources, one to one. Names are exactly `CloudFormation`'s, values are whatever the caller gives.
+//! Layer 1: `CloudFormation`'s resources, one to one, under `CloudFormation`'s own names. Values are not checked.
 //!
-//! Layer 2 is what one uses; this is what it is written in. A property that is missing here is set with `Resource::set`.
+//! Layer 2 is built from these; use layer 2 where it has what you need. Set a property that is missing here with `Resource::set`.
 
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
@@ -10,7 +10,7 @@ macro_rules! resources {
         $(#[$doc])*
         pub struct $name;
 
-        #[doc = concat!("Properties of `", $kind, "`, by `CloudFormation`'s names; absent ones are not written.")]
+        #[doc = concat!("Properties of `", $kind, "`, under `CloudFormation`'s names; those that are `None` are omitted.")]
         #[allow(non_snake_case)]
         #[derive(Clone, Debug, Default)]
         pub struct $props {
@@ -57,21 +57,21 @@ resources! {
     CfnFunction, CfnFunctionProps, "AWS::Lambda::Function" {
         FunctionName, Description, Runtime, Architectures, Handler, Code, Role, MemorySize, Timeout, LoggingConfig, Environment,
     }
-    /// How a function's asynchronous invocations are repeated and where they end (Template reference, `aws-resource-lambda-eventinvokeconfig`).
+    /// How often a function's asynchronous invocations are retried, and where failed ones go (Template reference, `aws-resource-lambda-eventinvokeconfig`).
     CfnEventInvokeConfig, CfnEventInvokeConfigProps, "AWS::Lambda::EventInvokeConfig" {
         FunctionName, Qualifier, MaximumRetryAttempts, MaximumEventAgeInSeconds, DestinationConfig,
     }
-    /// What feeds a function from a queue (Template reference, `aws-resource-lambda-eventsourcemapping`).
+    /// Invokes a function with the messages of a queue (Template reference, `aws-resource-lambda-eventsourcemapping`).
     CfnEventSourceMapping, CfnEventSourceMappingProps, "AWS::Lambda::EventSourceMapping" {
         FunctionName, EventSourceArn, BatchSize, MaximumBatchingWindowInSeconds, ScalingConfig, FunctionResponseTypes,
     }
-    /// Who else may invoke a function (Template reference, `aws-resource-lambda-permission`).
+    /// Lets a service invoke a function (Template reference, `aws-resource-lambda-permission`).
     CfnPermission, CfnPermissionProps, "AWS::Lambda::Permission" { Action, FunctionName, Principal, SourceArn }
-    /// A group of logs (Template reference, `aws-resource-logs-loggroup`).
+    /// A log group (Template reference, `aws-resource-logs-loggroup`).
     CfnLogGroup, CfnLogGroupProps, "AWS::Logs::LogGroup" { LogGroupName, RetentionInDays }
     /// A role (Template reference, `aws-resource-iam-role`).
     CfnRole, CfnRoleProps, "AWS::IAM::Role" { Description, AssumeRolePolicyDocument, ManagedPolicyArns, Policies }
-    /// A policy that roles name (Template reference, `aws-resource-iam-managedpolicy`).
+    /// A policy that can be attached to roles (Template reference, `aws-resource-iam-managedpolicy`).
     CfnManagedPolicy, CfnManagedPolicyProps, "AWS::IAM::ManagedPolicy" { Description, PolicyDocument }
     /// An `EventBridge` rule (Template reference, `aws-resource-events-rule`).
     CfnRule, CfnRuleProps, "AWS::Events::Rule" { Description, EventPattern, ScheduleExpression, State, Targets }
@@ -81,7 +81,7 @@ resources! {
     }
     /// A group of schedules (Template reference, `aws-resource-scheduler-schedulegroup`).
     CfnScheduleGroup, CfnScheduleGroupProps, "AWS::Scheduler::ScheduleGroup" { Name }
-    /// What `EventBridge` Scheduler invokes when (Template reference, `aws-resource-scheduler-schedule`).
+    /// When `EventBridge` Scheduler invokes its target (Template reference, `aws-resource-scheduler-schedule`).
     CfnSchedule, CfnScheduleProps, "AWS::Scheduler::Schedule" {
         Description, GroupName, ScheduleExpression, ScheduleExpressionTimezone, FlexibleTimeWindow, State, Target,
     }

@@ -1,4 +1,4 @@
-//! Layer 3: the loader, and what one table needs to be loaded.
+//! Layer 3: the loader, and what each table adds to it.
 
 mod alarms;
 mod dashboard;

@@ -1,9 +1,9 @@
-//! From queue configurations to the loader's `CloudFormation` template, in constructs.
+//! Generates the loader's `CloudFormation` template from the queue configurations, with a tree of constructs.
 //!
-//! [`synthesize`] does the whole: it reads a folder of configurations ([`queues`]) and writes or compares the template ([`synthesis`]).
-//! Layer 1 ([`l1`]) is `CloudFormation` word for word, layer 2 ([`l2`]) adds defaults, checks and grants, layer 3 ([`l3`]) is the loader.
-//! The layers read no file, know no account and ask no clock: the same props give the same bytes. What the template and the programs that
-//! deploy it must agree on is in [`names`], [`queue_name`] and [`limits`].
+//! [`synthesize`] is the entry point: it reads a folder of configurations ([`queues`]) and writes or compares the template ([`synthesis`]).
+//! Layer 1 ([`l1`]) mirrors `CloudFormation`; layer 2 ([`l2`]) adds defaults, checks and grants; layer 3 ([`l3`]) is the loader.
+//! The layers use no file, account or clock, so the same props always give the same bytes. [`names`], [`queue_name`] and [`limits`] contain
+//! what the template and the programs that deploy it must agree on.
 
 #![warn(missing_docs)]
 

@@ -1,10 +1,10 @@
-//! Logical ids of names that come from outside: letters and digits only, stable, and different for different names.
+//! Turns a user's name into a part of a logical ID: letters and digits only, stable, and different for different names.
 
 use sha2::{Digest, Sha256};
 
-/// The name's part of a logical id. A name of lower case letters and digits is capitalised (`weather` → `Weather`); any other loses
-/// what a logical id may not hold (Template reference, "Resources": alphanumeric) and gets four digits of its hash, so that
-/// `a-b` and `a_b` differ, and neither changes when the other appears.
+/// Returns the part of a logical ID that stands for `name`. A name of lower-case letters and digits is only capitalised (`weather` →
+/// `Weather`). In any other name, characters that a logical ID cannot contain are removed (Template reference, "Resources": alphanumeric) and
+/// four digits of the name's hash are appended, so that `a-b` and `a_b` differ, and neither changes when the other is added.
 pub fn part(name: &str) -> String {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         && name.starts_with(|first: char| first.is_ascii_lowercase());

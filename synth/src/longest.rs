@@ -1,4 +1,5 @@
-//! How long a value is once it is deployed. Services count characters of what they get, not of the intrinsics in the template.
+//! Estimates how long a value is once it is deployed. Services count the characters of the resolved value, not of the intrinsics in the
+//! template.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -9,12 +10,12 @@ use crate::value::Value;
 
 /// Characters of the longest Region of the partition `aws` (`ap-southeast-2`).
 const REGION_CHARACTERS: usize = 14;
-/// Characters of an account's number.
+/// Characters of an account ID.
 const ACCOUNT_CHARACTERS: usize = 12;
-/// Characters of a name that `CloudFormation` makes, or of an attribute that nobody can know here: not less than most.
+/// Assumed characters of a name that `CloudFormation` generates, or of an attribute that is unknown here; most are shorter.
 const UNKNOWN_CHARACTERS: usize = 80;
 
-/// What the values of a template become.
+/// Resolves the values of a template to texts of the greatest length they can have.
 pub(crate) struct Longest<'a> {
     pub(crate) tree: &'a Tree,
     /// Characters of the parameter `queueNamePrefix`.
@@ -22,7 +23,7 @@ pub(crate) struct Longest<'a> {
 }
 
 impl Longest<'_> {
-    /// Characters of the value as JSON without white space, which IAM and SQS do not count.
+    /// Characters of the value as JSON. White space is left out because IAM and SQS do not count it.
     pub(crate) fn characters(&self, value: &Value) -> usize {
         self.deployed(value).to_string().chars().count()
     }
@@ -57,7 +58,7 @@ impl Longest<'_> {
         whole
     }
 
-    /// A text as long as that of the variable.
+    /// A placeholder of the variable's length.
     fn variable(&self, name: &str) -> String {
         let characters = match name {
             "AWS::Partition" => "aws".len(),
@@ -88,7 +89,7 @@ mod tests {
     use crate::tree::Entry;
 
     #[test]
-    fn a_queues_arn_is_as_long_as_its_name_makes_it() {
+    fn the_length_of_a_queues_arn_depends_on_its_name() {
         let mut tree = Tree::default();
         let name = Value::sub("${queueNamePrefix}orders");
         tree.entries.push(Entry::new("OrdersQueue", "AWS::SQS::Queue", vec![("QueueName".into(), name)]));
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_in_a_text_stays_what_it_is() {
+    fn an_escaped_variable_is_counted_as_a_literal() {
         let tree = Tree::default();
         let longest = Longest { tree: &tree, queue_prefix_characters: 0 };
         let value = Value::sub("arn:${AWS::Partition}:s3:::b/a${!*}b/*");

@@ -1,4 +1,4 @@
-//! `synth`: writes the loader's `CloudFormation` template, or compares it with the file that is there.
+//! The program `synth`: writes the loader's `CloudFormation` template, or checks that the existing file is up to date.
 
 use std::error::Error;
 use std::io::Write;
@@ -11,15 +11,15 @@ use synth::{Architecture, SynthError, SynthProps, Synthesis, TemplateFile, synth
 const EXAMPLES: &str = "\
 The template has a role, the tracker table, a bucket, three functions, the rules that call them, alarms and a dashboard, and for each
 queue configuration a queue with its dead-letter queue. Its parameters have defaults; `statementNamePrefix` is the first part of the
-statements' names and of the filter of the rule that listens to them. docs/configuration.md describes a queue's file.
+statement names, and the event rule filters on it. docs/configuration.md describes a queue's file.
 
 Examples:
   cargo run -p synth                                            write cfn-out/loader.template.json from queues/
   cargo run -p synth -- --check                                 fail unless the committed template is up to date
-  cargo run -p synth -- --queues ~/ours --out ours.json         from your own folder to your own file
+  cargo run -p synth -- --queues ~/ours --out ours.json         use your own folder and file
   cargo run -p synth -- --arch arm64 --out arm64.json           for functions that run on Graviton
 
-Exit codes: 0 done, 1 failed or, with --check, different, 2 wrong command line.";
+Exit codes: 0 done; 1 failed, or different with --check; 2 wrong command line.";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -32,16 +32,16 @@ struct Cli {
     /// Folder of the queue configurations, one <queue name>.json for each [default: queues]
     #[arg(long, value_name = "DIR")]
     queues: Option<PathBuf>,
-    /// Processor that the functions run on
+    /// Processor architecture of the functions
     #[arg(long, value_enum, default_value_t)]
     arch: Architecture,
-    /// Tell the account's event bus what happens to the tables (docs/events.md)
+    /// Publish what happens to the tables on the account's event bus (docs/events.md)
     #[arg(long)]
     events: bool,
-    /// File of the template [default: cfn-out/loader.template.json]
+    /// Template file [default: cfn-out/loader.template.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write nothing, and fail where the file is not what the configurations give
+    /// Write nothing, and fail if the file is not up to date
     #[arg(long)]
     check: bool,
 }
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 }
 
 fn done(path: &Path, synthesis: &Synthesis) -> ExitCode {
-    // A reader that went away (`| head`) is no failure.
+    // A closed pipe (`| head`) is not a failure.
     let mut out = std::io::stdout();
     for note in synthesis.template.notes() {
         let _ = writeln!(out, "note: {note}");

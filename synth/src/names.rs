@@ -1,21 +1,21 @@
-//! Names that the template gives and its users rely on: parameters, outputs, logical ids, and physical names made from the stack's name.
+//! Names in the template that users rely on: parameters, outputs, logical IDs, and physical names that contain the stack's name.
 //!
-//! A name here is a promise. Users have parameters and outputs in their scripts; a changed logical id replaces the resource.
+//! These names must not change: users have parameters and outputs in their scripts, and a changed logical ID replaces the resource.
 
 use loader_core::contract::{self, Function};
 
-/// A parameter of the template. All have a default.
+/// A parameter of the template. Each has a default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
-    /// First part of every statement name, and of the filter of the rule that listens to statements.
+    /// First part of every statement name; the rule for ended statements filters on it.
     StatementNamePrefix,
-    /// Bucket of the functions' zips; empty: [`assets_bucket_name`].
+    /// Bucket of the functions' zips; if empty, [`assets_bucket_name`].
     AssetsBucket,
     /// Key of a function's zip in the assets bucket; default [`zip_key`].
     CodeKey(Function),
-    /// Before the name of every queue of a table, and of its dead-letter queue.
+    /// Prefix of the name of every table's queue and dead-letter queue.
     QueueNamePrefix,
-    /// SNS topic that receives the alarms; empty: none.
+    /// SNS topic that the alarms notify; if empty, none.
     AlarmTopicArn,
 }
 
@@ -31,7 +31,7 @@ impl Parameter {
         Self::AlarmTopicArn,
     ];
 
-    /// As it is written in the template and on the command line.
+    /// The parameter's name in the template and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::StatementNamePrefix => contract::PARAMETER_STATEMENT_NAME_PREFIX,
@@ -45,20 +45,21 @@ impl Parameter {
     }
 }
 
-/// An output of the deployed stack. Beside these there is one per queue ([`queue_url_output`]), unless there are more than a stack has.
+/// An output of the deployed stack. In addition there is one for each queue ([`queue_url_output`]), unless they exceed the number of outputs
+/// that a stack can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Bucket of the configurations and manifests.
     LoaderBucketName,
-    /// The tracker table.
+    /// Name of the tracker table.
     TrackerTableName,
-    /// The role of the functions.
+    /// ARN of the functions' execution role.
     LoaderRoleArn,
     /// Physical name of a function.
     FunctionName(Function),
     /// ARN of a function.
     FunctionArn(Function),
-    /// Queue of the invocations and events that were given up.
+    /// URL of the dead-letter queue for invocations and events.
     DeadLettersUrl,
 }
 
@@ -77,7 +78,7 @@ impl Output {
         Self::DeadLettersUrl,
     ];
 
-    /// As `CloudFormation` returns it (`DescribeStacks`, `OutputKey`).
+    /// The output's name, as `CloudFormation` returns it (`DescribeStacks`, `OutputKey`).
     pub const fn name(self) -> &'static str {
         match self {
             Self::LoaderBucketName => "LoaderBucketName",
@@ -94,46 +95,47 @@ impl Output {
     }
 }
 
-/// The output with the name of the pipe of the table events, where they are on. By it a deployment knows that they are.
+/// The output with the name of the table events' pipe. It exists only if table events are on, which is how a deployment knows that they are.
 pub const EVENTS_OUTPUT: &str = "EventsPipeName";
 
-/// The output with the URL of a table's queue, from the queue's logical id.
+/// Name of the output with the URL of a table's queue, from the queue's logical ID.
 pub fn queue_url_output(logical_id: &str) -> String {
     format!("{logical_id}Url")
 }
 
-/// The output with the URL of the dead-letter queue that queues share, where they do: [`crate::limits::QUEUES_APART_MAX`].
+/// The output with the URL of the shared dead-letter queue; see [`crate::limits::QUEUES_APART_MAX`] for when there is one.
 pub const SHARED_DEAD_LETTERS_OUTPUT: &str = "SharedDeadLettersUrl";
-/// Logical id of that queue. No queue's name gives this id: theirs end in `Queue`, `Dlq` or `Mapping`.
+/// Logical ID of the shared dead-letter queue. No queue's name can produce it: their logical IDs end in `Queue`, `Dlq` or `Mapping`.
 pub const SHARED_DEAD_LETTERS: &str = "SharedDeadLetters";
 
-/// Logical id of a resource that every loader has once, whatever its queues. Ids of alarms, policies and log groups are made from these.
+/// Logical ID of a resource that a loader has only once, whatever its queues. The IDs of alarms, policies and log groups are derived from
+/// these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogicalId {
-    /// Table of the waiting and running loads.
+    /// The tracker table.
     Tracker,
     /// Bucket of the configurations and manifests.
     LoaderBucket,
-    /// The one role of the three functions.
+    /// The execution role of the three functions.
     LoaderRole,
     /// A function.
     Function(Function),
-    /// Queue of the invocations and events that were given up.
+    /// The dead-letter queue for invocations and events.
     DeadLetters,
-    /// Rule: a statement ended.
+    /// The rule that matches ended statements.
     StatementEnded,
-    /// Rule: every minute.
+    /// The rule that starts the sweep every minute.
     Sweep,
     /// The dashboard.
     Dashboard,
-    /// The pipe of the table events; its role is named after it. Only where they are on.
+    /// The table events' pipe, if they are on; its role is named after it.
     Events,
-    /// Group of the schedules; its role is named after it. Only where a queue has schedules.
+    /// The group of the schedules, if a queue has any; its role is named after it.
     Schedules,
 }
 
 impl LogicalId {
-    /// As it is written in the template.
+    /// The logical ID in the template.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tracker => "Tracker",
@@ -160,12 +162,12 @@ pub fn log_group_name(stack: &str, function: Function) -> String {
     format!("/aws/lambda/{}", function_name(stack, function))
 }
 
-/// Bucket of the functions' zips where none is given.
+/// Default bucket of the functions' zips.
 pub fn assets_bucket_name(account: &str, region: &str) -> String {
     format!("rs-loader-assets-{account}-{region}")
 }
 
-/// Key of a function's zip where none is given: the zip of the last deployment.
+/// Default key of a function's zip: the zip of the last deployment.
 pub fn zip_key(function: Function) -> String {
     format!("{}.zip", function.package())
 }

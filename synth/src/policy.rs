@@ -1,4 +1,4 @@
-//! Policy documents: statements, and how they are put together without saying anything twice.
+//! Policy documents: statements, and how statements are merged so that nothing is repeated.
 
 use crate::value::Value;
 
@@ -8,7 +8,7 @@ enum Effect {
     Deny,
 }
 
-/// One statement of a policy, with what it permits or forbids (IAM user guide, "JSON policy elements").
+/// A policy statement (IAM user guide, "JSON policy elements").
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     effect: Effect,
@@ -19,20 +19,20 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Permits `actions` on `resources`. Without resources it belongs in a trust policy, which names none.
+    /// Allows `actions` on `resources`. A trust policy names no resources.
     pub fn allow(actions: &[&'static str], resources: impl IntoIterator<Item = Value>) -> Self {
         let resources = resources.into_iter().collect();
         Self { effect: Effect::Allow, principal: None, actions: actions.to_vec(), resources, conditions: Vec::new() }
     }
 
-    /// Forbids everyone every use of `resources` that does not come over TLS.
+    /// Denies `action` on `resources` to every request that does not use TLS.
     pub fn deny_without_tls(action: &'static str, resources: impl IntoIterator<Item = Value>) -> Self {
         let mut statement = Self::allow(&[action], resources).to("*").only_if("Bool", "aws:SecureTransport", "false");
         statement.effect = Effect::Deny;
         statement
     }
 
-    /// Sets the principal: a policy of a resource says for whom it holds, a policy of a role does not.
+    /// Sets the principal. Resource policies and trust policies need one; a role's permissions do not.
     #[must_use]
     pub fn to(mut self, principal: impl Into<Value>) -> Self {
         self.principal = Some(principal.into());
@@ -45,14 +45,14 @@ impl Statement {
         self.to(Value::map([("Service", service)]))
     }
 
-    /// Adds a condition: operator (`ArnEquals`), key (`aws:SourceArn`), value. All conditions must hold.
+    /// Adds a condition, such as operator `ArnEquals` with key `aws:SourceArn`. All conditions must hold.
     #[must_use]
     pub fn only_if(mut self, operator: &'static str, key: &'static str, value: impl Into<Value>) -> Self {
         self.conditions.push((operator, key, value.into()));
         self
     }
 
-    /// The service whose permissions these are: the part of the first action before `:`.
+    /// The service that the actions belong to: the part of the first action before `:`.
     pub fn service(&self) -> &'static str {
         self.actions.first().and_then(|action| action.split(':').next()).unwrap_or_default()
     }
@@ -61,16 +61,16 @@ impl Statement {
         self.effect == other.effect && self.principal == other.principal && self.actions == other.actions
     }
 
-    fn same_but_resources(&self, other: &Self) -> bool {
+    fn differs_only_in_resources(&self, other: &Self) -> bool {
         self.alike(other) && self.conditions == other.conditions
     }
 
-    fn same_but_value(&self, other: &Self) -> bool {
-        self.resources == other.resources && self.asks_the_same(other)
+    fn differs_only_in_value(&self, other: &Self) -> bool {
+        self.resources == other.resources && self.same_condition_key(other)
     }
 
-    /// Whether both have one condition, on the same key with the same operator.
-    fn asks_the_same(&self, other: &Self) -> bool {
+    /// Whether both have exactly one condition, with the same operator and key.
+    fn same_condition_key(&self, other: &Self) -> bool {
         let one = |statement: &Self| match statement.conditions.as_slice() {
             [(operator, key, _)] => Some((*operator, *key)),
             _ => None,
@@ -84,7 +84,7 @@ impl Statement {
             fields.push(("Principal", principal.clone()));
         }
         fields.push(("Action", one_or_list(self.actions.iter().map(|action| Value::from(*action)).collect())));
-        // A trust policy names no resource: it is the role's own.
+        // A trust policy has no `Resource`: it applies to its own role.
         if !self.resources.is_empty() {
             fields.push(("Resource", one_or_list(self.resources.clone())));
         }
@@ -97,31 +97,31 @@ impl Statement {
     }
 }
 
-/// A policy document: statements that are kept as few as possible.
+/// A policy document with as few statements as possible.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyDocument {
     statements: Vec<Statement>,
 }
 
 impl PolicyDocument {
-    /// Adds a statement, unless one that is there says the same. Statements that differ only in their resources
-    /// get one list of resources; statements that differ only in the value of one condition get one list of values, which IAM reads as
-    /// alternatives (IAM user guide, "Conditions with multiple context keys or values").
+    /// Adds a statement. Statements that differ only in their resources are merged into one with all the resources. Statements that differ only
+    /// in the value of one condition are merged into one with all the values, which IAM reads as alternatives (IAM user guide, "Conditions with
+    /// multiple context keys or values").
     pub fn add(&mut self, statement: Statement) {
-        if let Some(old) = self.statements.iter_mut().find(|old| old.same_but_resources(&statement)) {
+        if let Some(old) = self.statements.iter_mut().find(|old| old.differs_only_in_resources(&statement)) {
             union(&mut old.resources, statement.resources);
-        } else if let Some(old) = self.statements.iter_mut().find(|old| old.same_but_value(&statement)) {
+        } else if let Some(old) = self.statements.iter_mut().find(|old| old.differs_only_in_value(&statement)) {
             unite_values(old, &statement);
         } else {
             self.statements.push(statement);
         }
     }
 
-    /// Like [`Self::add`], but statements that also differ in the value of their one condition become one: each value then holds for each
-    /// resource. Shorter, and wider: in the role only what lists folders has a condition, and who may list names of one folder of a
-    /// bucket and one of another may then list both folders in both.
+    /// Like [`Self::add`], but also merges statements that differ both in their resources and in the value of their one condition. The result is
+    /// shorter and permits more, because each value then applies to each resource. In the execution role, only permissions to list folders have
+    /// a condition: with folder `x/` of bucket `a` and folder `y/` of bucket `b`, the role may then list both folders in both buckets.
     pub fn join(&mut self, statement: Statement) {
-        match self.statements.iter_mut().find(|old| old.asks_the_same(&statement)) {
+        match self.statements.iter_mut().find(|old| old.same_condition_key(&statement)) {
             Some(old) => {
                 unite_values(old, &statement);
                 union(&mut old.resources, statement.resources);
@@ -135,7 +135,7 @@ impl PolicyDocument {
         document(&self.statements)
     }
 
-    /// One document per service, with the service's name, in the order of the first grant.
+    /// One document for each service, with the service's name, in the order of the first grants.
     pub fn by_service(&self) -> Vec<(&'static str, Value)> {
         let mut services: Vec<&'static str> = Vec::new();
         for statement in &self.statements {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn joined_statements_hold_each_value_for_each_resource() {
+    fn in_joined_statements_each_value_applies_to_each_resource() {
         let list = |bucket: &str, prefix: &str| {
             Statement::allow(&["s3:ListBucket"], [bucket.into()]).only_if("StringLike", "s3:prefix", prefix)
         };

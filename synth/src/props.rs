@@ -1,4 +1,4 @@
-//! What a loader stack is made from.
+//! The inputs of a loader stack.
 
 use std::sync::Arc;
 
@@ -11,30 +11,30 @@ use crate::architecture::Architecture;
 pub struct QueueSource {
     /// Name of the queue: the stem of its configuration file `queues/<name>.json`.
     pub name: String,
-    /// The checked content of the file.
+    /// The file's content, checked.
     pub config: Arc<LoadConfig>,
 }
 
-/// What a loader stack is like. `LoaderProps { queues, ..Default::default() }` is enough.
+/// The inputs of a loader stack. `LoaderProps { queues, ..Default::default() }` is enough.
 #[derive(Clone, Debug)]
 pub struct LoaderProps {
-    /// The queues that the stack brings; default none: then it can be deployed, and queues connected by hand.
+    /// The queues of the stack; default none. Such a stack can be deployed, and queues connected to it by hand.
     pub queues: Vec<QueueSource>,
-    /// Processor of the functions; default `x86_64`.
+    /// Processor architecture of the functions; default `x86_64`.
     pub architecture: Architecture,
-    /// Memory of each function in MB, 128 to 10,240; default 512. Less makes the first TLS handshake slow, since processor time comes with
-    /// memory.
+    /// Memory of each function in MB, 128 to 10,240; default 512. With less, the first TLS handshake is slow, because Lambda allots processor
+    /// time in proportion to memory.
     pub memory_mb: u32,
     /// Days that logs are kept, one of [`crate::l2::RETENTION_DAYS`]; default 30.
     pub log_retention_days: u32,
-    /// Receives of a message before it goes to its dead-letter queue, 5 to 1,000; default 5.
+    /// How often a message is received before it goes to the dead-letter queue, 5 to 1,000; default 5.
     pub max_receive_count: u32,
-    /// Concurrent invocations of `MicrobatchLoader` for one queue, 2 to 1,000; default 2. One load per table runs at a time in any case:
-    /// more helps only where very many files arrive.
+    /// Concurrent invocations of `MicrobatchLoader` for one queue, 2 to 1,000; default 2. Since a table has one load at a time in any case, more
+    /// helps only if a great many files arrive.
     pub maximum_concurrency: u32,
     /// Days that COPY manifests are kept, at least 1; default 90.
     pub manifest_days: u32,
-    /// Whether the account's event bus is told what happens to the tables; default not.
+    /// Whether table events are published on the account's event bus; default `false`.
     pub events: bool,
 }
 

@@ -1,12 +1,12 @@
-//! What a queue may be called: SQS's limit, less what is added to the name.
+//! Which names a queue may have: SQS's limit, minus what the stack adds to the name.
 
-/// Characters of a queue's name as SQS sees it: with its prefix (SQS, `CreateQueue`).
+/// Characters of a queue's name in SQS, with its prefix (SQS, `CreateQueue`).
 pub const SQS_QUEUE_NAME_CHARACTERS_MAX: usize = 80;
-/// Characters that the longest name leaves to the parameter `queueNamePrefix`.
+/// Characters that even the longest name leaves for the parameter `queueNamePrefix`.
 pub const PREFIX_ROOM_CHARACTERS: usize = 16;
-/// What follows a queue's name in the name of its dead-letter queue.
+/// Suffix of the name of a queue's dead-letter queue.
 pub const DEAD_LETTERS_SUFFIX: &str = "-dlq";
-/// Characters of a queue's name without its prefix: the name of a queue's configuration file has no more.
+/// Characters of a queue's name without its prefix, as in the name of its configuration file.
 pub const QUEUE_NAME_CHARACTERS_MAX: usize =
     SQS_QUEUE_NAME_CHARACTERS_MAX - PREFIX_ROOM_CHARACTERS - DEAD_LETTERS_SUFFIX.len();
 
@@ -15,12 +15,12 @@ pub fn dead_letters_name(queue: &str) -> String {
     format!("{queue}{DEAD_LETTERS_SUFFIX}")
 }
 
-/// Characters that `queueNamePrefix` may have where the longest queue has this name: its dead-letter queue has the longest name of all.
+/// Characters that `queueNamePrefix` may have if `longest` is the longest name of a queue. The limit applies to its dead-letter queue.
 pub fn prefix_characters_max(longest: &str) -> usize {
     SQS_QUEUE_NAME_CHARACTERS_MAX.saturating_sub(dead_letters_name(longest).len())
 }
 
-/// Whether SQS takes a queue of this name and its dead-letter queue, with a prefix before both. The error names the rule.
+/// Checks that SQS allows this name for a queue, and for its dead-letter queue, with a prefix. The error states the rule.
 pub fn check_queue_name(name: &str) -> Result<(), String> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     let characters = name.chars().count();
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_sqs_refuses_is_refused_with_the_rule() {
+    fn the_error_for_an_invalid_name_states_the_rule() {
         for name in ["", "a b", "a/b", "größe", &"q".repeat(61)] {
             let message = check_queue_name(name).unwrap_err();
             assert!(message.starts_with(&format!("`{name}` is no queue name ({} ", name.chars().count())), "{message}");

@@ -1,4 +1,4 @@
-//! The queue configurations of a folder: one file per queue, read and checked together, all problems of all files at once.
+//! Reads and checks the queue configurations of a folder, one file per queue, and reports the problems of all files at once.
 
 use std::fmt::Display;
 use std::fs;
@@ -18,11 +18,11 @@ use crate::workspace::shown;
 pub struct QueueFile {
     /// Name of the queue, without the stack's prefix: the stem of the file's name.
     pub name: String,
-    /// Where the file is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// The file's text, as it is uploaded.
+    /// The text that is uploaded: the file's, with the warehouse's settings in place of its name.
     pub text: String,
-    /// What the text says.
+    /// The parsed configuration.
     pub config: Arc<LoadConfig>,
 }
 
@@ -35,15 +35,15 @@ impl From<&QueueFile> for QueueSource {
 /// Why the configurations of a folder are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum QueuesError {
-    /// There is no such folder, or it cannot be listed.
+    /// The folder does not exist or cannot be listed.
     #[error("cannot read the folder `{}` of the queue configurations", shown(.folder))]
     Folder {
-        /// The folder with the queue files.
+        /// The folder of the queue configurations.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Problems of the files, each with the file and the field.
+    /// The files have problems; each message names the file and the field.
     #[error("{} in the queue configurations:{}", count(.0.len()), lines(.0))]
     Files(Vec<String>),
 }
@@ -62,12 +62,12 @@ fn count(problems: usize) -> String {
     format!("{problems} {}", if problems == 1 { "problem" } else { "problems" })
 }
 
-/// Each problem on a line of its own, below the message.
+/// Puts each problem on its own line, below the message.
 pub(crate) fn lines(problems: &[impl Display]) -> String {
     problems.iter().fold(String::new(), |text, problem| format!("{text}\n  {problem}"))
 }
 
-/// Reads every configuration of a folder, sorted by the file's name. A folder without configurations is right: the loader has no queue then.
+/// Reads every configuration of a folder, sorted by file name. A folder without configurations is allowed; the loader then has no queues.
 pub fn read(folder: &Path) -> Result<Vec<QueueFile>, QueuesError> {
     let paths = paths(folder).map_err(|source| QueuesError::Folder { folder: folder.to_owned(), source })?;
     let mut problems = Vec::new();
@@ -79,7 +79,7 @@ pub fn read(folder: &Path) -> Result<Vec<QueueFile>, QueuesError> {
         }
     }
     problems.extend(overlaps(&queues));
-    problems.extend(queues.iter().filter_map(|queue| not_fed(queue, &queues)));
+    problems.extend(queues.iter().filter_map(|queue| feed_problem(queue, &queues)));
     if problems.is_empty() { Ok(queues) } else { Err(QueuesError::Files(problems)) }
 }
 
@@ -103,7 +103,7 @@ fn text(path: &Path) -> Result<String, Vec<String>> {
     })
 }
 
-/// Reads the text of one file. Every problem names the file, and the field where it has one.
+/// Parses the text of one file. Every problem names the file and, if possible, the field.
 pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut problems: Vec<String> = check_queue_name(&name).err().into_iter().collect();
@@ -125,17 +125,18 @@ pub fn parse(path: &Path, text: String) -> Result<QueueFile, Vec<String>> {
     Err(problems.iter().map(|problem| format!("{}: {problem}", shown(path))).collect())
 }
 
-/// What is deployed: a warehouse's name replaced by the content of its file. A text that is not JSON is told about by who reads it next.
+/// Replaces the name of a warehouse by the content of its file. A text that is not JSON is returned unchanged; [`LoadConfig::parse`] reports
+/// it.
 fn with_warehouse(path: &Path, text: String) -> Result<String, String> {
     let Ok(mut queue) = serde_json::from_str(&text) else { return Ok(text) };
     Ok(if warehouses::resolve(path, &mut queue)? { format!("{queue:#}\n") } else { text })
 }
 
-/// S3 sends a new object to one queue of a bucket only and refuses two folders of which one contains the other (S3 user guide,
-/// "Configuring event notifications using object key name filtering").
+/// Finds queues whose folders overlap: S3 refuses notifications for two prefixes if one contains the other (S3 user guide, "Configuring event
+/// notifications using object key name filtering").
 fn overlaps(queues: &[QueueFile]) -> Vec<String> {
     let mut problems = Vec::new();
-    // One that is fed by another queue has no notification.
+    // A table that is fed by another queue has no notification of its own.
     let queues: Vec<&QueueFile> = queues.iter().filter(|queue| queue.config.fed_by.is_none()).collect();
     for (index, one) in queues.iter().enumerate() {
         for other in &queues[..index] {
@@ -151,19 +152,19 @@ fn overlaps(queues: &[QueueFile]) -> Vec<String> {
     problems
 }
 
-/// What is wrong with the queue that is to feed a second table.
-fn not_fed(queue: &QueueFile, queues: &[QueueFile]) -> Option<String> {
+/// If `queue` names another queue that feeds it, what prevents that.
+fn feed_problem(queue: &QueueFile, queues: &[QueueFile]) -> Option<String> {
     let fed_by = queue.config.fed_by.as_ref()?;
-    let told = |message: String| Some(format!("{}: `queue`: {message}", shown(&queue.path)));
+    let problem = |message: String| Some(format!("{}: `queue`: {message}", shown(&queue.path)));
     let Some(other) = queues.iter().find(|other| other.name == *fed_by) else {
-        return told(format!("there is no queue `{fed_by}`: name another file of the folder, without `.json`"));
+        return problem(format!("there is no queue `{fed_by}`: name another file of the folder, without `.json`"));
     };
     if let Some(first) = &other.config.fed_by {
-        return told(format!("`{fed_by}` is itself fed by `{first}`: name one that has a queue of its own"));
+        return problem(format!("`{fed_by}` is itself fed by `{first}`: name one that has a queue of its own"));
     }
     match (&queue.config.source, &other.config.source) {
         (Some(own), Some(all)) if all.holds(&own.bucket, &own.prefix) => None,
-        (own, all) => told(format!(
+        (own, all) => problem(format!(
             "the source {} is not inside {} of `{fed_by}`: its messages are about that folder only, so make that one wider",
             url(own.as_ref()),
             url(all.as_ref())

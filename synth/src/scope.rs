@@ -1,6 +1,6 @@
-//! The tree of constructs: a [`Stack`] is its root, a [`Scope`] a place in it, a [`Resource`] a leaf.
+//! The tree of constructs: a [`Stack`] is its root, a [`Scope`] a node, a [`Resource`] a leaf.
 //!
-//! A construct's id is a promise: the logical id is made of the ids on the way from the root, and changing it replaces the resource.
+//! A construct's id must not change: logical IDs consist of the ids on the path from the root, and a changed logical ID replaces the resource.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,25 +13,25 @@ use crate::template::Template;
 use crate::tree::{Condition, Entry, OutputEntry, ParameterProps, Tree};
 use crate::value::Value;
 
-/// Root of a tree: the unit of deployment.
+/// The root of a tree, which is the unit of deployment.
 pub struct Stack {
     scope: Scope,
 }
 
 impl Stack {
-    /// An empty stack; `name` is the first part of every path in problems and notes.
+    /// Creates an empty stack. `name` is the first part of every path in problems and notes.
     pub fn new(name: &str) -> Self {
         let tree = Rc::new(RefCell::new(Tree::default()));
         Self { scope: Scope { tree, path: name.to_owned(), logical_id: String::new() } }
     }
 
-    /// The root: children of it have ids without a prefix.
+    /// The root scope. Its children have logical IDs without a prefix.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// The template of everything that was built; or all problems, each with the path of its construct. A template that `CloudFormation`
-    /// would not take is a problem of the stack.
+    /// Returns the template, or all problems, each with the path of its construct. A template that exceeds `CloudFormation`'s limits is a problem
+    /// of the stack.
     pub fn synth(self, description: &str) -> Result<Template, Problems> {
         let tree = self.scope.tree.take();
         tree.problems.clone().into_result()?;
@@ -41,7 +41,7 @@ impl Stack {
     }
 }
 
-/// A place in the tree, at which a construct adds its resources and its children.
+/// A node of the tree, to which a construct adds its resources and children.
 #[derive(Clone)]
 pub struct Scope {
     tree: Rc<RefCell<Tree>>,
@@ -50,19 +50,19 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A child whose id is ours: letters and digits.
+    /// A child with an id from this crate: letters and digits.
     #[must_use]
     pub fn child(&self, id: &str) -> Self {
         self.nested(id, id)
     }
 
-    /// A child whose id comes from outside: any text; two different texts never share a logical id.
+    /// A child with a name chosen by the user. Any text is allowed, and different texts have different logical IDs.
     #[must_use]
     pub fn child_named(&self, name: &str) -> Self {
         self.nested(name, &logical_id::part(name))
     }
 
-    /// A child that groups others, without a part in their logical ids: constructs can be moved into it and stay what they are.
+    /// A child that only groups others: its id is not part of their logical IDs, so constructs can be moved into it without being replaced.
     #[must_use]
     pub fn child_root(&self, id: &str) -> Self {
         self.nested(id, "")
@@ -76,23 +76,23 @@ impl Scope {
         }
     }
 
-    /// Logical id of the resource at this place: the ids on the way from the root, joined.
+    /// Logical ID of the resource at this node: the ids on the path from the root, joined.
     pub fn logical_id(&self) -> &str {
         &self.logical_id
     }
 
-    /// Records a problem of the construct at this place, and goes on: [`Stack::synth`] returns all problems.
+    /// Records a problem of the construct at this node. [`Stack::synth`] returns all of them.
     pub fn problem(&self, message: impl Into<String>) {
         self.tree.borrow_mut().problems.add(self.path.clone(), message);
     }
 
-    /// Records something that is right but that a person should know: see [`Template::notes`].
+    /// Records something that is valid but that the user should know; see [`Template::notes`].
     pub fn note(&self, message: impl Into<String>) {
         let note = Problem { field: self.path.clone(), message: message.into() };
         self.tree.borrow_mut().notes.push(note);
     }
 
-    /// Adds a resource of a `CloudFormation` type; its logical id is that of this place, and taken only once.
+    /// Adds a resource of a `CloudFormation` type, with the logical ID of this node. A second resource with the same logical ID is a problem.
     pub fn add_resource(&self, kind: &'static str, properties: Vec<(String, Value)>) -> Resource {
         self.check_logical_id();
         self.tree.borrow_mut().entries.push(Entry::new(&self.logical_id, kind, properties));
@@ -106,19 +106,19 @@ impl Scope {
         reference
     }
 
-    /// Adds a condition that holds where the parameter is not empty, and returns its name for [`Value::when`].
+    /// Adds a condition that is true if the parameter is not empty, and returns its name for [`Value::when`].
     pub fn add_condition_given(&self, name: &'static str, parameter: &Value) -> &'static str {
         self.tree.borrow_mut().conditions.push(Condition { name, not_empty: parameter.clone() });
         name
     }
 
-    /// Adds an output; a description where the name does not say it all.
+    /// Adds an output. The description may be empty if the name is clear enough.
     pub fn add_output(&self, name: impl Into<String>, description: impl Into<String>, value: Value) {
         let output = OutputEntry { name: name.into(), description: description.into(), value };
         self.tree.borrow_mut().outputs.push(output);
     }
 
-    /// Characters of a value as JSON once it is deployed, with a `queueNamePrefix` of so many characters.
+    /// Characters of a value as JSON once it is deployed with a `queueNamePrefix` of the given length.
     pub(crate) fn characters(&self, value: &Value, queue_prefix_characters: usize) -> usize {
         Longest { tree: &self.tree.borrow(), queue_prefix_characters }.characters(value)
     }
@@ -130,45 +130,45 @@ impl Scope {
     }
 }
 
-/// A resource in the tree: references to it, and the escape hatches.
+/// A resource in the tree, with references to it and escape hatches.
 #[derive(Clone)]
 pub struct Resource {
     scope: Scope,
 }
 
 impl Resource {
-    /// The place in the tree at which the resource was added.
+    /// The node to which the resource was added.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Logical id in the template: a changed one replaces the resource.
+    /// Logical ID in the template. If it changes, the resource is replaced.
     pub fn logical_id(&self) -> &str {
         &self.scope.logical_id
     }
 
-    /// `Ref`: the name, URL or id that the resource's page lists under "Return values".
+    /// `Ref`: the name, URL or ID that the Template reference lists under "Return values".
     pub fn reference(&self) -> Value {
         Value::Ref(self.logical_id().to_owned())
     }
 
-    /// `Fn::GetAtt` of an attribute that the resource's page lists under "Return values".
+    /// `Fn::GetAtt` of an attribute that the Template reference lists under "Return values".
     pub fn attribute(&self, name: &str) -> Value {
         Value::GetAtt(self.logical_id().to_owned(), name.to_owned())
     }
 
-    /// `Fn::GetAtt` of `Arn`, which all resources have that we grant something on.
+    /// `Fn::GetAtt` of `Arn`, which every resource has that permissions are granted on.
     pub fn arn(&self) -> Value {
         self.attribute("Arn")
     }
 
-    /// Keeps the resource and its data in the account when the stack is deleted or replaces the resource; only a stack whose creation
-    /// fails takes it away again.
+    /// Keeps the resource and its data when the stack is deleted or replaces the resource. Only if the creation of the stack fails is the resource
+    /// removed again.
     pub fn retain(&self) {
         self.change(|entry| entry.retained = true);
     }
 
-    /// Escape hatch: sets a property by `CloudFormation`'s name, over whatever the construct says.
+    /// Escape hatch: sets a property by `CloudFormation`'s name, whatever the construct has set.
     pub fn set(&self, property: &str, value: impl Into<Value>) {
         let value = value.into();
         self.change(|entry| entry.set(property, value));

@@ -1,4 +1,4 @@
-//! The whole of `synth`: from a folder of queue configurations to the template, written to a file or compared with it.
+//! The synthesis from start to end: reads a folder of queue configurations, and writes the template to a file or compares it with one.
 
 use std::fs;
 use std::io;
@@ -14,18 +14,18 @@ use crate::queues::{self, QueueFile, QueuesError};
 use crate::template::Template;
 use crate::workspace::shown;
 
-/// What is synthesized.
+/// The inputs of a synthesis.
 #[derive(Clone, Debug)]
 pub struct SynthProps {
-    /// Folder of the queue configurations; default: `queues` of the clone.
+    /// Folder of the queue configurations; default: `queues` in the clone.
     pub queues: PathBuf,
-    /// Processor of the functions.
+    /// Processor architecture of the functions; default: that of [`LoaderProps`].
     pub architecture: Architecture,
     /// Memory of each function in MB; default: that of [`LoaderProps`].
     pub memory_mb: u32,
-    /// Whether the account's event bus is told what happens to the tables; default: that of [`LoaderProps`].
+    /// Whether table events are published on the account's event bus; default: that of [`LoaderProps`].
     pub events: bool,
-    /// The file that the template belongs in; default: none.
+    /// What to do with the template's file; default: nothing.
     pub file: TemplateFile,
 }
 
@@ -36,23 +36,23 @@ impl Default for SynthProps {
     }
 }
 
-/// The file that the template belongs in.
+/// What to do with the template's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateFile {
-    /// None: the template is only returned.
+    /// Nothing: the template is only returned.
     None,
-    /// The file is written, unless it is the template already.
+    /// Write the file, unless it is up to date.
     Write(PathBuf),
-    /// The file must be the template; nothing is written.
+    /// Fail unless the file is up to date; write nothing.
     Check(PathBuf),
 }
 
-/// A template, and what it was made from.
+/// A template, and the queues it was generated from.
 #[derive(Clone, Debug)]
 pub struct Synthesis {
     /// The queue configurations of the folder, sorted by name.
     pub queues: Vec<QueueFile>,
-    /// The template with its notes.
+    /// The template, with notes for the user.
     pub template: Template,
     /// The template's text.
     pub text: String,
@@ -61,19 +61,19 @@ pub struct Synthesis {
 }
 
 impl Synthesis {
-    /// Whether the text is too long for a request, so that deploying it by hand needs a bucket ([`TEMPLATE_BODY_BYTES_MAX`]).
+    /// Whether the text is too long for a request ([`TEMPLATE_BODY_BYTES_MAX`]), so that deploying it by hand needs a bucket.
     pub fn needs_bucket(&self) -> bool {
         self.text.len() > TEMPLATE_BODY_BYTES_MAX
     }
 }
 
-/// Why there is no template, or not the one that is wanted.
+/// Why a synthesis failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SynthError {
-    /// The configurations are refused.
+    /// The configurations cannot be read or have problems.
     #[error(transparent)]
     Queues(#[from] QueuesError),
-    /// The configurations are right, and no template can be made of them.
+    /// Each configuration is valid, but together they cannot become a template.
     #[error("the template has problems:{}", queues::lines(&.0.0))]
     Template(Problems),
     /// [`TemplateFile::Write`]: the file cannot be written.
@@ -81,23 +81,23 @@ pub enum SynthError {
     Write {
         /// The template's file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// [`TemplateFile::Check`]: there is no such file, or it cannot be read.
+    /// [`TemplateFile::Check`]: the file does not exist or cannot be read.
     #[error("cannot read `{}`, which must be the template", shown(.path))]
     Missing {
         /// The template's file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// [`TemplateFile::Check`]: the file is not the template.
+    /// [`TemplateFile::Check`]: the file is not up to date.
     #[error("`{}` is not what the queue configurations and the synthesizer give: line {line} differs", shown(.path))]
     Differs {
         /// The template's file.
         path: PathBuf,
-        /// The first line that differs, from 1.
+        /// The first line that differs, counted from 1.
         line: usize,
     },
 }
@@ -117,13 +117,13 @@ impl SynthError {
         }
     }
 
-    /// Whether the command line is wrong, and not what it names.
+    /// Whether the command line itself is wrong, rather than a file that it names.
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Queues(QueuesError::Folder { .. }))
     }
 }
 
-/// Reads and checks the configurations, makes the template, and does with it what `props` says. The same files give the same bytes.
+/// Reads and checks the configurations, generates the template, and writes or checks its file. The same configurations give the same bytes.
 pub fn synthesize(props: &SynthProps) -> Result<Synthesis, SynthError> {
     let queues = queues::read(&props.queues)?;
     let template = loader_template(&LoaderProps {

@@ -1,4 +1,4 @@
-//! The template: what the tree is written to. Its bytes depend on nothing but the tree.
+//! The template, generated from the tree of constructs and nothing else.
 
 use loader_core::problem::Problem;
 use serde_json::{Map, Value as Json, json};
@@ -7,7 +7,7 @@ use crate::json::{dense, pretty};
 use crate::limits::{OUTPUTS_MAX, PARAMETERS_MAX, RESOURCES_MAX, TEMPLATE_BODY_BYTES_MAX, TEMPLATE_OBJECT_BYTES_MAX};
 use crate::tree::Tree;
 
-/// A template that `CloudFormation` takes, with notes for the person who deploys it.
+/// A template within `CloudFormation`'s limits, with notes for the person who deploys it.
 #[derive(Clone, Debug)]
 pub struct Template {
     json: Json,
@@ -41,19 +41,19 @@ impl Template {
         Self { json, notes: tree.notes }
     }
 
-    /// The template's text: the same tree gives the same bytes; ends in a line feed. It is laid out for people, or with a line per resource
-    /// where that is what keeps it within [`TEMPLATE_BODY_BYTES_MAX`].
+    /// The template's text, which ends in a line feed. The same tree gives the same bytes. The text is formatted for people unless it would
+    /// exceed [`TEMPLATE_BODY_BYTES_MAX`]; then it has no spaces, and one line for each resource.
     pub fn to_json(&self) -> String {
         let text = pretty(&self.json);
         if text.len() <= TEMPLATE_BODY_BYTES_MAX { text } else { dense(&self.json) }
     }
 
-    /// Bytes of [`Self::to_json`], to be compared with [`TEMPLATE_BODY_BYTES_MAX`].
+    /// Bytes of [`Self::to_json`]; compare with [`TEMPLATE_BODY_BYTES_MAX`].
     pub fn size_bytes(&self) -> usize {
         self.to_json().len()
     }
 
-    /// Number of resources, to be compared with [`RESOURCES_MAX`].
+    /// Number of resources; compare with [`RESOURCES_MAX`].
     pub fn resources(&self) -> usize {
         self.count("Resources")
     }
@@ -62,7 +62,7 @@ impl Template {
         self.json[section].as_object().map_or(0, Map::len)
     }
 
-    /// Whether `CloudFormation` takes the template, in a request or from S3.
+    /// Checks `CloudFormation`'s limits for a template in S3. The error states the limit.
     pub(crate) fn check_size(&self) -> Result<(), String> {
         let bytes = self.size_bytes();
         let sections = [("Resources", RESOURCES_MAX), ("Outputs", OUTPUTS_MAX), ("Parameters", PARAMETERS_MAX)];
@@ -81,12 +81,12 @@ impl Template {
         Ok(())
     }
 
-    /// The template as JSON, before it is laid out as text.
+    /// The template as JSON.
     pub fn as_value(&self) -> &Json {
         &self.json
     }
 
-    /// What is right but should be known, each with the path of its construct.
+    /// What is valid but should be known, each with the path of its construct.
     pub fn notes(&self) -> &[Problem] {
         &self.notes
     }

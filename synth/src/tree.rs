@@ -1,11 +1,11 @@
-//! What the constructs of a stack leave behind: parameters, conditions, resources, outputs, notes and problems.
+//! What the constructs of a stack add to it: parameters, conditions, resources, outputs, notes and problems.
 
 use loader_core::problem::{Problem, Problems};
 use serde_json::{Map, Value as Json, json};
 
 use crate::value::Value;
 
-/// What is collected while the tree is built.
+/// Everything collected while the tree is built.
 #[derive(Default)]
 pub(crate) struct Tree {
     pub(crate) parameters: Vec<ParameterProps>,
@@ -17,7 +17,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// A property of a resource; nothing where it is not set.
+    /// A property of a resource, if it is set.
     pub(crate) fn property(&self, logical_id: &str, name: &str) -> Option<&Value> {
         let entry = self.entries.iter().find(|entry| entry.logical_id == logical_id)?;
         entry.properties.iter().find(|(property, _)| property == name).map(|(_, value)| value)
@@ -27,17 +27,17 @@ impl Tree {
 /// A parameter of type `String` (Template reference, "Parameters").
 #[derive(Clone, Debug)]
 pub struct ParameterProps {
-    /// Logical name of letters and digits, at most 255.
+    /// Name: letters and digits, at most 255.
     pub name: &'static str,
-    /// For the person who fills it in: what it means and what its default means. At most 4,000 characters.
+    /// What the parameter and its default mean, for the person who sets it. At most 4,000 characters.
     pub description: String,
-    /// Value of a new stack for which none is given.
+    /// Default value for a new stack.
     pub default: String,
-    /// Regular expression that a whole value must match; default: anything.
+    /// Regular expression that the whole value must match; default: any value.
     pub allowed_pattern: Option<String>,
-    /// What `CloudFormation` says of a value that does not match; default: the expression itself.
+    /// `CloudFormation`'s message for a value that does not match; default: the expression itself.
     pub constraint: Option<String>,
-    /// Characters of a value at most; default: 4,096 bytes, `CloudFormation`'s own limit.
+    /// Maximum number of characters; default: `CloudFormation`'s own limit of 4,096 bytes.
     pub max_length: Option<usize>,
 }
 
@@ -60,7 +60,7 @@ impl ParameterProps {
     }
 }
 
-/// A condition: the value is not empty.
+/// A condition that is true if the value is not empty.
 pub(crate) struct Condition {
     pub(crate) name: &'static str,
     pub(crate) not_empty: Value,

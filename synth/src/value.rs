@@ -1,19 +1,19 @@
-//! Values of a template: literals, and the intrinsics that `CloudFormation` resolves when it deploys.
+//! Values in a template: literals, and intrinsics that `CloudFormation` resolves when it deploys (Template reference, "Intrinsic functions").
 //!
-//! A value that only the deployment knows is opaque: it is passed on, never parsed (Template reference, "Intrinsic functions").
+//! A value that is known only at deployment is passed on and never parsed.
 
 use serde_json::{Map, Value as Json, json};
 
-/// A value of a property, a condition or an output.
+/// The value of a property, a condition or an output.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// JSON's `true` or `false`; `CloudFormation` takes the texts too.
+    /// `true` or `false`.
     Bool(bool),
-    /// JSON's number: no property of ours has a fraction.
+    /// An integer. No property that is used here needs a fraction.
     Number(i64),
-    /// A text that is passed on as it is.
+    /// A literal text.
     Text(String),
-    /// A list in the order of the template.
+    /// A list.
     List(Vec<Value>),
     /// An object; its fields keep their order.
     Map(Vec<(String, Value)>),
@@ -21,26 +21,26 @@ pub enum Value {
     Ref(String),
     /// `Fn::GetAtt`: an attribute of a resource.
     GetAtt(String, String),
-    /// `Fn::Sub`: a text in which `${name}` is a parameter or resource and `${name.attribute}` an attribute.
+    /// `Fn::Sub`: a text in which `${name}` refers to a parameter or resource and `${name.attribute}` to an attribute.
     Sub(String),
-    /// `Fn::Sub` with values of its own for some of the `${…}`.
+    /// `Fn::Sub` with its own values for some of the `${…}`.
     SubWith(String, Vec<(String, Value)>),
-    /// `Fn::If`: the name of a condition, the value when it holds, the value when it does not.
+    /// `Fn::If`: the name of a condition, the value if it is true, the value if it is false.
     If(String, Box<Value>, Box<Value>),
 }
 
 impl Value {
-    /// An object; its fields keep this order.
+    /// An object whose fields keep this order.
     pub fn map<K: Into<String>, V: Into<Self>>(fields: impl IntoIterator<Item = (K, V)>) -> Self {
         Self::Map(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    /// A list of anything that is a value.
+    /// A list of anything that converts to a value.
     pub fn list<V: Into<Self>>(items: impl IntoIterator<Item = V>) -> Self {
         Self::List(items.into_iter().map(Into::into).collect())
     }
 
-    /// `Fn::Sub` where the text has a variable, else the text: cfn-lint warns of `Fn::Sub` without one.
+    /// `Fn::Sub` if the text contains a variable, otherwise the plain text, because cfn-lint warns about a `Fn::Sub` without variables.
     pub fn sub(text: impl Into<String>) -> Self {
         let text = text.into();
         if text.contains("${") { Self::Sub(text) } else { text.as_str().into() }
@@ -51,12 +51,12 @@ impl Value {
         Self::Ref("AWS::NoValue".into())
     }
 
-    /// `Fn::If` on a condition of the template: the value where it holds, and the value where it does not.
+    /// `Fn::If` on a condition of the template.
     pub fn when(condition: &str, then: impl Into<Self>, otherwise: impl Into<Self>) -> Self {
         Self::If(condition.to_owned(), Box::new(then.into()), Box::new(otherwise.into()))
     }
 
-    /// The JSON of the value in the template.
+    /// The value as JSON, as the template contains it.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Bool(value) => json!(value),
@@ -115,13 +115,13 @@ impl From<Vec<Value>> for Value {
     }
 }
 
-/// A literal inside `Fn::Sub`: `${` would be read as a variable.
+/// Escapes a literal for `Fn::Sub`, which would read `${` as a variable.
 pub fn sub_literal(text: &str) -> String {
     text.replace("${", "${!")
 }
 
-/// A literal inside an IAM resource or pattern: IAM's own wildcards and its `$` are escaped as `${*}`, `${?}` and `${$}` (IAM user guide,
-/// "Policy variables"). Inside `Fn::Sub` it needs [`sub_literal`] too.
+/// Escapes a literal for an IAM resource or pattern: `*`, `?` and `$` become `${*}`, `${?}` and `${$}` (IAM user guide, "Policy variables").
+/// Inside `Fn::Sub` it needs [`sub_literal`] as well.
 pub fn iam_literal(text: &str) -> String {
     text.chars().fold(String::new(), |mut escaped, letter| {
         match letter {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_in_a_name_is_no_wildcard_in_a_policy() {
+    fn wildcards_and_variables_in_a_name_are_escaped() {
         assert_eq!(iam_literal("a*b?c$d"), "a${*}b${?}c${$}d");
         assert_eq!(sub_literal("${x} $y"), "${!x} $y");
     }

@@ -1,4 +1,4 @@
-//! The files that say how a warehouse is used: one per warehouse, beside the folder of the queues, named by the queues.
+//! The files with a warehouse's settings: one per warehouse, in a folder beside that of the queues. A queue's file refers to one by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use crate::queue_name::check_queue_name;
 use crate::workspace::shown;
 
-/// Field of a queue's file that names a warehouse's file.
+/// Field of a queue's file that contains the warehouse's name.
 const FIELD: &str = "warehouse";
 
-/// The file of a warehouse, for the queues of a folder.
+/// Path of a warehouse's file, for a queue's file.
 fn path(queue_file: &Path, name: &str) -> PathBuf {
     let folder = queue_file.parent().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
     folder.join("warehouses").join(format!("{name}.json"))
 }
 
-/// Puts the content of the warehouse's file in the place of its name, where the queue's file names one. Returns whether it did.
+/// If the queue's file names a warehouse, replaces the name by the content of the warehouse's file. Returns whether it did.
 pub fn resolve(queue_file: &Path, queue: &mut Value) -> Result<bool, String> {
     let Some(name) = queue.get(FIELD).and_then(Value::as_str).map(str::to_owned) else { return Ok(false) };
     check_queue_name(&name).map_err(|_| {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_takes_the_place_of_the_name() {
+    fn the_name_is_replaced_by_the_files_content() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("warehouses")).unwrap();
         fs::write(folder.path().join("warehouses/w.json"), r#"{"freshness_seconds": 900}"#).unwrap();
@@ -53,11 +53,11 @@ mod tests {
         let mut queue = json!({"warehouse": "w"});
         assert_eq!(resolve(&file, &mut queue), Ok(true));
         assert_eq!(queue, json!({"warehouse": {"freshness_seconds": 900, "name": "w"}}));
-        assert_eq!(resolve(&file, &mut queue), Ok(false), "it is there already");
+        assert_eq!(resolve(&file, &mut queue), Ok(false), "the content is already there");
     }
 
     #[test]
-    fn a_name_without_a_file_is_told() {
+    fn a_missing_file_and_an_invalid_name_are_problems() {
         let problem = resolve(Path::new("queues/sales.json"), &mut json!({"warehouse": "w"})).unwrap_err();
         assert!(problem.contains("warehouses/w.json cannot be read"), "{problem}");
         let problem = resolve(Path::new("queues/sales.json"), &mut json!({"warehouse": "../w"})).unwrap_err();

@@ -1,4 +1,4 @@
-//! The template in `cfn-out/` is what `queues/*.json` synthesizes to: what is reviewed is what is deployed.
+//! The template in `cfn-out/` matches `queues/*.json`, so what is reviewed is what is deployed.
 
 use synth::{SynthProps, TemplateFile, synthesize, workspace};
 

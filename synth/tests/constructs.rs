@@ -1,4 +1,4 @@
-//! The tree by itself: ids, escape hatches, and constructs that are used wrongly.
+//! The tree of constructs: logical IDs, escape hatches, and constructs that are used wrongly.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn problems(stack: Stack) -> Vec<String> {
 }
 
 #[test]
-fn an_id_that_is_taken_is_refused_with_its_path() {
+fn a_duplicate_logical_id_is_a_problem_with_its_path() {
     let stack = Stack::new("S");
     for _ in 0..2 {
         CfnQueue::new(&stack.scope().child("A").child("B"), CfnQueueProps::default());
@@ -26,7 +26,7 @@ fn an_id_that_is_taken_is_refused_with_its_path() {
 }
 
 #[test]
-fn whatever_a_construct_does_not_know_is_set_by_its_name() {
+fn any_property_can_be_set_by_its_name() {
     let stack = Stack::new("S");
     let queue = CfnQueue::new(
         &stack.scope().child("Q"),
@@ -39,7 +39,7 @@ fn whatever_a_construct_does_not_know_is_set_by_its_name() {
 }
 
 #[test]
-fn no_service_sends_to_a_queue_that_shares_its_policy() {
+fn a_queue_that_shares_its_policy_has_no_grants_of_its_own() {
     let stack = Stack::new("S");
     let shared = SharedPolicy::new(&stack.scope().child("Shared"));
     let props = QueueProps { shared_policy: Some(&shared), ..QueueProps::default() };
@@ -50,7 +50,7 @@ fn no_service_sends_to_a_queue_that_shares_its_policy() {
 }
 
 #[test]
-fn a_table_without_index_cannot_be_scanned() {
+fn a_table_without_an_index_cannot_grant_scans() {
     let stack = Stack::new("S");
     let props = TableProps { partition_key: "p", sort_key: "s", ttl_attribute: "t", index: None, has_stream: false };
     let table = Table::new(&stack.scope().child("T"), &props);
@@ -68,7 +68,7 @@ fn a_visibility_timeout_beyond_twelve_hours_is_refused() {
 }
 
 #[test]
-fn a_reference_to_nothing_is_found() {
+fn a_dangling_reference_is_found() {
     let stack = Stack::new("S");
     let props = CfnQueueProps { QueueName: Some(Value::sub("${Nobody.Name}-${!Literal}")), ..CfnQueueProps::default() };
     CfnQueue::new(&stack.scope().child("Q"), props);
@@ -76,7 +76,7 @@ fn a_reference_to_nothing_is_found() {
 }
 
 #[test]
-fn a_stack_of_too_many_resources_is_refused() {
+fn a_stack_with_too_many_resources_is_refused() {
     let stack = Stack::new("S");
     for number in 0..=RESOURCES_MAX {
         CfnQueue::new(&stack.scope().child(&format!("Q{number}")), CfnQueueProps::default());
@@ -85,7 +85,7 @@ fn a_stack_of_too_many_resources_is_refused() {
 }
 
 #[test]
-fn a_template_that_s3_cannot_give_to_cloudformation_is_refused() {
+fn a_template_larger_than_cloudformation_reads_from_s3_is_refused() {
     let of = |bytes: usize| {
         let stack = Stack::new("S");
         let props = CfnQueueProps { QueueName: Some("n".repeat(bytes).into()), ..CfnQueueProps::default() };

@@ -1,4 +1,4 @@
-//! The pipe of the table events: only if it is asked for, what its role may do, and what it copies.
+//! The table events' pipe: when it exists, what its role may do, and which fields it copies.
 
 mod common;
 
@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use synth::{LoaderProps, QueueSource, loader_template};
 
 #[test]
-fn without_events_nothing_of_them_is_there() {
+fn table_events_add_only_a_pipe_and_its_role() {
     let stack = assertions(queues());
     assert!(stack.of_type("AWS::Pipes::Pipe").is_empty());
     assert!(stack.properties("Tracker")["StreamSpecification"].is_null());
@@ -19,11 +19,11 @@ fn without_events_nothing_of_them_is_there() {
     let ids = |stack: &Assertions| stack.resources().keys().cloned().collect::<BTreeSet<_>>();
     let more: Vec<String> = ids(&with).difference(&ids(&stack)).cloned().collect();
     assert_eq!(more, ["Events", "EventsRole"]);
-    assert_eq!(with.properties("LoaderRole"), stack.properties("LoaderRole"), "the functions get nothing for it");
+    assert_eq!(with.properties("LoaderRole"), stack.properties("LoaderRole"), "the functions need no more permissions");
 }
 
 #[test]
-fn the_pipe_may_read_the_stream_put_events_and_give_up() {
+fn the_pipe_may_only_read_the_stream_put_events_and_send_to_the_dead_letter_queue() {
     let stack = with_events();
     let own = |name: &str| json!({ "Fn::GetAtt": [name, if name == "Tracker" { "StreamArn" } else { "Arn" }] });
     let bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default";
@@ -47,9 +47,9 @@ fn the_pipe_may_read_the_stream_put_events_and_give_up() {
     }
 }
 
-/// What a pipe makes of a path that leads nowhere is not documented.
+/// What a pipe does with a missing path is not documented.
 #[test]
-fn the_pipe_copies_only_what_each_item_says() {
+fn the_pipe_copies_only_fields_that_every_item_has() {
     let stack = with_events();
     let template = stack.properties("Events")["TargetParameters"]["InputTemplate"].as_str().unwrap().to_owned();
     let event: Json = serde_json::from_str(&template).unwrap();

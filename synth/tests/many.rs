@@ -1,4 +1,4 @@
-//! A stack of 200 queues: within every limit, nothing shared that a queue could miss, and safe to come from a small one.
+//! A stack of 200 queues: it is within every limit, each queue has what it needs, and a small stack can grow into it safely.
 
 mod common;
 
@@ -16,7 +16,7 @@ const REGION: &str = "ap-southeast-2";
 const ACCOUNT: &str = "123456789012";
 const PREFIX: &str = "prod-";
 
-/// Names and buckets as people give them, a bucket and a folder for each.
+/// Queues with realistic names, each with its own bucket.
 fn distinct(n: usize) -> Vec<QueueSource> {
     let departments = ["finance", "marketing", "logistics", "web-shop", "support"];
     let queue = |number: usize| {
@@ -30,7 +30,7 @@ fn distinct(n: usize) -> Vec<QueueSource> {
     (0..n).map(queue).collect()
 }
 
-/// The same in folders of one bucket.
+/// Queues whose folders are in one bucket.
 fn of_one_bucket(n: usize) -> Vec<QueueSource> {
     let queue = |number: usize| {
         queue_with(&format!("customer-transactions-{number:03}"), |value| {
@@ -40,7 +40,7 @@ fn of_one_bucket(n: usize) -> Vec<QueueSource> {
     (0..n).map(queue).collect()
 }
 
-/// What a value of the template is in an account. Not the synthesizer's own count, so that both would have to be wrong.
+/// Resolves a value of the template as in an account. This is independent of the synthesizer's estimate (`longest.rs`), which it checks.
 fn deployed(stack: &Assertions, value: &Json) -> Json {
     let replaced = |text: &str| {
         let text = text.replace("${AWS::Partition}", "aws").replace("${AWS::Region}", REGION);
@@ -68,7 +68,7 @@ fn characters(stack: &Assertions, value: &Json) -> usize {
 }
 
 #[test]
-fn two_hundred_queues_fit_one_stack() {
+fn two_hundred_queues_fit_into_a_stack() {
     for queues in [distinct(200), of_one_bucket(200)] {
         let template = template(queues);
         let stack = Assertions::from(&template);
@@ -77,7 +77,7 @@ fn two_hundred_queues_fit_one_stack() {
         assert!(count("Outputs") <= OUTPUTS_MAX, "{} outputs", count("Outputs"));
         assert!(count("Parameters") <= PARAMETERS_MAX);
         assert!(template.size_bytes() <= TEMPLATE_OBJECT_BYTES_MAX, "{} bytes", template.size_bytes());
-        assert!(template.size_bytes() > TEMPLATE_BODY_BYTES_MAX, "a request takes 51,200 bytes: deploy by S3");
+        assert!(template.size_bytes() > TEMPLATE_BODY_BYTES_MAX, "small enough for a request: the case is not tested");
         for kind in ["AWS::SQS::Queue", "AWS::Lambda::EventSourceMapping"] {
             assert!(stack.of_type(kind).len() >= 200, "{kind}");
         }
@@ -86,7 +86,7 @@ fn two_hundred_queues_fit_one_stack() {
 }
 
 #[test]
-fn iam_takes_the_policies_of_two_hundred_queues() {
+fn the_roles_policies_are_within_the_limits_of_iam() {
     for queues in [distinct(200), of_one_bucket(200)] {
         let stack = assertions(queues);
         let policies = stack.of_type("AWS::IAM::ManagedPolicy");
@@ -106,7 +106,7 @@ fn iam_takes_the_policies_of_two_hundred_queues() {
 }
 
 #[test]
-fn sqs_takes_the_policies_of_two_hundred_queues() {
+fn the_queues_policies_are_within_the_limit_of_sqs() {
     for queues in [distinct(200), of_one_bucket(200)] {
         let stack = assertions(queues);
         for (id, policy) in stack.of_type("AWS::SQS::QueuePolicy") {
@@ -117,19 +117,14 @@ fn sqs_takes_the_policies_of_two_hundred_queues() {
 }
 
 #[test]
-fn the_dashboard_of_two_hundred_queues_is_within_its_limits() {
+fn the_dashboard_is_within_the_limits_of_cloudwatch() {
     let stack = assertions(distinct(200));
-    let sub = &stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"];
-    let mut body = sub[0].as_str().unwrap().to_owned();
-    for (name, value) in sub[1].as_object().unwrap() {
-        body = body.replace(&format!("${{{name}}}"), value["Fn::Sub"].as_str().or(value.as_str()).unwrap());
-    }
-    let body: Json = serde_json::from_str(&body).unwrap();
+    let body = stack.dashboard();
     let widgets = body["widgets"].as_array().unwrap();
     assert!((200..=500).contains(&widgets.len()), "{}", widgets.len());
     let metrics: usize = widgets.iter().map(|widget| list(&widget["properties"]["metrics"]).len()).sum();
     assert!(metrics <= 2_500, "{metrics}");
-    assert!(body.to_string().contains("${SharedDeadLetters.QueueName}"), "nobody sees the dead letters");
+    assert!(body.to_string().contains("${SharedDeadLetters.QueueName}"), "the dead letters are not shown");
 }
 
 #[test]
@@ -150,12 +145,12 @@ fn each_of_two_hundred_queues_has_what_it_needs() {
         let bucket = json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:s3:::{}", source.bucket)});
         assert!(senders(&stack, &policies[id]).contains(&bucket), "S3 may not send to {id}");
     }
-    assert_eq!(policies.len(), 202, "each has one policy, the dead-letter queues too");
+    assert_eq!(policies.len(), 202, "each queue has one policy, and so do the two dead-letter queues");
 }
 
-/// Listing is what queues share: each bucket is one of the template's, and each prefix the folder of a queue.
+/// Only permissions to list are shared by queues; even those name only buckets and folders of queues.
 #[test]
-fn what_the_role_may_do_for_two_hundred_queues_names_each_of_them() {
+fn permissions_name_each_folder() {
     let stack = assertions(distinct(200));
     for permission in stack.permissions() {
         let text = permission.resource["Fn::Sub"].as_str().unwrap_or_default();
@@ -173,7 +168,7 @@ fn what_the_role_may_do_for_two_hundred_queues_names_each_of_them() {
 }
 
 #[test]
-fn up_to_eighty_queues_each_has_its_own() {
+fn up_to_eighty_queues_share_nothing() {
     let stack = assertions(distinct(QUEUES_APART_MAX));
     assert_eq!(stack.of_type("AWS::SQS::QueuePolicy").len(), QUEUES_APART_MAX + 2);
     assert_eq!(stack.of_type("AWS::SQS::Queue").len(), 2 * QUEUES_APART_MAX + 1);
@@ -183,9 +178,9 @@ fn up_to_eighty_queues_each_has_its_own() {
     assert!(!stack.resources().keys().any(|id| id.ends_with("Dlq")));
 }
 
-/// From few queues to many and back: what `CloudFormation` removes at the end must not take away what it put at the beginning.
+/// When a stack grows or shrinks, `CloudFormation` removes policies last, and must not remove a queue's new policy with its old one.
 #[test]
-fn a_policy_that_goes_takes_nothing_away_from_a_queue_that_stays() {
+fn removing_a_policy_leaves_no_queue_without_one() {
     for (before, after) in [(QUEUES_APART_MAX, 90), (90, QUEUES_APART_MAX), (120, 200), (200, 120)] {
         let (before, after) = (assertions(distinct(before)), assertions(distinct(after)));
         let (old, new) = (of_queues(&before), of_queues(&after));
@@ -198,7 +193,7 @@ fn a_policy_that_goes_takes_nothing_away_from_a_queue_that_stays() {
 }
 
 #[test]
-fn a_queue_keeps_its_queue_mapping_and_output_when_others_come() {
+fn existing_queues_mappings_and_outputs_are_not_replaced_when_a_stack_grows() {
     let (few, many) = (assertions(distinct(QUEUES_APART_MAX)), assertions(distinct(150)));
     for (id, resource) in few.of_type("AWS::Lambda::EventSourceMapping") {
         assert_eq!(resource, many.resource(id), "{id}");
@@ -212,7 +207,7 @@ fn a_queue_keeps_its_queue_mapping_and_output_when_others_come() {
 }
 
 #[test]
-fn without_room_for_their_outputs_the_queues_urls_are_asked_of_sqs() {
+fn queue_urls_that_exceed_the_number_of_outputs_are_left_out_with_a_note() {
     let template = template(distinct(200));
     let notes: Vec<String> = template.notes().iter().map(ToString::to_string).collect();
     assert!(notes.iter().any(|note| note.contains("more queues than the 200 outputs of a stack")), "{notes:?}");
@@ -222,14 +217,14 @@ fn without_room_for_their_outputs_the_queues_urls_are_asked_of_sqs() {
 }
 
 #[test]
-fn what_one_stack_does_not_hold_is_said_with_the_limit_and_what_to_do() {
+fn too_many_queues_for_a_stack_are_a_problem_that_states_the_limit() {
     let found = common::problems(&synth::LoaderProps { queues: of_one_bucket(240), ..Default::default() });
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].contains("resources: a stack has 500, so deploy two with fewer queues"), "{found:#?}");
 }
 
 #[test]
-fn two_hundred_buckets_with_the_longest_names_fit_too() {
+fn two_hundred_buckets_with_the_longest_names_fit_into_a_stack() {
     let queue = |number: usize| {
         queue_with(&format!("q{number}"), |value| {
             value["source"] = json!(format!("s3://{}-{number:03}/x/", "b".repeat(59)));
@@ -238,19 +233,19 @@ fn two_hundred_buckets_with_the_longest_names_fit_too() {
     assert!(template((0..200).map(queue).collect()).resources() <= RESOURCES_MAX);
 }
 
-/// The policy of each queue, by the queue's logical id.
+/// The policy of each queue, by the queue's logical ID.
 fn of_queues(stack: &Assertions) -> BTreeMap<String, String> {
     let mut policies = BTreeMap::new();
     for (id, policy) in stack.of_type("AWS::SQS::QueuePolicy") {
         for queue in list(&policy["Properties"]["Queues"]) {
             let taken = policies.insert(queue["Ref"].as_str().unwrap().to_owned(), id.to_owned());
-            assert_eq!(taken, None, "the last policy that is put holds: {queue}");
+            assert_eq!(taken, None, "two policies for {queue}: the last one wins");
         }
     }
     policies
 }
 
-/// The buckets for which S3 may send to the queues of a policy.
+/// The buckets on behalf of which S3 may send to a policy's queues.
 fn senders(stack: &Assertions, policy: &str) -> Vec<Json> {
     let statements = list(&stack.properties(policy)["PolicyDocument"]["Statement"]);
     statements.iter().flat_map(|statement| list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"])).collect()

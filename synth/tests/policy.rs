@@ -1,4 +1,4 @@
-//! What a platform team asks before it signs: least privilege, nothing public, everything encrypted, retained and watched.
+//! What a platform team asks for: least privilege, nothing public, and everything encrypted, retained and monitored.
 
 mod common;
 
@@ -9,11 +9,11 @@ use common::{assertions, queue_with, ten_queues, two_queues};
 use loader_core::contract::Function;
 use serde_json::{Value as Json, json};
 
-/// The actions for which the service knows no resources (service authorization reference, "Redshift Data API").
+/// The actions for which the service has no resources (service authorization reference, "Redshift Data API").
 const WITHOUT_RESOURCES: [&str; 3] =
     ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult", "redshift-data:ListStatements"];
 
-/// Every action that the role may have. One more is a decision: argue it in docs/security.md and add it here.
+/// Every action that the execution role has. To add one, justify it in docs/security.md.
 const ACTIONS: [&str; 26] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -48,14 +48,14 @@ fn everything() -> Assertions {
 }
 
 #[test]
-fn the_role_may_do_exactly_what_is_listed() {
+fn the_role_allows_exactly_the_listed_actions() {
     let found: BTreeSet<String> = everything().permissions().into_iter().map(|permission| permission.action).collect();
     let expected: BTreeSet<String> = ACTIONS.iter().map(ToString::to_string).collect();
     assert_eq!(found, expected);
 }
 
 #[test]
-fn every_permission_is_explained_in_the_security_page() {
+fn the_security_page_explains_every_permission() {
     let page = include_str!("../../docs/security.md");
     for action in ACTIONS {
         let name = action.split(':').next_back().unwrap();
@@ -71,7 +71,7 @@ fn no_action_is_a_wildcard() {
 }
 
 #[test]
-fn only_what_knows_no_resources_is_allowed_everywhere() {
+fn only_actions_without_resources_are_allowed_on_all_resources() {
     for permission in everything().permissions() {
         let expected = WITHOUT_RESOURCES.contains(&permission.action.as_str());
         assert_eq!(permission.resource == json!("*"), expected, "{permission:?}");
@@ -79,7 +79,7 @@ fn only_what_knows_no_resources_is_allowed_everywhere() {
 }
 
 #[test]
-fn a_wildcard_ends_a_folder_or_a_workgroup_and_nothing_else() {
+fn a_wildcard_is_only_at_the_end_of_a_folder_or_for_workgroups() {
     for permission in everything().permissions().iter().filter(|permission| permission.resource != json!("*")) {
         let text = permission.resource["Fn::Sub"].as_str().unwrap_or_default();
         let wild = text.replace("${!*}", "").contains('*');
@@ -90,7 +90,7 @@ fn a_wildcard_ends_a_folder_or_a_workgroup_and_nothing_else() {
 }
 
 #[test]
-fn files_are_read_only_below_the_folders_of_the_queues() {
+fn only_files_in_the_folders_of_the_queues_can_be_read() {
     let stack = assertions(two_queues());
     let read = stack.permitted("s3:GetObject");
     let expected = [
@@ -109,7 +109,7 @@ fn files_are_read_only_below_the_folders_of_the_queues() {
 }
 
 #[test]
-fn queues_of_one_bucket_share_one_statement() {
+fn queues_of_one_bucket_share_a_policy_statement() {
     let source = |folder: &'static str| move |value: &mut Json| value["source"] = json!(format!("s3://one/{folder}/"));
     let stack = assertions(vec![queue_with("a", source("x")), queue_with("b", source("y"))]);
     let listed: Vec<_> = stack.permissions().into_iter().filter(|p| p.action == "s3:ListBucketVersions").collect();
@@ -118,7 +118,7 @@ fn queues_of_one_bucket_share_one_statement() {
 }
 
 #[test]
-fn a_star_in_a_folder_is_a_star_and_no_wildcard() {
+fn special_characters_in_a_folder_are_escaped() {
     let stack = assertions(vec![queue_with("a", |value| value["source"] = json!("s3://one/a*b$/"))]);
     let read = stack.permitted("s3:GetObject");
     assert!(read.contains(&json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::one/a${!*}b${!$}/*"})), "{read:?}");
@@ -127,7 +127,7 @@ fn a_star_in_a_folder_is_a_star_and_no_wildcard() {
 }
 
 #[test]
-fn a_whole_bucket_as_source_is_the_whole_bucket() {
+fn a_source_can_be_a_whole_bucket() {
     let stack = assertions(vec![queue_with("a", |value| value["source"] = json!("s3://one"))]);
     let read = stack.permitted("s3:GetObject");
     assert!(read.contains(&json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::one/*"})), "{read:?}");
@@ -136,7 +136,7 @@ fn a_whole_bucket_as_source_is_the_whole_bucket() {
 }
 
 #[test]
-fn a_queue_without_source_grants_no_files() {
+fn a_queue_without_a_source_grants_no_files() {
     let queue = queue_with("a", |value| {
         value.as_object_mut().unwrap().remove("source");
     });
@@ -147,7 +147,7 @@ fn a_queue_without_source_grants_no_files() {
 }
 
 #[test]
-fn each_way_to_sign_in_has_its_own_permission_and_no_other() {
+fn each_way_to_sign_in_grants_only_its_own_permission() {
     let with = |cluster: Json| assertions(vec![queue_with("a", |value| value["cluster"] = cluster)]);
     let none = Vec::<Json>::new();
     let redshift = |rest: &str| json!({"Fn::Sub": format!("arn:${{AWS::Partition}}:redshift:${{AWS::Region}}:${{AWS::AccountId}}:{rest}")});
@@ -179,7 +179,7 @@ fn nothing_is_permitted_twice() {
 }
 
 #[test]
-fn only_lambda_assumes_the_role() {
+fn only_lambda_can_assume_the_role() {
     let stack = everything();
     assert_eq!(stack.of_type("AWS::IAM::Role").len(), 1, "one role for the three functions");
     let trust = &stack.properties("LoaderRole")["AssumeRolePolicyDocument"]["Statement"];
@@ -198,10 +198,10 @@ fn nothing_is_public() {
     for (id, resource) in stack.resources() {
         for statement in list(&resource["Properties"]["PolicyDocument"]["Statement"]) {
             let everyone = statement["Principal"] == "*" && statement["Effect"] == "Allow";
-            assert!(!everyone, "{id} lets everyone in: {statement}");
+            assert!(!everyone, "{id} allows everyone: {statement}");
             let bound =
                 statement["Effect"] == "Deny" || !statement["Condition"]["ArnEquals"]["aws:SourceArn"].is_null();
-            assert!(bound, "{id} is not bound to a source: {statement}");
+            assert!(bound, "{id} is not limited to a source: {statement}");
         }
     }
     for (id, permission) in stack.of_type("AWS::Lambda::Permission") {
@@ -210,7 +210,7 @@ fn nothing_is_public() {
 }
 
 #[test]
-fn s3_may_send_only_from_the_queues_bucket_of_this_account() {
+fn s3_may_send_only_on_behalf_of_the_queues_bucket_in_this_account() {
     let stack = assertions(two_queues());
     let statements = list(&stack.properties("WeatherQueuePolicy")["PolicyDocument"]["Statement"]);
     let allowed: Vec<&Json> = statements.iter().filter(|statement| statement["Effect"] == "Allow").collect();
@@ -228,7 +228,7 @@ fn s3_may_send_only_from_the_queues_bucket_of_this_account() {
 }
 
 #[test]
-fn everything_comes_over_tls() {
+fn requests_without_tls_are_denied() {
     let stack = everything();
     let refuses = |resource: &Json| {
         list(&resource["Properties"]["PolicyDocument"]["Statement"]).iter().any(|statement| {
@@ -239,7 +239,7 @@ fn everything_comes_over_tls() {
     let safe: Vec<Json> = policies.flat_map(|(_, policy)| list(&policy["Properties"]["Queues"])).collect();
     for (id, _) in stack.of_type("AWS::SQS::Queue") {
         let times = safe.iter().filter(|queue| **queue == json!({ "Ref": id })).count();
-        assert_eq!(times, 1, "{id}: one policy, since the last one that is put wins");
+        assert_eq!(times, 1, "{id}: the last policy wins, so there must be one only");
     }
     assert!(refuses(stack.resource("LoaderBucketPolicy")));
 }
@@ -256,7 +256,7 @@ fn everything_is_encrypted() {
 }
 
 #[test]
-fn data_stays_when_the_stack_goes() {
+fn data_is_kept_when_the_stack_is_deleted() {
     let stack = everything();
     for id in ["Tracker", "LoaderBucket"] {
         assert_eq!(stack.resource(id)["DeletionPolicy"], "RetainExceptOnCreate", "{id}");
@@ -277,7 +277,7 @@ fn only_manifests_and_old_versions_expire() {
 }
 
 #[test]
-fn logs_do_not_grow_for_ever() {
+fn logs_expire() {
     let stack = everything();
     for function in Function::ALL {
         let group = format!("{}Logs", function.name());
@@ -287,7 +287,7 @@ fn logs_do_not_grow_for_ever() {
 }
 
 #[test]
-fn whatever_fails_is_kept_and_rings() {
+fn whatever_fails_goes_to_a_dead_letter_queue_with_an_alarm() {
     let stack = everything();
     let dead_letters = json!({"Fn::GetAtt": ["DeadLetters", "Arn"]});
     let configs = stack.of_type("AWS::Lambda::EventInvokeConfig");
@@ -313,19 +313,19 @@ fn whatever_fails_is_kept_and_rings() {
         .map(|dimension| dimension["Value"]["Fn::GetAtt"][0].clone())
         .collect();
     for (id, _) in stack.of_type("AWS::SQS::Queue").into_iter().filter(|(id, _)| !id.ends_with("Queue")) {
-        assert!(watched.contains(&json!(id)), "nobody watches {id}");
+        assert!(watched.contains(&json!(id)), "no alarm watches {id}");
     }
 }
 
 #[test]
-fn dead_letters_are_kept_for_fourteen_days() {
+fn messages_are_kept_for_fourteen_days() {
     for (id, queue) in everything().of_type("AWS::SQS::Queue") {
         assert_eq!(queue["Properties"]["MessageRetentionPeriod"], 14 * 24 * 3600, "{id}");
     }
 }
 
 #[test]
-fn a_message_stays_hidden_while_it_may_be_worked_on() {
+fn a_message_stays_hidden_while_it_may_be_processed() {
     let stack = everything();
     for (id, mapping) in stack.of_type("AWS::Lambda::EventSourceMapping") {
         let queue = mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! What is refused: all problems at once, each with the path of its construct.
+//! Invalid inputs: all problems are reported at once, each with the path of its construct.
 
 mod common;
 
@@ -11,13 +11,13 @@ fn of_queues(queues: Vec<QueueSource>) -> Vec<String> {
 }
 
 #[test]
-fn a_queue_twice() {
+fn a_duplicate_queue_is_a_problem() {
     let found = of_queues(vec![queue_with("a", |_| {}), queue_with("a", |_| {})]);
     assert_eq!(found, ["`Loader/queues/a`: queue `a` exists twice: give each table its own"]);
 }
 
 #[test]
-fn names_that_sqs_refuses() {
+fn queue_names_that_sqs_refuses_are_problems() {
     let found = of_queues(vec![queue_with("a b", |_| {}), queue_with(&"x".repeat(61), |_| {})]);
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("`Loader/queues/a b`: `a b` is no queue name (3 characters)"), "{found:#?}");
@@ -26,7 +26,7 @@ fn names_that_sqs_refuses() {
 }
 
 #[test]
-fn the_name_of_a_dead_letter_queue() {
+fn a_queue_with_the_name_of_a_dead_letter_queue_is_a_problem() {
     let found = of_queues(vec![queue_with("a", |_| {}), queue_with("a-dlq", |_| {})]);
     assert_eq!(
         found,
@@ -35,7 +35,7 @@ fn the_name_of_a_dead_letter_queue() {
 }
 
 #[test]
-fn all_props_out_of_range_at_once() {
+fn all_props_out_of_range_are_reported_at_once() {
     let props = LoaderProps {
         queues: vec![queue_with("a", |_| {})],
         memory_mb: 64,
@@ -66,7 +66,7 @@ fn all_props_out_of_range_at_once() {
 }
 
 #[test]
-fn more_than_a_role_can_hold() {
+fn more_permissions_than_a_role_can_have_are_a_problem() {
     let queue = |number: u32| {
         queue_with(&format!("queue-{number}"), |value| {
             value["source"] = json!(format!("s3://a-bucket-{number}/{}-{number}/", "f".repeat(300)));
@@ -79,7 +79,7 @@ fn more_than_a_role_can_hold() {
 }
 
 #[test]
-fn what_is_right_but_should_be_known_is_a_note() {
+fn what_is_valid_but_should_be_known_is_a_note() {
     let queue = queue_with("a", |value| {
         value["cluster"] = json!({"workgroup": "wg", "db_name": "d"});
         value.as_object_mut().unwrap().remove("source");
@@ -91,7 +91,7 @@ fn what_is_right_but_should_be_known_is_a_note() {
 }
 
 #[test]
-fn a_schedule_in_the_hour_that_a_day_may_lack_is_a_note() {
+fn a_schedule_at_an_hour_that_clocks_can_skip_is_a_note() {
     let notes = |schedule: &str, zone: &str| {
         let queue = queue_with("a", |value| {
             value["bulk"] =

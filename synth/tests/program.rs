@@ -1,4 +1,4 @@
-//! The program: what it writes, what it refuses, what it says, and how it exits.
+//! The program `synth`: what it writes, refuses and prints, and its exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 const WEATHER: &str = include_str!("fixtures/weather.json");
 
-/// A folder of queue configurations: names and contents.
+/// A folder with files of these names and contents.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in files {
@@ -17,7 +17,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-/// Runs the program in `folder`; the exit code, standard output and standard error.
+/// Runs the program in `folder`. Returns the exit code, standard output and standard error.
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_synth")).args(arguments).current_dir(folder).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -25,7 +25,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_folder_becomes_a_template_and_says_so() {
+fn the_template_of_a_folder_is_written_and_summarized() {
     let folder = folder(&[("weather.json", WEATHER.as_bytes()), ("README.md", b"no configuration")]);
     let arguments = ["--queues", ".", "--out", "out/t.json", "--arch", "arm64"];
     let (code, out, err) = run(folder.path(), &arguments);
@@ -40,7 +40,7 @@ fn a_folder_becomes_a_template_and_says_so() {
 }
 
 #[test]
-fn a_check_writes_nothing_and_names_the_line_that_differs() {
+fn check_writes_nothing_and_names_the_line_that_differs() {
     let folder = folder(&[("weather.json", WEATHER.as_bytes())]);
     let check = ["--queues", ".", "--out", "out.txt", "--check"];
     let (code, _, err) = run(folder.path(), &check);
@@ -62,7 +62,7 @@ fn a_check_writes_nothing_and_names_the_line_that_differs() {
 }
 
 #[test]
-fn all_problems_of_all_files_are_told_at_once() {
+fn all_problems_of_all_files_are_reported_at_once() {
     let cluster =
         br#"{"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "A B", "db_name": "d"}}"#;
     let long = format!("{}.json", "q".repeat(61));
@@ -80,7 +80,7 @@ fn all_problems_of_all_files_are_told_at_once() {
 }
 
 #[test]
-fn two_folders_of_which_one_contains_the_other_are_refused() {
+fn overlapping_folders_are_refused() {
     let inner = WEATHER.replace("/daily/", "/daily/north/");
     let folder = folder(&[("a.json", WEATHER.as_bytes()), ("b.json", inner.as_bytes())]);
     let (code, _, err) = run(folder.path(), &["--queues", ".", "--out", "out.txt"]);
@@ -89,7 +89,7 @@ fn two_folders_of_which_one_contains_the_other_are_refused() {
 }
 
 #[test]
-fn what_no_file_has_alone_is_a_problem_of_the_template() {
+fn a_conflict_between_files_is_a_problem_of_the_template() {
     let folder = folder(&[("a.json", WEATHER.as_bytes()), ("a-dlq.json", &without_source())]);
     let (code, _, err) = run(folder.path(), &["--queues", ".", "--out", "out.txt"]);
     assert_eq!(code, 1);
@@ -98,7 +98,7 @@ fn what_no_file_has_alone_is_a_problem_of_the_template() {
 }
 
 #[test]
-fn what_is_right_but_should_be_known_is_told() {
+fn notes_are_printed() {
     let folder = folder(&[("a.json", &without_source())]);
     let (code, out, _) = run(folder.path(), &["--queues", ".", "--out", "out.txt"]);
     assert_eq!(code, 0);
@@ -106,7 +106,7 @@ fn what_is_right_but_should_be_known_is_told() {
 }
 
 #[test]
-fn a_template_that_is_too_long_for_a_request_says_what_it_needs() {
+fn a_template_too_long_for_a_request_is_noted() {
     let mut config: serde_json::Value = serde_json::from_slice(&without_source()).unwrap();
     let folder = folder(&[]);
     for number in 0..24 {
@@ -119,7 +119,7 @@ fn a_template_that_is_too_long_for_a_request_says_what_it_needs() {
 }
 
 #[test]
-fn a_wrong_command_line_is_an_exit_code_of_its_own() {
+fn a_wrong_command_line_exits_with_2() {
     let folder = folder(&[]);
     let (code, _, err) = run(folder.path(), &["--queues", "nowhere"]);
     assert_eq!(code, 2);
@@ -140,7 +140,7 @@ fn a_file_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn the_help_teaches_by_example() {
+fn the_help_shows_examples_and_exit_codes() {
     let (code, out, _) = run(Path::new("."), &["--help"]);
     assert_eq!(code, 0);
     for word in ["cargo run -p synth -- --check", "cfn-out/loader.template.json", "Exit codes: 0 done"] {
@@ -148,7 +148,7 @@ fn the_help_teaches_by_example() {
     }
 }
 
-/// A configuration that is right and names no folder.
+/// A valid configuration without a source.
 fn without_source() -> Vec<u8> {
     let mut config: serde_json::Value = serde_json::from_str(WEATHER).unwrap();
     config.as_object_mut().unwrap().remove("source");
@@ -156,7 +156,7 @@ fn without_source() -> Vec<u8> {
 }
 
 #[test]
-fn a_table_that_another_queue_feeds_takes_its_folder_from_inside() {
+fn the_folder_of_a_table_fed_by_another_queue_is_inside_that_queues_folder() {
     let feeding = |queue: &str, source: &str| {
         let mut config: serde_json::Value = serde_json::from_str(WEATHER).unwrap();
         (config["queue"], config["source"]) = (queue.into(), source.into());

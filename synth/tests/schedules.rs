@@ -1,4 +1,4 @@
-//! Folders that are loaded or checked on a schedule.
+//! Scheduled loads and source checks.
 
 mod common;
 
@@ -6,8 +6,8 @@ use common::assertions::{Assertions, list};
 use common::{assertions, queue_with, ten_queues};
 use serde_json::{Value as Json, json};
 
-/// A queue whose folder is loaded every morning.
-fn daily() -> Assertions {
+/// A queue with two schedules.
+fn two_schedules() -> Assertions {
     let path = "s3://example-a/daily/dt={yesterday:%Y-%m-%d}/";
     let bulk = json!([
         {"schedule": "cron(0 4 * * ? *)", "s3_path": path, "timezone": "Europe/Berlin"},
@@ -17,8 +17,8 @@ fn daily() -> Assertions {
 }
 
 #[test]
-fn schedules_have_one_role_that_invokes_one_function() {
-    let stack = daily();
+fn schedules_share_a_role_that_may_invoke_one_function() {
+    let stack = two_schedules();
     let role = stack.properties("SchedulesRole");
     let trust = json!([{
         "Effect": "Allow",
@@ -38,13 +38,13 @@ fn schedules_have_one_role_that_invokes_one_function() {
         json!({"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]}}),
     ];
     assert_eq!(statements, expected);
-    assert!(stack.permitted("lambda:InvokeFunction").len() == 1, "the functions' role may invoke nothing");
+    assert!(stack.permitted("lambda:InvokeFunction").len() == 1, "the execution role may invoke nothing");
     assert_eq!(stack.dangling_references(), Vec::<String>::new());
 }
 
 #[test]
-fn a_schedule_hands_over_the_instant_it_was_made_for_and_what_fails_is_kept() {
-    let stack = daily();
+fn a_schedule_passes_its_scheduled_time_and_has_a_dead_letter_queue() {
+    let stack = two_schedules();
     let schedules = stack.of_type("AWS::Scheduler::Schedule");
     assert_eq!(schedules.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["ABulk1", "ABulk2"]);
     for (id, schedule) in schedules {
@@ -64,7 +64,7 @@ fn a_schedule_hands_over_the_instant_it_was_made_for_and_what_fails_is_kept() {
 }
 
 #[test]
-fn a_source_check_is_a_schedule_and_an_alarm_and_needs_no_other_permission() {
+fn a_source_check_adds_a_schedule_and_an_alarm_but_no_permission() {
     let with = |every: &str| {
         let check = json!({"every": every});
         assertions(vec![queue_with("a", |value| value["source_check"] = check), queue_with("b", |_| {})])
@@ -81,7 +81,7 @@ fn a_source_check_is_a_schedule_and_an_alarm_and_needs_no_other_permission() {
     assert_eq!(input["check"], "6 hours");
     stack.has_properties("MissedEvents", &json!({"MetricName": "MissedEvents", "Threshold": 0}));
     let plain = assertions(vec![queue_with("a", |_| {}), queue_with("b", |_| {})]);
-    assert_eq!(stack.properties("LoaderRole"), plain.properties("LoaderRole"), "it lists what it may list already");
+    assert_eq!(stack.properties("LoaderRole"), plain.properties("LoaderRole"), "the role may list the folder already");
     assert!(plain.of_type("AWS::CloudWatch::Alarm").iter().all(|(id, _)| *id != "MissedEvents"));
 }
 

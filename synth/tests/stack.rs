@@ -1,11 +1,10 @@
-//! What the stack holds: names, keys, shapes and numbers that users and functions rely on.
+//! The content of the stack: names, keys, formats and numbers that users and functions rely on.
 
 mod common;
 
 use std::collections::BTreeSet;
 
 use clap::ValueEnum;
-use common::assertions::Assertions;
 use common::{assertions, queue_with, template, ten_queues, two_queues};
 use loader_core::contract::{self, Function};
 use loader_core::limits;
@@ -39,7 +38,7 @@ fn every_parameter_has_a_default_and_a_description() {
 }
 
 #[test]
-fn the_functions_are_as_the_contract_says() {
+fn the_functions_have_the_settings_of_the_contract() {
     let stack = assertions(two_queues());
     for function in Function::ALL {
         let name = format!("${{AWS::StackName}}-{}", function.name());
@@ -71,7 +70,7 @@ fn the_functions_are_as_the_contract_says() {
 }
 
 #[test]
-fn the_zips_come_from_the_accounts_own_bucket_unless_another_is_named() {
+fn the_zips_come_from_the_default_assets_bucket_unless_another_is_given() {
     let stack = assertions(Vec::new());
     let bucket = &stack.properties("NextLoader")["Code"]["S3Bucket"];
     let own = json!({"Fn::Sub": "rs-loader-assets-${AWS::AccountId}-${AWS::Region}"});
@@ -102,7 +101,7 @@ fn the_tracker_has_the_keys_that_the_functions_use() {
 }
 
 #[test]
-fn the_statement_rule_is_the_missions() {
+fn the_statement_rule_matches_ended_statements_with_the_prefix() {
     let stack = assertions(Vec::new());
     let expected = json!({
         "source": ["aws.redshift-data"],
@@ -151,7 +150,7 @@ fn a_queue_feeds_microbatch_loader() {
 }
 
 #[test]
-fn logical_ids_are_a_promise() {
+fn logical_ids_do_not_change() {
     let stack = assertions(two_queues());
     let mut ids: Vec<&str> = stack.resources().keys().map(String::as_str).collect();
     ids.sort_unstable();
@@ -180,22 +179,22 @@ fn the_order_of_the_queues_does_not_matter() {
 }
 
 #[test]
-fn nothing_refers_to_what_is_not_there() {
+fn there_are_no_dangling_references() {
     for queues in [Vec::new(), two_queues(), ten_queues()] {
         assert_eq!(assertions(queues).dangling_references(), Vec::<String>::new());
     }
 }
 
 #[test]
-fn ten_queues_fit_one_request() {
+fn a_template_with_ten_queues_fits_into_a_request() {
     let template = template(ten_queues());
     assert!(template.size_bytes() < TEMPLATE_BODY_BYTES_MAX, "{} bytes", template.size_bytes());
-    assert!(template.to_json().lines().count() > 50, "a line per resource, so that a diff says something");
+    assert!(template.to_json().lines().count() > 50, "a diff needs a line per resource");
 }
 
-/// The names that people give: long, and a bucket for each.
+/// With realistic names, and a bucket for each queue.
 #[test]
-fn eight_queues_with_long_names_fit_one_request() {
+fn a_template_with_eight_long_queue_names_fits_into_a_request() {
     let queue = |number: u32| {
         queue_with(&format!("finance-reporting-customer-transactions-{number}"), |value| {
             value["copy"]["table_name"] = json!(format!("reporting.customer_transactions_{number}"));
@@ -208,7 +207,7 @@ fn eight_queues_with_long_names_fit_one_request() {
 }
 
 #[test]
-fn the_outputs_name_what_a_user_needs_next() {
+fn the_outputs_contain_what_a_user_needs_next() {
     let stack = assertions(two_queues());
     let outputs: Vec<&str> = stack.json()["Outputs"].as_object().unwrap().keys().map(String::as_str).collect();
     let expected = [
@@ -229,36 +228,26 @@ fn the_outputs_name_what_a_user_needs_next() {
 }
 
 #[test]
-fn the_names_are_those_of_the_template_in_its_order() {
+fn parameters_and_outputs_are_listed_in_the_order_of_the_template() {
     let stack = assertions(Vec::new());
     let names = |section: &str| stack.json()[section].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names("Parameters"), Parameter::ALL.map(Parameter::name));
     assert_eq!(names("Outputs"), Output::ALL.map(Output::name));
 }
 
-/// The body of the dashboard, with its own variables replaced.
-fn dashboard(stack: &Assertions) -> Json {
-    let sub = &stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"];
-    let mut body = sub[0].as_str().unwrap().to_owned();
-    for (name, value) in sub[1].as_object().unwrap() {
-        body = body.replace(&format!("${{{name}}}"), value["Fn::Sub"].as_str().or(value.as_str()).unwrap());
-    }
-    serde_json::from_str(&body).unwrap()
-}
-
 #[test]
-fn names_in_the_dashboard_stay_what_they_are() {
+fn special_characters_in_a_table_name_survive_in_the_dashboard() {
     let stack = assertions(vec![queue_with("a", |value| {
         value["copy"]["table_name"] = json!(r#"shop."a "" ${b}""#);
     })]);
-    let body = dashboard(&stack);
+    let body = stack.dashboard();
     let dimension = body["widgets"][6]["properties"]["metrics"][0][5].as_str().unwrap().replace("${!", "${");
     let source = queue_with("a", |value| value["copy"]["table_name"] = json!(r#"shop."a "" ${b}""#));
     assert_eq!(dimension, source.config.db_table().0);
 }
 
 #[test]
-fn without_queues_the_dashboard_has_the_rows_of_the_stack_only() {
+fn without_queues_the_dashboard_has_only_the_rows_of_the_stack() {
     let stack = assertions(Vec::new());
     let body = stack.properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap();
     let body: Json = serde_json::from_str(body).unwrap();
@@ -268,7 +257,7 @@ fn without_queues_the_dashboard_has_the_rows_of_the_stack_only() {
 #[test]
 fn the_dashboard_has_a_row_per_table() {
     let stack = assertions(two_queues());
-    let body = dashboard(&stack);
+    let body = stack.dashboard();
     let rows: Vec<&Json> = body["widgets"].as_array().unwrap().iter().filter(|widget| widget["width"] == 24).collect();
     let titles: Vec<&str> = rows.iter().filter_map(|row| row["properties"]["title"].as_str()).collect();
     assert_eq!(titles, ["cluster:analytics:dev:public.earthquakes", "cluster:analytics:dev:shop.weather"]);
@@ -298,15 +287,15 @@ fn alarms_watch_the_metrics_that_the_functions_emit() {
     }
 }
 
-/// A person on call reads the same in the message of the alarm and in the runbook.
+/// A person on call finds the words of the alarm's message in the runbook.
 #[test]
-fn the_description_of_an_alarm_is_the_beginning_of_its_entry_in_the_runbook() {
+fn an_alarms_description_is_the_beginning_of_its_entry_in_the_runbook() {
     let runbook = std::fs::read_to_string(workspace::root().join("docs/runbook.md")).unwrap();
     let one_line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut headings = BTreeSet::new();
     for (id, alarm) in assertions(two_queues()).of_type("AWS::CloudWatch::Alarm") {
         let text = alarm["Properties"]["AlarmDescription"].as_str().unwrap();
-        assert!(text.len() <= 1024, "{id}: CloudWatch takes 1,024 characters");
+        assert!(text.len() <= 1024, "{id}: CloudWatch allows 1,024 characters");
         let (heading, rest) = text.split_once(": ").unwrap();
         let (meaning, rest) = rest.split_once(". First: ").unwrap();
         let command = rest.strip_suffix(". More: docs/runbook.md").unwrap();
@@ -321,8 +310,8 @@ fn the_description_of_an_alarm_is_the_beginning_of_its_entry_in_the_runbook() {
 }
 
 #[test]
-fn the_late_tables_are_found_whatever_their_names() {
-    let body = dashboard(&assertions(two_queues()));
+fn the_dashboard_searches_for_late_tables() {
+    let body = assertions(two_queues()).dashboard();
     let late = &body["widgets"][0]["properties"]["metrics"][0][0];
     let expression = late["expression"].as_str().unwrap();
     let found =
@@ -331,7 +320,7 @@ fn the_late_tables_are_found_whatever_their_names() {
 }
 
 #[test]
-fn what_a_deployment_asks_for_is_in_its_template_and_in_no_file() {
+fn a_deployments_settings_change_its_template_but_no_file() {
     let props = SynthProps { memory_mb: 1769, ..SynthProps::default() };
     let before = std::fs::read(workspace::template()).unwrap();
     let synthesis = synthesize(&props).unwrap();
@@ -342,7 +331,7 @@ fn what_a_deployment_asks_for_is_in_its_template_and_in_no_file() {
 }
 
 #[test]
-fn arm64_and_memory_reach_all_functions() {
+fn architecture_and_memory_apply_to_all_functions() {
     let props = LoaderProps { architecture: Architecture::Arm64, memory_mb: 1769, ..LoaderProps::default() };
     let template = loader_template(&props).unwrap();
     for function in Function::ALL {

@@ -4,53 +4,53 @@ use crate::l1::{CfnAlarm, CfnAlarmProps};
 use crate::scope::Scope;
 use crate::value::Value;
 
-/// A metric, and how its values of a period become one.
+/// A metric, and how its values within a period are aggregated.
 #[derive(Clone)]
 pub struct Metric {
-    /// `AWS/SQS`, `AWS/Lambda`, …, or that of our own metrics.
+    /// `AWS/SQS`, `AWS/Lambda`, …, or the loader's own namespace.
     pub namespace: &'static str,
     /// Name within the namespace.
     pub name: &'static str,
-    /// Dimensions: all that the metric is published with.
+    /// All dimensions that the metric is published with.
     pub dimensions: Vec<(&'static str, Value)>,
-    /// How the values of a period become one: `Sum`, `Maximum`, ….
+    /// Aggregation of the values of a period: `Sum`, `Maximum`, ….
     pub statistic: &'static str,
 }
 
 /// What a period without data means (`CloudWatch` user guide, "Configuring how alarms treat missing data").
 #[derive(Clone, Copy)]
 pub enum MissingData {
-    /// Nothing happened, and that is well: the alarm does not ring.
+    /// Nothing happened, which is fine: the alarm stays silent.
     NotBreaching,
-    /// What should publish the metric does not run: the alarm rings.
+    /// Whatever publishes the metric has stopped: the alarm goes off.
     Breaching,
 }
 
-/// What an alarm compares, and whom it notifies.
+/// What an alarm compares, and which topics it notifies.
 pub struct AlarmProps<'a> {
-    /// What is wrong when it rings, and where to read on.
+    /// What is wrong when the alarm goes off, and where to read more.
     pub description: Value,
     /// The metric, in the alarm's account and Region.
     pub metric: Metric,
-    /// When a value is wrong: `GreaterThanThreshold`, `LessThanThreshold`, … (`CloudWatch`, `PutMetricAlarm`).
+    /// Which values breach the threshold: `GreaterThanThreshold`, `LessThanThreshold`, … (`CloudWatch`, `PutMetricAlarm`).
     pub comparison: &'static str,
-    /// Bound in the metric's own unit.
+    /// Threshold in the metric's unit.
     pub threshold: i64,
     /// Length of a period in seconds; a multiple of 60.
     pub period_seconds: u32,
-    /// Periods in a row, at least 1, in which the value must be wrong.
+    /// Consecutive periods, at least 1, that must breach the threshold.
     pub periods: u32,
     /// How a period without data counts.
     pub missing: MissingData,
-    /// Topics that are notified; [`Value::none`] where none is.
+    /// Topics that are notified, or [`Value::none`].
     pub actions: &'a Value,
 }
 
-/// An alarm of the stack. Nothing refers to one, so there is no handle.
+/// An alarm of the stack. It has no handle, because nothing refers to alarms.
 pub struct Alarm;
 
 impl Alarm {
-    /// Adds the alarm; a period of no multiple of 60 s, or no period at all, is a problem of the scope.
+    /// Adds the alarm. Records a problem if the period is not a multiple of 60 s or there are no periods.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(scope: &Scope, props: AlarmProps<'_>) {
         if props.period_seconds == 0 || !props.period_seconds.is_multiple_of(60) || props.periods == 0 {

@@ -1,7 +1,7 @@
-//! A dashboard of rows: each row has a heading and widgets beside each other, each widget some metrics.
+//! A dashboard of rows, each with widgets side by side.
 //!
-//! Rows that differ in a few words only are written once: what they share are variables of the `Fn::Sub` that is the body. A template
-//! has 51,200 bytes, and the rows of ten tables would take an eighth of it.
+//! Rows that differ only in a few words share their text: each part they have in common is a variable of the `Fn::Sub` that is the body.
+//! Otherwise the rows of ten tables would take an eighth of the 51,200 bytes of a template.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -17,50 +17,50 @@ const HEIGHT: usize = 5;
 const WIDGETS_MAX: usize = 500;
 /// Metrics of all widgets of a dashboard (`CloudWatch`, quotas).
 const METRICS_MAX: usize = 2_500;
-/// Shorter texts are not worth a variable.
+/// Texts shorter than this are not worth a variable.
 const SHARED_CHARACTERS_MIN: usize = 20;
 
-/// Widgets beside each other, all as high and as wide as the others.
+/// Widgets side by side, all of the same size.
 pub struct Row {
-    /// Beside each other: a number that divides 24.
+    /// The widgets from left to right; their number must divide 24.
     pub widgets: Vec<Widget>,
 }
 
-/// A graph of some metrics.
+/// A graph of one or more metrics.
 pub struct Widget {
     /// Heading of the graph.
     pub title: String,
-    /// What the left axis counts in; empty where that is plain.
+    /// Unit of the left axis; empty if that is obvious.
     pub left: &'static str,
-    /// What the right axis counts in; empty where no metric says `"yAxis": "right"`.
+    /// Unit of the right axis; empty if no metric has `"yAxis": "right"`.
     pub right: &'static str,
-    /// `Sum`, `Maximum`, …, where a metric says nothing else.
+    /// Default statistic of the metrics: `Sum`, `Maximum`, ….
     pub statistic: &'static str,
-    /// As `CloudWatch` writes them: `[namespace, name, dimension, value, …]`, where `.` repeats the same position of the metric
-    /// before.
+    /// The metrics as `CloudWatch` expects them: `[namespace, name, dimension, value, …]`, where `.` repeats the same position of the previous
+    /// metric.
     pub metrics: Vec<Json>,
 }
 
-/// A row for each list of words: rows that differ in these words only.
+/// Rows that differ only in some words: one row for each list of words.
 pub struct Repeated {
     /// The row, with [`Self::word`] in place of each word.
     pub row: Row,
-    /// A list per row, with a word for each number.
+    /// For each row, its words by number.
     pub words: Vec<Vec<String>>,
 }
 
 impl Repeated {
-    /// The placeholder in the row for the word of this number.
+    /// The placeholder in the row for the word with this number.
     pub fn word(number: u8) -> String {
         format!("\u{1}{number}\u{1}")
     }
 }
 
-/// A dashboard of the stack. Nothing refers to one, so there is no handle.
+/// A dashboard of the stack. It has no handle, because nothing refers to it.
 pub struct Dashboard;
 
 impl Dashboard {
-    /// A dashboard with rows at the top and those below them; `${…}` in the texts of rows is replaced at deployment, words are literal.
+    /// Adds a dashboard with the rows of `top` above those of `repeated`. `${…}` in the text of a row is replaced at deployment; words are literal.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(scope: &Scope, name: Value, top: &[Row], repeated: &Repeated) {
         check(scope, top, repeated);
@@ -86,7 +86,7 @@ fn check(scope: &Scope, top: &[Row], repeated: &Repeated) {
     }
 }
 
-/// Widgets without a position are placed one after the other; those of a row fill it.
+/// The JSON of a row's widgets. They have no positions: `CloudWatch` places them one after the other, and those of a row fill its width.
 fn row_text(row: &Row) -> String {
     let width = COLUMNS / row.widgets.len().max(1);
     let widget = |widget: &Widget| {
@@ -112,13 +112,13 @@ fn row_text(row: &Row) -> String {
 enum Piece {
     /// The same in all rows.
     Text(String),
-    /// The word of this number.
+    /// The word with this number.
     Word(usize),
 }
 
-/// Splits a row at its words. A text that is long enough becomes a variable: the piece contains its name, `shared` its text.
+/// Splits a row at its words. A text that is long enough becomes a variable: the piece contains its name, and `shared` its text.
 fn pieces(row: &str, shared: &mut Vec<(String, Value)>) -> Vec<Piece> {
-    // JSON writes the control character before and after the number like this.
+    // The control character on either side of the number, as JSON escapes it.
     let parts = row.split("\\u0001").enumerate();
     let piece = |(index, part): (usize, &str)| match part.parse() {
         Ok(number) if index % 2 == 1 => Piece::Word(number),
@@ -137,7 +137,7 @@ fn fill(pieces: &[Piece], words: &[String]) -> String {
         Piece::Text(text) => text.clone(),
         Piece::Word(number) => {
             let quoted = Json::from(words[*number].as_str()).to_string();
-            // The quotes are there already.
+            // The row already contains the quotes.
             sub_literal(&quoted[1..quoted.len() - 1])
         }
     };

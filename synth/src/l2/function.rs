@@ -1,4 +1,4 @@
-//! A Lambda function that is a native executable, with its logs, its role, and a queue for invocations that fail.
+//! A Lambda function with a native executable, its logs and its role, and a queue for failed invocations.
 
 use crate::architecture::Architecture;
 use crate::l1::{
@@ -16,12 +16,12 @@ use crate::value::Value;
 pub const MEMORY_MB: std::ops::RangeInclusive<u32> = 128..=10_240;
 /// Batch size of a standard queue (Lambda, `CreateEventSourceMapping`).
 pub const BATCH_SIZE: std::ops::RangeInclusive<u32> = 1..=10_000;
-/// Concurrent invocations for one queue (Lambda, `ScalingConfig`): one alone is not possible.
+/// Concurrent invocations for one queue (Lambda, `ScalingConfig`). A limit of one is not possible.
 pub const MAXIMUM_CONCURRENCY: std::ops::RangeInclusive<u32> = 2..=1000;
-/// Age in seconds up to which an asynchronous invocation is tried (Lambda, `PutFunctionEventInvokeConfig`).
+/// Age in seconds up to which an asynchronous invocation is retried (Lambda, `PutFunctionEventInvokeConfig`).
 pub const EVENT_AGE_SECONDS: std::ops::RangeInclusive<u32> = 60..=21_600;
 
-/// Code, size and surroundings of a function.
+/// Code, size and environment of a function.
 pub struct FunctionProps<'a> {
     /// Physical name, at most 64 characters (Lambda, `CreateFunction`).
     pub name: Value,
@@ -29,31 +29,31 @@ pub struct FunctionProps<'a> {
     pub description: &'a str,
     /// Bucket and key of the zip with its `bootstrap`.
     pub code: (Value, Value),
-    /// Processor that the zip's executable is built for.
+    /// Processor architecture that the zip's executable is built for.
     pub architecture: Architecture,
-    /// Memory in MB, 128 to 10,240; processor time comes with it, one whole processor at 1,769.
+    /// Memory in MB, 128 to 10,240. Processor time is proportional to it; 1,769 MB have one whole processor.
     pub memory_mb: u32,
     /// Seconds after which Lambda ends an invocation, 1 to 900 (Lambda, quotas).
     pub timeout_seconds: u32,
-    /// Environment variables; names and values have 4 KB together (Lambda, quotas).
+    /// Environment variables, at most 4 KB of names and values (Lambda, quotas).
     pub environment: Vec<(&'static str, Value)>,
-    /// Execution role; the function adds what it needs to write its logs.
+    /// Execution role. The function adds the permission to write its logs.
     pub role: &'a Role,
-    /// Group that the function's logs go to, as JSON.
+    /// Log group that the function writes to, as JSON.
     pub log_group: &'a LogGroup,
 }
 
-/// How asynchronous invocations are repeated.
+/// How asynchronous invocations are retried.
 pub struct AsyncProps<'a> {
-    /// Repetitions of an invocation that fails, 0 to 2 (Lambda, `PutFunctionEventInvokeConfig`).
+    /// Retries of a failed invocation, 0 to 2 (Lambda, `PutFunctionEventInvokeConfig`).
     pub retries: u32,
-    /// Age in seconds after which an invocation is given up, 60 to 21,600.
+    /// Age in seconds after which an invocation is discarded, 60 to 21,600.
     pub age_seconds_max: u32,
-    /// Where an invocation goes that is given up.
+    /// Queue for discarded invocations.
     pub on_failure: &'a Queue,
 }
 
-/// A function of the stack: other constructs feed it, invoke it, or read its name.
+/// A function of the stack.
 #[derive(Clone)]
 pub struct Function {
     resource: Resource,
@@ -61,7 +61,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// A function on `provided.al2023` that may write its own logs.
+    /// Adds a function on `provided.al2023` that may write its own logs.
     pub fn new(scope: &Scope, props: FunctionProps<'_>) -> Self {
         if !MEMORY_MB.contains(&props.memory_mb) {
             let (least, most) = (MEMORY_MB.start(), MEMORY_MB.end());
@@ -88,7 +88,7 @@ impl Function {
         Self { resource, role: props.role.clone() }
     }
 
-    /// Says how asynchronous invocations are repeated, and lets the role put those aside that are given up.
+    /// Sets how asynchronous invocations are retried, and lets the role send discarded ones to the queue.
     pub fn configure_async(&self, props: &AsyncProps<'_>) {
         let scope = self.resource.scope().child("Async");
         if props.retries > 2 || !EVENT_AGE_SECONDS.contains(&props.age_seconds_max) {
@@ -114,7 +114,8 @@ impl Function {
         );
     }
 
-    /// Feeds the function from a queue, batch by batch, and lets its role consume; a message that fails alone comes back alone.
+    /// Invokes the function with message batches of a queue, and lets its role consume them. If some messages of a batch fail, only those are
+    /// received again.
     pub fn add_event_source(&self, scope: &Scope, queue: &Queue, props: &BatchProps) {
         props.check(scope);
         queue.grant_consume_messages(&self.role);
@@ -131,7 +132,7 @@ impl Function {
         );
     }
 
-    /// Lets a service invoke the function on behalf of `source`, and of nothing else.
+    /// Lets a service invoke the function on behalf of `source` only.
     pub fn grant_invoke(&self, scope: &Scope, service: &str, source: Value) {
         CfnPermission::new(
             scope,
@@ -149,25 +150,25 @@ impl Function {
         role.permit(Statement::allow(&["lambda:InvokeFunction"], [self.arn()]));
     }
 
-    /// ARN without a version: always the newest code.
+    /// ARN without a version, so it always refers to the newest code.
     pub fn arn(&self) -> Value {
         self.resource.arn()
     }
 
-    /// Physical name, which Lambda's API takes as well as the ARN.
+    /// Physical name, which Lambda's API accepts in place of the ARN.
     pub fn name(&self) -> Value {
         self.resource.reference()
     }
 }
 
-/// How many messages one invocation gets, and how long it waits for them (Lambda, `CreateEventSourceMapping`).
+/// Size of message batches, and how long Lambda waits to fill one (Lambda, `CreateEventSourceMapping`).
 #[derive(Clone, Copy, Debug)]
 pub struct BatchProps {
-    /// Messages of one invocation at most, 1 to 10,000.
+    /// Maximum messages in a batch, 1 to 10,000.
     pub batch_size: u32,
-    /// Seconds that a batch is waited for, 0 to 300; a batch size above 10 needs at least 1.
+    /// Maximum seconds to wait for a batch to fill, 0 to 300; a batch size above 10 needs at least 1.
     pub window_seconds: u32,
-    /// Invocations at the same time at most, 2 to 1,000.
+    /// Maximum concurrent invocations, 2 to 1,000.
     pub maximum_concurrency: u32,
 }
 

@@ -1,4 +1,4 @@
-//! A role that a service assumes. Its permissions come only from the grants of other constructs.
+//! A role that a service assumes. It gets its permissions only through the grants of other constructs.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,14 +9,14 @@ use crate::queue_name::PREFIX_ROOM_CHARACTERS;
 use crate::scope::{Resource, Scope};
 use crate::value::Value;
 
-/// Characters of all inline policies of a role, without white space (IAM, quotas).
+/// Characters of all inline policies of a role together, without white space (IAM, quotas).
 pub const INLINE_POLICY_CHARACTERS_MAX: usize = 10_240;
 /// Characters of a managed policy, without white space (IAM, quotas).
 pub const MANAGED_POLICY_CHARACTERS_MAX: usize = 6_144;
-/// Managed policies of a role (IAM, quotas: 10 unless the account has asked for more).
+/// Managed policies of a role (IAM, quotas: 10 unless the account has a higher quota).
 pub const MANAGED_POLICIES_MAX: usize = 10;
 
-/// A role with inline policies, one per service; or with managed policies too, where these do not hold everything.
+/// A role with one inline policy per service, and with managed policies if inline policies are too small.
 #[derive(Clone)]
 pub struct Role {
     resource: Resource,
@@ -26,9 +26,9 @@ pub struct Role {
 /// The permissions of a role, in the order of the grants.
 #[derive(Default)]
 struct Granted {
-    /// Those that it has whatever its queues are.
+    /// Those that do not depend on the queues.
     own: Vec<Statement>,
-    /// Those for one queue and another; `None` as long as none was promised.
+    /// Those for the queues; `None` before [`Role::begin_queues`].
     per_queue: Option<Vec<Statement>>,
 }
 
@@ -39,12 +39,12 @@ impl Granted {
 }
 
 impl Role {
-    /// A role that `service` assumes, without any permission.
+    /// Adds a role that `service` can assume, without permissions.
     pub fn new(scope: &Scope, description: &str, service: &str) -> Self {
         Self::trusting(scope, description, Statement::allow(&["sts:AssumeRole"], []).to_service(service))
     }
 
-    /// A role that `service` assumes on behalf of `source` of this account only.
+    /// Adds a role that `service` can assume only on behalf of `source` in this account.
     pub fn assumed_for(scope: &Scope, description: &str, service: &str, source: Value) -> Self {
         let trust = Statement::allow(&["sts:AssumeRole"], [])
             .to_service(service)
@@ -66,7 +66,7 @@ impl Role {
         Self { resource, granted: Rc::default() }
     }
 
-    /// Adds to what the role may do. Called by the grants of other constructs, which know the least that is needed.
+    /// Adds a permission. Only grants of other constructs call this: they know the least privilege that is needed.
     pub(crate) fn permit(&self, statement: Statement) {
         let mut granted = self.granted.borrow_mut();
         if let Some(statements) = &mut granted.per_queue {
@@ -77,18 +77,18 @@ impl Role {
         self.set_inline(&granted.all());
     }
 
-    /// What is granted from now on is for the queues of the template: there may be more of it than inline policies hold, so
-    /// [`Self::fit`] puts it in place.
+    /// Marks all further permissions as those of the queues. They may exceed the size of inline policies, so they take effect only with
+    /// [`Self::fit`].
     pub fn begin_queues(&self) {
         self.granted.borrow_mut().per_queue.get_or_insert_default();
     }
 
-    /// Puts the permissions for queues into the inline policies, or, where these would be longer than IAM takes, into managed ones; a
-    /// problem where these do not hold them either. Called when all grants are made.
+    /// Puts the permissions for queues into the inline policies or, if those would become too long, into managed policies. Records a problem if
+    /// they do not fit there either. Call this after all grants.
     pub fn fit(&self) {
         let granted = self.granted.borrow();
         let all = granted.all();
-        // A prefix of the queues' names is not counted here: what fits inline today stays there.
+        // The prefix of queue names is not counted, so that permissions that are inline in existing stacks stay inline.
         let characters: usize = all.by_service().iter().map(|(_, policy)| self.characters(policy, 0)).sum();
         if characters <= INLINE_POLICY_CHARACTERS_MAX {
             self.set_inline(&all);
@@ -107,7 +107,7 @@ impl Role {
         self.resource.set("ManagedPolicyArns", Value::list(arns.collect::<Vec<_>>()));
     }
 
-    /// The role names the policy, so that a change of the role puts all its permissions in place at once.
+    /// Adds a managed policy. The role refers to the policy, not the policy to the role, so that all permissions change at once with the role.
     fn add_managed(&self, number: u32, policy: &PolicyDocument) -> Resource {
         let scope = self.resource.scope().child(&format!("Queues{number}"));
         CfnManagedPolicy::new(
@@ -119,7 +119,7 @@ impl Role {
         )
     }
 
-    /// As few policies as hold the statements in their order; a statement that stands in one is in no other.
+    /// Distributes the statements, in their order and without repetition, over as few policies as possible.
     fn packed(&self, statements: &[Statement]) -> Vec<PolicyDocument> {
         let mut packed: Vec<PolicyDocument> = Vec::new();
         for (index, statement) in statements.iter().enumerate() {
@@ -149,7 +149,7 @@ impl Role {
         self.resource.set("Policies", Value::list(policies));
     }
 
-    /// ARN of the role: what a key's or a bucket's policy names to let the functions in.
+    /// ARN of the role, for the policies of keys and buckets that the functions need.
     pub fn arn(&self) -> Value {
         self.resource.arn()
     }

@@ -1,7 +1,7 @@
-//! A warehouse that the functions send SQL to: a provisioned cluster or a Redshift Serverless workgroup, and how one signs in to it.
+//! Permissions to send SQL to a warehouse, a provisioned cluster or a Redshift Serverless workgroup, and to sign in to it.
 //!
-//! Redshift management guide, "Authorizing access to the Amazon Redshift Data API"; service authorization reference, "Redshift Data
-//! API", "Redshift", "Redshift Serverless".
+//! Sources: Redshift management guide, "Authorizing access to the Amazon Redshift Data API"; service authorization reference, "Redshift
+//! Data API", "Redshift", "Redshift Serverless".
 
 use loader_core::config::Login;
 use loader_core::ids::RedshiftTarget;
@@ -11,7 +11,7 @@ use crate::policy::Statement;
 use crate::scope::Scope;
 use crate::value::{Value, iam_literal, sub_literal};
 
-/// What a role may send SQL to. The warehouse itself is not part of the stack.
+/// A warehouse that a role may send SQL to. It is not part of the stack.
 pub struct Warehouse {
     target: RedshiftTarget,
 }
@@ -30,7 +30,7 @@ impl Warehouse {
         Self { target: target.clone() }
     }
 
-    /// Lets a role send SQL to a database of the warehouse, signed in as `login` says.
+    /// Lets a role send SQL to a database of the warehouse, and sign in with `login`.
     pub fn grant_execute(&self, scope: &Scope, role: &Role, database: &str, login: &Login) {
         let actions = ["redshift-data:BatchExecuteStatement", "redshift-data:ExecuteStatement"];
         role.permit(Statement::allow(&actions, [self.arn()]));
@@ -52,7 +52,7 @@ impl Warehouse {
         }
     }
 
-    /// The id of a workgroup is no part of its name, so a workgroup that is only named has an ARN that nobody can know here.
+    /// A workgroup's ARN contains its ID, so the ARN of a workgroup that is given by its name is not known here.
     fn arn(&self) -> Value {
         match &self.target {
             RedshiftTarget::Cluster(name) => redshift(&format!("cluster:{name}")),
@@ -72,15 +72,15 @@ fn redshift(rest: &str) -> Value {
 pub struct DataApi;
 
 impl DataApi {
-    /// Lets a role ask for statements: its own ones, since the service shows a role no others. The service knows no resources for these
-    /// actions, so nothing narrower than `*` exists (service authorization reference, "Redshift Data API").
+    /// Lets a role describe and list statements and fetch their results. The service shows a role only its own statements, and has no resources
+    /// for these actions, so nothing is narrower than `*` (service authorization reference, "Redshift Data API").
     pub fn grant_inspect_statements(role: &Role) {
         let actions =
             ["redshift-data:DescribeStatement", "redshift-data:GetStatementResult", "redshift-data:ListStatements"];
         role.permit(Statement::allow(&actions, ["*".into()]));
     }
 
-    /// Lets a role cancel its own statements; the service knows no resources for this action either.
+    /// Lets a role cancel its own statements. The service has no resources for this action either.
     pub fn grant_cancel_statements(role: &Role) {
         role.permit(Statement::allow(&["redshift-data:CancelStatement"], ["*".into()]));
     }

@@ -1,4 +1,4 @@
-//! What wakes somebody up: each alarm says where the runbook goes on.
+//! The alarms. Each description is the beginning of an entry in the runbook.
 
 use loader_core::contract;
 
@@ -11,7 +11,7 @@ use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
 
-/// What is watched, and who is notified.
+/// What the alarms watch, and which topics they notify.
 pub(super) struct AlarmsProps<'a> {
     pub(super) props: &'a LoaderProps,
     pub(super) actions: &'a Value,
@@ -21,9 +21,9 @@ pub(super) struct AlarmsProps<'a> {
     pub(super) sources: &'a [TableSource],
 }
 
-/// An entry of the runbook, which begins with the same words: an alarm's description says what a person on call needs first.
+/// The beginning of an entry in the runbook, which is also an alarm's description: what a person on call needs first.
 struct Entry {
-    /// Its heading.
+    /// The entry's heading.
     heading: &'static str,
     /// What the alarm means.
     meaning: &'static str,
@@ -79,11 +79,11 @@ impl Entry {
 pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
     let actions = with.actions;
     sweep_alarms(scope, actions);
-    one_is_too_many(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), &QUARANTINE);
+    alarm_on_any(&scope.child("Quarantine"), actions, metric(contract::METRIC_QUARANTINED, "Sum"), &QUARANTINE);
     if with.props.queues.iter().any(|queue| queue.config.source_check.is_some()) {
-        one_is_too_many(&scope.child("MissedEvents"), actions, metric(contract::METRIC_MISSED, "Sum"), &MISSED);
+        alarm_on_any(&scope.child("MissedEvents"), actions, metric(contract::METRIC_MISSED, "Sum"), &MISSED);
     }
-    one_is_too_many(&scope.child("Refused"), actions, metric(contract::METRIC_REFUSED, "Sum"), &REFUSED);
+    alarm_on_any(&scope.child("Refused"), actions, metric(contract::METRIC_REFUSED, "Sum"), &REFUSED);
     for (name, function) in with.functions.all() {
         let metric = Metric {
             namespace: "AWS/Lambda",
@@ -91,10 +91,10 @@ pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
             dimensions: vec![("FunctionName", function.name())],
             statistic: "Sum",
         };
-        one_is_too_many(&scope.child(name.name()).child("Errors"), actions, metric, &FUNCTION_ERRORS);
+        alarm_on_any(&scope.child(name.name()).child("Errors"), actions, metric, &FUNCTION_ERRORS);
     }
     let given_up = |scope: &Scope, queue: &Queue| {
-        one_is_too_many(scope, actions, waiting_messages(queue), &DEAD_LETTERS);
+        alarm_on_any(scope, actions, waiting_messages(queue), &DEAD_LETTERS);
     };
     given_up(&scope.child("DeadLettersNotEmpty"), with.dead_letters);
     if let Some(shared) = with.shared {
@@ -106,8 +106,8 @@ pub(super) fn add(scope: &Scope, with: &AlarmsProps<'_>) {
     }
 }
 
-/// On what each sweep says of all tables. One alarm serves them all: a table's own bound is in the metric already, and the log line and the
-/// dashboard name the table.
+/// Adds the alarms on the metrics that each sweep publishes. One alarm is enough for all tables: the metric already takes each table's own
+/// bound into account, and the log and the dashboard name the table.
 fn sweep_alarms(scope: &Scope, actions: &Value) {
     for (id, name, entry) in [("Late", contract::METRIC_SECONDS_LATE, &LATE), ("Stuck", contract::METRIC_STUCK, &STUCK)]
     {
@@ -154,7 +154,7 @@ fn waiting_messages(queue: &Queue) -> Metric {
     }
 }
 
-fn one_is_too_many(scope: &Scope, actions: &Value, metric: Metric, entry: &Entry) {
+fn alarm_on_any(scope: &Scope, actions: &Value, metric: Metric, entry: &Entry) {
     Alarm::new(
         scope,
         AlarmProps {

@@ -26,7 +26,7 @@ fn widget(title: &str, left: &'static str, metrics: Vec<Json>) -> Widget {
     Widget { title: title.to_owned(), left, right: "", statistic: "Sum", metrics }
 }
 
-/// Metrics of the whole stack, with their labels; the statistic is the widget's where it is empty.
+/// Metrics of the whole stack: name, label and statistic. An empty statistic stands for the widget's.
 fn of_stack(metrics: &[(&str, &str, &str)]) -> Vec<Json> {
     let mut of_stack: Vec<Json> = Vec::new();
     for (name, label, statistic) in metrics {
@@ -43,7 +43,7 @@ fn of_stack(metrics: &[(&str, &str, &str)]) -> Vec<Json> {
     of_stack
 }
 
-/// Whether the data is fresh: which tables are late, how long files took, how many wait.
+/// Freshness of the data: which tables are late, how long files took, how many wait.
 fn data_row() -> Row {
     let (namespace, stack, table) = (contract::METRIC_NAMESPACE, contract::DIMENSION_STACK, contract::DIMENSION_TABLE);
     let late = contract::METRIC_SECONDS_LATE;
@@ -66,7 +66,7 @@ fn data_row() -> Row {
     }
 }
 
-/// What keeps it from being fresh: failures, tables that wait for somebody, functions and queues.
+/// What can delay the data: failures, stuck tables, errors of functions, dead letters.
 fn loader_row(shared: Option<&Shared>) -> Row {
     let errors = contract::Function::ALL.map(|function| {
         let name = function_name("${AWS::StackName}", function);
@@ -89,8 +89,8 @@ fn loader_row(shared: Option<&Shared>) -> Row {
     }
 }
 
-/// How long files of a table wait and took on the left; on the right how many, and what became of them. Its words are the table for
-/// people, the table, the name of the dead-letter queue; a shared one is in the loader's row.
+/// The row of a table: on the left axis how long its files wait and took, on the right axis how many there are and what became of them. Its
+/// words are the table's readable name, its key, and the name of its dead-letter queue. A shared dead-letter queue is in the loader's row.
 fn table_row(shared: Option<&Shared>) -> Row {
     let [title, table, dead_letters] = [0, 1, 2].map(Repeated::word);
     let dead_letters = format!("${{{}}}{dead_letters}", Parameter::QueueNamePrefix.name());

@@ -1,4 +1,4 @@
-//! Table events: a pipe that reads them out of the tracker's own writes, so that no function sends anything.
+//! Table events: a pipe publishes them from the stream of the tracker's writes, so no function sends them.
 
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::outcome::FailureClass;
@@ -26,21 +26,21 @@ pub(super) fn add(scope: &Scope, tracker: &Table, dead_letters: &Queue) {
     scope.add_output(EVENTS_OUTPUT, "Pipe that tells the account's event bus what happens to the tables", pipe.name());
 }
 
-/// A record of a load or of quarantine when it is written; a slot when it begins to wait for an operator, or to be paused.
+/// Matches a history or quarantine item when it is written, and a slot when it begins to wait for an operator or is paused.
 fn patterns() -> Vec<Json> {
     let records = [json!({ "prefix": "LOADED#" }), json!({ "prefix": "FAILED#" })];
     let written = json!({
         "eventName": ["INSERT"],
         "dynamodb": {
             "Keys": { TRACKER_SORT_KEY: { "S": records } },
-            "NewImage": said("kind", &json!([{ "exists": true }])),
+            "NewImage": attribute_is("kind", &json!([{ "exists": true }])),
         }
     });
     let begins = |class: &str| {
         let before = json!([{ "exists": false }, { "anything-but": [class] }]);
-        json!({ "dynamodb": { "NewImage": said("class", &json!([class])), "OldImage": said("class", &before) } })
+        json!({ "dynamodb": { "NewImage": attribute_is("class", &json!([class])), "OldImage": attribute_is("class", &before) } })
     };
-    // A record has a class too, but never one of these and an image before.
+    // History and quarantine items have a class too, but these patterns match only slots.
     let mut patterns = vec![written];
     for class in [FailureClass::OperatorsTurn.name(), PAUSED_BY_OPERATOR] {
         let mut pattern = begins(class);
@@ -50,11 +50,11 @@ fn patterns() -> Vec<Json> {
     patterns
 }
 
-fn said(field: &str, is: &Json) -> Json {
+fn attribute_is(field: &str, is: &Json) -> Json {
     json!({ ATTRIBUTE: { "M": { field: { "S": is } } } })
 }
 
-/// Every path exists in every record that passes: what a pipe does where one does not is not documented.
+/// The event's detail. Every path must exist in every record that matches: what a pipe does with a missing path is not documented.
 fn template() -> String {
     let own = [("id", "$.eventID".to_owned()), ("table", format!("$.dynamodb.Keys.{TRACKER_PARTITION_KEY}.S"))];
     let said = FIELDS.map(|field| (field, format!("$.dynamodb.NewImage.{ATTRIBUTE}.M.{field}.S")));

@@ -1,4 +1,4 @@
-//! The three functions: alike but for what they are called with.
+//! The three functions, which differ only in name, timeout and trigger.
 
 use loader_core::contract::{self, Function as Name};
 
@@ -9,7 +9,7 @@ use crate::props::LoaderProps;
 use crate::scope::Scope;
 use crate::value::Value;
 
-/// What the functions are made from.
+/// The inputs of the functions.
 pub(super) struct FunctionsProps<'a> {
     pub(super) props: &'a LoaderProps,
     pub(super) parameters: &'a Parameters,
@@ -55,7 +55,7 @@ fn function(scope: &Scope, name: Name, with: &FunctionsProps<'_>) -> Function {
             log_group: &log_group,
         },
     );
-    // Loads are identified by what they load, so a repeated invocation does nothing twice.
+    // Retries are safe: load ids are derived from the objects, so a repeated invocation loads nothing twice.
     let age_seconds_max = 3600;
     function.configure_async(&AsyncProps { retries: 2, age_seconds_max, on_failure: with.dead_letters });
     function
@@ -75,7 +75,7 @@ fn environment(with: &FunctionsProps<'_>) -> Vec<(&'static str, Value)> {
         (contract::CONFIG_BUCKET, bucket.clone()),
         (contract::CONFIG_PREFIX, contract::CONFIG_PREFIX_DEFAULT.into()),
         (contract::DDB_TRACKER, with.tracker.name()),
-        // Nothing reads these two: users have them in their scripts.
+        // The loader does not use these two, but users have them in their scripts.
         (contract::PENDING_BUCKET, bucket.clone()),
         (contract::PENDING_PREFIX, contract::PENDING_PREFIX_DEFAULT.into()),
         (contract::MANIFEST_BUCKET, bucket),

@@ -1,4 +1,4 @@
-//! The template's parameters: all have a default, so that deploying by hand needs none but the ones that one wants to change.
+//! The template's parameters. All have defaults, so that a deployment by hand needs to set only what it changes.
 
 use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
 
@@ -10,10 +10,10 @@ use crate::scope::Scope;
 use crate::tree::ParameterProps;
 use crate::value::Value;
 
-/// The parameters' values, as the resources use them.
+/// Values derived from the parameters, for the resources.
 pub(super) struct Parameters {
     pub(super) assets_bucket: Value,
-    /// A list with the topic, or nothing.
+    /// A list with the topic, or no value.
     pub(super) alarm_actions: Value,
 }
 
@@ -79,7 +79,7 @@ fn code_key(function: Function) -> ParameterProps {
     parameter(Parameter::CodeKey(function), &zip_key(function), &description)
 }
 
-/// The longest queue of the template decides how long the prefix may be.
+/// The longest name of a queue determines how long the prefix may be.
 fn queue_name_prefix(props: &LoaderProps) -> ParameterProps {
     let longest = props.queues.iter().map(|queue| queue.name.as_str()).max_by_key(|name| name.len()).unwrap_or("");
     ParameterProps {

@@ -1,4 +1,4 @@
-//! One table's source: its queue and dead-letter queue, what feeds the function from it, and what its configuration lets the role do.
+//! One table's source: its queue and dead-letter queue, the event source mapping, and the permissions that its configuration needs.
 
 use loader_core::ids::DbTable;
 use loader_core::limits;
@@ -11,35 +11,35 @@ use crate::queue_name::{check_queue_name, dead_letters_name};
 use crate::scope::Scope;
 use crate::value::Value;
 
-/// What the sources of all tables share.
+/// What the sources of all tables have in common.
 #[derive(Clone, Copy)]
 pub(super) struct TableSourceProps<'a> {
     /// The loader's props.
     pub(super) props: &'a LoaderProps,
-    /// The function that the queue feeds.
+    /// The function that is invoked with the queue's messages.
     pub(super) function: &'a Function,
-    /// The execution role that may consume the queue.
+    /// The functions' execution role.
     pub(super) role: &'a Role,
-    /// The policy of the dead-letter queues.
+    /// The policy that the dead-letter queues share.
     pub(super) dead_letters_policy: &'a SharedPolicy,
-    /// What the queues share instead of a dead-letter queue and a policy each.
+    /// What the queues of a large stack share.
     pub(super) shared: Option<&'a Shared>,
 }
 
-/// What feeds one table.
+/// The source of one table.
 pub(super) struct TableSource {
     name: String,
     table: DbTable,
-    /// The queue that brings its messages: its own, or another table's.
+    /// Name of the queue that feeds the table: its own, or another table's.
     fed_by: String,
-    /// Its own; `None` where another table's queue feeds it.
+    /// The table's own queue; `None` if another table's queue feeds it.
     queue: Option<Queue>,
-    /// Its own; `None` where it shares one.
+    /// The queue's own dead-letter queue; `None` if it shares one.
     dead_letters: Option<Queue>,
 }
 
 impl TableSource {
-    /// The queue of `source`, connected to the function, whose role gets what the configuration needs.
+    /// Adds the queue of `source`, connects it to the function, and grants the role what the configuration needs.
     pub(super) fn new(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> Self {
         let (queue, dead_letters) = match source.config.fed_by {
             Some(_) => (None, None),
@@ -66,12 +66,12 @@ impl TableSource {
         &self.table
     }
 
-    /// Name of the queue that brings its messages, without the stack's prefix.
+    /// Name of the queue that feeds the table, without the stack's prefix.
     pub(super) fn fed_by(&self) -> &str {
         &self.fed_by
     }
 
-    /// Where its messages go that are given up; `None` where it shares that with others.
+    /// The queue's own dead-letter queue; `None` if it shares one.
     pub(super) fn dead_letters(&self) -> Option<&Queue> {
         self.dead_letters.as_ref()
     }
@@ -83,7 +83,7 @@ impl TableSource {
     }
 }
 
-/// A queue that feeds the function, and its dead-letter queue unless the queues share one.
+/// Adds a queue that invokes the function, and its dead-letter queue unless the queues share one.
 fn queues(scope: &Scope, source: &QueueSource, with: &TableSourceProps<'_>) -> (Option<Queue>, Option<Queue>) {
     let dead_letters = with.shared.is_none().then(|| {
         Queue::new(
@@ -120,7 +120,7 @@ fn named(name: &str) -> Value {
     Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name()))
 }
 
-/// Lets S3 announce the folder's files, and the role look at them.
+/// Lets S3 send notifications about the folder to the queue, and the role read the folder's files.
 fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with: &TableSourceProps<'_>) {
     let Some(folder) = &source.config.source else {
         scope.note(
@@ -138,7 +138,7 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with:
     }
 }
 
-/// Notes every name that SQS would refuse, or that two queues would share.
+/// Records a problem for every name that SQS would refuse or that occurs twice.
 pub(super) fn check_names(scope: &Scope, queues: &[QueueSource]) {
     for (index, QueueSource { name, .. }) in queues.iter().enumerate() {
         let scope = scope.child_named(name);

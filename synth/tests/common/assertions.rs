@@ -1,22 +1,22 @@
-//! Questions that tests ask a template. Each panics with what it found, so that a red test reads as a sentence.
+//! Queries and assertions on a template. Each panics with what it found, so that the failure explains itself.
 
 use serde_json::{Map, Value as Json};
 
 use synth::Template;
 
-/// A template, under test.
+/// A template under test.
 pub struct Assertions {
     json: Json,
 }
 
-/// One permission: a single action on a single resource, taken out of a policy of a role.
+/// A permission of a role: a single action on a single resource.
 #[derive(Clone, Debug)]
 pub struct Permission {
     /// The action.
     pub action: String,
-    /// The resource, as it stands in the template.
+    /// The resource, as written in the template.
     pub resource: Json,
-    /// The condition; `null` when there is none.
+    /// The condition, or `null`.
     pub condition: Json,
 }
 
@@ -37,30 +37,40 @@ impl Assertions {
         self.json["Resources"].as_object().expect("a template has resources")
     }
 
-    /// The resource with a logical id.
+    /// The resource with a logical ID.
     pub fn resource(&self, logical_id: &str) -> &Json {
         let ids: Vec<&String> = self.resources().keys().collect();
         self.resources().get(logical_id).unwrap_or_else(|| panic!("no resource `{logical_id}`, there are {ids:?}"))
     }
 
-    /// The properties of the resource with a logical id.
+    /// The properties of the resource with a logical ID.
     pub fn properties(&self, logical_id: &str) -> &Json {
         &self.resource(logical_id)["Properties"]
     }
 
-    /// All resources of a type, with their logical ids.
+    /// All resources of a type, with their logical IDs.
     pub fn of_type(&self, kind: &str) -> Vec<(&str, &Json)> {
         let resources = self.resources().iter().filter(|(_, resource)| resource["Type"] == kind);
         resources.map(|(id, resource)| (id.as_str(), resource)).collect()
     }
 
-    /// The resource has at least these properties with these values.
+    /// Asserts that the resource has at least these properties with these values.
     pub fn has_properties(&self, logical_id: &str, expected: &Json) {
         let found = self.properties(logical_id);
         assert!(contains(found, expected), "`{logical_id}` lacks {expected:#}\nit has {found:#}");
     }
 
-    /// Every permission of every role, one by one.
+    /// The body of the dashboard, with the template's own variables replaced.
+    pub fn dashboard(&self) -> Json {
+        let sub = &self.properties("Dashboard")["DashboardBody"]["Fn::Sub"];
+        let mut body = sub[0].as_str().unwrap().to_owned();
+        for (name, value) in sub[1].as_object().unwrap() {
+            body = body.replace(&format!("${{{name}}}"), value["Fn::Sub"].as_str().or(value.as_str()).unwrap());
+        }
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Every single permission of every role.
     pub fn permissions(&self) -> Vec<Permission> {
         let roles = self.of_type("AWS::IAM::Role");
         let inline = roles.iter().flat_map(|(_, role)| list(&role["Properties"]["Policies"]));
@@ -83,13 +93,13 @@ impl Assertions {
         permissions
     }
 
-    /// The resources on which a role may do `action`.
+    /// The resources on which roles allow `action`.
     pub fn permitted(&self, action: &str) -> Vec<Json> {
         let own = self.permissions().into_iter().filter(|permission| permission.action == action);
         own.map(|permission| permission.resource).collect()
     }
 
-    /// Every name that `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::If` use and that the template does not hold.
+    /// The names that `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::If` use although the template does not contain them.
     pub fn dangling_references(&self) -> Vec<String> {
         let mut names = Vec::new();
         references(&self.json["Resources"], &mut names);
@@ -103,7 +113,7 @@ impl Assertions {
     }
 }
 
-/// A list as its items; anything else as one item, and nothing as none: policies write both.
+/// The items of a list. A single value, which policies may contain instead, is a list of one; `null` is empty.
 pub fn list(value: &Json) -> Vec<Json> {
     match value {
         Json::Null => Vec::new(),
@@ -112,7 +122,7 @@ pub fn list(value: &Json) -> Vec<Json> {
     }
 }
 
-/// Whether an object has at least the fields of another, as deep as those go.
+/// Whether an object has at least the fields of another, recursively.
 pub fn contains(found: &Json, expected: &Json) -> bool {
     match (found, expected) {
         (Json::Object(found), Json::Object(expected)) => {
@@ -147,7 +157,7 @@ fn references(value: &Json, names: &mut Vec<String>) {
     }
 }
 
-/// The variables of a `Fn::Sub`, without attributes; `${!x}` is none.
+/// The variables of a `Fn::Sub`, without attributes. `${!x}` is a literal.
 fn variables(text: &str) -> Vec<String> {
     let parts = text.split("${").skip(1).filter_map(|part| part.split_once('}'));
     let names = parts.map(|(name, _)| name).filter(|name| !name.starts_with('!'));

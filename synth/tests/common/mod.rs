@@ -1,4 +1,4 @@
-//! Queues to synthesize from.
+//! Queues and templates for the tests.
 #![allow(dead_code)]
 
 pub mod assertions;
@@ -14,7 +14,7 @@ pub fn queue(name: &str, text: &str) -> QueueSource {
     QueueSource { name: name.to_owned(), config: LoadConfig::parse(text).unwrap() }
 }
 
-/// A queue of a table of the same name, with a changed configuration.
+/// A queue whose table has the same name, with a changed configuration.
 pub fn queue_with(name: &str, change: impl FnOnce(&mut Json)) -> QueueSource {
     let mut value = json!({
         "copy": {"role_arn": "default", "table_name": format!("shop.\"{name}\"")},
@@ -29,7 +29,7 @@ fn bucket_part(name: &str) -> String {
     name.to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-").chars().take(40).collect()
 }
 
-/// An append table and a merge table.
+/// A queue that appends and one that merges.
 pub fn two_queues() -> Vec<QueueSource> {
     vec![
         queue("weather", include_str!("../fixtures/weather.json")),
@@ -37,7 +37,7 @@ pub fn two_queues() -> Vec<QueueSource> {
     ]
 }
 
-/// Queues as long-winded as they get in practice: ten buckets, serverless and provisioned, secrets.
+/// Ten varied queues with long names: a bucket each, workgroups and clusters, secrets.
 pub fn ten_queues() -> Vec<QueueSource> {
     let queue = |number: u32| {
         queue_with(&format!("orders-eu-central-{number:02}"), |value| {
@@ -53,17 +53,17 @@ pub fn ten_queues() -> Vec<QueueSource> {
     (0..10).map(queue).collect()
 }
 
-/// The template of those queues.
+/// The template of the queues.
 pub fn template(queues: Vec<QueueSource>) -> Template {
     loader_template(&LoaderProps { queues, ..LoaderProps::default() }).unwrap()
 }
 
-/// The template of those queues, under test.
+/// The template of the queues, under test.
 pub fn assertions(queues: Vec<QueueSource>) -> Assertions {
     Assertions::from(&template(queues))
 }
 
-/// What is wrong with those props, one line each.
+/// The problems of the props, one line each.
 pub fn problems(props: &LoaderProps) -> Vec<String> {
     let Problems(found) = loader_template(props).expect_err("there are problems");
     found.iter().map(ToString::to_string).collect()
