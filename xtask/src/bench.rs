@@ -34,7 +34,7 @@ use crate::loader::functions::archive::BOOTSTRAP;
 use crate::loader::functions::{Asset, Profile};
 use figures::ColdStart;
 use files::Bench;
-use local_client::DataApiAdmin;
+use local_client::{DataApiAdmin, StackOptions};
 use measure::Pace;
 use report::Report;
 use scenario::Scenario;
@@ -77,7 +77,8 @@ pub async fn run(args: &BenchArgs) -> Result<()> {
     let request = Request::for_own_local_stack(Some(queue::write(&dir)?), profile);
     let binary = local_stack::build(out)?;
     let prepared = prepared::prepare(out, &request.target)?;
-    let stack = interruptible(local_stack::start(out, &binary, &dir.join("stack"))).await?;
+    let options = StackOptions { batching: true, ..local_stack::options(&binary, &dir.join("stack")) };
+    let stack = interruptible(local_stack::start(out, options)).await?;
     let outcome = interruptible(measure(out, args, &request, &prepared, &stack)).await;
     let step = out.step("stopping the local stack");
     stack.stop().await?;

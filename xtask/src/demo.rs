@@ -54,7 +54,7 @@ pub async fn run(args: &DemoArgs, report: impl AsyncFn(Aws, Stack, i64, PathBuf)
     let binary = local_stack::build(out)?;
     let prepared = prepared::prepare(out, &request.target)?;
     let dir = workspace::root().join(".local/demo");
-    let stack = interruptible(local_stack::start(out, &binary, &dir)).await?;
+    let stack = interruptible(local_stack::start(out, local_stack::options(&binary, &dir))).await?;
     let outcome = interruptible(show(out, &request, &prepared, &data, &stack, started, report)).await;
     let outcome = match outcome {
         Ok(()) if args.keep => keep(out, &stack, &prepared).await,

@@ -34,14 +34,15 @@ pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
 }
 
 /// Starts a stack in a folder of its own, which ends when the returned value does, or this process, however it ends.
-pub async fn start(out: Out, binary: &Path, dir: &Path) -> Result<local_client::Stack> {
+pub async fn start(out: Out, options: StackOptions) -> Result<local_client::Stack> {
     let step = out.step("starting the local stack");
-    let stack = local_client::start(options(binary, dir), |event| tell(&step, event)).await?;
+    let stack = local_client::start(options, |event| tell(&step, event)).await?;
     step.done(format!("local stack up at {} (S3, SQS, DynamoDB, Lambda, EventBridge, CloudFormation, Redshift Data API; warehouse: PostgreSQL)", stack.info().endpoint));
     Ok(stack)
 }
 
-fn options(binary: &Path, dir: &Path) -> StackOptions {
+/// What to start for the commands of this clone.
+pub fn options(binary: &Path, dir: &Path) -> StackOptions {
     StackOptions {
         binary: Some(binary.to_owned()),
         clone_root: workspace::root(),

@@ -31,6 +31,8 @@ pub struct StackOptions {
     pub dir: PathBuf,
     /// Check signatures and IAM policies.
     pub auth: bool,
+    /// Collect batches for event source mappings as AWS does, up to their size and window, instead of passing messages on at once.
+    pub batching: bool,
     /// Folder with PostgreSQL's programs; without it they are looked for.
     pub pg_bin: Option<PathBuf>,
 }
@@ -116,6 +118,9 @@ fn up_command(options: &StackOptions) -> Result<Command> {
     command.arg("up").arg("--clone-root").arg(clone_root).arg("--dir").arg(&options.dir);
     if options.auth {
         command.arg("--auth");
+    }
+    if options.batching {
+        command.arg("--batching");
     }
     if let Some(bin) = &options.pg_bin {
         command.arg("--pg-bin").arg(bin);

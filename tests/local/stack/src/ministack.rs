@@ -15,8 +15,9 @@ use crate::process::{Program, Running};
 /// The application that is served.
 const APPLICATION: &str = "ministack_app:app";
 /// Its files.
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("ministack_app.py", include_str!("ministack_app.py")),
+    ("ministack_batches.py", include_str!("ministack_batches.py")),
     ("ministack_pipes.py", include_str!("ministack_pipes.py")),
 ];
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub functions_endpoint: SocketAddr,
     /// Enforce signatures and IAM policies.
     pub auth: bool,
+    /// Collect batches for event source mappings up to their size and window.
+    pub batching: bool,
 }
 
 /// Starts it; not yet ready.
@@ -81,6 +84,7 @@ fn environment(settings: &Settings, temporary: &Path) -> Vec<(String, String)> {
         ("MINISTACK_ACCOUNT_ID", crate::ACCOUNT.to_owned()),
         ("MINISTACK_REGION", crate::REGION.to_owned()),
         ("AUTH", settings.auth.to_string()),
+        ("BATCHING", settings.batching.to_string()),
         ("LAMBDA_EXECUTOR", "local".to_owned()),
         ("SFTP_ENABLED", "0".to_owned()),
         ("IOT_MTLS_ENABLED", "0".to_owned()),

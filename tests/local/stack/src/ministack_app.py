@@ -2,9 +2,10 @@
 
 Values in the filters of S3 notifications are URL-encoded. And a DynamoDB query looks at the items that it may return: ministack's own sorts
 and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look. And pipes lead from streams
-to event buses (`ministack_pipes.py`).
+to event buses (`ministack_pipes.py`). On request, batches are collected up to their size and window (`ministack_batches.py`).
 """
 
+import os
 import re
 from bisect import bisect_left, bisect_right, insort
 from urllib.parse import unquote_plus
@@ -13,6 +14,9 @@ from ministack.app import app  # noqa: F401: what the server runs
 from ministack.services import dynamodb, s3
 
 import ministack_pipes  # noqa: F401: it puts itself in place
+
+if os.environ.get("BATCHING") == "true":
+    import ministack_batches  # noqa: F401: likewise
 
 matches = s3._key_matches_filter
 

@@ -43,6 +43,9 @@ pub struct Up {
     /// Enforce signatures and IAM policies.
     #[arg(long)]
     auth: bool,
+    /// Collect batches for event source mappings up to their size and window, as AWS does.
+    #[arg(long)]
+    batching: bool,
     /// Folder with PostgreSQL's programs.
     #[arg(long)]
     pg_bin: Option<PathBuf>,
@@ -84,6 +87,9 @@ fn detach(up: &Up) -> Result<ExitCode> {
     command.arg("supervise").arg("--dir").arg(&up.dir).arg("--clone-root").arg(&up.clone_root);
     if up.auth {
         command.arg("--auth");
+    }
+    if up.batching {
+        command.arg("--batching");
     }
     if let Some(bin) = &up.pg_bin {
         command.arg("--pg-bin").arg(bin);
@@ -204,6 +210,7 @@ impl Parts {
             endpoint: listeners.endpoint,
             functions_endpoint: listeners.functions_endpoint,
             auth: up.auth,
+            batching: up.batching,
         };
         let ministack = self.ministack.insert(ministack::start(&settings, &log_dir)?);
         self.guard.group(ministack.group())?;

@@ -1,13 +1,13 @@
 //! What passes the gateway undisturbed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
 use local_client::StackInfo;
 
-use crate::support::{dynamodb, redshift_data, s3, shared, sqs};
+use crate::support::{create_function, dynamodb, lambda, redshift_data, s3, shared, sqs};
 
 /// A table with one text key named `id`.
 pub async fn create_table(info: &StackInfo, name: &str) {
@@ -99,4 +99,36 @@ async fn data_api_calls_reach_the_stand_in() {
     client.describe_statement().id(id).send().await.expect("a description");
     let calls = stack.gateway.calls().await.expect("counts");
     assert_eq!(calls.users["redshift-data"]["ExecuteStatement"], 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_collected_up_to_its_size_and_window() {
+    let stack = shared().await;
+    let (sqs, lambda) = (sqs(&stack.info.endpoint, None), lambda(&stack.info.endpoint, None));
+    let queue = sqs.create_queue().queue_name("batches").send().await.expect("a queue").queue_url.expect("a URL");
+    create_function(&stack.info, "batches", "any").await;
+    let mapping = lambda.create_event_source_mapping().function_name("batches");
+    let mapping = mapping.event_source_arn("arn:aws:sqs:us-east-1:000000000000:batches");
+    let mapping = mapping.batch_size(14).maximum_batching_window_in_seconds(2).send().await.expect("a mapping");
+    let mapping = mapping.uuid.expect("an id");
+
+    for number in 0..19 {
+        sqs.send_message().queue_url(&queue).message_body(number.to_string()).send().await.expect("a message");
+    }
+    for n_records in [14, 5] {
+        let expected = format!("OK - {n_records} records");
+        let started = Instant::now();
+        loop {
+            let found = lambda.get_event_source_mapping().uuid(&mapping).send().await.expect("the mapping");
+            if found.last_processing_result() == Some(&expected) {
+                break;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "{:?}, not {expected}",
+                found.last_processing_result()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }

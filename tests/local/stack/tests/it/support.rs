@@ -20,7 +20,8 @@ pub fn clone_root() -> PathBuf {
 
 /// Starts a stack in `dir`.
 pub async fn start(dir: &Path, auth: bool) -> Stack {
-    let options = StackOptions { clone_root: clone_root(), dir: dir.to_owned(), auth, ..StackOptions::default() };
+    let (clone_root, dir) = (clone_root(), dir.to_owned());
+    let options = StackOptions { clone_root, dir, auth, batching: true, ..StackOptions::default() };
     local_client::start(options, |_| {}).await.expect("the stack starts")
 }
 
