@@ -1,7 +1,7 @@
-//! What the counted calls would cost in AWS: list prices of us-east-1, first tier, without the free tier, for a million such files.
+//! What a million such files would cost in AWS: list prices of us-east-1, first tier, without the free tier.
 //!
-//! Counted: calls, invocations and their time. Computed: `DynamoDB`'s units (`units`). Assumed, because no call tells it: ten messages per
-//! receive, one GET of the warehouse per file. Not in it: the warehouse itself, and the uploads of the files.
+//! Calls, invocations and their duration are counted; `DynamoDB`'s units are computed (`units`). Ten messages per receive and one GET of
+//! the warehouse per file are assumed. The warehouse itself and the uploads of the files are not included.
 
 use local_client::calls::Counts;
 use serde::Serialize;
@@ -32,11 +32,11 @@ pub struct Cost {
     pub s3: f64,
     /// Units of the tracker.
     pub dynamodb: f64,
-    /// All of it.
+    /// The sum.
     pub total: f64,
 }
 
-/// Of some files, as if a million came like them.
+/// The cost of a million files, at the calls and units that these `n_files` needed.
 #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
 pub fn of(n_files: u32, calls: &Counts, invocations: &Invocations, units: &Units) -> Cost {
     let files = f64::from(n_files);

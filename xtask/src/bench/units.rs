@@ -1,7 +1,6 @@
-//! `DynamoDB`'s units: the operations as counted, the items with the sizes that the loader gives them.
+//! Write and read units of the tracker: the counted calls, times the size of the items that the loader writes.
 //!
-//! Names and values are counted as the JSON that the loader writes, which is a little more than `DynamoDB` counts. The index of tables
-//! with work is in it: a unit when an item enters or leaves it.
+//! Includes the index of tables with work: one unit when an item enters it and one when it leaves.
 
 use loader_core::config::LoadConfig;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
@@ -10,6 +9,7 @@ use loader_core::tracker::enqueue;
 use loader_core::tracker::item::{ConfigSource, Item};
 use loader_core::tracker::wire;
 use serde::Serialize;
+use serde_json::Value;
 
 const WRITE_UNIT_BYTES: usize = 1024;
 const READ_UNIT_BYTES: usize = 4096;
@@ -31,7 +31,7 @@ pub struct Units {
     pub read: f64,
 }
 
-/// What happened, as far as it decides about units.
+/// The calls and loads of a measurement that units depend on.
 #[derive(Debug)]
 pub struct Happened<'a> {
     /// Configuration of the tables.
@@ -46,7 +46,7 @@ pub struct Happened<'a> {
     pub loads: &'a [usize],
 }
 
-/// The units of it.
+/// The units that these calls and loads consumed.
 #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
 pub fn of(happened: &Happened) -> Units {
     let Happened { config, n_pendings, n_puts, n_queries, loads } = *happened;
@@ -86,8 +86,25 @@ fn pending_bytes(config: &LoadConfig, n_objects: usize) -> usize {
     };
     let source = ConfigSource { queue: Some("bench".to_owned()), recorded: std::sync::Arc::new(config.clone()) };
     let pendings = enqueue::pendings((0..n_objects.max(1)).map(object).collect(), &source, 1_800_000_000_000);
-    let bytes = |item: Item| serde_json::Value::Object(wire::encode(&config.db_table(), &item)).to_string().len();
-    pendings.into_iter().map(|pending| bytes(Item::Pending(pending))).sum()
+    let bytes = |pending| item_bytes(&wire::encode(&config.db_table(), &Item::Pending(pending)));
+    pendings.into_iter().map(bytes).sum()
+}
+
+/// Size of an item by [DynamoDB's rules](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html).
+fn item_bytes(attributes: &serde_json::Map<String, Value>) -> usize {
+    attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    const CONTAINER: usize = 3;
+    const MEMBER: usize = 1;
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Number(number) => number.to_string().len().div_ceil(2) + 1,
+        Value::String(text) => text.len(),
+        Value::Array(values) => CONTAINER + values.iter().map(|value| MEMBER + value_bytes(value)).sum::<usize>(),
+        Value::Object(members) => CONTAINER + MEMBER * members.len() + item_bytes(members),
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +125,13 @@ mod tests {
         let units = of(&Happened { config: &config, n_pendings: 1, n_puts: 3, n_queries: 3, loads: &[1] });
         let (plain, settled, index) = (3.0, 2.0 * 4.0, 4.0);
         assert_eq!(units, Units { write: plain + settled + index, read: 1.0 + 3.0 + 1.0 });
+    }
+
+    #[test]
+    fn an_item_has_the_size_that_dynamodb_counts() {
+        let item = serde_json::json!({"key": "é!", "n": 123, "list": ["a", true, null], "map": {"k": "v"}});
+        let (text, number, list, map) = (3 + 3, 1 + 3, 4 + 3 + 2 + 2 + 2, 3 + 3 + 1 + 1 + 1);
+        assert_eq!(item_bytes(item.as_object().expect("an object")), text + number + list + map);
     }
 
     #[test]
