@@ -109,6 +109,19 @@ fn only_files_in_the_folders_of_the_queues_can_be_read() {
 }
 
 #[test]
+fn a_json_paths_file_is_read_only_where_files_are_compared_by_it() {
+    let granted = |wish: &'static str| {
+        let stack = assertions(vec![queue_with("a", |value| {
+            value["source"] = json!("s3://one/x/");
+            value["copy"]["options"] = json!("JSON 's3://two/paths*.json'");
+            value["options"] = json!({"on_schema_change": wish});
+        })]);
+        stack.permitted("s3:GetObject").contains(&json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::two/paths${!*}.json"}))
+    };
+    assert!(granted("fail") && !granted("ignore"));
+}
+
+#[test]
 fn queues_of_one_bucket_share_a_policy_statement() {
     let source = |folder: &'static str| move |value: &mut Json| value["source"] = json!(format!("s3://one/{folder}/"));
     let stack = assertions(vec![queue_with("a", source("x")), queue_with("b", source("y"))]);

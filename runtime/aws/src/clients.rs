@@ -13,7 +13,7 @@ use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::settings::Settings;
 
 use crate::trust::Roots;
-use crate::{Aws, configs, log};
+use crate::{Aws, configs, json_paths, log};
 
 /// Tries of one call, the first included; every repeat has the same identity.
 const ATTEMPTS_MAX: u32 = 4;
@@ -81,7 +81,14 @@ impl Aws {
         s3: aws_sdk_s3::Client,
         redshift_data: aws_sdk_redshiftdata::Client,
     ) -> Self {
-        Self { dynamodb, s3, redshift_data, configs: configs::Cache::default(), settings }
+        Self {
+            dynamodb,
+            s3,
+            redshift_data,
+            configs: configs::Cache::default(),
+            json_paths: json_paths::Cache::default(),
+            settings,
+        }
     }
 
     /// One harmless call per service; the results do not matter. Whether the services' certificates were accepted.

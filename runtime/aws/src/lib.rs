@@ -9,6 +9,7 @@ mod configs;
 mod dynamodb;
 mod errors;
 pub mod items;
+mod json_paths;
 mod log;
 mod query;
 mod redshift_data;
@@ -31,6 +32,7 @@ pub struct Aws {
     s3: aws_sdk_s3::Client,
     redshift_data: aws_sdk_redshiftdata::Client,
     configs: configs::Cache,
+    json_paths: json_paths::Cache,
 }
 
 impl Aws {

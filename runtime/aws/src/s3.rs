@@ -5,10 +5,11 @@ use std::time::Duration;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::timeout::TimeoutConfig;
 use loader_core::bulk_request::Position;
-use loader_core::copy_options::{CopyOptions, Header};
+use loader_core::copy_options::{CopyOptions, HEAD_BYTES, Header, Naming};
 use loader_core::csv_header;
 use loader_core::folder::is_temporary;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
+use loader_core::json_keys;
 use loader_core::parquet::{self, FileColumn, Tail};
 use loader_core::tracker::prepare::ObjectState;
 use loader_reconcile::ports::{Listed, Objects, Page, PortResult};
@@ -16,7 +17,7 @@ use loader_reconcile::ports::{Listed, Objects, Page, PortResult};
 use crate::{Aws, errors};
 
 /// Longest wait for a part of a file; repeats are in it.
-const PART_MAX: Duration = Duration::from_secs(5);
+pub(crate) const PART_MAX: Duration = Duration::from_secs(5);
 
 impl Objects for Aws {
     async fn object(&self, bucket: &str, key: &str) -> PortResult<ObjectState> {
@@ -41,12 +42,19 @@ impl Objects for Aws {
     }
 
     async fn columns(&self, file: &WaitingObject, options: &CopyOptions) -> Result<Vec<FileColumn>, String> {
-        let Some(Header { delimiter, quote }) = options.header() else {
+        let Some(naming) = options.naming() else {
             return self.footer(file, parquet::schema).await;
         };
-        let head = self.part(file, 0, file.size_bytes.min(csv_header::HEAD_BYTES)).await?;
-        let is_whole = file.size_bytes <= csv_header::HEAD_BYTES;
-        csv_header::columns(&head, is_whole, delimiter, quote).map_err(|error| error.to_string())
+        let head = self.part(file, 0, file.size_bytes.min(HEAD_BYTES)).await?;
+        let is_whole = file.size_bytes <= HEAD_BYTES;
+        let keys = || json_keys::keys(&head, is_whole).map_err(|error| error.to_string());
+        match naming {
+            Naming::Header(Header { delimiter, quote }) => {
+                csv_header::columns(&head, is_whole, delimiter, quote).map_err(|error| error.to_string())
+            }
+            Naming::Keys { .. } => keys(),
+            Naming::Paths(place) => Ok(json_keys::along(&self.json_paths(&place).await?, &keys()?)),
+        }
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {

@@ -6,9 +6,9 @@ use std::fmt;
 
 use self::tokens::{Token, Tokens, as_written, tokenize};
 
-pub use self::header::Header;
+pub use self::naming::{HEAD_BYTES, Header, JsonPaths, Naming};
 
-mod header;
+mod naming;
 mod tokens;
 
 /// Format of the files of a load.

@@ -2,10 +2,8 @@
 //!
 //! Fields are quoted as COPY's CSV expects them (Redshift database guide, data format parameters: CSV, QUOTE, DELIMITER).
 
+use crate::copy_options::HEAD_BYTES;
 use crate::parquet::{FileColumn, Meaning, Physical};
-
-/// Bytes of a file that are read: 1600 columns (Redshift's limit) with names of 40 bytes.
-pub const HEAD_BYTES: u64 = 64 * 1024;
 
 /// Why a header says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

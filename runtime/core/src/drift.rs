@@ -2,11 +2,14 @@
 //!
 //! COPY from Parquet goes by position and converts no type (Redshift database guide, "COPY from columnar data formats"), so columns in
 //! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
+//! JSON goes by names: what no column has the name of, COPY drops.
 //! Where columns are added, a file goes by its names: it fits with the column list of [`Fit`], although it would be a misfit by position.
 
 use self::by_name::by_name;
 use self::compare::{Differences, compare};
+use self::json::{by_keys, by_paths};
 use crate::config::{LoadConfig, LoadMode, SchemaChange};
+use crate::copy_options::Naming;
 use crate::fit::{AddedColumn, Fit, folded};
 use crate::ident::{Ident, TableName};
 use crate::parquet::{FileColumn, Physical};
@@ -14,6 +17,7 @@ use crate::sql::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 
 mod by_name;
 mod compare;
+mod json;
 
 /// Why a file cannot be loaded as it is, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +31,7 @@ pub struct Misfit {
 /// Columns of a list that are named in a message; more are counted.
 const NAMED_MAX: usize = 8;
 
-/// Whether files of such a load, of Parquet or CSV with a header, are compared with the target before COPY.
+/// Whether files of such a load, of Parquet, CSV with a header or JSON, are compared with the target before COPY.
 pub fn is_compared(config: &LoadConfig) -> bool {
     config.schema_change != SchemaChange::Ignore
 }
@@ -36,7 +40,12 @@ pub fn is_compared(config: &LoadConfig) -> bool {
 pub fn judge(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Result<Fit, Misfit> {
     let adds = config.schema_change == SchemaChange::AddColumns && may_be_compared(config, file);
     let by_name = if adds { by_name(config, target, file) } else { None };
-    match (by_name, misfit(config, target, file)) {
+    let misfit = match config.options.naming() {
+        Some(Naming::Keys { any_case }) => by_keys(config, target, file, any_case),
+        Some(Naming::Paths(paths)) => by_paths(config, target, file, &paths),
+        Some(Naming::Header(_)) | None => misfit(config, target, file),
+    };
+    match (by_name, misfit) {
         (Some(fit), _) => Ok(fit),
         (None, Some(misfit)) => Err(misfit),
         (None, None) => Ok(Fit::default()),
@@ -194,5 +203,7 @@ fn listed<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
 mod adding_tests;
 #[cfg(test)]
 mod header_tests;
+#[cfg(test)]
+mod json_tests;
 #[cfg(test)]
 mod tests;

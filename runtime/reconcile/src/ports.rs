@@ -153,8 +153,8 @@ pub struct Listed {
 pub trait Objects {
     /// What is under this key now.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
-    /// The columns that the footer of a Parquet file names, or the header of a CSV file that these options load, read with few and short
-    /// calls; an error where that cannot be read of exactly this version.
+    /// The columns that the footer of a Parquet file names, or the header of a CSV file or the keys of a JSON file that these options load,
+    /// read with few and short calls; an error where that cannot be read of exactly this version.
     fn columns(
         &self,
         file: &WaitingObject,

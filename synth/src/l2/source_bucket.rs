@@ -21,6 +21,12 @@ impl SourceBucket {
         Value::sub(format!("arn:${{AWS::Partition}}:s3:::{}", self.name))
     }
 
+    /// Lets a role read one object.
+    pub fn grant_read_object(&self, role: &Role, key: &str) {
+        let object = format!("arn:${{AWS::Partition}}:s3:::{}/{}", self.name, sub_literal(&iam_literal(key)));
+        role.permit(Statement::allow(&["s3:GetObject"], [Value::sub(object)]));
+    }
+
     /// Lets a role read the objects whose keys start with `prefix`, and list them and their versions.
     ///
     /// The condition on listing uses `IfExists` so that it also holds for `HeadObject`, which has no prefix. Without permission to list, S3 returns

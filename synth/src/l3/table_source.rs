@@ -1,5 +1,7 @@
 //! One table's source: its queue and dead-letter queue, the event source mapping, and the permissions that its configuration needs.
 
+use loader_core::copy_options::Naming;
+use loader_core::drift::is_compared;
 use loader_core::ids::DbTable;
 use loader_core::limits;
 
@@ -120,7 +122,8 @@ fn named(name: &str) -> Value {
     Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name()))
 }
 
-/// Lets S3 send notifications about the folder to the queue, and the role read the folder's files.
+/// Lets S3 send notifications about the folder to the queue, and the role read the folder's files and the JSONPaths file that they are
+/// compared by.
 fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with: &TableSourceProps<'_>) {
     let Some(folder) = &source.config.source else {
         scope.note(
@@ -131,6 +134,9 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with:
     };
     let bucket = SourceBucket::from_name(&folder.bucket);
     bucket.grant_read(with.role, &folder.prefix);
+    if let Some(Naming::Paths(paths)) = source.config.options.naming().filter(|_| is_compared(&source.config)) {
+        SourceBucket::from_name(&paths.bucket).grant_read_object(with.role, &paths.key);
+    }
     match (queue, with.shared) {
         (None, _) => {}
         (Some(_), Some(shared)) => shared.policy(&source.name).grant_send_to_bucket(&bucket),

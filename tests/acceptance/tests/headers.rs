@@ -1,8 +1,11 @@
-//! CSV files with a header: where it is asked for, its names are compared with the table before COPY, which goes by position.
+//! CSV files with a header and JSON files: where it is asked for, their names are compared with the table before COPY, which goes by position
+//! or drops what no column has.
 
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
+use aws_sdk_s3::primitives::ByteStream;
+use loader_core::ids::WaitingObject;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Item;
 use local_client::calls::Port;
@@ -10,19 +13,27 @@ use serde_json::{Value, json};
 
 const COMPARED: &str = "headers-compared";
 const UNASKED: &str = "headers-unasked";
+const KEYS: &str = "headers-keys";
+const PATHS: &str = "headers-paths";
+/// Where the JSONPaths file is.
+const PATHS_BUCKET: &str = "e2e-headers-paths-file";
 
 fn config(queue: &str) -> Value {
     let mut config = append(&queue.replace('-', "_"));
-    config["copy"]["options"] = json!("CSV IGNOREHEADER 1");
+    config["copy"]["options"] = json!(match queue {
+        KEYS => "JSON".to_owned(),
+        PATHS => format!("JSON 's3://{PATHS_BUCKET}/paths.json'"),
+        _ => "CSV IGNOREHEADER 1".to_owned(),
+    });
     config["load"] = json!({"age_seconds": 1});
-    if queue == COMPARED {
+    if queue != UNASKED {
         config["options"] = json!({"on_schema_change": "fail"});
     }
     config
 }
 
 fn world() -> &'static World {
-    world_of(|| Setup::of([COMPARED, UNASKED].map(|queue| (queue, config(queue)))))
+    world_of(|| Setup::of([COMPARED, UNASKED, KEYS, PATHS].map(|queue| (queue, config(queue)))))
 }
 
 /// A table (id, n).
@@ -34,6 +45,25 @@ async fn table(queue: &'static str) -> Result<Table> {
     Ok(table)
 }
 
+/// Waits until these files are in quarantine, each with these words, and the table has these rows; no COPY saw the files.
+async fn refuses(table: &Table, files: &[(&str, &str)], loaded: &[&str]) -> Result<()> {
+    let objects = |item: &Item| if let Item::Failed(failed) = item { failed.objects.len() } else { 0 };
+    let all = |items: usize| items >= files.len();
+    table.until("all in quarantine", |items| all(items.values().map(objects).sum())).await?;
+    table.rest_with(&rows(loaded)).await?;
+    let quarantine = table.quarantine().await?;
+    for (key, words) in files {
+        let holds = |waiting: &WaitingObject| waiting.object.key == *key;
+        let told = quarantine.iter().find(|item| item.objects.iter().any(holds)).context("not in quarantine")?;
+        ensure!(told.error.contains(words), "{key}: {told:?}");
+    }
+    ensure!(quarantine.iter().all(|item| item.class == FailureClass::BadInput && item.statement_id.is_none()));
+    for statement in table.statements().await? {
+        ensure!(statement.status == "FINISHED", "a statement failed: {statement:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_header_in_another_order_or_with_a_column_more_is_told_and_the_others_load() {
     world().run(async {
@@ -42,22 +72,35 @@ fn a_header_in_another_order_or_with_a_column_more_is_told_and_the_others_load()
         table.put("b.csv", csv(&["n,id", "20,2"])).await?;
         table.put("c.csv", csv(&["Customer No.,\"Pieces, sold\"", "3,30"])).await?;
         table.put("d.csv", csv(&["id,n,more", "4,40,x"])).await?;
-        let objects = |item: &Item| if let Item::Failed(failed) = item { failed.objects.len() } else { 0 };
-        table.until("2 in quarantine", |items| items.values().map(objects).sum::<usize>() >= 2).await?;
-        let all = rows(&["1,10", "3,30"]);
-        table.rest_with(&all).await?;
-        let quarantine = table.quarantine().await?;
-        let told = |key: &str| {
-            let holds = |waiting: &loader_core::ids::WaitingObject| waiting.object.key == key;
-            quarantine.iter().find(|item| item.objects.iter().any(holds)).context("not in quarantine")
-        };
-        ensure!(told("b.csv")?.error.contains("other order: n, id in the file, id, n in the table"), "{quarantine:?}");
-        ensure!(told("d.csv")?.error.contains("not in the table: `more`"), "{quarantine:?}");
-        ensure!(quarantine.iter().all(|item| item.class == FailureClass::BadInput && item.statement_id.is_none()));
-        for statement in table.statements().await? {
-            ensure!(statement.status == "FINISHED", "a statement failed: {statement:?}");
-        }
-        Ok(())
+        let files =
+            [("b.csv", "other order: n, id in the file, id, n in the table"), ("d.csv", "not in the table: `more`")];
+        refuses(&table, &files, &["1,10", "3,30"]).await
+    });
+}
+
+#[test]
+fn a_key_that_copy_would_drop_is_told_and_the_other_files_load() {
+    world().run(async {
+        let table = table(KEYS).await?;
+        table.put("a.json", r#"{"n": 10, "id": 1}{"id": 2}"#).await?;
+        table.put("b.json", "{\"id\": 3}\n{\"id\": 4, \"more\": 40}\n").await?;
+        table.put("c.json", r#"{"ID": 5, "n": 50}"#).await?;
+        refuses(&table, &[("b.json", "no column has the name of `more`"), ("c.json", "`ID`")], &["1,10", "2,NULL"])
+            .await
+    });
+}
+
+#[test]
+fn a_file_in_which_the_paths_find_nothing_is_told_and_the_others_load() {
+    world().run(async {
+        world().s3.create_bucket().bucket(PATHS_BUCKET).send().await?;
+        let paths = ByteStream::from_static(br#"{"jsonpaths": ["$.id", "$.v['n']"]}"#);
+        world().s3.put_object().bucket(PATHS_BUCKET).key("paths.json").body(paths).send().await?;
+        let table = table(PATHS).await?;
+        table.put("a.json", r#"{"v": {"n": 10}, "id": 1, "more": 0}{"id": 2}"#).await?;
+        table.put("b.json", r#"{"ID": 3, "n": 30}"#).await?;
+        let words = format!("no path of `s3://{PATHS_BUCKET}/paths.json` begins with a key");
+        refuses(&table, &[("b.json", &words)], &["1,10", "2,NULL"]).await
     });
 }
 

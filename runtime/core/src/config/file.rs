@@ -151,7 +151,7 @@ pub(super) struct OptionsPart {
     pub lock: bool,
     /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
     pub ledger_table: Option<String>,
-    /// Parquet files whose columns are not the target's. fail: they go to quarantine before COPY;
+    /// Files whose columns are not the target's: Parquet, and where it is said here CSV with a header and JSON. fail: they go to quarantine before COPY;
     /// add_columns: they go by the names of their columns, and the target gets new ones; ignore: COPY decides, by position.
     #[cfg_attr(feature = "schema", schemars(with = "Option<OnSchemaChange>", extend("default" = "fail")))]
     pub on_schema_change: Option<String>,

@@ -96,8 +96,8 @@ fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
     }
 }
 
-/// Parquet files tell their columns, and CSV files with a header, at the price of a call for each: they are compared where it is asked for.
-/// Of the others nothing is compared.
+/// Parquet files tell their columns. So do CSV files with a header and JSON files, at the price of a call for each: they are compared where it is
+/// asked for. Of the others nothing is compared.
 fn schema_change(
     wishes: Option<&OptionsPart>,
     copy: Option<&CopyOptions>,
@@ -115,13 +115,16 @@ fn schema_change(
             return SchemaChange::default();
         }
     };
-    let has_header = copy.is_some_and(|copy| copy.header().is_some());
-    if has_header && wish == SchemaChange::AddColumns {
-        problems.add(field, "the header of a CSV file tells no types, so no columns can be added: write `fail`");
-    } else if !has_header && copy.is_some_and(|copy| copy.format != FileFormat::Parquet) {
+    let has_names = copy.is_some_and(|copy| copy.naming().is_some());
+    if has_names && wish == SchemaChange::AddColumns {
         problems.add(
             field,
-            "only columns of Parquet files are compared, and of CSV files with `IGNOREHEADER 1` that are not compressed: remove this field, or write `ignore`",
+            "the header of a CSV file and the keys of a JSON file tell no types, so no columns can be added: write `fail`",
+        );
+    } else if !has_names && copy.is_some_and(|copy| copy.format != FileFormat::Parquet) {
+        problems.add(
+            field,
+            "only columns of Parquet files are compared, of CSV files with `IGNOREHEADER 1` and of JSON files, neither compressed nor with `ENCODING`: remove this field, or write `ignore`",
         );
     }
     if wish == SchemaChange::AddColumns && !columns.is_empty() {

@@ -152,13 +152,24 @@ fn columns_are_compared_unless_the_configuration_says_otherwise() {
     assert!(with("CSV", json!("fail")).unwrap_err().contains("only columns of Parquet files are compared"));
     assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is none of `fail`, `add_columns` and `ignore`"));
     assert_eq!(with("PARQUET", json!("add_columns")), Ok(true));
-    for header in ["CSV IGNOREHEADER 1", "CSV IGNOREHEADER AS 1 DELIMITER '\\t' QUOTE '%'"] {
+    for header in [
+        "JSON 'auto'",
+        "JSON 's3://bucket/paths.json'",
+        "CSV IGNOREHEADER 1",
+        "CSV IGNOREHEADER AS 1 DELIMITER '\\t' QUOTE '%'",
+    ] {
         assert_eq!(with(header, Value::Null), Ok(false), "a call for each file is not made unasked");
         assert_eq!(with(header, json!("fail")), Ok(true));
-        assert!(with(header, json!("add_columns")).unwrap_err().contains("tells no types"));
+        assert!(with(header, json!("add_columns")).unwrap_err().contains("tell no types"));
     }
-    for other in ["CSV IGNOREHEADER 2", "CSV GZIP IGNOREHEADER 1", "JSON 'auto'", "DELIMITER ',' IGNOREHEADER 1", "ORC"]
-    {
+    for other in [
+        "CSV IGNOREHEADER 2",
+        "CSV GZIP IGNOREHEADER 1",
+        "JSON GZIP",
+        "JSON 'noshred'",
+        "DELIMITER ',' IGNOREHEADER 1",
+        "ORC",
+    ] {
         assert!(with(other, json!("fail")).is_err(), "{other}");
     }
     assert!(with("PARQUET EXPLICIT_IDS", json!("add_columns")).unwrap_err().contains("exclude each other"));
