@@ -16,6 +16,8 @@ const TYPES: &str = "drift-types";
 const IGNORE: &str = "drift-ignore";
 const MERGED: &str = "drift-merged";
 const ONCE: &str = "drift-once";
+/// A database user with privileges of its own, as `queue check` signs in.
+const CHECKER: &str = "checker";
 const COLUMNS: &str = "id BIGINT, n BIGINT, val VARCHAR(64)";
 
 fn table_name(queue: &str) -> String {
@@ -192,5 +194,54 @@ fn files_that_are_written_once_are_compared_too() {
         table.put("b.parquet", swapped(2, 20)?).await?;
         let found = quarantine(&table, 1, &["1,10,x"]).await?;
         ensure_told(&table, &found, "b.parquet", "other order").await
+    });
+}
+
+/// A queue's file for a table that CHECKER may load.
+fn checked(table: &str, options: &Value) -> String {
+    let mut config = append(table);
+    config["copy"]["options"] = json!("FORMAT AS PARQUET");
+    config["cluster"]["db_user"] = json!(CHECKER);
+    config["options"] = options.clone();
+    config.to_string()
+}
+
+#[test]
+fn a_check_asks_whether_columns_can_be_added_and_deletions_remembered() {
+    let checkout = Checkout::named("checked").expect("a clone of its own");
+    world().run(async {
+        let table = table(ORDER, COLUMNS).await?;
+        let marked = json!({"merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "n",
+            "delete_marker": {"column": "op", "value": "D"}});
+        checkout.write("queues/grows.json", &checked("grows", &json!({"on_schema_change": "add_columns"})))?;
+        checkout.write("queues/marked.json", &checked("marked", &marked))?;
+        table.sql(&format!("CREATE USER {CHECKER} PASSWORD 'Abcdefg1'")).await?;
+        for name in ["grows", "marked"] {
+            table.sql(&format!("CREATE TABLE {name} ({COLUMNS})")).await?;
+            table.sql(&format!("GRANT SELECT, INSERT, DELETE ON {name} TO {CHECKER}")).await?;
+        }
+        // Each answer of the check has one obstacle for each queue at most, and its statement removes it.
+        let mended = async |problems: [Option<&str>; 2]| -> Result<()> {
+            let code = i32::from(problems.iter().any(Option::is_some));
+            let said = checkout.xtask("queue check --local --output json").await?;
+            ensure!(said.code == Some(code), "exit code {:?}: {}", said.code, said.words());
+            let found = said.json()?;
+            for (at, expected) in problems.into_iter().enumerate() {
+                let obstacle = &found[at]["problems"][0];
+                ensure!(obstacle["problem"].as_str() == expected, "{found:#}");
+                let remedy = obstacle["remedy"].as_str().and_then(|remedy| remedy.split(';').next());
+                if let Some(statement) = remedy {
+                    table.sql(&statement.replace("that user", CHECKER)).await?;
+                }
+            }
+            Ok(())
+        };
+        let no_alter = "the user may not add columns to `public.grows`, as `add_columns` does";
+        let no_table = "there is no table `public.marked_deleted` that remembers deleted rows";
+        let no_grant = "the user may not write `public.marked_deleted`, which remembers deleted rows";
+        mended([Some(no_alter), Some(no_table)]).await?;
+        table.sql(&format!("GRANT SELECT ON marked_deleted TO {CHECKER}")).await?;
+        mended([None, Some(no_grant)]).await?;
+        mended([None, None]).await
     });
 }

@@ -5,10 +5,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use loader_core::config::{CopyRole, LoadConfig, LoadMode, SourceFolder};
+use loader_core::config::{CopyRole, LoadConfig, LoadMode, SchemaChange, SourceFolder};
 use loader_core::ident::Ident;
 use loader_core::ids::RedshiftTarget;
-use loader_core::sql::columns::columns_query;
+use loader_core::sql::columns::{alter_grants_query, columns_query, owner_query};
 use loader_core::sql::copy::{rehearsal, rehearsal_found_nothing};
 use loader_core::sql::merge;
 use serde_json::json;
@@ -127,8 +127,24 @@ async fn table_obstacles(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Resu
         .collect();
     if obstacles.is_empty() {
         obstacles.extend(tombstones_obstacle(warehouse, config).await?);
+        obstacles.extend(alter_obstacle(warehouse, config).await?);
     }
     Ok(obstacles)
+}
+
+/// What keeps the loader from adding columns. A warehouse that does not know the views of grants has none.
+async fn alter_obstacle(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Result<Option<Obstacle>> {
+    let table = &config.target.table;
+    if config.schema_change != SchemaChange::AddColumns
+        || warehouse.number(&owner_query(table)).await? > 0
+        || warehouse.number(&alter_grants_query(table)).await.is_ok_and(|n_grants| n_grants > 0)
+    {
+        return Ok(None);
+    }
+    Ok(Some(Obstacle {
+        problem: format!("the user may not add columns to `{}.{}`, as `add_columns` does", table.schema, table.table),
+        remedy: format!("ALTER TABLE {table} OWNER TO that user; or write `fail` in `options.on_schema_change`"),
+    }))
 }
 
 /// What keeps the loader from remembering deletions.

@@ -61,6 +61,27 @@ pub fn columns_query(table: &TableName) -> String {
     )
 }
 
+/// Asks whether the user owns a table or is a superuser: 1 or 0. Both may change its columns (database guide, ALTER TABLE).
+pub fn owner_query(table: &TableName) -> String {
+    format!(
+        "SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_user u ON u.usename = current_user \
+         WHERE n.nspname = {} AND c.relname = {} AND (u.usesuper OR c.relowner = u.usesysid)",
+        literal(&table.schema),
+        literal(&table.table)
+    )
+}
+
+/// Asks for the grants with which others may change its columns: a role's ALTER TABLE, or ALTER on the table. A user is shown only what was
+/// granted to it (database guide, `SVV_SYSTEM_PRIVILEGES` and `SVV_RELATION_PRIVILEGES`).
+pub fn alter_grants_query(table: &TableName) -> String {
+    format!(
+        "SELECT (SELECT COUNT(*) FROM svv_system_privileges WHERE system_privilege = 'ALTER TABLE') + \
+         (SELECT COUNT(*) FROM svv_relation_privileges WHERE privilege_type = 'ALTER' AND namespace_name = {} AND relation_name = {})",
+        literal(&table.schema),
+        literal(&table.table)
+    )
+}
+
 /// The column that marks deleted rows, where only the files have it: the staging table has it as a text. Where `copy.columns` does not
 /// say its place it is the files' first, as AWS DMS writes it.
 pub(crate) fn marker_column(config: &LoadConfig, target: &[TargetColumn]) -> Option<TargetColumn> {
