@@ -11,7 +11,7 @@ use crate::ground::output::{Out, size};
 use crate::ground::stack_args::StackArgs;
 use crate::loader::tracker::Kind;
 use crate::operate::records::{Act, Load, Quarantine};
-use crate::operate::schema;
+use crate::operate::schema::SchemaArgs;
 use crate::operate::tables::Tables;
 
 /// `cargo xtask history`
@@ -23,9 +23,8 @@ pub struct HistoryArgs {
     /// How far back: a number followed by s, m, h or d
     #[arg(long, value_name = "PERIOD", default_value = "24h", value_parser = period)]
     since: i64,
-    /// Print the JSON Schema of the result, and nothing else
-    #[arg(long)]
-    schema: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -62,8 +61,7 @@ impl Event {
 }
 
 pub async fn run(args: &HistoryArgs) -> Result<()> {
-    if args.schema {
-        println!("{:#}", schema::of_list::<Event>());
+    if args.schema.is_printed::<Vec<Event>>() {
         return Ok(());
     }
     let out = args.stack.out();
@@ -110,6 +108,7 @@ mod tests {
 
     use super::*;
     use crate::ground::output::Format;
+    use crate::operate::schema;
 
     fn events() -> Vec<Event> {
         let history = History {
@@ -151,6 +150,6 @@ mod tests {
     #[test]
     fn the_json_is_as_its_schema_says() {
         schema::check_result(&events());
-        schema::check_committed::<Event>("history");
+        schema::check_committed::<Vec<Event>>("history");
     }
 }

@@ -22,7 +22,7 @@ use crate::loader::tracker::Tracker;
 use crate::operate::cost::prices;
 use crate::operate::records::{Act, Load};
 use crate::operate::report::figures::{Report, TableStory};
-use crate::operate::schema;
+use crate::operate::schema::SchemaArgs;
 use crate::operate::status::{self, TableReport};
 use crate::operate::tables::Tables;
 
@@ -52,16 +52,14 @@ pub struct ReportArgs {
     /// Also write the web page to this file, replacing it if it exists
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Print the JSON Schema of the result, and nothing else
-    #[arg(long)]
-    schema: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 pub async fn run(args: &ReportArgs) -> Result<()> {
-    if args.schema {
-        println!("{:#}", schema::of::<Report>());
+    if args.schema.is_printed::<Report>() {
         return Ok(());
     }
     let out = args.stack.out();

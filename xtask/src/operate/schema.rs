@@ -1,11 +1,28 @@
 //! The JSON Schemas of what commands of this room print, made of the types that are printed and committed under `docs/schema`.
 
+use std::io::Write as _;
+
+use clap::Args;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-/// Schema of a list of these.
-pub fn of_list<T: JsonSchema>() -> Value {
-    of::<Vec<T>>()
+/// The option of every command whose JSON has a published schema.
+#[derive(Args, Debug)]
+pub struct SchemaArgs {
+    /// Print the JSON Schema of the result, and nothing else
+    #[arg(long)]
+    schema: bool,
+}
+
+impl SchemaArgs {
+    /// Prints the schema of the result `T` if it is asked for. Returns whether it was, and the command is done.
+    pub fn is_printed<T: JsonSchema>(&self) -> bool {
+        if self.schema {
+            // A reader that went away (`| head`) is no failure of the command.
+            let _ = writeln!(std::io::stdout(), "{:#}", of::<T>());
+        }
+        self.schema
+    }
 }
 
 /// Schema of one of these.
@@ -13,25 +30,19 @@ pub fn of<T: JsonSchema>() -> Value {
     loader_core::schema::draft07::<T>()
 }
 
-/// Complains where the committed schema of a list is not this one.
+/// Complains where the committed schema of a command is not that of its result `T`.
 #[cfg(test)]
 pub fn check_committed<T: JsonSchema>(command: &str) {
-    check_file(command, &of_list::<T>());
-}
-
-/// Complains where the committed schema of a command is not this one.
-#[cfg(test)]
-pub fn check_file(command: &str, schema: &Value) {
     let path = format!("docs/schema/{command}.schema.json");
     let committed = std::fs::read_to_string(synth::workspace::root().join(&path)).unwrap_or_default();
-    let text = format!("{schema:#}\n");
+    let text = format!("{:#}\n", of::<T>());
     assert_eq!(committed, text, "run `cargo xtask {command} --schema > {path}` and commit the file");
 }
 
 /// Complains where a result is not as the schema says, or the schema takes anything.
 #[cfg(test)]
 pub fn check_result<T: JsonSchema + serde::Serialize>(results: &[T]) {
-    let validator = check_value(&of_list::<T>(), &results);
+    let validator = check_value(&of::<Vec<T>>(), &results);
     assert!(!validator.is_valid(&serde_json::json!([{"none": 1}])));
 }
 

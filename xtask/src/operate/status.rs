@@ -17,11 +17,12 @@ use clap::Args;
 use crate::ground::clock::{month_began, now_millis};
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack_args::StackArgs;
+use crate::operate::cost;
+use crate::operate::schema::SchemaArgs;
 pub use crate::operate::status::report::{Health, State, TableReport};
 #[cfg(test)]
 pub use crate::operate::status::report::{Queue, Running};
 use crate::operate::tables::Tables;
-use crate::operate::{cost, schema};
 
 /// What `--help` says beside the options.
 pub const HELP: &str = "\
@@ -58,17 +59,15 @@ pub struct StatusArgs {
     /// Also print what loading has cost each warehouse this month (UTC); as JSON: `cargo xtask cost`
     #[arg(long, conflicts_with_all = ["watch", "output"])]
     cost: bool,
-    /// Print the JSON Schema of the result, and nothing else
-    #[arg(long)]
-    schema: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
     let out = args.stack.out();
-    if args.schema {
-        println!("{:#}", schema::of_list::<TableReport>());
+    if args.schema.is_printed::<Vec<TableReport>>() {
         return Ok(ExitCode::SUCCESS);
     }
     if args.watch && !std::io::stdout().is_terminal() {

@@ -19,7 +19,7 @@ use crate::ground::stack_args::StackArgs;
 use crate::loader::tracker::Keys;
 use crate::operate::objects::Objects;
 use crate::operate::records::{Act, Load};
-use crate::operate::schema;
+use crate::operate::schema::SchemaArgs;
 use crate::operate::tables::Tables;
 use crate::operate::trace::fate::{Known, Loaded, Trace, never_seen, traces};
 
@@ -37,16 +37,14 @@ pub struct TraceArgs {
     /// Only this table: `schema.table`, or as `status` names it [default: all]
     #[arg(long)]
     table: Option<String>,
-    /// Print the JSON Schema of the result, and nothing else
-    #[arg(long)]
-    schema: bool,
+    #[command(flatten)]
+    schema: SchemaArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 pub async fn run(args: &TraceArgs) -> Result<()> {
-    if args.schema {
-        println!("{:#}", schema::of_list::<Trace>());
+    if args.schema.is_printed::<Vec<Trace>>() {
         return Ok(());
     }
     let out = args.stack.out();

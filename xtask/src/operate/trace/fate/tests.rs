@@ -194,5 +194,5 @@ fn what_no_table_knows_was_never_seen_or_was_forgotten() {
 
 #[test]
 fn the_committed_schema_is_this_one() {
-    schema::check_committed::<Trace>("trace");
+    schema::check_committed::<Vec<Trace>>("trace");
 }
