@@ -8,7 +8,7 @@ use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT};
 use synth::{Architecture, SynthProps, Synthesis, TemplateFile, synthesize, workspace};
 
 use crate::deploy::by_hand;
-use crate::ground::output::{Format, Out, size};
+use crate::ground::output::{Format, Out, counted, size};
 use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::queues::{folder, refused};
 use crate::loader::{functions, schema};
@@ -48,7 +48,7 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     show_notes(out, &synthesis);
     let (n_queues, bytes) = (synthesis.queues.len(), synthesis.text.len() as u64);
     let before = if synthesis.written { "" } else { ", up to date" };
-    step.done(format!("{}: {n_queues} queues, {}{before}", workspace::shown(&path), size(bytes)));
+    step.done(format!("{}: {}, {}{before}", workspace::shown(&path), counted(n_queues, "queue"), size(bytes)));
     let assets = functions::built();
     if !args.check && args.queues.is_none() && assets.len() == Function::ALL.len() {
         let command = by_hand::command("", STACK_NAME_DEFAULT, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT, &assets);

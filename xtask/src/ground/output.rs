@@ -186,6 +186,13 @@ pub fn grouped(number: impl ToString + Copy) -> String {
     text.chars().enumerate().flat_map(digit).collect()
 }
 
+/// A number with its noun: `1 file`, `2 files`.
+pub fn counted(number: impl ToString + Copy, noun: &str) -> String {
+    let number = number.to_string();
+    let ending = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 /// A size in at most seven characters: `999 B`, `16.6 KB`, `117 MB`.
 pub fn short_size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
@@ -218,11 +225,12 @@ pub fn last_of(text: &str, width: usize) -> String {
 
 /// A size for people.
 pub fn size(bytes: u64) -> String {
-    let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
+    let tenths = |unit: u64| format!("{}.{}", grouped(bytes / unit), bytes % unit * 10 / unit);
     match bytes {
         0..1_024 => format!("{bytes} B"),
         1_024..1_048_576 => format!("{} KB", tenths(1_024)),
-        _ => format!("{} MB", tenths(1_048_576)),
+        1_048_576..1_073_741_824 => format!("{} MB", tenths(1_048_576)),
+        _ => format!("{} GB", tenths(1_073_741_824)),
     }
 }
 
@@ -309,6 +317,8 @@ mod tests {
             assert_eq!(short_size(bytes), text);
         }
         assert!(short_size(u64::MAX).len() <= 8);
+        assert_eq!([17_000, 123_000_000, 64 << 30].map(size), ["16.6 KB", "117.3 MB", "64.0 GB"]);
+        assert_eq!([0, 1, 2].map(|number| counted(number, "file")), ["0 files", "1 file", "2 files"]);
         assert_eq!([0, 999, 1_461, -123_456].map(grouped), ["0", "999", "1,461", "-123,456"]);
         assert_eq!((last_of("abc", 3), last_of("abcd", 3)), ("abc".to_owned(), "…cd".to_owned()));
     }

@@ -16,7 +16,7 @@ use anyhow::Result;
 use synth::QueueFile;
 
 use crate::ground::aws::Aws;
-use crate::ground::output::{Out, Step};
+use crate::ground::output::{Out, Step, counted};
 use crate::ground::stack::Stack;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::names::Names;
@@ -42,8 +42,8 @@ pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -
     for write in plan::writes(&there, &wanted)? {
         perform(&configs, &wanted, &write, &step).await?;
     }
-    let already = if changes.is_empty() { " already" } else { "" };
-    step.done(format!("{} queues connected{already}", queues.len()));
+    let how = if changes.is_empty() { "already connected: " } else { "connected " };
+    step.done(format!("{how}{}", counted(queues.len(), "queue")));
     Ok(changes)
 }
 

@@ -21,7 +21,7 @@ use synth::limits::TEMPLATE_BODY_BYTES_MAX;
 use synth::names::{EVENTS_OUTPUT, Parameter};
 
 use crate::ground::aws::Aws;
-use crate::ground::output::{Failure, Out};
+use crate::ground::output::{Failure, Out, counted};
 use crate::ground::stack::{Follower, Stack};
 use crate::loader::connections::names::Names;
 use crate::loader::connections::{self, sources};
@@ -115,7 +115,7 @@ async fn change_set(out: Out, aws: &Aws, ours: &Ours<'_>, deployed: Option<&Stac
     let parameters = parameters::values(ours, deployed)?;
     let set = ChangeSet::create(aws, &request.target.stack_name, template, parameters).await?;
     let n_changes = set.as_ref().map_or(0, |set| set.changes.len());
-    step.done(format!("compared with what is deployed: {n_changes} changes"));
+    step.done(format!("compared with what is deployed: {}", counted(n_changes, "change")));
     Ok(set)
 }
 

@@ -30,17 +30,18 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
     let load = match &slot.load {
         Some(load) if matches!(load.step, Step::Submitted { .. }) => load,
         Some(load) => return Err(nothing_runs(&table, &step(&load.step)).into()),
-        None => return Err(nothing_runs(&table, "no load of it is under way").into()),
+        None => return Err(nothing_runs(&table, "no load is in progress").into()),
     };
     if load.source.recorded.limits.timeout_minutes.is_none() {
         operator.out.line(format!(
-            "{} the role may cancel statements only where a queue of the stack has `load.timeout_minutes`",
+            "{} the loader's role may cancel statements only if a queue of the stack sets `load.timeout_minutes`",
             operator.out.attention("note:")
         ));
     }
     let (load_id, was) = (&load.load_id, step(&load.step));
-    let what =
-        format!("cancel load {load_id} of {table}, {was}; it is repeated after a wait, unless the table is paused");
+    let what = format!(
+        "cancel the statement of load {load_id} of {table}, {was}; the load is repeated after a wait, unless the table is paused"
+    );
     let mut now = false;
     if operator.will(&what) {
         let transaction = operator::cancel(&slot, HOLDER, now_millis()).context("a statement runs")?;
@@ -49,7 +50,7 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
             return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
         }
         now = operator.look_now(&table).await?;
-        operator.out.line(format!("{} it is cancelled {}", operator.out.good("ok"), when(now)));
+        operator.out.line(format!("{} the statement is cancelled {}", operator.out.good("ok"), when(now)));
     }
     operator
         .out
@@ -57,5 +58,5 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
 }
 
 fn nothing_runs(table: &str, why: &str) -> Failure {
-    Failure::usage(format!("no statement of `{table}` runs: {why}"), "cargo xtask status shows what runs")
+    Failure::usage(format!("no statement of `{table}` is running: {why}"), "cargo xtask status shows what is running")
 }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ground::clock::{now_millis, period};
-use crate::ground::output::Out;
+use crate::ground::output::{Out, counted};
 use crate::ground::stack_args::StackArgs;
 use crate::operate::records::Load;
 use crate::operate::tables::Tables;
@@ -163,10 +163,12 @@ impl Cost {
 
     /// In one line; `name`: its name as it is to be printed.
     pub fn words(&self, name: &str) -> String {
-        let Self { tables, loads, files, wakes, seconds_awake, seconds_awake_at_once, .. } = self;
+        let Self { seconds_awake, seconds_awake_at_once, .. } = self;
+        let (loads, files) = (counted(self.loads, "load"), counted(self.files, "file"));
+        let (tables, wakes) = (counted(self.tables, "table"), counted(self.wakes, "wake"));
         let at_once = self.dollars_at_once.map_or_else(String::new, |dollars| format!(", ${dollars:.2}"));
         format!(
-            "{name}: {loads} loads of {files} files into {tables} tables, {wakes} wakes, {} min awake, {}; each file at once: {} min{at_once}",
+            "{name}: {loads} of {files} into {tables}, {wakes}, {} min awake, {}; each file at once: {} min{at_once}",
             seconds_awake / 60,
             self.price(),
             seconds_awake_at_once / 60,

@@ -10,7 +10,7 @@ use loader_core::tracker::item::LedgerEntry;
 use loader_core::tracker::operator::{self, FORGOTTEN_MAX, InUse};
 use serde_json::json;
 
-use crate::ground::output::Failure;
+use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, busy};
 use crate::operate::objects::Objects;
 
@@ -46,20 +46,21 @@ pub async fn run(args: &ForgetArgs) -> Result<()> {
     for entry in entries.iter().take(SHOWN_MAX) {
         operator.out.line(format!("   {}", entry.object));
     }
-    if operator
-        .will(&format!("make the ledger of {table} forget {n_entries} object versions; nothing loads by this alone"))
-    {
+    if operator.will(&format!(
+        "remove {} from the ledger of {table}; this alone loads nothing",
+        counted(n_entries, "object version")
+    )) {
         let question = format!(
-            "Forget them? Where their rows are in {table} still, loading them again doubles those rows (unless the table merges)."
+            "Remove them? If their rows are still in {table}, loading them again duplicates those rows (unless the table merges)."
         );
-        operator.must_agree(args.yes, &question, "the ledger stays as it is")?;
+        operator.must_agree(args.yes, &question, "nothing was removed from the ledger")?;
         for chunk in entries.chunks(FORGOTTEN_MAX) {
             forget(&operator, &table, &args.objects, chunk).await?;
             n_forgotten += chunk.len();
         }
         let out = operator.out;
-        out.line(format!("{} {n_forgotten} object versions can be loaded again", out.good("ok")));
-        out.line("   next: cargo xtask backfill QUEUE, or upload them again");
+        out.line(format!("{} {} can be loaded again", out.good("ok"), counted(n_forgotten, "object version")));
+        out.line("   next: cargo xtask backfill QUEUE, or upload the files again");
     }
     let named: Vec<String> = entries.iter().map(|entry| entry.object.to_string()).collect();
     operator
@@ -86,19 +87,22 @@ async fn find(operator: &Operator, args: &ForgetArgs, objects: &Objects) -> Resu
     match (found.pop_first(), several.len()) {
         (Some(one), 1) => Ok(one),
         (None, _) => {
-            let message = format!("no ledger knows `{}`", args.objects);
-            Err(Failure::usage(message, format!("it can be loaded as it is; cargo xtask trace {}", args.objects))
-                .into())
+            let message = format!("`{}` is in no ledger", args.objects);
+            Err(Failure::usage(
+                message,
+                format!("nothing keeps it from loading; cargo xtask trace {} says what became of it", args.objects),
+            )
+            .into())
         }
         (Some(_), _) => {
-            let message = format!("several tables know `{}`", args.objects);
-            Err(Failure::usage(message, format!("--table with one of these: {}", several.join(", "))).into())
+            let message = format!("`{}` is in the ledgers of several tables", args.objects);
+            Err(Failure::usage(message, format!("add --table with one of these: {}", several.join(", "))).into())
         }
     }
 }
 
 async fn forget(operator: &Operator, table: &str, objects: &str, entries: &[LedgerEntry]) -> Result<()> {
-    let what = format!("{objects}: {} object versions", entries.len());
+    let what = format!("{objects}: {}", counted(entries.len(), "object version"));
     for _ in 0..TRIES_MAX {
         let transaction = attempt(operator, table, entries).await?;
         if operator.write(transaction, "forget", &what).await? {
@@ -129,13 +133,15 @@ fn refused(table: &str, in_use: &BTreeMap<ObjectVersion, InUse>) -> Failure {
     let short = crate::operate::tables::short_name(table);
     Failure::new(
         message,
-        format!("let the loads end (cargo xtask status), or cargo xtask dismiss {short}; then the same command again"),
+        format!(
+            "wait until they have loaded (cargo xtask status), or run cargo xtask dismiss {short} for those in quarantine; then run the same command again"
+        ),
     )
 }
 
 const fn words(why: InUse) -> &'static str {
     match why {
-        InUse::Waits => "waits",
+        InUse::Waits => "is waiting",
         InUse::Runs => "is in the running load",
         InUse::Quarantined => "is in quarantine",
     }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ground::clock::{now_millis, period, readable};
-use crate::ground::output::{Out, size};
+use crate::ground::output::{Out, counted, size};
 use crate::ground::stack_args::StackArgs;
 use crate::loader::tracker::Kind;
 use crate::operate::records::{Act, Load, Quarantine};
@@ -18,7 +18,7 @@ use crate::operate::tables::Tables;
 #[derive(Args, Debug)]
 pub struct HistoryArgs {
     /// Table: `schema.table`, or as `status` names it
-    #[arg(required_unless_present = "schema", default_value = "")]
+    #[arg(required_unless_present = "schema", default_value = "", hide_default_value = true)]
     table: String,
     /// How far back: a number followed by s, m, h or d
     #[arg(long, value_name = "PERIOD", default_value = "24h", value_parser = period)]
@@ -96,7 +96,8 @@ fn summary(events: &[Event]) -> String {
     let n_objects: u64 = loads.clone().map(|load| load.objects).sum();
     let n_bytes: u64 = loads.clone().map(|load| load.bytes).sum();
     let n_rows: i64 = loads.clone().filter_map(|load| load.rows).sum();
-    format!("   {} loads: {n_objects} files, {}, {n_rows} rows", loads.count(), size(n_bytes))
+    let (loads, files) = (counted(loads.count(), "load"), counted(n_objects, "file"));
+    format!("   {loads}: {files}, {}, {}", size(n_bytes), counted(n_rows, "row"))
 }
 
 #[cfg(test)]
@@ -144,7 +145,7 @@ mod tests {
         let lines: Vec<String> = events().iter().map(|event| line(out, event)).collect();
         let load = "2023-11-14 22:13:20  load 17 (bbf6496f): 4 files, 16.6 KB, 730 rows; waited 0.4 s, took 0.2 s, 2 attempts; added to the table: more BIGINT; statement s";
         assert_eq!(lines, [load, "2023-11-14 22:13:21  pause by ada: all loads (rebuild)"]);
-        assert_eq!(summary(&events()), "   1 loads: 4 files, 16.6 KB, 730 rows");
+        assert_eq!(summary(&events()), "   1 load: 4 files, 16.6 KB, 730 rows");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask pause` and `unpause`: a table stands still, or goes on, without a deployment.
+//! `cargo xtask pause` and `unpause`: stop and resume loading a table, without a deployment.
 
 use anyhow::Result;
 use clap::Args;
@@ -29,8 +29,10 @@ pub async fn pause(args: &PauseArgs) -> Result<()> {
         return Err(already(&table, pause).into());
     }
     let running = slot.load.as_ref().map(|load| format!("; load {} is {}", load.load_id, step(&load.step)));
-    let what =
-        format!("pause {table}: files are recorded and wait, what is submitted ends{}", running.unwrap_or_default());
+    let what = format!(
+        "pause {table}: new files are recorded and wait; a submitted load still completes{}",
+        running.unwrap_or_default()
+    );
     if operator.will(&what) {
         let key = DbTable(table.clone());
         let pause = Pause { by: operator.by.clone(), since_millis: now_millis(), reason: operator.reason.clone() };
@@ -62,7 +64,7 @@ pub async fn unpause(args: &PauseArgs) -> Result<()> {
         let change = |slot: &Slot| operator::unpause(&key, slot).ok_or_else(|| not_paused(&table).into());
         operator.change_slot(&table, "unpause", "all loads", change).await?;
         now = operator.look_now(&table).await?;
-        operator.out.line(format!("{} {table} resumes {}", operator.out.good("ok"), when(now)));
+        operator.out.line(format!("{} loading of {table} resumes {}", operator.out.good("ok"), when(now)));
     }
     operator
         .out
@@ -71,11 +73,12 @@ pub async fn unpause(args: &PauseArgs) -> Result<()> {
 
 fn already(table: &str, pause: &Pause) -> Failure {
     let since = short_age(now_millis() - pause.since_millis);
-    let message = format!("`{table}` is paused already, by {} {since} ago", pause.by);
-    Failure::usage(message, "cargo xtask unpause resumes it")
+    let message = format!("`{table}` is already paused, by {} {since} ago", pause.by);
+    Failure::usage(message, "to resume it: cargo xtask unpause")
 }
 
 fn not_paused(table: &str) -> Failure {
-    let hint = "cargo xtask status shows which are; `load.paused` is in a queue's file, and a deployment changes it";
+    let hint =
+        "cargo xtask status shows what is paused; to change `load.paused` in a queue's file, edit the file and deploy";
     Failure::usage(format!("no operator has paused `{table}`"), hint)
 }

@@ -7,7 +7,7 @@ use loader_core::tracker::item::{Audit, History, Quarantined};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ground::output::{seconds, size};
+use crate::ground::output::{counted, seconds, size};
 use crate::operate::tables::words;
 
 /// A finished load.
@@ -76,7 +76,7 @@ impl Load {
     /// In one line.
     pub fn words(&self) -> String {
         let lasted = |millis: i64| seconds(Duration::from_millis(millis.unsigned_abs()));
-        let rows = self.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+        let rows = self.rows.map_or_else(String::new, |rows| format!(", {}", counted(rows, "row")));
         let attempts = if self.attempts == 1 { String::new() } else { format!(", {} attempts", self.attempts) };
         let added = if self.added_columns.is_empty() {
             String::new()
@@ -84,10 +84,10 @@ impl Load {
             format!("; added to the table: {}", self.added_columns.join(", "))
         };
         format!(
-            "load {} ({}): {} files, {}{rows}; waited {}, took {}{attempts}{added}; statement {}",
+            "load {} ({}): {}, {}{rows}; waited {}, took {}{attempts}{added}; statement {}",
             self.number,
             self.load_id,
-            self.objects,
+            counted(self.objects, "file"),
             size(self.bytes),
             lasted(self.queue_wait_millis),
             lasted(self.load_millis),
@@ -131,8 +131,8 @@ impl Quarantine {
     pub fn words(&self) -> String {
         let first = self.objects.first().cloned().unwrap_or_default();
         let more = if self.objects.len() > 1 { ", …" } else { "" };
-        let n_objects = self.objects.len();
-        format!("quarantine ({}): {n_objects} files, {first}{more}: {}", self.class, words(&self.error))
+        let files = counted(self.objects.len(), "file");
+        format!("quarantine ({}): {files}, {first}{more}: {}", self.class, words(&self.error))
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use synth::queue_name::dead_letters_name;
 
 use crate::ground::aws::{code, failed};
-use crate::ground::output::{Failure, Step};
+use crate::ground::output::{Failure, Step, counted};
 use crate::loader::dead_letters;
 use crate::operate::act::{ActArgs, Operator};
 
@@ -39,22 +39,25 @@ pub async fn run(args: &RedriveArgs) -> Result<()> {
     let sqs = operator.tables.aws.sqs();
     let from = named(&operator, &sqs, &args.queue).await?;
     let queue = from.queue.clone();
-    let back = if from.is_shared { "their queues, whichever these are" } else { &queue };
+    let back = if from.is_shared { "the queues that they came from" } else { &queue };
     let n_messages = dead_letters::count_of_url(&sqs, &from.url).await?;
     let mut n_moved = 0;
     if n_messages == 0 {
         operator.out.line(format!("{} the dead-letter queue of {queue} is empty", operator.out.good("ok")));
     } else if operator.will(&format!(
-        "move {n_messages} messages from {} back to {back}; what was loaded before is not loaded again",
+        "move {} from {} back to {back}; files that have loaded are not loaded again",
+        counted(n_messages, "message"),
         from.name()
     )) {
         let step = operator.out.step(format!("redriving {queue}"));
         n_moved = redrive(&operator, &sqs, &from, n_messages, &step).await?;
-        step.done(format!("{n_moved} messages are back in {back}"));
+        step.done(format!("moved {} back to {back}", counted(n_moved, "message")));
         let table = operator.tables.configs().await?.remove(&queue).and_then(Result::ok);
         match table {
             Some(config) => {
-                operator.note(&config.db_table().0, "redrive", &format!("{n_moved} messages of {queue}")).await?;
+                operator
+                    .note(&config.db_table().0, "redrive", &format!("{} of {queue}", counted(n_moved, "message")))
+                    .await?;
             }
             None => operator.out.line(format!("   no audit record: {queue} has no configuration that names a table")),
         }
@@ -120,11 +123,11 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
         let task = tasks.results().first().context("SQS does not know the task any more")?;
         let n_moved = u64::try_from(task.approximate_number_of_messages_moved()).unwrap_or(0);
         match task.status().unwrap_or_default() {
-            "RUNNING" => step.now(&format!("{n_moved} messages")),
+            "RUNNING" => step.now(&counted(n_moved, "message")),
             "COMPLETED" => return Ok(n_moved),
             status => {
                 let why = task.failure_reason().unwrap_or_default();
-                let message = format!("SQS stopped after {n_moved} messages ({status}): {why}");
+                let message = format!("SQS stopped after {} ({status}): {why}", counted(n_moved, "message"));
                 return Err(Failure::new(message, "the same command again moves the rest").into());
             }
         }
@@ -152,7 +155,7 @@ async fn by_hand(sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step)
             move_one(sqs, message, &from.url, &to).await?;
             n_moved += 1;
         }
-        step.now(&format!("{n_moved} messages"));
+        step.now(&counted(n_moved, "message"));
     }
     Ok(n_moved)
 }

@@ -7,7 +7,7 @@ use loader_core::tracker::slot::{RunningLoad, Slot, Step};
 use serde_json::json;
 
 use crate::ground::clock::now_millis;
-use crate::ground::output::Failure;
+use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, when};
 use crate::operate::tables::step;
 
@@ -36,9 +36,14 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     }
     let Some(load) = &state.slot.load else {
         if state.backlog.is_empty() {
-            return Err(does_not_wait(&table, "nothing of it waits").into());
+            return Err(nothing_waits(&table).into());
         }
-        return look(&operator, &table, &format!("{} pending loads, none runs", state.backlog.len())).await;
+        return look(
+            &operator,
+            &table,
+            &format!("{}, and no load is running", counted(state.backlog.len(), "pending load")),
+        )
+        .await;
     };
     if !waits(load) {
         return look(&operator, &table, &format!("load {} is {}", load.load_id, step(&load.step))).await;
@@ -59,7 +64,7 @@ async fn look(operator: &Operator, table: &str, how: &str) -> Result<()> {
 
 async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad) -> Result<()> {
     let (load_id, was) = (&load.load_id, step(&load.step));
-    let what = format!("let load {load_id} of {table} try again at once; attempt {} is {was}", load.attempt);
+    let what = format!("retry load {load_id} of {table} now; attempt {} is {was}", load.attempt);
     let mut now = false;
     if operator.will(&what) {
         let transaction = operator::resume(slot, HOLDER, now_millis()).context("it waits")?;
@@ -68,7 +73,7 @@ async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad
             return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
         }
         now = operator.look_now(table).await?;
-        operator.out.line(format!("{} load {load_id} is tried {}", operator.out.good("ok"), when(now)));
+        operator.out.line(format!("{} load {load_id} is retried {}", operator.out.good("ok"), when(now)));
     }
     let (attempt, dry_run) = (load.attempt, operator.dry_run);
     operator.out.result(
@@ -85,9 +90,7 @@ fn waits(load: &RunningLoad) -> bool {
     }
 }
 
-fn does_not_wait(table: &str, why: &str) -> Failure {
-    Failure::usage(
-        format!("`{table}` does not wait after a failure: {why}"),
-        "cargo xtask status names the tables and what each does",
-    )
+fn nothing_waits(table: &str) -> Failure {
+    let message = format!("no file of `{table}` is waiting, so there is nothing to resume");
+    Failure::usage(message, "cargo xtask status shows what each table is doing")
 }

@@ -8,7 +8,7 @@ use loader_core::tracker::operator;
 use serde_json::json;
 
 use crate::ground::clock::now_millis;
-use crate::ground::output::Failure;
+use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, when};
 use crate::operate::tables::words;
 
@@ -47,10 +47,14 @@ async fn quarantine(operator: &Operator, name: &str) -> Result<(String, Vec<Quar
     let table = operator.tables.named(name).await?;
     let found = operator.tables.tracker.quarantine(&table).await?;
     if found.is_empty() {
-        let message = format!("nothing of `{table}` is in quarantine");
-        return Err(Failure::usage(message, "cargo xtask status names the tables and what is in quarantine").into());
+        let message = format!("no file of `{table}` is in quarantine");
+        return Err(Failure::usage(message, "cargo xtask status shows what is in quarantine").into());
     }
     Ok((table, found))
+}
+
+fn stay(n_objects: usize) -> String {
+    format!("nothing was changed: {} in quarantine", counted(n_objects, "file"))
 }
 
 fn n_objects(quarantined: &[Quarantined]) -> usize {
@@ -66,31 +70,34 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
     let (n_wanted, n_left) = (n_objects(&wanted), n_objects(&left));
     let n_unknown: usize = wanted.iter().filter(|failed| is_unknown(failed)).map(|failed| failed.objects.len()).sum();
     let what =
-        format!("send {n_wanted} files of {table} back to the backlog; they are loaded one quarantine item at a time");
+        format!("load {} of {table} again, each quarantine entry on its own", counted(n_wanted, "quarantined file"));
     let (mut n_back, mut now) = (0, false);
     if operator.will(&what) {
         if n_unknown > 0 {
             let question = format!(
-                "Load {n_unknown} files whose outcome is unknown? Rows that are in the table already would be duplicated."
+                "Load {} although their outcome is unknown? Rows that are already in the table would be duplicated.",
+                counted(n_unknown, "file")
             );
-            operator.must_agree(args.yes, &question, &format!("{n_wanted} files stay in quarantine"))?;
+            operator.must_agree(args.yes, &question, &stay(n_wanted))?;
         }
         n_back = send_back(&operator, &wanted).await?;
         now = n_back > 0 && operator.look_now(&table).await?;
         operator.out.line(format!(
-            "{} {n_back} files are back in the backlog; they load {}",
+            "{} returned {} to the backlog; loading starts {}",
             operator.out.good("ok"),
+            counted(n_back, "file"),
             when(now)
         ));
         if n_back < n_wanted {
             let n_taken = n_wanted - n_back;
-            operator
-                .out
-                .line(format!("   {n_taken} files were skipped: uploaded again since, or retried by someone else"));
+            operator.out.line(format!(
+                "   skipped {}: uploaded again since, or retried by someone else",
+                counted(n_taken, "file")
+            ));
         }
     }
     if n_left > 0 {
-        operator.out.line(format!("   {n_left} files remain: it is unknown whether they were loaded; check the table, then add --outcome-unknown"));
+        operator.out.line(format!("   left in quarantine: {} of unknown outcome; check whether their rows are in the table, then add --outcome-unknown", counted(n_left, "file")));
     }
     let (n_taken, dry_run) = (if operator.dry_run { 0 } else { n_wanted - n_back }, operator.dry_run);
     operator.out.result(
@@ -114,7 +121,7 @@ fn what(failed: &Quarantined) -> String {
     let more = if failed.objects.len() > 1 { ", …" } else { "" };
     let first = failed.objects.first().map(|waiting| waiting.object.to_string()).unwrap_or_default();
     let error: String = words(&failed.error).chars().take(ERROR_LETTERS_MAX).collect();
-    format!("{} files, {}: {first}{more}: {error}", failed.objects.len(), failed.class.name())
+    format!("{}, {}: {first}{more}: {error}", counted(failed.objects.len(), "file"), failed.class.name())
 }
 
 pub async fn dismiss(args: &DismissArgs) -> Result<()> {
@@ -122,9 +129,12 @@ pub async fn dismiss(args: &DismissArgs) -> Result<()> {
     let (table, found) = quarantine(&operator, &args.table).await?;
     let n_objects = n_objects(&found);
     let mut dismissed = Vec::new();
-    if operator.will(&format!("take {n_objects} files of {table} out of quarantine for good, without loading them")) {
-        let question = format!("Forget {n_objects} quarantined files of {table}? They are not loaded.");
-        operator.must_agree(args.yes, &question, &format!("{n_objects} files stay in quarantine"))?;
+    if operator.will(&format!("remove {} of {table} from quarantine without loading", counted(n_objects, "file"))) {
+        let question = format!(
+            "Discard {} of {table}? These versions will never be loaded.",
+            counted(n_objects, "quarantined file")
+        );
+        operator.must_agree(args.yes, &question, &stay(n_objects))?;
         for failed in found {
             if operator.write(operator::dismiss(&failed), "dismiss", &what(&failed)).await? {
                 dismissed.extend(failed.objects.iter().map(|waiting| waiting.object.to_string()));
@@ -134,7 +144,7 @@ pub async fn dismiss(args: &DismissArgs) -> Result<()> {
             operator.out.line(format!("   {object}"));
         }
         let out = operator.out;
-        out.line(format!("{} {} files are out of quarantine, not loaded", out.good("ok"), dismissed.len()));
+        out.line(format!("{} removed {} from quarantine", out.good("ok"), counted(dismissed.len(), "file")));
     }
     operator.out.result(&json!({"table": table, "dismissed": dismissed, "dry_run": operator.dry_run}))
 }

@@ -32,7 +32,7 @@ const SHOWN_MAX: usize = 100;
 #[derive(Args, Debug)]
 pub struct TraceArgs {
     /// Object: `s3://bucket/key`; a key that ends in `/` or `*` means every object with that prefix
-    #[arg(required_unless_present = "schema", default_value = "")]
+    #[arg(required_unless_present = "schema", default_value = "", hide_default_value = true)]
     objects: String,
     /// Only this table: `schema.table`, or as `status` names it [default: all]
     #[arg(long)]

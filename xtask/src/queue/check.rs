@@ -15,7 +15,7 @@ use serde_json::json;
 use synth::QueueFile;
 
 use crate::ground::aws::{Aws, AwsArgs};
-use crate::ground::output::{Failure, Format, Out};
+use crate::ground::output::{Failure, Format, Out, counted};
 use crate::ground::running;
 use crate::loader::queues;
 use crate::loader::warehouse::Warehouse;
@@ -44,7 +44,7 @@ pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     if !args.aws.local && running::is_up() {
         let note = out.attention("note:");
         out.line(format!(
-            "{note} this asks the warehouses of an AWS account; --local asks that of the local stack, which is up"
+            "{note} this asks the warehouses of an AWS account; a local stack is running: to ask its warehouse, add --local"
         ));
     }
     let aws = Aws::new(&args.aws).await?;
@@ -63,8 +63,8 @@ pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     }
     out.result(&found)?;
     if n_wrong > 0 {
-        let message = format!("{n_wrong} of {} queues would not load", found.len());
-        return Err(Failure::new(message, "do what is said above, then the same command again").into());
+        let message = format!("{n_wrong} of {} would not load", counted(found.len(), "queue"));
+        return Err(Failure::new(message, "correct what is named above, then run the same command again").into());
     }
     Ok(())
 }

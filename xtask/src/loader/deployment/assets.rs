@@ -9,7 +9,7 @@ use synth::names::{assets_bucket_name, zip_key};
 use crate::ground::aws::{Aws, code, failed, failed_head};
 use crate::ground::buckets::{create_bucket, is_missing};
 use crate::ground::hash::sha256;
-use crate::ground::output::{Out, size};
+use crate::ground::output::{Out, counted, size};
 use crate::loader::functions::Asset;
 
 const HASH_DIGITS: usize = 16;
@@ -75,7 +75,7 @@ impl AssetsBucket {
         }
         step.done(match n_new {
             0 => format!("s3://{} has these zips already", self.name),
-            n => format!("uploaded {n} zips, {} to s3://{}", size(bytes), self.name),
+            n => format!("uploaded {}, {} to s3://{}", counted(n, "zip"), size(bytes), self.name),
         });
         Ok(())
     }

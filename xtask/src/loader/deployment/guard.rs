@@ -4,7 +4,7 @@ use anyhow::Result;
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::ground::aws::{Aws, code, failed};
-use crate::ground::output::Failure;
+use crate::ground::output::{Failure, counted};
 use crate::loader::deployment::change_set::{Change, ChangeSet};
 
 const QUEUE: &str = "AWS::SQS::Queue";
@@ -28,7 +28,7 @@ pub async fn check(aws: &Aws, set: &ChangeSet) -> Result<()> {
         let Some(url) = &change.physical_id else { continue };
         let n_messages = messages(aws, url).await?;
         if n_messages > 0 {
-            full.push(format!("\n   {n_messages} messages in {}", url.rsplit('/').next().unwrap_or(url)));
+            full.push(format!("\n   {} in {}", counted(n_messages, "message"), url.rsplit('/').next().unwrap_or(url)));
         }
     }
     if full.is_empty() {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use synth::{Architecture, QueueFile, SynthProps, TemplateFile, synthesize, workspace};
 
-use crate::ground::output::Out;
+use crate::ground::output::{Out, counted};
 use crate::ground::stack_name;
 use crate::loader::deployment::names;
 use crate::loader::deployment::request::{Switch, TargetArgs};
@@ -38,7 +38,7 @@ pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     let synthesis = synthesize(&props(target)).map_err(|error| refused(&error))?;
     let queues = synthesis.queues;
     target.queue_name_prefix.as_deref().map_or(Ok(()), |prefix| names::check_queue_prefix(prefix, &queues))?;
-    out.line(format!("{} {} queue configurations are valid", out.good("ok"), queues.len()));
+    out.line(format!("{} checked {}", out.good("ok"), counted(queues.len(), "queue configuration")));
     for note in synthesis.template.notes() {
         out.line(format!("{} {note}", out.attention("note:")));
     }

@@ -13,6 +13,7 @@ use super::figures::{Report, TableStory};
 use crate::ground::clock::readable;
 use crate::ground::output::{grouped, size};
 use crate::operate::cost::ESTIMATE;
+use crate::operate::status::Health;
 use parts::{age, badge, cards, columns, days, spread};
 use timeline::Axis;
 
@@ -70,7 +71,7 @@ pub fn page(report: &Report) -> String {
 }
 
 fn header(report: &Report) -> Markup {
-    let wrong = report.tables.iter().filter(|table| !table.now.advice.is_empty()).count();
+    let wrong = report.tables.iter().filter(|table| table.now.health != Health::Healthy).count();
     html! {
         header {
             h1 { "Loads of " (report.stack) }
@@ -99,8 +100,8 @@ fn overview(report: &Report) -> Markup {
                     (overview_line(table, link))
                 } }
             } }
-            p.soft { "again: loads that took several attempts. p50, p90, longest: within this time of being recorded half, nine of ten, all \
-                      of the files had their rows." }
+            p.soft { "again: loads that took several attempts. p50, p90, longest: the time from its recording within which half, nine of ten, and all \
+                      of the files were in the table." }
         }
     }
 }
@@ -152,10 +153,15 @@ fn costs(report: &Report) -> Markup {
                     td.n { (grouped(cost.files)) }
                     td.n { (grouped(cost.wakes)) }
                     td.n { (grouped(cost.seconds_awake / 60)) }
-                    td.n { (cost.price()) }
+                    td.n { @if cost.dollars.is_some() { (cost.price()) } @else { "no price" } }
                 } } }
             } }
-            p.soft { "What loading cost the warehouses: " (ESTIMATE) "." }
+            p.soft { "What loading cost the warehouses: " (ESTIMATE) "."
+                @if report.costs.iter().any(|cost| cost.dollars.is_none()) {
+                    " A warehouse gets a price by " code { "base_rpu" } " and " code { "dollars_per_rpu_hour" } " in its file in "
+                    code { "warehouses/" } "."
+                }
+            }
         }
     }
 }
@@ -164,9 +170,9 @@ fn footer(n_told: usize) -> Markup {
     html! {
         footer.soft {
             @if n_told > TABLES_MAX {
-                p { "Drawn are the first " (TABLES_MAX) " of " (n_told) " tables to which something happened, those with something wrong first." }
+                p { "Only the first " (TABLES_MAX) " of " (n_told) " tables to which something happened are drawn, those with something wrong first." }
             }
-            p { "Made by " code { "cargo xtask report" } ", from the tracker. With " code { "--output json" } " it tells everything, also what is not drawn here." }
+            p { "Made by " code { "cargo xtask report" } ", from the tracker. With " code { "--output json" } " it prints everything, including what is left out here." }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::figures::{Report, TableStory, Totals};
 use crate::ground::clock::readable;
-use crate::ground::output::{Out, grouped, last_of, short_age, short_size};
+use crate::ground::output::{Out, counted, grouped, last_of, short_age, short_size};
 use crate::operate::records::Quarantine;
 use crate::operate::status::Health;
 
@@ -31,7 +31,7 @@ pub fn lines(out: Out, report: &Report) -> Vec<String> {
     lines.extend(told.clone().flat_map(|table| of_table(out, table)));
     let n_quiet = report.tables.iter().filter(|table| table.is_quiet()).count();
     if n_quiet > 0 {
-        lines.push(out.dim(&format!("       nothing happened to {n_quiet} more tables")));
+        lines.push(out.dim(&format!("       nothing happened to {}", counted(n_quiet, "other table"))));
     }
     if told.count() > 1 {
         lines.push(row(cells("", "all tables", &report.totals, &report.freshness)));
@@ -51,7 +51,7 @@ fn of_table(out: Out, table: &TableStory) -> Vec<String> {
     lines.extend(quarantine.iter().take(QUARANTINE_MAX).map(|it| format!("        {}", it.words())));
     if let Some(rest) = quarantine.get(QUARANTINE_MAX..).filter(|rest| !rest.is_empty()) {
         let n_objects: usize = rest.iter().map(|quarantine: &Quarantine| quarantine.objects.len()).sum();
-        lines.push(format!("        and {n_objects} files more: --html FILE shows them"));
+        lines.push(format!("        and {}: --html FILE shows them", counted(n_objects, "more file")));
     }
     lines.extend(table.now.advice.iter().map(|advice| format!("        {} {advice}", out.bold("→"))));
     lines
@@ -93,10 +93,11 @@ mod tests {
         assert_eq!(lines[0], "redshift-loader  2023-11-12 22:13:20 to 2023-11-14 22:13:20 (UTC)");
         let words: Vec<&str> = lines[2].split_whitespace().collect();
         assert_eq!(words[..7], ["BROKEN", "shop.sales", "2", "1", "8", "4.0", "KB"], "{lines:?}");
-        assert!(lines[3].contains("(bad_input): 1 files, s3://b/") && lines[3].contains("Invalid digit"), "{lines:?}");
+        assert!(lines[3].contains("(bad_input): 1 file, s3://b/") && lines[3].contains("Invalid digit"), "{lines:?}");
         assert!(lines[5].ends_with("pause by ada: all loads (rebuild)"), "{lines:?}");
         let text = lines.join("\n");
-        for wanted in ["queue lost: not JSON", "shop.orders", "nothing happened to 1 more", "all tables", "3 loads of"]
+        for wanted in
+            ["queue lost: not JSON", "shop.orders", "nothing happened to 1 other table", "all tables", "3 loads of"]
         {
             assert!(text.contains(wanted), "{wanted}: {text}");
         }

@@ -8,7 +8,7 @@ use loader_core::tracker::waits::Waits;
 
 use super::read::{Facts, QueueFacts};
 use super::report::{Health, LastLoad, Paused, Queue, Running, State, TableReport};
-use crate::ground::output::short_age;
+use crate::ground::output::{counted, short_age};
 use crate::operate::freshness;
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, step, words};
@@ -89,7 +89,7 @@ fn advice(facts: &Facts, state: State, is_late: bool, flags: &str, now: Millis) 
         advice.extend(about(load, &table, flags, state, is_late, now));
     } else if is_late && state == State::Waiting {
         advice.push(format!(
-            "late, and no load is running: cargo xtask resume {table}; if that changes nothing, check that the sweep runs: cargo xtask logs{flags}"
+            "late, and no load is running: run cargo xtask resume {table}; if that changes nothing, check that the sweep runs: cargo xtask logs{flags}"
         ));
     }
     if !facts.quarantine.is_empty() {
@@ -97,8 +97,9 @@ fn advice(facts: &Facts, state: State, is_late: bool, flags: &str, now: Millis) 
         let unknown = facts.quarantine.iter().any(|failed| failed.class == FailureClass::OutcomeUnknown);
         let look = if unknown { ", for outcome_unknown only after checking the table" } else { "" };
         advice.push(format!(
-            "{n_objects} files in quarantine: correct them and upload them again, or correct the table and cargo xtask retry {table}{look}; \
-             without their rows: cargo xtask dismiss {table}"
+            "{} in quarantine: correct and upload again, or correct the table and run cargo xtask retry {table}{look}; \
+             to discard instead: cargo xtask dismiss {table}",
+            counted(n_objects, "file")
         ));
     }
     advice.extend(facts.queues.iter().flat_map(|queue| about_queue(queue, flags)));
@@ -110,7 +111,7 @@ fn about(load: &RunningLoad, table: &str, flags: &str, state: State, is_late: bo
     match &load.step {
         _ if state == State::Paused => None,
         Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. } => Some(format!(
-            "attempt {attempt} failed: {}; remove the cause, then cargo xtask resume {table} (it also retries on its own)",
+            "attempt {attempt} failed: {}; remove the cause, then run cargo xtask resume {table} (it also retries on its own)",
             words(reason)
         )),
         Step::Waiting { class, reason, not_before_millis } => Some(format!(
@@ -120,8 +121,9 @@ fn about(load: &RunningLoad, table: &str, flags: &str, state: State, is_late: bo
             short_age(not_before_millis - now)
         )),
         Step::Prepared(prepared) if prepared.refusals > 0 => Some(format!(
-            "the Data API has not accepted the statement ({} attempts); the loader keeps trying: cargo xtask logs --load {}{flags}",
-            prepared.refusals, load.load_id
+            "the Data API has not accepted the statement ({}); the loader keeps trying: cargo xtask logs --load {}{flags}",
+            counted(prepared.refusals, "attempt"),
+            load.load_id
         )),
         Step::GivenUp { .. } => Some("the load is about to be quarantined as outcome_unknown".to_owned()),
         Step::Submitted { statement_id, submitted_millis, .. } if is_late => Some(format!(
@@ -145,8 +147,9 @@ fn about_queue(queue: &QueueFacts, flags: &str) -> Vec<String> {
     match &queue.config {
         Err(problem) => vec![format!("queue {name}: {problem}")],
         Ok(_) if n_dead > 0 => vec![format!(
-            "{n_dead} messages in the dead-letter queue of {name}: look for `refused` in cargo xtask logs{flags}, remove the cause, then \
-             cargo xtask redrive {name}{flags}"
+            "{} in the dead-letter queue of {name}: look for `refused` in cargo xtask logs{flags}, remove the cause, then run \
+             cargo xtask redrive {name}{flags}",
+            counted(n_dead, "message")
         )],
         Ok(_) => Vec::new(),
     }

@@ -1,5 +1,7 @@
 //! One line a table, no longer than a terminal is wide; under it what is wrong and what to do.
 
+use std::cmp::Reverse;
+
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
@@ -26,12 +28,14 @@ const COLUMNS: [(&str, usize); 12] = [
 /// Files of a quarantine item that are shown.
 const OBJECTS_MAX: usize = 3;
 
-/// Everything that `status` prints.
+/// Everything that `status` prints, what is wrong first.
 pub fn lines(out: Out, reports: &[TableReport], now: Millis) -> Vec<String> {
     if reports.is_empty() {
         return vec!["   no table is configured: cargo xtask queue add …".to_owned()];
     }
     let mut lines = vec![out.dim(&row(COLUMNS.map(|(title, _)| title.to_owned())))];
+    let mut reports: Vec<&TableReport> = reports.iter().collect();
+    reports.sort_by_key(|report| Reverse(report.health));
     for report in reports {
         lines.push(paint(out, report.health, &row(cells(report, now))));
         lines.extend(report.quarantine.iter().flat_map(quarantined));
@@ -140,8 +144,17 @@ mod tests {
         let lines = shown(in_quarantine());
         assert!(lines[1].starts_with("BROKEN shop.sales"), "{lines:?}");
         assert!(lines[2].contains("(bad_input): ERROR: Load into table 'sales' failed. Invalid digit"), "{lines:?}");
-        assert!(lines.last().unwrap().contains("→ 1 files in quarantine"), "{lines:?}");
+        assert!(lines.last().unwrap().contains("→ 1 file in quarantine"), "{lines:?}");
         assert_eq!(shown(waiting(0)).len(), 2, "nothing more about a healthy table");
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first() {
+        let facts = [waiting(0), in_quarantine(), submitted()];
+        let lines = lines(Out::new(Format::Text), &facts.map(|facts| judge(facts, "", NOW)), NOW);
+        assert!(lines[1].starts_with("BROKEN"), "{lines:?}");
+        let others = lines.iter().skip(2).filter(|line| line.starts_with("ok")).map(|line| line.contains(" loading "));
+        assert_eq!(others.collect::<Vec<_>>(), [false, true], "{lines:?}");
     }
 
     /// The committed schema describes what is printed.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ground::clock::readable;
-use crate::ground::output::{Out, short_age};
+use crate::ground::output::{Out, counted, short_age};
 use crate::operate::objects::Objects;
 use crate::operate::records::{Act, Load, Quarantine};
 use crate::operate::tables::{short_name, step, words};
@@ -264,10 +264,15 @@ fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&So
         return format!("waits because {} paused the table: cargo xtask unpause {table}", pause.by);
     }
     if let Some(load) = &slot.load {
-        return format!("waits for load {} ({}), with {n_before} files before it", load.load_id, step(&load.step));
+        return format!(
+            "waits for load {} ({}), with {} before it",
+            load.load_id,
+            step(&load.step),
+            counted(n_before, "file")
+        );
     }
     if pending.source.recorded.paused {
-        return "waits because `load.paused` in its queue's file says so".to_owned();
+        return "waits because its table is paused: `load.paused` in the queue's file".to_owned();
     }
     if pending.not_before_millis > now {
         return format!(
@@ -277,10 +282,11 @@ fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&So
     }
     let start = pending.source.recorded.start_millis(pending.recorded_millis);
     if start > now {
-        return format!("waits for others on purpose, for {} more at most", short_age(start - now));
+        return format!("waits on purpose, for other files to share its load; for {} at most", short_age(start - now));
     }
     format!(
-        "may start now, with {n_before} files before it; the sweep comes within a minute, cargo xtask resume {table} at once"
+        "may start now, with {} before it; the sweep starts it within a minute, cargo xtask resume {table} at once",
+        counted(n_before, "file")
     )
 }
 
@@ -292,18 +298,19 @@ pub fn never_seen(
     n_tables: usize,
     forgotten: &[String],
 ) -> Trace {
+    let of = if n_tables == 1 { String::new() } else { format!(" by any of {n_tables} tables") };
     let mut story = vec![match is_there {
         Some(true) => {
-            format!("never seen by any of {n_tables} tables, and it is in the bucket: no notification of it has come")
+            format!("never seen{of}, although it is in the bucket: no notification of it has arrived")
         }
-        Some(false) => format!("never seen by any of {n_tables} tables, and it is not in the bucket"),
-        None => format!("never seen by any of {n_tables} tables"),
+        Some(false) => format!("never seen{of}, and it is not in the bucket"),
+        None => format!("never seen{of}"),
     }];
     if is_there == Some(true) {
-        story.push("look at the bucket's notification and the queue's prefix (cargo xtask diff), and at the dead letters (cargo xtask status)".to_owned());
-        story.push("to load it, and what else was missed: cargo xtask verify QUEUE --record".to_owned());
+        story.push("check the bucket's notification and the queue's prefix (cargo xtask diff), and the dead-letter queues (cargo xtask status)".to_owned());
+        story.push("to load it, and whatever else was missed: cargo xtask verify QUEUE --record".to_owned());
     }
-    story.extend(forgotten.iter().map(|act| format!("an operator made the ledger forget it: {act}")));
+    story.extend(forgotten.iter().map(|act| format!("an operator removed it from the ledger: {act}")));
     Trace {
         object: object.map_or_else(|| place.to_owned(), ToString::to_string),
         table: None,

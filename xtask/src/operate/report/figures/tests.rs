@@ -57,7 +57,7 @@ fn broken() -> TableReport {
         objects: vec![UGLY.into()],
         class: "bad_input".into(),
         error: "ERROR: Load into table 'sales' failed.\n ----- \n Invalid digit, Value 'x' <b>".into(),
-        remedy: "mend the file & upload it again".into(),
+        remedy: "mend the file & upload it again: `cargo xtask retry TABLE`".into(),
         statement_id: Some("97b3c928".into()),
         at_millis: Some(UNTIL - 20 * MINUTE),
     };

@@ -26,7 +26,7 @@ pub fn part(table: &TableStory, at: usize, is_unfolded: bool, axis: &Axis, bound
             summary { h2 { (table.name()) } " " (badge(now.health)) " " span.soft { (now.state.word()) } }
             div id={ "t" (at) } {
                 @if let Some(name) = &now.table { p.soft.name { (name) } }
-                @if !now.advice.is_empty() { ul.advice { @for advice in &now.advice { li { (advice) } } } }
+                @if !now.advice.is_empty() { ul.advice.wrong[now.health != Health::Healthy] { @for advice in &now.advice { li { (advice) } } } }
                 @if now.table.is_some() { (timeline(table, axis, bounds)) }
                 (running(table, axis))
                 @if !table.loads.is_empty() { div.pair { (spread(&table.freshness)) (days(&table.days)) } }
@@ -45,15 +45,22 @@ fn failures(quarantine: &[Quarantine]) -> Markup {
             div.scroll { table.failures {
                 (columns(&["since", "files", "reason", "what to do"], &[]))
                 tbody { @for item in quarantine.iter().rev().take(QUARANTINE_MAX) { tr {
-                    td { (item.at_millis.map(readable).unwrap_or_default()) }
+                    td.when { (item.at_millis.map(readable).unwrap_or_default()) }
                     td { (files(&item.objects)) }
                     td { b.bad { (item.class) } " " (words(&item.error))
                         @if let Some(id) = &item.statement_id { " " span.soft { "statement " (id) } } }
-                    td { (item.remedy) }
+                    td { (coded(&item.remedy)) }
                 } } }
             } }
             @if let Some(n_more) = more(quarantine.len(), QUARANTINE_MAX) { p.soft { (n_more) " older entries are left out." } }
         }
+    }
+}
+
+/// A text whose parts between backticks are code.
+fn coded(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() { @if at % 2 == 1 { code { (part) } } @else { (part) } }
     }
 }
 
@@ -94,7 +101,7 @@ fn again(loads: &[Load]) -> Markup {
             div.scroll { table {
                 (columns(&["ended", "load"], &["attempts", "files", "took"]))
                 tbody { @for load in again.iter().take(LOADS_MAX) { tr {
-                    td { (readable(load.at_millis)) }
+                    td.when { (readable(load.at_millis)) }
                     td { (load.load_id) }
                     td.n { (load.attempts) }
                     td.n { (grouped(load.objects)) }
@@ -114,7 +121,7 @@ fn acts(acts: &[Act]) -> Markup {
             div.scroll { table {
                 (columns(&["when", "who", "command", "to what", "why"], &[]))
                 tbody { @for act in acts.iter().rev().take(ACTS_MAX) { tr {
-                    td { (readable(act.at_millis)) }
+                    td.when { (readable(act.at_millis)) }
                     td { (act.by) }
                     td { (act.command) }
                     td { (act.what) }

@@ -15,7 +15,7 @@ fn the_page_tells_every_table_every_failure_and_the_cost() {
         "permission denied",
         "Invalid digit",
         "bad_input",
-        "mend the file &amp; upload it again",
+        "mend the file &amp; upload it again: <code>cargo xtask retry TABLE</code>",
         "Loads that took several attempts",
         "What operators did",
         "rebuild",
@@ -29,6 +29,17 @@ fn the_page_tells_every_table_every_failure_and_the_cost() {
     ] {
         assert!(page.contains(wanted), "{wanted}");
     }
+}
+
+#[test]
+fn a_paused_table_needs_no_attention() {
+    let mut report = report();
+    for table in &mut report.tables {
+        table.now.health = Health::Healthy;
+        table.now.advice = vec!["ada paused it".to_owned()];
+    }
+    let page = super::page(&report);
+    assert!(page.contains("No table needs attention.") && !page.contains("advice wrong"), "{page}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::Bounds;
 use crate::ground::clock::readable;
-use crate::ground::output::{grouped, short_age, size};
+use crate::ground::output::{counted, grouped, short_age, size};
 use crate::operate::records::{Load, Quarantine};
 use crate::operate::report::figures::{Report, TableStory};
 use crate::operate::status::State;
@@ -142,7 +142,7 @@ fn of_loads(table: &TableStory, axis: &Axis, bounds: Bounds) -> (Vec<Bar>, Vec<B
     let groups = table.loads.chunk_by(together);
     let (mut waiting, mut loading): (Vec<Bar>, Vec<Bar>) = groups.map(of_group).unzip();
     if let Some(since) = now.oldest_waiting_since_millis {
-        let title = format!("{} files wait now, the oldest since {}", grouped(now.waiting_objects), readable(since));
+        let title = format!("{} waiting, the oldest since {}", counted(now.waiting_objects, "file"), readable(since));
         waiting.push(Bar { kind: Kind::Waiting, from: since, to: axis.to, title });
     }
     if let Some(load) = &now.running {

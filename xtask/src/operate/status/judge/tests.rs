@@ -111,7 +111,7 @@ fn a_table_is_late_when_its_oldest_file_waits_longer_than_its_queue_allows() {
     assert_eq!(judged(waiting(10 * MINUTE)), (Health::Healthy, State::Waiting, String::new()));
     let (health, state, advice) = judged(waiting(10 * MINUTE + 1));
     assert_eq!((health, state), (Health::Late, State::Waiting));
-    assert!(advice.contains("no load is running: cargo xtask resume shop.sales"), "{advice}");
+    assert!(advice.contains("no load is running: run cargo xtask resume shop.sales"), "{advice}");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_table_without_a_queue_is_judged_by_what_its_loads_say() {
 fn a_load_that_waits_for_an_operator_is_broken_and_one_that_tries_again_is_not() {
     let (health, state, advice) = judged(loading(failed_with(FailureClass::OperatorsTurn, "permission denied")));
     assert_eq!((health, state), (Health::Broken, State::Operator));
-    assert!(advice.contains("permission denied; remove the cause, then cargo xtask resume shop.sales"), "{advice}");
+    assert!(advice.contains("permission denied; remove the cause, then run cargo xtask resume shop.sales"), "{advice}");
     let (health, state, advice) = judged(loading(failed_with(FailureClass::RetryLater, "busy")));
     assert_eq!((health, state), (Health::Healthy, State::Retrying));
     assert!(advice.contains("attempt 2 failed (retry_later): busy; retries on its own in 3 min"), "{advice}");

@@ -139,7 +139,7 @@ fn a_waiting_file_says_what_it_waits_for() {
     let (fate, words) = story(&known);
     assert!(fate == Fate::Waiting && words.contains("may start now, with 2 files before it"), "{words}");
     run(&mut known, 0);
-    assert!(story(&known).1.contains(&format!("waits for load {} (claimed), with 1 files before it", load_id())));
+    assert!(story(&known).1.contains(&format!("waits for load {} (claimed), with 1 file before it", load_id())));
     known.state.slot.pause = Some(Pause { by: "ada".into(), since_millis: NOW, reason: None });
     assert!(story(&known).1.contains("ada paused the table: cargo xtask unpause shop.sales"));
     run(&mut known, 2);
@@ -187,7 +187,7 @@ fn what_no_table_knows_was_never_seen_or_was_forgotten() {
     let forgotten = known.forgotten(&known.objects);
     assert_eq!(forgotten.len(), 1);
     let trace = never_seen("s3://b/in/a", Some(&object("in/a").object), Some(true), 2, &forgotten);
-    assert!(trace.story[0].contains("any of 2 tables, and it is in the bucket"), "{trace:?}");
+    assert!(trace.story[0].contains("any of 2 tables, although it is in the bucket"), "{trace:?}");
     assert!(trace.story.last().unwrap().contains("forget by ada"), "{trace:?}");
     schema::check_result(&[trace]);
 }
