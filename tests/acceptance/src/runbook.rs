@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use crate::world::{STACK, clone_root};
+use crate::page;
+use crate::world::STACK;
 use crate::xtask::{Checkout, Said};
 
 /// The commands of `docs/runbook.md`, and which of them were run.
@@ -19,11 +20,7 @@ pub struct Runbook {
 impl Runbook {
     /// Reads it; commands are run in this clone.
     pub fn read(operator: Checkout) -> Result<Self> {
-        let text = std::fs::read_to_string(clone_root()?.join("docs/runbook.md")).context("no runbook")?;
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let quoted = text.split('`').skip(1).step_by(2);
-        let commands: BTreeSet<String> =
-            quoted.filter_map(|text| text.strip_prefix("cargo xtask ")).map(ToOwned::to_owned).collect();
+        let commands = page::commands(&page::read("docs/runbook.md")?);
         ensure!(commands.len() > 15, "only {} commands are found", commands.len());
         Ok(Self { commands, run: Mutex::default(), operator })
     }

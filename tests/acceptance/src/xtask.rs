@@ -56,7 +56,7 @@ impl Checkout {
         let xtask = real.join("target/debug/xtask");
         ensure!(xtask.exists(), "{} is missing; build it: cargo build -p xtask", xtask.display());
         let checkout = Self { root: folder()?.join(name), xtask };
-        for folder in ["queues", "bin", ".local", "xtask"] {
+        for folder in ["queues", "bin", ".local", "xtask", "typed"] {
             std::fs::create_dir_all(checkout.root.join(folder))?;
         }
         std::os::unix::fs::symlink(folder()?, checkout.root.join(".local/stack"))?;
@@ -69,6 +69,9 @@ impl Checkout {
         }
         checkout.write("cargo", &cargo)?;
         make_executable(&checkout.root.join("cargo"))?;
+        let typed = format!("#!/bin/sh\nshift\nexec '{}' \"$@\"\n", checkout.xtask.display());
+        checkout.write("typed/cargo", &typed)?;
+        make_executable(&checkout.root.join("typed/cargo"))?;
         Ok(checkout)
     }
 
@@ -103,10 +106,20 @@ impl Checkout {
 
     /// Runs a command in the clone.
     pub async fn xtask(&self, arguments: &str) -> Result<Said> {
-        let mut command = tokio::process::Command::from(self.command(arguments));
-        let output = command.output().await.context("xtask does not run")?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Said { code: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr) })
+        let mut command = Command::new(&self.xtask);
+        self.in_clone(command.args(arguments.split_whitespace()));
+        said(command).await
+    }
+
+    /// Runs a line that a person types in the clone. `cargo xtask` is what was built; a program of `programs` goes before one of the same name in the
+    /// PATH.
+    pub async fn types(&self, line: &str, programs: &Path, variables: &[(&str, &str)]) -> Result<Said> {
+        let mut path = vec![self.root.join("typed"), programs.to_owned()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let mut shell = Command::new("bash");
+        self.in_clone(shell.args(["-euc", line]));
+        shell.env("PATH", std::env::join_paths(path)?).envs(variables.iter().copied());
+        said(shell).await
     }
 
     /// The same, and it must succeed.
@@ -116,11 +129,9 @@ impl Checkout {
         Ok(said)
     }
 
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(&self.xtask);
-        command.args(arguments.split_whitespace()).current_dir(&self.root).stdin(Stdio::null());
+    fn in_clone(&self, command: &mut Command) {
+        command.current_dir(&self.root).stdin(Stdio::null());
         command.env("CARGO", self.root.join("cargo")).env("CARGO_MANIFEST_DIR", self.root.join("xtask"));
-        command
     }
 
     /// Deploys to the local stack; the answer is the result.
@@ -144,6 +155,12 @@ impl Checkout {
     }
 }
 
+async fn said(command: Command) -> Result<Said> {
+    let output = tokio::process::Command::from(command).output().await.context("the command does not run")?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Said { code: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr) })
+}
+
 /// Without its symbols an executable is zipped in a fraction of the time; where no `strip` is, it just takes longer.
 fn strip(from: &Path, to: &Path) -> Result<()> {
     let build = "build it: cargo build -p microbatch-loader -p next-loader -p bulk-loader (`cargo xtask test` does)";
@@ -152,7 +169,8 @@ fn strip(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn make_executable(path: &Path) -> Result<()> {
+/// Makes a file a program.
+pub fn make_executable(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use acceptance::columnar::{numbers, parquet};
+use acceptance::page;
 use acceptance::table::{Table, append, csv, rows};
-use acceptance::world::{Setup, World, clone_root, world_of};
+use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
@@ -33,11 +34,11 @@ struct Recipe {
 }
 
 /// The recipes by the names of their queues.
-fn page() -> Result<BTreeMap<String, Recipe>> {
-    let text = std::fs::read_to_string(clone_root()?.join("docs/recipes.md"))?;
+fn of_page() -> Result<BTreeMap<String, Recipe>> {
+    let text = page::read("docs/recipes.md")?;
     let mut recipes = BTreeMap::new();
-    for section in text.split("\n## ").skip(1) {
-        let blocks = blocks(section);
+    for section in page::sections(&text) {
+        let blocks = page::blocks(section);
         let of = |info: &str| blocks.iter().filter(|(of, _)| *of == info).map(|(_, text)| *text).collect::<Vec<_>>();
         let parsed = |info: &str| {
             let parse = |text: &&str| serde_json::from_str(text).with_context(|| format!("no JSON: {text}"));
@@ -57,12 +58,6 @@ fn page() -> Result<BTreeMap<String, Recipe>> {
     Ok(recipes)
 }
 
-/// The fenced blocks: what stands behind the fence, and the text.
-fn blocks(section: &str) -> Vec<(&str, &str)> {
-    let parts: Vec<&str> = section.split("```").collect();
-    parts.iter().skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
-}
-
 /// The DMS recipe once more, for a table of its own.
 fn replayed(people: &Recipe) -> Recipe {
     let text = people.config.to_string().replace("people", REPLAY).replace("dms-bucket", "replay-bucket");
@@ -72,7 +67,7 @@ fn replayed(people: &Recipe) -> Recipe {
 }
 
 fn recipes() -> Result<BTreeMap<String, Recipe>> {
-    let mut recipes = page()?;
+    let mut recipes = of_page()?;
     let replay = replayed(recipes.get("people").context("no recipe people")?);
     recipes.insert(REPLAY.to_owned(), replay);
     Ok(recipes)
