@@ -16,7 +16,7 @@ use loader_core::tracker::prepare;
 use loader_core::tracker::write::Written;
 
 use crate::ports::{Listed, PortError, PortResult, World};
-use crate::reconcile::{Invocation, reconcile};
+use crate::reconcile::{Invocation, Memory, reconcile_with};
 use crate::record::{Recorded, record};
 use crate::report::Event;
 
@@ -305,8 +305,9 @@ pub(crate) async fn go_on<W: World>(
     table: &DbTable,
     invocation: &Invocation,
     until: Millis,
+    memory: Memory,
 ) -> PortResult<()> {
-    match take_turns(world, table, invocation, until).await {
+    match take_turns(world, table, invocation, until, memory).await {
         Err(error) if error.operation != GIVEN_UP => {
             world.report(&Event::Stopped { table: table.0.clone(), load_id: None, why: error.to_string() });
             Ok(())
@@ -315,7 +316,13 @@ pub(crate) async fn go_on<W: World>(
     }
 }
 
-async fn take_turns<W: World>(world: &W, table: &DbTable, invocation: &Invocation, until: Millis) -> PortResult<()> {
+async fn take_turns<W: World>(
+    world: &W,
+    table: &DbTable,
+    invocation: &Invocation,
+    until: Millis,
+    mut memory: Memory,
+) -> PortResult<()> {
     let until = until.min(invocation.deadline - RECONCILE_MILLIS);
     let mut listings = world.listings(table).await?;
     listings.sort_by_key(|listing| (listing.turns, listing.started_millis));
@@ -327,7 +334,7 @@ async fn take_turns<W: World>(world: &W, table: &DbTable, invocation: &Invocatio
         }
         let path = if listing.turns < TURNS_MAX { parse_stored(&listing.request) } else { Err(exhausted(&listing)) };
         match path {
-            Ok(path) => read_on(world, table, invocation, until, (&path, listing)).await?,
+            Ok(path) => read_on(world, table, invocation, until, (&path, listing), &mut memory).await?,
             Err(why) => outcome = outcome.and(give_up(world, table, invocation, listing, why).await),
         }
     }
@@ -345,6 +352,7 @@ async fn read_on<W: World>(
     invocation: &Invocation,
     until: Millis,
     (path, listing): (&BulkPath, Listing),
+    memory: &mut Memory,
 ) -> PortResult<()> {
     let turns = listing.turns + 1;
     let taken =
@@ -359,7 +367,7 @@ async fn read_on<W: World>(
     if let End::Failed(why) = reading.read().await {
         world.report(&Event::Stopped { table: table.0.clone(), load_id: None, why });
     }
-    reconcile(world, table, invocation, None).await;
+    reconcile_with(world, table, invocation, None, memory).await;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! NextLoader: a statement ended, a minute is over, or an operator asks. Records nothing; reconciles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use loader_core::config::LoadConfig;
@@ -13,7 +13,7 @@ use loader_core::tracker::waits::Waits;
 
 use crate::listing::go_on;
 use crate::ports::{PortResult, World};
-use crate::reconcile::{Ended, Invocation, Memory, reconcile, reconcile_with};
+use crate::reconcile::{Ended, Invocation, Memory, reconcile_with};
 use crate::report::Event;
 
 /// Waits for a table that another invocation is working on: short at first, because that one may have only to record the statement's id;
@@ -46,8 +46,8 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
 /// Who works on the table now may have read it before what this is about: then it is worth a moment. The event of a quick statement can be
 /// faster than who submitted it and is about to record its id.
 async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
+    let mut memory = Memory::default();
     for wait in HELD_MILLIS.map(Some).into_iter().chain([None]) {
-        let mut memory = Memory::default();
         let ended = reconcile_with(world, table, invocation, statement_id, &mut memory).await;
         match wait {
             Some(millis) if ended == Ended::Idle(Idle::Held) => world.sleep(millis).await,
@@ -71,20 +71,25 @@ async fn follow<W: World>(world: &W, table: &DbTable, config: &LoadConfig, invoc
     }
     if let Ok(work) = world.tables_with_work().await {
         let others = admit::in_turn(table.warehouse(), &work).into_iter().filter(|other| other != table);
-        give_turns(world, others.collect(), &Invocation { awake, ..invocation.clone() }).await;
+        let invocation = Invocation { awake, ..invocation.clone() };
+        give_turns(world, others.collect(), &invocation, &mut Memories::new()).await;
     }
 }
 
 /// Lets these tables start, one after the other, until their warehouse is full.
-async fn give_turns<W: World>(world: &W, tables: Vec<DbTable>, invocation: &Invocation) {
+async fn give_turns<W: World>(world: &W, tables: Vec<DbTable>, invocation: &Invocation, memories: &mut Memories) {
     let invocation = Invocation { turn: true, ..invocation.clone() };
     for table in tables {
-        let ended = reconcile(world, &table, &invocation, None).await;
+        let memory = memories.entry(table.clone()).or_default();
+        let ended = reconcile_with(world, &table, &invocation, None, memory).await;
         if matches!(ended, Ended::OutOfTime | Ended::Idle(Idle::WarehouseFull)) {
             return;
         }
     }
 }
+
+/// The memories of one invocation, for the tables to which it comes back.
+type Memories = BTreeMap<DbTable, Memory>;
 
 /// How a table was left by a sweep.
 struct Swept {
@@ -99,32 +104,38 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
     let work = world.tables_with_work().await?;
     let mut tables: Vec<&DbTable> = work.keys().collect();
     tables.sort_by_key(|table| work[*table].since_millis);
-    let swept: Vec<Swept> = stream::iter(tables)
+    let (swept, mut memories): (Vec<Swept>, Memories) = stream::iter(tables)
         .map(|table| sweep_table(world, table, invocation))
         .buffer_unordered(TABLES_AT_ONCE)
-        .collect()
+        .unzip()
         .await;
     let of =
         |what: fn(&Swept) -> bool| swept.iter().filter(move |swept| what(swept)).map(|swept| swept.table.warehouse());
     let full: BTreeSet<&str> = of(|swept| swept.ended == Ended::Idle(Idle::WarehouseFull)).collect();
     for warehouse in full {
-        give_turns(world, admit::in_turn(warehouse, &work), invocation).await;
+        give_turns(world, admit::in_turn(warehouse, &work), invocation, &mut memories).await;
     }
     let awake: BTreeSet<&str> = of(|swept| swept.ended == Ended::Idle(Idle::StatementRuns)).collect();
     let awake_invocation = Invocation { awake: true, ..invocation.clone() };
     for probe in swept.iter().filter(|swept| swept.probes && awake.contains(swept.table.warehouse())) {
-        reconcile(world, &probe.table, &awake_invocation, None).await;
+        let memory = memories.entry(probe.table.clone()).or_default();
+        reconcile_with(world, &probe.table, &awake_invocation, None, memory).await;
     }
     world.report(&summary(&swept, world.now()));
     let listed = work.iter().filter(|(_, work)| work.lists).map(|(table, _)| table);
-    go_on_with(world, listed.collect(), invocation).await
+    go_on_with(world, listed.collect(), invocation, memories).await
 }
 
 /// What is left of bulk requests, after everything that waits has had its turn. An error is the last one; all tables are tried.
-async fn go_on_with<W: World>(world: &W, tables: Vec<&DbTable>, invocation: &Invocation) -> PortResult<()> {
+async fn go_on_with<W: World>(
+    world: &W,
+    tables: Vec<&DbTable>,
+    invocation: &Invocation,
+    mut memories: Memories,
+) -> PortResult<()> {
     let until = world.now() + LISTING_MILLIS;
     let went: Vec<PortResult<()>> = stream::iter(tables)
-        .map(|table| go_on(world, table, invocation, until))
+        .map(|table| go_on(world, table, invocation, until, memories.remove(table).unwrap_or_default()))
         .buffer_unordered(TABLES_AT_ONCE)
         .collect()
         .await;
@@ -142,7 +153,7 @@ fn summary(swept: &[Swept], now: Millis) -> Event {
     }
 }
 
-async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocation) -> Swept {
+async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocation) -> (Swept, (DbTable, Memory)) {
     let mut memory = Memory::default();
     let ended = reconcile_with(world, table, invocation, None, &mut memory).await;
     if let Some(waits) = &memory.waits.0 {
@@ -155,5 +166,6 @@ async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocati
             is_stuck: waits.is_stuck,
         });
     }
-    Swept { table: table.clone(), ended, waits: memory.waits.0, probes: memory.probes }
+    let swept = Swept { table: table.clone(), ended, waits: memory.waits.0.clone(), probes: memory.probes };
+    (swept, (table.clone(), memory))
 }

@@ -70,7 +70,8 @@ pub async fn reconcile<W: World>(world: &W, table: &DbTable, invocation: &Invoca
     reconcile_with(world, table, invocation, ended, &mut Memory::default()).await
 }
 
-/// The same, with a memory that is of use afterwards.
+/// The same, with a memory that the caller reads afterwards. An invocation that comes back to a table must pass the memory of its earlier
+/// reconcile: the tracker may not know of a submit whose answer was lost.
 pub async fn reconcile_with<W: World>(
     world: &W,
     table: &DbTable,
@@ -78,6 +79,7 @@ pub async fn reconcile_with<W: World>(
     ended: Option<&str>,
     memory: &mut Memory,
 ) -> Ended {
+    memory.restart();
     for _ in 0..ROUNDS_MAX {
         if world.now() >= invocation.deadline {
             return Ended::OutOfTime;
@@ -123,6 +125,14 @@ impl Default for Memory {
             settled: None,
             probes: false,
         }
+    }
+}
+
+impl Memory {
+    /// Forgets what an earlier reconcile knew of the table, but not what it submitted.
+    fn restart(&mut self) {
+        let submitted = std::mem::take(&mut self.submitted);
+        *self = Self { submitted, ..Self::default() };
     }
 }
 

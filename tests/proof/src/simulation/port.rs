@@ -67,7 +67,10 @@ impl Port {
             let mut stage = self.lock();
             let per_mille = if stage.rough { stage.options.faults_per_mille } else { 0 };
             let outage = stage.rough && stage.is_out();
-            let throw = throw(&mut stage.rng, per_mille, outage);
+            let mut throw = throw(&mut stage.rng, per_mille, outage);
+            if let Some(next) = stage.script.iter().position(|(scripted, _)| *scripted == operation) {
+                throw.fate = stage.script.remove(next).1;
+            }
             stage.calls += 1;
             stage.faults +=
                 usize::from(throw.fate != Fate::Answered || throw.before_millis.max(throw.after_millis) > 500);

@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use serde_json::Value;
 
 use super::Options;
+use super::faults::Fate;
 use super::queues::Queues;
 use crate::exhaustive::state::SlotKey;
 use crate::fixture::{Blob, START_MILLIS};
@@ -87,6 +88,8 @@ pub struct Stage {
     pub rough: bool,
     /// Until when every call fails.
     pub outage: Option<(Millis, Millis)>,
+    /// How the next calls of an operation go, in this order, instead of what the dice say.
+    pub script: Vec<(&'static str, Fate)>,
     /// What is to come.
     pub timers: BTreeMap<(Millis, u64), Wake>,
     sequence: u64,
@@ -134,6 +137,7 @@ impl Stage {
             rng: StdRng::seed_from_u64(seed),
             rough: true,
             outage: None,
+            script: Vec::new(),
             timers: BTreeMap::new(),
             sequence: 0,
             trace: DefaultHasher::new(),
