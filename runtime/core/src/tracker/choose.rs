@@ -1,4 +1,4 @@
-//! Which waiting loads make up the next load, and whether it starts now.
+//! Which pending loads make up the next load, and whether it starts now.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use crate::ids::{DbTable, LoadId};
 use crate::limits::{LOAD_METADATA_BYTES_MAX, SWEEP_MILLIS};
 use crate::tracker::pack;
 
-/// What follows for the loads that wait.
+/// What to do about the backlog of a free slot.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Choice {
-    /// A load that may take the slot now.
+    /// Start this load, which may take the slot now.
     Load(Box<Chosen>),
-    /// They are more than one load takes: some become one first.
+    /// Merge some pending loads first, because there are more than one load takes.
     Gather(Change),
 }
 
 impl Choice {
-    /// The load that may start, if one may.
+    /// The load that may start, if any.
     pub fn load(self) -> Option<Chosen> {
         match self {
             Self::Load(chosen) => Some(*chosen),
@@ -35,20 +35,20 @@ impl Choice {
 /// A load that may take the slot now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chosen {
-    /// The load as it takes the slot: claimed, attempt 1.
+    /// The load as it takes the slot: claimed, first attempt.
     pub load: RunningLoad,
     /// Its pending loads, in the order of its keys.
     pub pendings: Vec<PendingLoad>,
 }
 
 impl Chosen {
-    /// Objects of its pending loads.
+    /// Number of objects in its pending loads.
     pub fn n_objects(&self) -> usize {
         self.pendings.iter().map(|pending| pending.objects.len()).sum()
     }
 }
 
-/// The next load of a table whose slot is free, or is being freed; else why none may start.
+/// Chooses the next load of a table whose slot is free or being freed. An error says why none may start.
 pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice, Idle> {
     if view.others().next().is_none() {
         return Err(Idle::Empty);
@@ -59,8 +59,8 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     };
     let mut ready: Vec<_> = startable;
     ready.retain(|pending| pending.not_before_millis <= context.now);
-    // Live files and requested ones take turns in being first: a live file waits for one load of a backfill at most, and
-    // a backfill goes on however many files arrive.
+    // Live files and requested ones take turns: a live file waits for at most one load of a backfill, and a backfill makes progress however
+    // many live files arrive.
     let requested_first = !view.state.slot.requested;
     ready.sort_by_key(|pending| pending.source.is_requested() != requested_first);
     let Some(first) = ready.first() else { return Err(Idle::NotBefore(soonest)) };
@@ -75,7 +75,7 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
     }
 }
 
-/// The load of which this one is the first, from those that may start now.
+/// The load that begins with `head`, filled up from the pending loads that may start now.
 fn choose_with(
     table: &DbTable,
     view: &View,
@@ -84,14 +84,14 @@ fn choose_with(
     context: &Context,
 ) -> Result<Choice, Idle> {
     let config = view.config(&head.source);
-    // A live file does not wait for a load that is filled up with requested ones.
+    // Live and requested files never share a load, so that a live file does not wait for a load to fill up with requested ones.
     let alike = |pending: &&&PendingLoad| {
         let same_kind = pending.group == head.group && pending.source.is_requested() == head.source.is_requested();
         same_kind && view.config(&pending.source) == config
     };
     let (chosen, bound) = within_limits(config, ready.iter().filter(alike).copied(), context.timing.load_pendings_max);
     if bound == Some(Bound::Pendings) {
-        let gathered = gatherable(ready.iter().filter(alike).copied());
+        let gathered = gatherable(ready.iter().filter(alike).copied(), config.limits);
         if let Some(change) = gather(table, &view.state.slot, &gathered) {
             return Ok(Choice::Gather(change));
         }
@@ -100,7 +100,8 @@ fn choose_with(
         return Err(Idle::NotBefore(until));
     }
     let oldest = chosen.iter().map(|pending| pending.recorded_millis).min().unwrap_or(head.recorded_millis);
-    // What starts together is left to the sweep, so that the warehouse is woken once; a sweep that is lost is not waited for.
+    // Loads that start at a shared instant are left to the sweep, so that the warehouse is woken once. If that sweep is lost, any
+    // invocation starts them one sweep later.
     let left_to_sweep = !context.sweeps && config.starts_together(oldest);
     let start_millis = config.start_millis(oldest) + if left_to_sweep { SWEEP_MILLIS } else { 0 };
     let rides = context.awake && config.pace.is_some();
@@ -113,16 +114,16 @@ fn choose_with(
     })))
 }
 
-/// Why no more loads fit.
+/// The limit that ended the selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bound {
-    /// Files, bytes, or the size of what must be written when the load is divided: the load is full.
+    /// Files, bytes, or the size of what must be rewritten if the load is divided: the load is full.
     Full,
-    /// So many waiting loads.
+    /// The number of pending loads.
     Pendings,
 }
 
-/// The oldest loads that fit one load; always at least the first. Says which bound was reached, if one was.
+/// The oldest pending loads that fit into one load, and at least the first. Also returns the limit that was reached, if any.
 fn within_limits<'a>(
     config: &LoadConfig,
     loads: impl Iterator<Item = &'a PendingLoad>,
@@ -148,7 +149,7 @@ fn within_limits<'a>(
     (chosen, full.then_some(Bound::Full))
 }
 
-/// The load id holds the version that the slot will have: the same item keys could come a second time, a version never does.
+/// The load id includes the version that the slot will have: the same item keys could occur twice, but a version never does.
 fn claimed(
     table: &DbTable,
     slot: &Slot,

@@ -1,34 +1,38 @@
-//! Many small waiting loads become one, so that their number never ends a wait and never makes a small load.
+//! Merges many small pending loads into one, so that their number neither ends a wait nor makes a load small.
 //!
-//! The same write raises the slot's version: an invocation that read the waiting loads before and takes the slot afterwards is refused.
+//! The same write raises the slot's version, so an invocation that read the old pending loads and takes the slot afterwards is refused.
 
 use super::change::{Change, Note};
 use super::item::{Item, PendingLoad};
 use super::pack;
 use super::slot::Slot;
 use super::write::{Condition, WriteAction};
+use crate::config::LoadLimits;
 use crate::ids::{DbTable, LoadId};
 use crate::limits::{PENDING_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
 
-/// Waiting loads that become one with one write: a transaction also writes the slot and the one that they become.
+/// Maximum number of pending loads merged by one write. The transaction also writes the slot and the merged load.
 pub const GATHERED_MAX: usize = TRANSACTION_ACTIONS_MAX - 2;
-/// Waiting loads of more bytes than this are left alone: it does not pay to write them again.
+/// Larger pending loads, in bytes, are not merged: rewriting them costs more than it saves.
 const BYTES_MAX: usize = PENDING_BYTES_MAX / 8;
 
-/// Of loads that could be one load, those that become one waiting load: at least two, or none.
+/// Selects the pending loads to merge, from loads that could share a COPY: at least two, or none.
 ///
-/// Left out are parts of a divided load, loads that were set aside, and those whose objects were in the ledger before: they are told
-/// apart when their objects are looked at; and of live and requested objects, those that are not next.
-pub fn gatherable<'a>(alike: impl Iterator<Item = &'a PendingLoad>) -> Vec<&'a PendingLoad> {
+/// Parts of a divided load, loads that were set aside, and loads whose objects are already in the ledger are left out, because looking at
+/// objects treats them differently. All selected loads come from the same source as the first one, and together
+/// they stay within the limits of one load.
+pub fn gatherable<'a>(alike: impl Iterator<Item = &'a PendingLoad>, limits: LoadLimits) -> Vec<&'a PendingLoad> {
     let small = |pending: &&PendingLoad| {
         pending.group.is_none() && pending.set_aside == 0 && !pending.entered && pack::item_bytes(pending) <= BYTES_MAX
     };
     let mut alike = alike.peekable();
     let queue = alike.peek().map(|head| &head.source.queue).cloned().unwrap_or_default();
-    let mut bytes = 0;
+    let (mut item_bytes, mut files, mut bytes) = (0, 0, 0_u64);
     let fits = |pending: &&PendingLoad| {
-        bytes += pack::item_bytes(pending);
-        bytes <= PENDING_BYTES_MAX
+        item_bytes += pack::item_bytes(pending);
+        files += pending.objects.len() as u64;
+        bytes = bytes.saturating_add(pending.size_bytes());
+        item_bytes <= PENDING_BYTES_MAX && files <= limits.files_max && bytes <= limits.bytes_max
     };
     let gathered: Vec<&PendingLoad> = alike
         .filter(small)
@@ -39,7 +43,7 @@ pub fn gatherable<'a>(alike: impl Iterator<Item = &'a PendingLoad>) -> Vec<&'a P
     if gathered.len() < 2 { Vec::new() } else { gathered }
 }
 
-/// The write that makes one of these waiting loads, the oldest first. It waits since the oldest of them was recorded.
+/// The write that merges these pending loads, the oldest first. The merged load has waited since the oldest of them was recorded.
 pub fn gather(table: &DbTable, slot: &Slot, pendings: &[&PendingLoad]) -> Option<Change> {
     let (oldest, newest) = (pendings.first()?, pendings.last()?);
     let keys = pendings.iter().map(|pending| pending.key.0.as_str());

@@ -15,7 +15,7 @@ use loader_core::tracker::wait::wait;
 use loader_core::tracker::write::Written;
 use serde_json::json;
 
-use crate::table::{Table, keys, many, object};
+use crate::table::{Table, keys, many, object, refs};
 
 /// Records so many files, each in a waiting load of its own, and one second after the other.
 fn trickle(table: &mut Table, n_files: usize) {
@@ -139,6 +139,20 @@ fn large_waiting_loads_are_not_written_again() {
     let sizes: Vec<usize> = table.backlog().iter().map(pack::item_bytes).collect();
     assert_eq!(sizes.len(), 2);
     assert!(sizes.iter().all(|size| *size <= PENDING_BYTES_MAX));
+}
+
+#[test]
+fn a_merged_load_stays_within_the_limits_of_one_load() {
+    let mut table = Table::with(json!({"load": {"files_max": 100}}));
+    trickle(&mut table, LOAD_PENDINGS_MAX + 1);
+    for round in 0..5 {
+        let keys: Vec<String> = (0..30).map(|number| format!("later{round}/{number}")).collect();
+        table.record(&refs(&keys));
+    }
+    table.done(&action(&table).unwrap());
+    assert_eq!(keys(&table.backlog()[..1]).len(), LOAD_PENDINGS_MAX + 1);
+    table.run();
+    assert_eq!(keys(&table.own()).len(), LOAD_PENDINGS_MAX + 1);
 }
 
 #[test]
