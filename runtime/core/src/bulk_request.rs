@@ -16,60 +16,60 @@ use crate::schedule::{DatedPath, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check
 /// One folder to load into one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BulkPath {
-    /// As the request has it, for the answer; where a schedule made it, with the dates of that day.
+    /// As in the request, for the answer. If a schedule sent the request, the dates are filled in.
     pub s3_path: String,
-    /// As the request has it, for the answer.
+    /// As in the request, for the answer.
     pub table: String,
     /// Bucket and key prefix; the prefix ends in `/` unless it is empty, so `dt=2021-1` is not `dt=2021-10`.
     pub folder: SourceFolder,
     /// The request's configuration with this path's options.
     pub config: Arc<LoadConfig>,
-    /// Which of its objects are meant.
+    /// Which objects of the folder to load.
     pub selection: Selection,
-    /// Where the listing begins, as an earlier result says.
+    /// Where to begin the listing, from an earlier result.
     pub position: Option<Position>,
-    /// The order to load again what was loaded before, where it is one.
+    /// The order to load again what was loaded before, if the request is one.
     pub force: Option<Force>,
-    /// Whether it is a source check: what is new is an event that never came.
+    /// Whether this is a source check: a new object then means that an event is missing.
     pub is_check: bool,
-    /// The request with this path only and without its position, as compact JSON: what is stored while the folder is listed.
+    /// The request with this path only and without its position, as compact JSON. It is stored while the folder is listed.
     pub request: String,
 }
 
-/// Which objects below a path are meant, and whether anything happens to them.
+/// Which objects below a path are selected, and whether to record them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Not those that were last modified before.
+    /// Only objects last modified at or after this instant.
     pub since_millis: Option<Millis>,
-    /// Not those that were last modified then or later.
+    /// Only objects last modified before this instant.
     pub until_millis: Option<Millis>,
-    /// Count, and record nothing.
+    /// Only count, and record nothing.
     pub dry_run: bool,
 }
 
 impl Selection {
-    /// Whether an object that was last modified then is meant.
+    /// Whether an object that was last modified at this instant is selected.
     pub fn holds(&self, modified_millis: Millis) -> bool {
         self.since_millis.is_none_or(|since| modified_millis >= since)
             && self.until_millis.is_none_or(|until| modified_millis < until)
     }
 }
 
-/// An order to load again what the ledger has as loaded, after a truncate.
+/// An order to load again what the ledger records as loaded, for example after a truncate.
 ///
-/// It names an instant, so that it can be repeated: what was loaded since is left alone, also what this order had loaded.
+/// It names an instant, so that it can be repeated: what was loaded since, including by this order, is not loaded again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Force {
-    /// What was loaded before then is loaded again; `None`, in a dry run only: before now.
+    /// What was loaded before this instant is loaded again. `None` means now, and is allowed in a dry run only.
     pub before_millis: Option<Millis>,
-    /// Who orders it, for the audit record.
+    /// Who gave the order, for the audit record.
     pub by: String,
-    /// Why, where that was said.
+    /// The reason, if given.
     pub reason: Option<String>,
 }
 
 impl Force {
-    /// Reads the order of a request, if it has one.
+    /// Reads the order from a request, if it has one.
     fn of(request: &Request, problems: &mut Problems) -> Option<Self> {
         let before_millis = match request.force.as_ref()? {
             Value::Null | Value::Bool(false) => return None,
@@ -86,12 +86,12 @@ impl Force {
     }
 }
 
-/// A place in the listing of a folder: everything up to it was seen.
+/// A position in the listing of a folder: all objects up to it have been seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Position {
     /// Key of the last object that was seen.
     pub key: String,
-    /// Its version, in a versioned bucket.
+    /// Version of that object, in a versioned bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
 }
@@ -136,9 +136,9 @@ const FIELDS: [&str; 14] = [
     "reason",
     "check",
 ];
-/// Field of a request that a schedule made: the instant for which it was scheduled. Its paths can have dates.
+/// Field of a request that was sent by a schedule: the instant for which it was scheduled. Such a request may have dates in its paths.
 pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
-/// What `EventBridge` Scheduler replaces by that instant (Scheduler user guide, "Adding context attributes").
+/// Placeholder that `EventBridge` Scheduler replaces with that instant (Scheduler user guide, "Adding context attributes").
 pub const SCHEDULED_TIME_ATTRIBUTE: &str = "<aws.scheduler.scheduled-time>";
 
 #[derive(Deserialize)]
@@ -152,7 +152,7 @@ struct PathPart {
     position: Option<Position>,
 }
 
-/// The request that a schedule makes for a queue's table, again and again.
+/// The request that a schedule sends for a queue's table, each time.
 pub fn scheduled(config: &LoadConfig, schedule: &Schedule) -> Value {
     let document: Value = serde_json::from_str(&config.document).unwrap_or_default();
     let mut request = json!({
@@ -174,7 +174,7 @@ pub fn scheduled(config: &LoadConfig, schedule: &Schedule) -> Value {
     request
 }
 
-/// The request of a source check, again and again; `None` where the queue has none.
+/// The request that a source check sends each time; `None` if the queue has none.
 pub fn source_check(config: &LoadConfig) -> Option<Value> {
     let (check, source) = (config.source_check?, config.source.as_ref()?);
     let text = format!("s3://{}/{}", source.bucket, source.prefix).replace('{', "{{").replace('}', "}}");
@@ -185,19 +185,19 @@ pub fn source_check(config: &LoadConfig) -> Option<Value> {
     Some(request)
 }
 
-/// Whether a schedule made the request: then nobody reads the answer, and what is not done must be an error.
+/// Whether a schedule sent the request. Then no one reads the answer, so incomplete work must be an error.
 pub fn is_scheduled(payload: &Value) -> bool {
     payload.get(SCHEDULED_TIME_FIELD).is_some()
 }
 
-/// When a request was scheduled, and in which time zone its dates are.
+/// When a request was scheduled, and the time zone of its dates.
 struct Scheduled {
     at: Millis,
     time_zone: String,
 }
 
 impl Scheduled {
-    /// Nothing, where no schedule made the request: then a path is what it is.
+    /// `None` if no schedule sent the request; its paths are then used as they are.
     fn of(request: &Request, problems: &mut Problems) -> Option<Self> {
         let time_zone = request.timezone.clone().unwrap_or_else(|| TIME_ZONE_DEFAULT.to_owned());
         problems.take("timezone", check_zone(&time_zone));
@@ -207,7 +207,7 @@ impl Scheduled {
     }
 }
 
-/// Reads a request; all problems at once. No paths, no work: an empty list.
+/// Reads a request and reports all problems at once. A request without paths gives an empty list.
 pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
     let mut problems = Problems::default();
     if !payload.is_object() {
@@ -243,14 +243,14 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
     problems.into_result().map(|()| read)
 }
 
-/// The path of a request that was stored ([`BulkPath::request`]).
+/// Reads a stored request with a single path ([`BulkPath::request`]).
 pub fn parse_stored(request: &str) -> Result<BulkPath, String> {
     let request = serde_json::from_str(request).map_err(|error| error.to_string())?;
     let paths = parse(&request).map_err(|problems| problems.to_string())?;
     paths.into_iter().next().ok_or_else(|| "the request has no path".to_owned())
 }
 
-/// The request with one of its paths, from its begin.
+/// The request with only one of its paths, without its position.
 fn alone(payload: &Value, index: usize) -> String {
     let mut request = payload.clone();
     let mut path = request["paths"][index].take();
@@ -261,7 +261,7 @@ fn alone(payload: &Value, index: usize) -> String {
     request.to_string()
 }
 
-/// An instant, or the begin of a day in UTC.
+/// Reads an instant, or a day, which means its start in UTC.
 pub fn instant(text: &str) -> Result<Millis, String> {
     let day = |text: &str| text.parse::<Date>().ok()?.to_zoned_datetime(TimeZone::UTC).ok().map(|day| day.timestamp());
     let instant = text.parse::<Timestamp>().ok().or_else(|| day(text));
@@ -269,7 +269,7 @@ pub fn instant(text: &str) -> Result<Millis, String> {
     instant.ok_or_else(|| format!("`{text}` is not an instant: write 2026-01-31, or 2026-01-31T08:00:00Z"))
 }
 
-/// An instant, as [`instant`] reads it.
+/// Writes an instant in the form that [`instant`] reads.
 pub fn instant_text(millis: Millis) -> String {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
 }
@@ -295,7 +295,7 @@ fn selection(request: &Request, scheduled: Option<&Scheduled>, problems: &mut Pr
     selection
 }
 
-/// The path without its dates, and the folder that it is.
+/// The path with its dates filled in, and the folder that it names.
 fn folder(
     index: usize,
     path: &PathPart,
@@ -307,7 +307,7 @@ fn folder(
     let field = format!("paths[{index}].s3_path");
     let s3_path = problems.take(&field, scheduled.map_or_else(|| Ok(path.s3_path.clone()), resolve))?;
     let mut folder = problems.take(&field, SourceFolder::parse(&s3_path))?;
-    // A check means the queue's source, which may be a part of a folder's name.
+    // A source check covers the queue's source, whose prefix may end within a folder's name.
     if !is_check && !folder.prefix.is_empty() && !folder.prefix.ends_with('/') {
         folder.prefix.push('/');
     }

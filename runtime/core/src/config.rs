@@ -1,7 +1,7 @@
 //! The load configuration: the file of a queue, or the part of a bulk request that says how to load.
 //!
-//! Text in, [`LoadConfig`] or all its problems out; after that nobody checks again. The shape of the file is in `file`, what its
-//! fields mean in `parts` and `merge`.
+//! Text is parsed into a [`LoadConfig`] or all its problems; nothing is checked again later. `file` defines the shape of the file; `parts`
+//! and `merge` interpret its fields.
 
 use std::sync::Arc;
 
@@ -26,16 +26,16 @@ mod parts;
 mod source;
 mod texts;
 
-/// Database user of a provisioned cluster when the configuration names none.
+/// Database user of a provisioned cluster if the configuration does not name one.
 pub const DB_USER_DEFAULT: &str = "redshift_data_api_user";
-/// Files of one load unless `load.files_max` says otherwise.
+/// Maximum number of files in a load, unless `load.files_max` is set.
 pub const FILES_MAX_DEFAULT: u64 = 1000;
-/// Bytes of one load unless `load.bytes_max` says otherwise: 64 GiB.
+/// Maximum size of a load in bytes, unless `load.bytes_max` is set: 64 GiB.
 pub const BYTES_MAX_DEFAULT: u64 = 64 << 30;
-/// Seconds after the instant at which its load may start, from which on a file is late unless `load.alarm_after_seconds` says otherwise.
+/// Seconds after which a file is late, from the instant at which its load may start, unless `load.alarm_after_seconds` is set.
 pub const ALARM_AFTER_SECONDS_DEFAULT: u32 = 600;
 
-/// How a table is loaded. Equal configurations may share a load.
+/// How a table is loaded. Loads with equal configurations may share a COPY.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LoadConfig {
     /// The table, its database and warehouse.
@@ -48,37 +48,37 @@ pub struct LoadConfig {
     pub options: CopyOptions,
     /// Columns to load, in the order of the files; empty: all of the table's.
     pub columns: Vec<Ident>,
-    /// What happens to rows that are there already.
+    /// What happens to rows that already exist.
     pub mode: LoadMode,
-    /// What happens to Parquet files whose columns are not the target's.
+    /// What happens to files whose columns do not match the target's.
     pub schema_change: SchemaChange,
-    /// Ledger in the warehouse, written in the same transaction as the data.
+    /// Ledger table in the warehouse, written in the same transaction as the rows.
     pub ledger_table: Option<TableName>,
-    /// The target is locked before anything else, because others write it too.
+    /// Whether the target is locked before anything else, because others write to it too.
     pub lock: bool,
-    /// Bounds of one load.
+    /// Limits of one load.
     pub limits: LoadLimits,
-    /// Nothing is started while this is true.
+    /// Whether loading is paused: no load starts.
     pub paused: bool,
-    /// A table is late when its oldest file has waited longer, in seconds; `None`: see [`LoadConfig::late_millis`].
+    /// How long the oldest file may wait before the table is late, in seconds; `None`: see [`LoadConfig::late_millis`].
     pub alarm_after_seconds: Option<u32>,
-    /// Keys are never written again: what a notification says of an object is still true when it is loaded.
+    /// Whether keys are never overwritten, so that an object is loaded as its notification describes it.
     pub write_once: bool,
-    /// How its warehouse is used; `None`: loads start on their own.
+    /// How the warehouse is used; `None`: each table's loads start on their own.
     pub pace: Option<Arc<Pace>>,
-    /// Where the files come from: for the deployment, and where several tables share a queue for what is whose.
+    /// Where the files come from. Used by the deployment, and to assign objects to tables that share a queue.
     pub source: Option<SourceFolder>,
-    /// The queue of another table, without the stack's prefix, whose messages feed this one too; `None`: it has its own.
+    /// The queue of another table, without the stack's prefix, whose messages also feed this table; `None`: the table has its own queue.
     pub fed_by: Option<String>,
-    /// The configurations of the tables that are fed by this queue's messages too, by their whole names.
+    /// Full names of the configurations of other tables that this queue's messages also feed.
     pub feeds: Vec<String>,
-    /// Of a bulk request only: what the ledger has as loaded before then is loaded again.
+    /// In a bulk request with `force`: what was loaded before this instant is loaded again.
     pub again_before_millis: Option<Millis>,
-    /// How often the source is looked through for events that never came, for the deployment.
+    /// How often the source is searched for files without an event. Used by the deployment.
     pub source_check: Option<SourceCheck>,
-    /// Folders that are loaded on a schedule, for the deployment.
+    /// Folders that are loaded on a schedule. Used by the deployment.
     pub bulk: Vec<Schedule>,
-    /// The text this was read from, compact: what a tracker item keeps.
+    /// The configuration as compact JSON, which the tracker's items store.
     pub document: String,
 }
 
@@ -89,7 +89,7 @@ pub enum Login {
     DbUser(String),
     /// A Secrets Manager secret.
     Secret(String),
-    /// The execution role's own identity; workgroups.
+    /// The execution role's own identity; workgroups only.
     Identity,
 }
 
@@ -102,66 +102,66 @@ pub enum CopyRole {
     Arn(String),
 }
 
-/// What happens to rows that are there already.
+/// What happens to rows that already exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LoadMode {
-    /// Rows are added.
+    /// Rows are added, and existing ones are not touched.
     Append,
-    /// One row per merge key: the newest timestamp.
+    /// One row per merge key remains: the one with the newest timestamp.
     Replace {
         /// Columns that identify a row.
         keys: Vec<Ident>,
-        /// Column that says which is newer.
+        /// Column that says which row is newer.
         timestamp: Ident,
-        /// How much older than the oldest row of a load the rows are at most that it takes the place of, in days; `None`: any age.
+        /// Maximum age of the rows that a load replaces, in days before the oldest row of the load; `None`: any age.
         window_days: Option<u32>,
-        /// Which rows of the files say that their row is gone; `None`: no row does.
+        /// Which rows of the files mark a deletion; `None`: none does.
         delete_marker: Option<DeleteMarker>,
     },
-    /// One row per merge key and timestamp: every version once.
+    /// Every version once: one row per merge key and timestamp.
     Versions {
         /// Columns that identify a row.
         keys: Vec<Ident>,
-        /// Column that tells versions apart.
+        /// Column that distinguishes versions.
         timestamp: Ident,
     },
 }
 
-/// A row of a file with this value in this column says: the row of this merge key is gone (`options.delete_marker`).
+/// A file's row with this value in this column says that the row with its merge key is deleted (`options.delete_marker`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeleteMarker {
-    /// A column of the files; the target may have it, too.
+    /// A column of the files; the target may have it too.
     pub column: Ident,
-    /// Its value in rows that are gone.
+    /// Its value in rows that mark a deletion.
     pub value: String,
-    /// For how many days a deletion is remembered after it was loaded; `None`: for ever.
+    /// How many days a deletion is remembered after it was loaded; `None`: forever.
     pub keep_days: Option<u32>,
     /// The table of tombstones, which remembers deletions.
     pub tombstones: TableName,
 }
 
-/// What happens to a file whose columns are not those of the target (`options.on_schema_change`).
+/// What happens to a file whose columns do not match the target's (`options.on_schema_change`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SchemaChange {
     /// It goes to quarantine before COPY.
     #[default]
     Fail,
-    /// It goes by the names of its columns, and the target gets those that are new.
+    /// It is matched by the names of its columns, and new ones are added to the target.
     AddColumns,
-    /// Nobody compares: COPY decides, by position.
+    /// Columns are not compared; COPY decides, by position.
     Ignore,
 }
 
-/// Bounds of one load.
+/// Limits of one load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LoadLimits {
-    /// Files of one load at most.
+    /// Maximum number of files.
     pub files_max: u64,
-    /// Bytes of one load at most; a single larger file is a load of its own.
+    /// Maximum size in bytes; a single larger file is a load of its own.
     pub bytes_max: u64,
-    /// How long files may wait for others before their load starts, in seconds. `None`: as the warehouse's pace says, else at once.
+    /// How long files may wait for others before their load starts, in seconds. `None`: as the warehouse's pace says, otherwise not at all.
     pub age_seconds: Option<u32>,
-    /// How long a statement may run before it is cancelled, in minutes. `None`: for ever.
+    /// How long a statement may run before it is cancelled, in minutes. `None`: forever.
     pub timeout_minutes: Option<u32>,
 }
 
@@ -175,7 +175,7 @@ impl LoadConfig {
         Self::from_value(&value)
     }
 
-    /// The same, from JSON that is read already.
+    /// Reads a configuration from parsed JSON.
     pub fn from_value(value: &Value) -> Result<Arc<Self>, Problems> {
         let mut problems = Problems::default();
         if !value.is_object() {
@@ -195,8 +195,8 @@ impl LoadConfig {
         config.map(Arc::new).ok_or_else(Problems::default)
     }
 
-    /// Whether a template can be made from it: what names a warehouse or a secret becomes part of an ARN in a policy. The functions
-    /// do without, because what they are told is for the Data API to judge.
+    /// Checks that a template can be generated: the names of warehouses and secrets become parts of ARNs in policies. The functions skip
+    /// this check, because the Data API checks the names itself.
     pub fn check_addresses(&self) -> Result<(), Problems> {
         let mut problems = Problems::default();
         match &self.target.warehouse {
@@ -209,7 +209,7 @@ impl LoadConfig {
         problems.into_result()
     }
 
-    /// Which rows of the files say that their row is gone.
+    /// Which rows of the files mark a deletion.
     pub fn delete_marker(&self) -> Option<&DeleteMarker> {
         match &self.mode {
             LoadMode::Replace { delete_marker, .. } => delete_marker.as_ref(),
@@ -217,14 +217,15 @@ impl LoadConfig {
         }
     }
 
-    /// When a load starts at the latest whose oldest object was recorded then.
+    /// The latest start of a load whose oldest object was recorded at this instant.
     pub fn start_millis(&self, recorded: Millis) -> Millis {
         let own = self.limits.age_seconds.map(|seconds| recorded + i64::from(seconds) * 1000);
         let shared = self.pace.as_ref().map(|pace| pace.start_millis(recorded));
         own.into_iter().chain(shared).min().unwrap_or(recorded)
     }
 
-    /// When a file is late that was recorded then and still waits: what waits for others on purpose is not late by that.
+    /// When a file recorded at this instant becomes late, if it is still waiting. Time that it waits for other files on purpose does not
+    /// count.
     pub fn late_millis(&self, recorded: Millis) -> Millis {
         let seconds = |seconds: u32| i64::from(seconds) * 1000;
         match self.alarm_after_seconds {
@@ -233,19 +234,19 @@ impl LoadConfig {
         }
     }
 
-    /// Whether that is an instant which the tables of its warehouse share.
+    /// Whether the start of such a load is shared by the tables of its warehouse.
     pub fn starts_together(&self, recorded: Millis) -> bool {
         let own = self.limits.age_seconds.map(|seconds| recorded + i64::from(seconds) * 1000);
         let start = self.start_millis(recorded);
         self.pace.is_some() && start > recorded && own != Some(start)
     }
 
-    /// Until when nothing of this warehouse may start, if that is so now.
+    /// The end of the current hours in which nothing of this warehouse may start, if there are such hours now.
     pub fn never_until(&self, now: Millis) -> Option<Millis> {
         self.pace.as_ref().and_then(|pace| pace.never_until(now))
     }
 
-    /// Whether its loads start by an age of the queue's own instead of with the others of their warehouse.
+    /// Whether loads start by the queue's own age instead of together with those of the warehouse.
     pub fn starts_on_its_own(&self) -> bool {
         self.pace.is_some() && self.limits.age_seconds.is_some()
     }

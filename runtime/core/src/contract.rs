@@ -1,6 +1,6 @@
-//! Every name that the template and the functions share, so that the two cannot drift apart.
+//! Every name that the template and the functions share, so that they cannot diverge.
 //!
-//! The names in the first three groups are the mission's: users have them in their scripts, they never change.
+//! The names in the first three groups are fixed: users have them in their scripts.
 
 /// Environment variable: bucket (no `s3://`) of the queue configuration files.
 pub const CONFIG_BUCKET: &str = "CONFIG_BUCKET";
@@ -8,9 +8,9 @@ pub const CONFIG_BUCKET: &str = "CONFIG_BUCKET";
 pub const CONFIG_PREFIX: &str = "CONFIG_PREFIX";
 /// Environment variable: name of the tracker table.
 pub const DDB_TRACKER: &str = "DDB_TRACKER";
-/// Environment variable that nothing reads: users have it in their scripts.
+/// Environment variable that nothing reads. It stays because users have it in their scripts.
 pub const PENDING_BUCKET: &str = "PENDING_BUCKET";
-/// Environment variable that nothing reads: users have it in their scripts.
+/// Environment variable that nothing reads. It stays because users have it in their scripts.
 pub const PENDING_PREFIX: &str = "PENDING_PREFIX";
 /// Environment variable: bucket of the COPY manifests.
 pub const MANIFEST_BUCKET: &str = "MANIFEST_BUCKET";
@@ -21,13 +21,13 @@ pub const STATEMENT_NAME_PREFIX: &str = "STATEMENT_NAME_PREFIX";
 
 /// Environment variable: seconds that a queue configuration is cached by a warm function. Default 60.
 pub const CONFIG_CACHE_SECONDS: &str = "CONFIG_CACHE_SECONDS";
-/// Environment variable: seconds that a load which another invocation works on is left alone. Default 60.
+/// Environment variable: seconds for which a load that another invocation is working on is left alone. Default 60.
 pub const CLAIM_PATIENCE_SECONDS: &str = "CLAIM_PATIENCE_SECONDS";
-/// Environment variable: seconds after which a running statement is asked for without an event. Default 30.
+/// Environment variable: seconds after which the status of a running statement is requested without an event. Default 30.
 pub const STATUS_POLL_SECONDS: &str = "STATUS_POLL_SECONDS";
-/// Environment variable: first waiting period after a failure that a repeat may cure, in seconds. Default 5.
+/// Environment variable: first wait after a failure that another attempt may cure, in seconds. Default 5.
 pub const BACKOFF_BASE_SECONDS: &str = "BACKOFF_BASE_SECONDS";
-/// Environment variable: longest waiting period between two attempts, in seconds. Default 600.
+/// Environment variable: longest wait between two attempts, in seconds. Default 600.
 pub const BACKOFF_CAP_SECONDS: &str = "BACKOFF_CAP_SECONDS";
 /// Environment variable: days that the ledger remembers an object version. Default 64.
 pub const LEDGER_DAYS: &str = "LEDGER_DAYS";
@@ -63,10 +63,10 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them, in the order of the mission's table.
+    /// All functions, in the order of the fixed names.
     pub const ALL: [Self; 3] = [Self::MicrobatchLoader, Self::NextLoader, Self::BulkLoader];
 
-    /// Logical id in the template, and last part of the physical name.
+    /// Logical ID in the template, and last part of the physical name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::MicrobatchLoader => "MicrobatchLoader",
@@ -93,16 +93,16 @@ impl Function {
     }
 }
 
-/// Attribute that only `RUNNING` and `PENDING#` items carry (its value is the `db_table`): partition key of [`WORK_INDEX`].
+/// Attribute that only items with work have (its value is the `db_table`): partition key of [`WORK_INDEX`].
 pub const WORK_ATTRIBUTE: &str = "work";
 /// Sparse, keys-only index over [`WORK_ATTRIBUTE`]: the sweep scans it to find the tables with work.
 pub const WORK_INDEX: &str = "work";
-/// Attribute with the expiry of an item, epoch seconds (DynamoDB TTL).
+/// Attribute with the expiry time of an item, in epoch seconds (DynamoDB TTL).
 pub const TTL_ATTRIBUTE: &str = "expires_at";
 
 /// Field of the constant input that the sweep rule sends to `NextLoader`: `{"sweep": true}`.
 pub const SWEEP_FIELD: &str = "sweep";
-/// Field of the payload by which an operator's command asks `NextLoader` to look at one table now: `{"reconcile": "<db_table>"}`.
+/// Field of the payload with which an operator's command asks `NextLoader` to reconcile one table now: `{"reconcile": "<db_table>"}`.
 pub const RECONCILE_FIELD: &str = "reconcile";
 /// How often the sweep rule fires.
 pub const SWEEP_SCHEDULE: &str = "rate(1 minute)";
@@ -111,22 +111,22 @@ pub const SWEEP_SCHEDULE: &str = "rate(1 minute)";
 pub const STATEMENT_EVENT_SOURCE: &str = "aws.redshift-data";
 /// Detail type of a statement's status change.
 pub const STATEMENT_EVENT_DETAIL_TYPE: &str = "Redshift Data Statement Status Change";
-/// The three states in which a statement has ended.
+/// The three states of a statement that has ended.
 pub const STATEMENT_STATES_ENDED: [&str; 3] = ["FINISHED", "FAILED", "ABORTED"];
 
-/// Namespace of the metrics that the functions emit (CloudWatch embedded metric format). Each has the dimension `Stack`; those that the
-/// dashboard shows for each table have `Stack` and `Table` too. CloudWatch bills every combination.
+/// Namespace of the functions' metrics (CloudWatch embedded metric format). Each metric has the dimension `Stack`; those that the dashboard
+/// shows per table also have `Stack` and `Table`. CloudWatch bills every combination of dimensions.
 pub const METRIC_NAMESPACE: &str = "RedshiftLoader";
-/// Metric (milliseconds): age of the oldest waiting object version, by each sweep.
+/// Metric (milliseconds): age of the oldest waiting object version, from each sweep.
 pub const METRIC_OLDEST_WAITING: &str = "OldestWaitingMillis";
-/// Metric (count): waiting object versions, by each sweep; of a long backlog, as many as were read.
+/// Metric (count): waiting object versions, from each sweep. Of a long backlog, only the part that was read is counted.
 pub const METRIC_WAITING: &str = "ObjectsWaiting";
-/// Metric (seconds): by how much the first waiting object version is late by its queue's own bound, by each sweep. 0 where none is; then
-/// not with the dimension `Table`.
+/// Metric (seconds): by how much the most overdue object version exceeds its queue's limit, from each sweep. 0 if none is late; then there
+/// is no value with the dimension `Table`.
 pub const METRIC_SECONDS_LATE: &str = "SecondsLate";
-/// Metric (count, dimension `Stack` only): tables whose load waits for somebody, by each sweep.
+/// Metric (count, dimension `Stack` only): tables whose load waits for an operator, from each sweep.
 pub const METRIC_STUCK: &str = "TablesStuck";
-/// Metric (count, dimension `Stack` only): messages that no repeat alone lets through, each time that they are refused.
+/// Metric (count, dimension `Stack` only): messages that will be refused again until someone acts, counted each time.
 pub const METRIC_REFUSED: &str = "MessagesRefused";
 /// Metric (count, dimension `Stack` only): loads settled as finished.
 pub const METRIC_LOADS: &str = "LoadsFinished";
@@ -136,27 +136,28 @@ pub const METRIC_FAILURES: &str = "AttemptsFailed";
 pub const METRIC_QUARANTINED: &str = "ObjectsQuarantined";
 /// Metric (count): object versions of finished loads.
 pub const METRIC_OBJECTS: &str = "ObjectsLoaded";
-/// Metric (milliseconds): from the first of a load's objects recorded to its settlement. S3's notification takes about a second more.
+/// Metric (milliseconds): from the recording of a load's oldest object to its settlement. The notification from S3 takes about a second
+/// more.
 pub const METRIC_FRESHNESS: &str = "FreshnessMillis";
-/// Metric (milliseconds, dimension `Stack` only): from the first of a load's objects recorded to the slot taken.
+/// Metric (milliseconds, dimension `Stack` only): from the recording of a load's oldest object until the load takes the slot.
 pub const METRIC_QUEUE_WAIT: &str = "QueueWaitMillis";
-/// Metric (milliseconds, dimension `Stack` only): from the slot taken to the settlement.
+/// Metric (milliseconds, dimension `Stack` only): from taking the slot to the settlement.
 pub const METRIC_LOAD_TIME: &str = "LoadMillis";
-/// Metric (bytes, dimension `Stack` only): the files of finished loads.
+/// Metric (bytes, dimension `Stack` only): size of the files of finished loads.
 pub const METRIC_BYTES: &str = "BytesLoaded";
 /// Metric (count, dimension `Stack` only): rows that COPY reported for finished loads.
 pub const METRIC_ROWS: &str = "RowsLoaded";
 /// Metric (count, dimension `Stack` only): loads that were divided to find a bad file.
 pub const METRIC_SPLITS: &str = "LoadsSplit";
-/// Metric (count, dimension `Stack` only): objects that a source check found and that no event had told of.
+/// Metric (count, dimension `Stack` only): objects without an event that a source check found.
 pub const METRIC_MISSED: &str = "MissedEvents";
 /// Metric (count, dimension `Stack` only): columns that loads added to their targets.
 pub const METRIC_COLUMNS_ADDED: &str = "ColumnsAdded";
-/// Metric (count, dimension `Stack` only): sweeps that ran to their end.
+/// Metric (count, dimension `Stack` only): completed sweeps.
 pub const METRIC_SWEEPS: &str = "Sweeps";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].
 pub const DIMENSION_STACK: &str = "Stack";
 /// Dimension: the `db_table`.
 pub const DIMENSION_TABLE: &str = "Table";
-/// Environment variable: the stack's name, for the metrics' dimension. Default `loader`.
+/// Environment variable: the stack's name, for the dimension [`DIMENSION_STACK`]. Default `loader`.
 pub const STACK_NAME: &str = "STACK_NAME";

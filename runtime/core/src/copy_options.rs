@@ -1,6 +1,6 @@
-//! COPY options: read, checked against the format, rendered. Nothing unchecked reaches the warehouse.
+//! COPY options: parsed, checked against the format, and rendered. Nothing unchecked reaches the warehouse.
 //!
-//! Sources: Redshift database guide, "COPY" and its parameter pages; for Parquet and ORC "COPY from columnar data formats".
+//! Sources: Redshift database guide, "COPY" and its parameter pages; for Parquet and ORC, "COPY from columnar data formats".
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ pub use self::naming::{HEAD_BYTES, Header, JsonPaths, Naming};
 mod naming;
 mod tokens;
 
-/// Format of the files of a load.
+/// Format of a load's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileFormat {
-    /// Columnar, and the format where none is named.
+    /// Columnar; the default.
     Parquet,
     /// Optimized row columnar.
     Orc,
@@ -24,12 +24,12 @@ pub enum FileFormat {
     Json,
     /// Comma separated with quoting.
     Csv,
-    /// Delimited text without CSV quoting: what COPY reads when no format is named.
+    /// Delimited text without CSV quoting: what COPY reads if no format is named.
     Text,
 }
 
 impl FileFormat {
-    /// Columnar files map to columns by order and accept few options.
+    /// Columnar files are matched to columns by position and accept few options.
     pub const fn is_columnar(self) -> bool {
         matches!(self, Self::Parquet | Self::Orc)
     }
@@ -46,7 +46,7 @@ impl FileFormat {
     }
 }
 
-/// The checked options of a load.
+/// The checked COPY options of a load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CopyOptions {
     /// Format of the files.
@@ -61,7 +61,7 @@ pub enum OptionError {
     /// A quote is not closed.
     #[error("a quote is not closed in `{0}`: close it, and double a quote that belongs to the value")]
     OpenQuote(String),
-    /// A backslash would take the closing quote for its own: Redshift reads `\'` as a quote inside the literal.
+    /// A backslash before the closing quote: Redshift reads `\'` as a quote inside the literal.
     #[error(
         "there is a backslash before a quote in `{0}`: double the backslash, or the quote where it belongs to the value"
     )]
@@ -69,21 +69,21 @@ pub enum OptionError {
     /// Not an option of COPY.
     #[error("`{0}` is not a COPY option that can be used here: see docs/configuration.md for the list")]
     Unknown(String),
-    /// Added by the loader itself.
+    /// The loader adds this option itself.
     #[error("`{0}` is set by the loader itself: remove it ({1})")]
     Reserved(String, &'static str),
-    /// The option wants a value.
+    /// A value is missing.
     #[error("`{0}` wants {1} after it")]
     Argument(&'static str, &'static str),
-    /// Not with this format.
+    /// The option is not allowed with this format.
     #[error("`{option}` is not allowed with {format}: remove it, or name another format")]
     Format {
-        /// The option's word, as the message shows it.
+        /// The option, as the message shows it.
         option: &'static str,
-        /// The format it stands beside.
+        /// The format.
         format: &'static str,
     },
-    /// Given twice, or two that exclude each other.
+    /// An option is given twice, or two options exclude each other.
     #[error("`{0}` and `{1}` exclude each other: keep one")]
     Conflict(String, String),
 }
@@ -185,7 +185,7 @@ impl Default for CopyOptions {
 }
 
 impl CopyOptions {
-    /// Reads space separated options. No format means Parquet, or delimited text when `DELIMITER` is given.
+    /// Parses options separated by spaces. Without a format, it is Parquet, or delimited text if `DELIMITER` is given.
     pub fn parse(text: &str) -> Result<Self, OptionError> {
         let mut tokens = Tokens(tokenize(text)?.into());
         let mut format: Option<(FileFormat, Option<String>)> = None;
@@ -217,19 +217,19 @@ impl CopyOptions {
         Ok(Self { format, format_argument, rest })
     }
 
-    /// Whether an option is given; its name in capitals.
+    /// Whether an option is given. `name` is in capitals.
     pub fn has(&self, name: &str) -> bool {
         self.rest.iter().any(|(option, _)| *option == name)
     }
 
-    /// Region of the files' bucket as a literal, where it is not the warehouse's own.
+    /// Region of the files' bucket as a literal, if it differs from the warehouse's.
     pub fn region(&self) -> Option<String> {
         let (_, region) = self.rest.iter().find(|(name, _)| *name == "REGION")?;
         region.as_ref().map(ToString::to_string)
     }
 }
 
-/// As it stands in a COPY command.
+/// As in a COPY command.
 impl fmt::Display for CopyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut words: Vec<String> = Vec::new();

@@ -1,6 +1,6 @@
-//! The names in the header of a CSV file, read from its beginning and nothing else of it.
+//! Reads the column names from the header of a CSV file.
 //!
-//! Fields are quoted as COPY's CSV expects them (Redshift database guide, data format parameters: CSV, QUOTE, DELIMITER).
+//! Fields are quoted as COPY's CSV format expects it (Redshift database guide, data format parameters: CSV, QUOTE, DELIMITER).
 
 use crate::copy_options::HEAD_BYTES;
 use crate::parquet::{FileColumn, Meaning, Physical};
@@ -8,21 +8,21 @@ use crate::parquet::{FileColumn, Meaning, Physical};
 /// Why a header says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoHeader {
-    /// The first line does not end in what was read.
+    /// The first line does not end within the bytes that were read.
     #[error("its first line has more than {HEAD_BYTES} bytes, or does not end")]
     Endless,
     /// Not UTF-8.
     #[error("its first line is not UTF-8")]
     NotText,
-    /// A quote that is not closed in the line, or that something follows.
+    /// A quote is not closed in the line, or text follows the closing quote.
     #[error("the quotes in its first line do not match")]
     Quotes,
-    /// A column has no name, so they cannot be counted for certain: writers leave a delimiter at the end.
+    /// A column has no name, so the number of columns is uncertain: some writers end a line with a delimiter.
     #[error("a column of its first line has no name")]
     Unnamed,
 }
 
-/// Reads the first line. `head`: the beginning of the file; `is_whole`: all of it.
+/// Reads the first line. `head` is the beginning of the file; `is_whole` says whether it is the whole file.
 pub fn columns(head: &[u8], is_whole: bool, delimiter: char, quote: char) -> Result<Vec<FileColumn>, NoHeader> {
     let end = head.iter().position(|byte| *byte == b'\n' || *byte == b'\r');
     let end = end.or_else(|| is_whole.then_some(head.len())).ok_or(NoHeader::Endless)?;
@@ -50,7 +50,7 @@ fn plain(text: &str, delimiter: char) -> (String, &str) {
     (name.to_owned(), after)
 }
 
-/// A field in quotes, in which a quote is doubled.
+/// Reads a field in quotes; a quote inside is doubled.
 fn quoted(text: &str, quote: char) -> Result<(String, &str), NoHeader> {
     let mut name = String::new();
     let mut rest = &text[quote.len_utf8()..];

@@ -1,4 +1,4 @@
-//! Drift: whether the columns of a file are those that its load's COPY would put them into.
+//! Drift: whether the columns of a file match those into which its load's COPY would write them.
 //!
 //! COPY from Parquet goes by position and converts no type (Redshift database guide, "COPY from columnar data formats"), so columns in
 //! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
@@ -28,7 +28,7 @@ pub struct Misfit {
     pub remedy: String,
 }
 
-/// Columns of a list that are named in a message; more are counted.
+/// Maximum number of columns named in a message; the others are counted.
 const NAMED_MAX: usize = 8;
 
 /// Whether files of such a load, of Parquet, CSV with a header or JSON, are compared with the target before COPY.
@@ -36,7 +36,7 @@ pub fn is_compared(config: &LoadConfig) -> bool {
     config.schema_change != SchemaChange::Ignore
 }
 
-/// How a file goes into the target, or why it certainly does not. `target`: all columns of the table.
+/// How a file maps to the target, or why it certainly cannot be loaded. `target` has all columns of the table.
 pub fn judge(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Result<Fit, Misfit> {
     let adds = config.schema_change == SchemaChange::AddColumns && may_be_compared(config, file);
     let by_name = if adds { by_name(config, target, file) } else { None };
@@ -52,13 +52,13 @@ pub fn judge(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -
     }
 }
 
-/// Nested columns are loaded as texts or not at all.
+/// A file with nested columns is not compared: COPY loads them as text, or not at all.
 fn may_be_compared(config: &LoadConfig, file: &[FileColumn]) -> bool {
     let is_nested = file.iter().any(|column| column.physical == Physical::Nested);
     !is_nested || config.options.has("SERIALIZETOJSON")
 }
 
-/// What is wrong with the columns of a file that goes by position, if anything certainly is.
+/// What is certainly wrong with the columns of a file that is matched by position; `None` if nothing is.
 fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Option<Misfit> {
     if !may_be_compared(config, file) {
         return None;
@@ -75,7 +75,7 @@ fn misfit(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> O
     })
 }
 
-/// The columns of which COPY expects the values, in this order; `None` where that is not known for certain.
+/// The columns whose values COPY expects, in this order; `None` if that is uncertain.
 fn wanted(config: &LoadConfig, target: &TargetColumns) -> Option<Vec<TargetColumn>> {
     let TargetColumns::Asked(all) = target else { return None };
     if all.is_empty() || config.options.has("EXPLICIT_IDS") {
@@ -95,7 +95,8 @@ fn wanted(config: &LoadConfig, target: &TargetColumns) -> Option<Vec<TargetColum
     }
 }
 
-/// Only the owner is sure to be shown that the warehouse numbers a column, and such a column is not in the files.
+/// Whether the warehouse may generate the column's values. The catalog shows that reliably to the owner only, and such a column is not in
+/// the files.
 fn may_be_numbered(column: &TargetColumn) -> bool {
     !column.nullable && ["integer", "bigint"].contains(&column.kind.as_str())
 }
@@ -126,9 +127,9 @@ fn error(table: &TableName, differences: &Differences) -> String {
     format!("the columns do not fit table {table}: {}", parts.join("; "))
 }
 
-/// Quarantine's remedy: first what is most likely meant.
+/// The remedy in the quarantine item; the most likely one comes first.
 fn remedy(config: &LoadConfig, file: &[FileColumn], differences: &Differences) -> String {
-    // Then order is no question, and the list may not be given.
+    // Then the order does not matter, and `copy.columns` is not allowed.
     let goes_by_name = config.schema_change == SchemaChange::AddColumns;
     let Differences { surplus, lacking, other_type, order, .. } = differences;
     let names: Vec<String> = file.iter().map(|column| in_list(&folded(column))).collect();
@@ -158,7 +159,8 @@ fn remedy(config: &LoadConfig, file: &[FileColumn], differences: &Differences) -
     ways.join("; ").replace(";;", ";")
 }
 
-/// What helps where only the file has columns; beside columns that only the table has, they may be the same.
+/// The remedies for columns that only the file has. If the table also has columns that the file lacks, they may be the same under another
+/// name.
 fn for_surplus(table: &TableName, differences: &Differences, goes_by_name: bool) -> Vec<String> {
     let Differences { surplus, lacking, .. } = differences;
     let mut ways: Vec<String> = Vec::new();
@@ -184,7 +186,7 @@ fn for_surplus(table: &TableName, differences: &Differences, goes_by_name: bool)
     ways
 }
 
-/// As a column stands in `copy.columns`.
+/// A column's name as written in `copy.columns`.
 fn in_list(name: &Ident) -> String {
     let is_plain = Ident::parse(name.as_str()).is_ok_and(|parsed| parsed == *name);
     let text = if is_plain { name.as_str().to_owned() } else { name.to_string() };

@@ -1,16 +1,16 @@
-//! A folder of S3: a bucket, and what its objects' keys begin with.
+//! A folder in S3: a bucket and a key prefix.
 
-/// `s3://bucket/prefix` of the source files.
+/// The location of source files, `s3://bucket/prefix`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SourceFolder {
     /// Bucket name.
     pub bucket: String,
-    /// Key prefix, may be empty.
+    /// Key prefix; may be empty.
     pub prefix: String,
 }
 
 impl SourceFolder {
-    /// Reads `s3://bucket/prefix`.
+    /// Reads `s3://bucket/prefix`. An error says how to write it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let rest = text
             .strip_prefix("s3://")
@@ -25,14 +25,14 @@ impl SourceFolder {
         Ok(Self { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
 
-    /// Whether an object lies in it.
+    /// Whether the folder contains an object.
     pub fn holds(&self, bucket: &str, key: &str) -> bool {
         self.bucket == bucket && key.starts_with(&self.prefix)
     }
 }
 
-/// Whether Hadoop's committers, those of Spark too, wrote an object where they keep what is not final: a part of its key is `_temporary`. They copy it
-/// to its place, where it is an object of its own, and remove it.
+/// Whether an object is a temporary file of Hadoop's committers (Spark uses them too): a part of its key is `_temporary`. They later copy
+/// the file to its final key, which is an object of its own, and delete it.
 pub fn is_temporary(key: &str) -> bool {
     key.split('/').any(|part| part == "_temporary")
 }

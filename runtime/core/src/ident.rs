@@ -1,7 +1,7 @@
-//! Identifiers: what a user may write, how Redshift folds it, how it is quoted.
+//! Identifiers: what a user may write, how Redshift folds it, and how it is quoted.
 //!
-//! Redshift folds quoted and unquoted identifiers to lower case unless `enable_case_sensitive_identifier` is on
-//! (database guide, names and identifiers). So an unquoted name is folded here, and a name written in double quotes is kept.
+//! Redshift folds quoted and unquoted identifiers to lower case unless `enable_case_sensitive_identifier` is on (database guide, names
+//! and identifiers). Here, an unquoted name is folded, and a name in double quotes is kept as written.
 
 use std::fmt;
 
@@ -10,21 +10,21 @@ use crate::limits::IDENTIFIER_BYTES_MAX;
 /// Why a text is not an identifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentError {
-    /// Nothing there.
+    /// The name is empty.
     #[error("the name in `{0}` is empty: write `table` or `schema.table`")]
     Empty(String),
-    /// Longer names are cut silently by Redshift, which could make two names one.
+    /// The name is too long. Redshift would silently truncate it, and two names could become one.
     #[error("`{0}` is longer than {IDENTIFIER_BYTES_MAX} bytes, which Redshift would cut silently: shorten it")]
     TooLong(String),
-    /// A character that an unquoted name must not have.
+    /// An unquoted name contains a character that is not allowed.
     #[error(
         "`{0}` has `{1}`, which a name may only have in double quotes: start it with a letter or `_`, continue with letters, digits, `_` or `$`, or write \"{0}\""
     )]
     Character(String, char),
-    /// A quote is not closed, or something follows it.
+    /// A quote is not closed, or text follows the closing quote.
     #[error("the double quotes in `{0}` do not match: write \"schema\".\"table\", a quote inside a name doubled")]
     Quotes(String),
-    /// More than `schema.table`.
+    /// The name has more parts than `schema.table`.
     #[error("`{0}` has more than two parts: write `table` or `schema.table`; the database is `cluster.db_name`")]
     Parts(String),
 }
@@ -34,7 +34,7 @@ pub enum IdentError {
 pub struct Ident(String);
 
 impl Ident {
-    /// Reads one name, quoted or not.
+    /// Reads one name, quoted or unquoted.
     pub fn parse(text: &str) -> Result<Self, IdentError> {
         match parts(text)?.as_slice() {
             [one] => Ok(one.clone()),
@@ -42,26 +42,26 @@ impl Ident {
         }
     }
 
-    /// A name that the warehouse itself gave.
+    /// A name as the warehouse reports it.
     pub fn exact(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
-    /// The folded name, unquoted.
+    /// The folded name without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// In double quotes, a quote inside doubled.
+/// In double quotes; a quote inside the name is doubled.
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.replace('"', "\"\""))
     }
 }
 
-/// `schema.table`, folded. A name without a schema is in `public`, so that `sales` and `public.sales` share one slot,
-/// and so that a staging table can never shadow the target.
+/// `schema.table`, folded. A name without a schema is in `public`, so `sales` and `public.sales` share one slot, and a staging table can
+/// never shadow the target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName {
     /// Schema, folded.
@@ -80,21 +80,21 @@ impl TableName {
         }
     }
 
-    /// Another table of the same schema: this one's name with something behind it.
+    /// Another table of the same schema, with a suffix appended to the name. An error if the name becomes too long.
     pub fn with_suffix(&self, suffix: &str) -> Result<Self, IdentError> {
         let table = format!("{}{suffix}", self.table);
         Ok(Self { schema: self.schema.clone(), table: checked(&table, table.clone())?.0 })
     }
 }
 
-/// Quoted: `"schema"."table"`.
+/// In double quotes: `"schema"."table"`.
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", Ident(self.schema.clone()), Ident(self.table.clone()))
     }
 }
 
-/// Splits at the dots outside quotes.
+/// Splits a name at the dots outside quotes.
 fn parts(text: &str) -> Result<Vec<Ident>, IdentError> {
     let mut rest = text.trim();
     let mut found = Vec::new();

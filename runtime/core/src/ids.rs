@@ -1,6 +1,6 @@
-//! The identities of the protocol. All are derived from their input, so that a repeated delivery repeats the same identity.
+//! The identities of the protocol. Each is derived from its input, so a repeated delivery produces the same identity.
 //!
-//! Nothing here is random and nothing here knows the time.
+//! Nothing here is random or depends on the time.
 
 use std::fmt;
 
@@ -13,17 +13,18 @@ use crate::limits::STATEMENT_NAME_CHARACTERS_MAX;
 /// Milliseconds since 1970-01-01 UTC.
 pub type Millis = i64;
 
-/// What tells two contents of the same object key apart.
+/// Distinguishes two contents of the same object key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Version {
     /// Version id of a versioned bucket.
     Id(String),
-    /// eTag, where the bucket is not versioned.
+    /// eTag, if the bucket is not versioned.
     ETag(String),
 }
 
 impl Version {
-    /// The version id where there is a real one (`null` is what S3 calls the version of an unversioned object), else the eTag.
+    /// The version id if there is a real one (S3 calls the version of an unversioned object `null`), otherwise the eTag. `None` if there is
+    /// neither.
     pub fn new(version_id: Option<&str>, etag: Option<&str>) -> Option<Self> {
         match (version_id, etag) {
             (Some(id), _) if !id.is_empty() && id != "null" => Some(Self::Id(id.to_owned())),
@@ -57,12 +58,12 @@ pub struct ObjectVersion {
 }
 
 impl ObjectVersion {
-    /// Identity in the ledger: 32 hex digits.
+    /// Identity in the ledger: the [digest](Self::digest) as 32 hex digits.
     pub fn id(&self) -> String {
         hex::encode(self.digest())
     }
 
-    /// The same as bytes, for who keeps a million of them.
+    /// The same identity as bytes, for code that keeps a million of them in memory.
     pub fn digest(&self) -> [u8; 16] {
         let (kind, version) = match &self.version {
             Version::Id(id) => ("id", id),
@@ -78,10 +79,10 @@ impl fmt::Display for ObjectVersion {
     }
 }
 
-/// An object version that is to be loaded, with its size as last seen.
+/// An object version that is to be loaded, with its last known size.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WaitingObject {
-    /// What is loaded at most once.
+    /// Identity of the object version.
     pub object: ObjectVersion,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -96,14 +97,14 @@ pub enum RedshiftTarget {
     Workgroup(String),
 }
 
-/// A table of a database of a warehouse: what has one slot, one backlog and one ledger.
+/// A table in a database of a warehouse. Each has one slot, one backlog and one ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetTable {
     /// Cluster or workgroup.
     pub warehouse: RedshiftTarget,
     /// Database name.
     pub database: String,
-    /// `schema.table`, the schema always given.
+    /// `schema.table`; the schema is always present.
     pub table: TableName,
 }
 
@@ -124,19 +125,19 @@ impl TargetTable {
     }
 }
 
-/// Everything but what stands in names unambiguously: `:`, `.`, `/` and `%` of a part are percent-encoded.
+/// Characters to percent-encode in a part of a key: everything that could make the whole ambiguous, such as `:`, `.`, `/` and `%`.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'$');
 
 fn escape(part: &str) -> String {
     utf8_percent_encode(part, PART).to_string()
 }
 
-/// Partition key of a target table in the tracker. Unambiguous across warehouses and databases; holds no `/`.
+/// Partition key of a target table in the tracker. Unambiguous across warehouses and databases; contains no `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DbTable(pub String);
 
 impl DbTable {
-    /// The warehouse's part of it: `cluster:<identifier>` or `workgroup:<name>`.
+    /// The part that identifies the warehouse: `cluster:<identifier>` or `workgroup:<name>`.
     pub fn warehouse(&self) -> &str {
         let second = self.0.match_indices(':').nth(1).map_or(self.0.len(), |(at, _)| at);
         &self.0[..second]
@@ -154,14 +155,14 @@ impl fmt::Display for DbTable {
 pub struct LoadId(pub String);
 
 impl LoadId {
-    /// Of a pending load: from its object versions, in any order.
+    /// Identity of a pending load, from its object versions in any order.
     pub fn of_objects<'a>(table: &DbTable, objects: impl IntoIterator<Item = &'a ObjectVersion>) -> Self {
         let mut ids: Vec<String> = objects.into_iter().map(ObjectVersion::id).collect();
         ids.sort_unstable();
         Self(digest(["pending", &table.0].into_iter().chain(ids.iter().map(String::as_str))))
     }
 
-    /// Of a running load: from the version of the slot that it takes, and the item keys of its pending loads, in any order.
+    /// Identity of a running load, from the version of the slot that it takes and the item keys of its pending loads in any order.
     pub fn of_pendings<'a>(table: &DbTable, version: u64, sort_keys: impl IntoIterator<Item = &'a str>) -> Self {
         let mut keys: Vec<&str> = sort_keys.into_iter().collect();
         keys.sort_unstable();
@@ -175,7 +176,7 @@ impl fmt::Display for LoadId {
     }
 }
 
-/// Name of a Data API statement: `<prefix>/<db_table>/<load id>/<attempt>`. The only link from a status change to its table.
+/// Name of a Data API statement: `<prefix>/<db_table>/<load id>/<attempt>`. It is the only link from a status change to its table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StatementName {
     /// The stack's `statementNamePrefix`.
@@ -184,12 +185,12 @@ pub struct StatementName {
     pub table: DbTable,
     /// The running load.
     pub load_id: LoadId,
-    /// Attempt, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
 }
 
 impl StatementName {
-    /// Reads a name from the right, so that a prefix may hold slashes. `None` for a name that is not ours.
+    /// Reads a name from the right, because the prefix may contain slashes. `None` if this loader did not give the name.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.rsplitn(4, '/');
         let attempt = parts.next()?;
@@ -207,12 +208,12 @@ impl StatementName {
         })
     }
 
-    /// Idempotency token of the submit: 64 hex digits, the longest that the service takes. A repeat of the same attempt repeats it.
+    /// Idempotency token of the submit: 64 hex digits, the maximum length. Repeating an attempt repeats its token.
     pub fn client_token(&self) -> String {
         hex::encode(Sha256::digest(format!("submit/{self}")))
     }
 
-    /// Whether the service takes a name of this length.
+    /// Whether the name is short enough for the service.
     pub fn fits(&self) -> bool {
         self.to_string().chars().count() <= STATEMENT_NAME_CHARACTERS_MAX
     }
@@ -224,7 +225,7 @@ impl fmt::Display for StatementName {
     }
 }
 
-/// First 128 bits of SHA-256 over the parts, each with its length, so that no two lists of parts read the same.
+/// First 128 bits of SHA-256 over the parts. Each part is preceded by its length, so different lists cannot produce the same input.
 fn digest_bytes<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> [u8; 16] {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -241,17 +242,17 @@ fn digest<P: AsRef<str>>(parts: impl IntoIterator<Item = P>) -> String {
     hex::encode(digest_bytes(parts))
 }
 
-/// Identity of what an operator did: 32 hex digits of who, what, and the keys of the items that were written.
+/// Identity of an operator's action: 32 hex digits of who, what, and the keys of the items written.
 pub(crate) fn act_id(parts: impl Iterator<Item = String>) -> String {
     digest(std::iter::once("act".to_owned()).chain(parts))
 }
 
-/// Identity of a folder that is listed for a table: 32 hex digits of what was asked for.
+/// Identity of a folder listing for a table: 32 hex digits of the request.
 pub(crate) fn listing_id(table: &DbTable, request: &str) -> String {
     digest(["listing", &table.0, request])
 }
 
-/// Decodes one part of a [`DbTable`] for people.
+/// Decodes a [`DbTable`] for people.
 pub fn readable(db_table: &str) -> String {
     percent_decode_str(db_table).decode_utf8_lossy().into_owned()
 }

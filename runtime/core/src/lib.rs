@@ -1,8 +1,8 @@
-//! Everything the loader decides, and nothing it does.
+//! All decisions of the loader, and none of its effects.
 //!
-//! This crate is pure: no clock, no network, no environment, no SDK type, no async. Time, answers of services and
-//! texts from outside come in as values; decisions, SQL, manifests and conditional writes go out as values.
-//! The adapters (`loader-aws`) perform them, the model checker and the simulation (`proof`) check them.
+//! This crate is pure: no clock, network, environment, SDK type or async. Time, service responses and external text come in as values;
+//! decisions, SQL, manifests and conditional writes go out as values. The adapters (`loader-aws`) perform them; the model checker and the
+//! simulation (`proof`) check them.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The COPY manifest: which objects one load consists of.
+//! The COPY manifest: the list of objects that one load consists of.
 //!
 //! Source: Redshift database guide, "Using a manifest to specify data files". `content_length` is required for Parquet and ORC.
 
@@ -7,18 +7,18 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{LoadId, WaitingObject};
 
-/// A manifest, ready to be written.
+/// A manifest that is ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// Key below the manifest folder: `<load id>/<digest of the content>.json`. Another content is another key, so a late
-    /// write of an invocation that was overtaken can never change what a running COPY reads.
+    /// Key below the manifest folder: `<load id>/<digest of the content>.json`. Different content has a different key, so a late write by
+    /// an overtaken invocation cannot change what a running COPY reads.
     pub key: String,
     /// The JSON text.
     pub content: String,
 }
 
 impl Manifest {
-    /// Lists every object as mandatory, with its size, sorted by URL: the same objects give the same text.
+    /// Lists every object as mandatory, with its size, sorted by URL, so that the same objects always produce the same text.
     pub fn new(load_id: &LoadId, objects: &[&WaitingObject]) -> Self {
         let url = |waiting: &WaitingObject| format!("s3://{}/{}", waiting.object.bucket, waiting.object.key);
         let mut listed: Vec<(String, u64)> = objects.iter().map(|waiting| (url(waiting), waiting.size_bytes)).collect();

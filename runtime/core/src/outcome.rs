@@ -1,32 +1,32 @@
-//! Why an attempt failed, and what that means: data in one table, each row with its source.
+//! Failure classes: why an attempt failed and what follows. One table maps error texts to classes and gives the source of each row.
 //!
-//! The class decides what happens; its name is in the log, the history, the quarantine and the metrics.
+//! The name of the class is in the log, the history, the quarantine and the metrics.
 
 use std::fmt;
 
-/// What a failure asks for.
+/// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// Repeat at once: a conflict that is gone by now.
+    /// Repeat at once: the conflict has passed.
     RetryNow,
-    /// Repeat after a growing wait: the service is busy or away.
+    /// Repeat after a growing wait: the service is busy or unavailable.
     RetryLater,
-    /// Look at the objects again: one changed or went after the manifest was written.
+    /// Look at the objects again: one changed or was deleted after the manifest was written.
     Refresh,
-    /// A file is wrong: find it, set it aside, load the others.
+    /// A file is bad: find it, set it apart, and load the others.
     BadInput,
-    /// Nothing is wrong with the files: somebody must grant, create or free something. The table waits and probes.
+    /// The files are fine, but someone must grant, create or free something. The table waits and probes.
     OperatorsTurn,
-    /// Nobody knows this text. It waits like an operator's turn first, then the load is split like a bad input.
+    /// The text is unknown. The load waits as for an operator's turn, and is then split as for bad input.
     Unexplained,
-    /// Whether the rows were committed cannot be known any more.
+    /// It can no longer be known whether the rows were committed.
     OutcomeUnknown,
     /// The object was deleted before it was loaded.
     Deleted,
 }
 
 impl FailureClass {
-    /// All of them, for reading a name back.
+    /// All classes, for reading a name back.
     pub const ALL: [Self; 8] = [
         Self::RetryNow,
         Self::RetryLater,
@@ -52,12 +52,12 @@ impl FailureClass {
         }
     }
 
-    /// Reads a name.
+    /// Reads a class from its [name](Self::name).
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.name() == name)
     }
 
-    /// What a person should do with objects that are in quarantine for this.
+    /// What to do with objects that are in quarantine with this class.
     pub const fn remedy(self) -> &'static str {
         match self {
             Self::BadInput => {
@@ -83,7 +83,7 @@ impl fmt::Display for FailureClass {
 }
 
 struct Row {
-    /// Lower case; all parts must occur in the text.
+    /// In lower case; the text must contain all parts.
     contains: &'static [&'static str],
     class: FailureClass,
     #[allow(dead_code, reason = "documents the row")]
@@ -101,13 +101,13 @@ const COLUMNAR: &str = "Redshift database guide, COPY from columnar data formats
 const S3_ERRORS: &str = "Redshift database guide, S3ServiceException errors";
 const SQL_ERRORS: &str = "PostgreSQL-style error texts of Redshift";
 
-/// What [`crate::sql::columns::TargetColumns::guard`] fails with when columns were added or removed, or changed places or types.
+/// The errors of [`crate::sql::columns::TargetColumns::guard`] if columns were added, removed or reordered, or their types changed.
 const OTHER_COUNT: &[&str] = &["each union query must have the same number of columns"];
 const OTHER_TYPES: &[&str] = &["union types", "cannot be matched"];
-/// And where a column that is named is gone; what a configuration names may never have been there.
+/// The error if a column named in the SQL does not exist. A configured column may never have existed.
 const NO_COLUMN: &[&str] = &["column", "does not exist"];
 
-/// First match wins, so the particular stands before the general.
+/// The first matching row applies, so specific rows come before general ones.
 const TABLE: &[Row] = &[
     row(OTHER_COUNT, FailureClass::RetryNow, SQL_ERRORS),
     row(OTHER_TYPES, FailureClass::RetryNow, SQL_ERRORS),
@@ -212,11 +212,11 @@ const TABLE: &[Row] = &[
     row(&["overflow"], FailureClass::BadInput, SQL_ERRORS),
 ];
 
-/// Names of the service's own that stand in quotes in its texts.
+/// Names of Redshift's own tables, which its texts put in quotes.
 const OWN_NAMES: [&str; 2] = ["sys_load_error_detail", "stl_load_errors"];
-/// The word after one of these is a name that somebody chose,
+/// The word after one of these is a name chosen by a user,
 const BEFORE_A_NAME: [&str; 3] = ["relation", "table", "column"];
-/// and after one of these where `for` or `of` stands before it,
+/// and so is the word after one of these if `for` or `of` precedes it,
 const OF_A_NAME: [&str; 6] = ["schema", "view", "user", "role", "bucket", "database"];
 /// unless it is one of these.
 const NO_NAMES: [&str; 20] = [
@@ -224,20 +224,20 @@ const NO_NAMES: [&str; 20] = [
     "count", "must", "cannot", "system", "limit",
 ];
 
-/// Whether the text says that something is not there: one of the objects, or what the COPY options name, a `JSONPaths` file.
+/// Whether the text says that something does not exist: an object, or a file that the COPY options name, such as a `JSONPaths` file.
 pub fn is_missing(text: &str) -> bool {
     let text = text.to_lowercase();
     ["nosuchkey", "specified key does not exist", "status 404"].iter().any(|part| text.contains(part))
 }
 
-/// Whether the text says that the target does not have the columns that the SQL was made of. Kept ones are out of date then:
-/// ask for them again, whatever the class.
+/// Whether the text says that the target lacks the columns that the SQL was built for. Cached columns are then out of date and must be read
+/// again, whatever the class.
 pub fn is_changed_table(text: &str) -> bool {
     let text = without_names(&text.to_lowercase());
     [OTHER_COUNT, OTHER_TYPES, NO_COLUMN].iter().any(|parts| parts.iter().all(|part| text.contains(part)))
 }
 
-/// The class of an error text of the warehouse.
+/// Classifies an error text of the warehouse.
 pub fn classify(text: &str) -> FailureClass {
     let text = without_names(&text.to_lowercase());
     TABLE
@@ -246,7 +246,8 @@ pub fn classify(text: &str) -> FailureClass {
         .map_or(FailureClass::Unexplained, |row| row.class)
 }
 
-/// What a log may have of a text of the warehouse, which can hold values of rows: the words that this module knows, and the lines of files.
+/// The part of a warehouse's text that may be logged. The text can contain values of rows, so only the matched words of the table and line
+/// numbers remain.
 pub fn without_values(text: &str) -> String {
     let own = without_names(&text.to_lowercase());
     let known = TABLE.iter().filter(|row| row.contains.iter().all(|part| own.contains(part)));
@@ -259,7 +260,7 @@ pub fn without_values(text: &str) -> String {
     if said.is_empty() { "words that no rule knows".to_owned() } else { said.join("; ") }
 }
 
-/// `line 3`, where the text names a line of a file.
+/// Each `line 3` for a line of a file that the text names.
 fn lines_of_files(text: &str) -> impl Iterator<Item = String> {
     text.split("' line ").skip(1).filter_map(|rest| {
         let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -267,8 +268,8 @@ fn lines_of_files(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The service's own words. Names that users chose stand in quotes, in URLs and ARNs, or after `relation` and its like; a table
-/// may be called `maintenance`, and a folder `connection/lost`.
+/// The text without names that users chose. These appear in quotes, in URLs and ARNs, or after words such as `relation`. A table may be
+/// called `maintenance`, and a folder `connection/lost`.
 fn without_names(text: &str) -> String {
     let unquoted = without_quoted(&without_quoted(text, '\''), '"');
     let mut words = Vec::new();
@@ -285,7 +286,7 @@ fn without_names(text: &str) -> String {
     words.join(" ")
 }
 
-/// A quote opens where no word is before it, and closes where none follows: the apostrophe of a genitive does neither.
+/// A quote opens only if no word character precedes it, and closes only if none follows it, so an apostrophe is neither.
 fn without_quoted(text: &str, quote: char) -> String {
     let (mut kept, mut rest) = (String::new(), text);
     while let Some(open) = rest.find(quote) {

@@ -1,7 +1,7 @@
-//! How a warehouse is used: how fresh its tables are, in which hours, how many loads at the same time, what it costs.
+//! How a warehouse is used: how fresh its tables are, in which hours, how many loads run at the same time, and what it costs.
 //!
-//! Loads that may wait start together, at instants that follow from the clock and the warehouse's name alone: nobody has to
-//! remember them, and one wake of a sleeping workgroup serves every table.
+//! Loads that may wait start together, at instants that depend only on the clock and the warehouse's name. Nothing has to be stored for
+//! them, and one wake of a sleeping workgroup serves every table.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
@@ -16,63 +16,64 @@ use crate::problem::Problems;
 
 mod file;
 
-/// Shortest promise that lets loads wait for one another, in seconds; shorter ones would be kept by luck.
+/// Shortest promise for which loads wait for one another, in seconds. A shorter one could not be kept reliably.
 pub const FRESHNESS_SECONDS_MIN: u32 = 300;
 /// Longest promise, in seconds: a day.
 pub const FRESHNESS_SECONDS_MAX: u32 = 86_400;
-/// What a promise keeps free, in milliseconds: two sweeps, because one may be lost, and a minute for the notification and the load.
+/// Part of a promise that is reserved, in milliseconds: two sweeps, because one may be lost, and a minute for the notification and the
+/// load.
 const RESERVE_MILLIS: i64 = 180_000;
-// Between two starts there is time.
+// The period between two starts is positive.
 const _: () = assert!(FRESHNESS_SECONDS_MIN as i64 * 1000 > RESERVE_MILLIS);
-/// Days that are searched for the next start. Windows repeat every week.
+/// Number of days to search for the next start. Windows repeat every week.
 const DAYS: i32 = 9;
 
 /// The settings of a warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pace {
-    /// Its name: that of its file.
+    /// The name of its file.
     pub name: String,
-    /// The promise outside of every window.
+    /// The promise outside all windows.
     pub freshness: Freshness,
-    /// Hours with another promise; the first that fits holds.
+    /// Hours with a different promise; the first window that matches applies.
     pub windows: Vec<Window>,
-    /// Time zone of the windows, by its IANA name.
+    /// Time zone of the windows, as an IANA name.
     pub time_zone: String,
-    /// Loads at the same time; `None`: as many as there are tables.
+    /// Maximum number of loads at the same time; `None`: no limit.
     pub concurrent_loads_max: Option<u32>,
-    /// What a second awake costs, in millionths of a dollar; `None` where the file does not say.
+    /// Cost of a second awake, in millionths of a dollar; `None` if the file does not give it.
     pub microdollars_per_second: Option<u64>,
 }
 
-/// How long an object may take from its creation to the commit of its rows, when the warehouse is well.
+/// Maximum time from an object's creation to the commit of its rows, while the warehouse works normally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Freshness {
     /// Loads start at once.
     AtOnce,
-    /// So many seconds.
+    /// This many seconds.
     Within(u32),
-    /// Nothing starts: a sleeping warehouse is left asleep.
+    /// Nothing starts, so that a sleeping warehouse stays asleep.
     Never,
 }
 
-/// Hours of a day with a promise of their own.
+/// Hours of a day with their own promise.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// Days of the week on which it begins, Monday is 1; all seven when empty.
+    /// Days of the week on which the window begins; Monday is 1. Empty means every day.
     pub days: Vec<i8>,
-    /// When it begins, in minutes since midnight.
+    /// Start, in minutes since midnight.
     pub from_minute: i16,
-    /// When it ends, in minutes since midnight. Not later than its begin: on the next day.
+    /// End, in minutes since midnight. If it is not later than the start, it is on the next day.
     pub to_minute: i16,
     /// The promise.
     pub freshness: Freshness,
 }
 
-/// A wake of a Redshift Serverless workgroup is billed for at least so long, in milliseconds (Redshift pricing: 60 seconds).
+/// Minimum time for which a wake of a Redshift Serverless workgroup is billed, in milliseconds (Redshift pricing: 60 seconds).
 pub const WAKE_MILLIS_MIN: i64 = 60_000;
 
-/// How long a workgroup that nobody else uses is billed for these statements, in milliseconds, and how often it is woken. `busy`: when each
-/// began and ended. `wake_millis_min`: what a wake is billed for at least.
+/// How long a workgroup without other users is billed for these statements, in milliseconds, and how often it wakes. `busy` has the start
+/// and end of each statement; `wake_millis_min` is the minimum that is billed per wake.
 pub fn awake(mut busy: Vec<(Millis, Millis)>, wake_millis_min: i64) -> (i64, usize) {
     busy.sort_unstable();
     let (mut awake, mut wakes, mut until) = (0, 0, i64::MIN);
@@ -88,7 +89,7 @@ pub fn awake(mut busy: Vec<(Millis, Millis)>, wake_millis_min: i64) -> (i64, usi
     (awake, wakes)
 }
 
-/// A stretch of time with one promise.
+/// A period with a single promise.
 struct Segment {
     start: Millis,
     end: Millis,
@@ -101,10 +102,10 @@ impl Pace {
         file::build(part, problems)
     }
 
-    /// When a load starts at the latest whose oldest object was recorded then.
+    /// The latest start of a load whose oldest object was recorded at this instant.
     ///
-    /// Every instant of the grid is later than `recorded`, and the distance between two of them is the promise less what a lost sweep and
-    /// the load itself may take.
+    /// All instants of the grid are later than `recorded`. The distance between two of them is the promise minus the time that a lost sweep
+    /// and the load itself may take.
     pub fn start_millis(&self, recorded: Millis) -> Millis {
         let (mut earliest, mut was_never, mut last) = (None::<Millis>, false, recorded);
         for segment in self.segments(recorded) {
@@ -127,7 +128,7 @@ impl Pace {
         last
     }
 
-    /// Until when nothing may start, if that is so now.
+    /// The end of the current hours in which nothing may start, if there are such hours now.
     pub fn never_until(&self, now: Millis) -> Option<Millis> {
         let mut until = None;
         for segment in self.segments(now) {
@@ -144,7 +145,7 @@ impl Pace {
         i64::from(freshness_seconds) * 1000 - RESERVE_MILLIS
     }
 
-    /// The warehouses of one account do not all start at the same second: the name shifts the grid.
+    /// The name shifts the grid, so that an account's warehouses do not all start in the same second.
     fn next_instant(&self, freshness_seconds: u32, after: Millis) -> Millis {
         let period = Self::period_millis(freshness_seconds);
         let digest = Sha256::digest(&self.name);
@@ -153,7 +154,7 @@ impl Pace {
         after + period - (after - phase).rem_euclid(period)
     }
 
-    /// What holds from then on, one stretch after the other, for more than a week.
+    /// The promises from this instant on, one period after the other, for more than a week.
     fn segments(&self, from: Millis) -> Vec<Segment> {
         let end = from + i64::from(DAYS) * 86_400_000;
         if self.windows.is_empty() {
@@ -174,7 +175,7 @@ impl Pace {
         bounds.windows(2).map(segment).collect()
     }
 
-    /// The windows as instants, in the order in which they hold: from the day before, because one may last past midnight.
+    /// The windows as instants, in order of priority. They begin on the previous day, because a window may last past midnight.
     fn spans(&self, from: Millis) -> Vec<(Millis, Millis, Freshness)> {
         let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
         let today = Timestamp::from_millisecond(from).unwrap_or_default().to_zoned_datetime(zone.clone()).date();
@@ -200,7 +201,7 @@ impl Window {
     }
 }
 
-/// Where clocks are changed and the time is there twice or not at all, the rules of RFC 5545 hold.
+/// If a clock change makes a time ambiguous or nonexistent, the rules of RFC 5545 apply.
 fn instant(date: Date, minute: i16, zone: &TimeZone) -> Millis {
     let (date, minute) = if minute >= 1440 { (date.saturating_add(1.day()), 0) } else { (date, minute) };
     let hour = i8::try_from(minute / 60).unwrap_or(0);

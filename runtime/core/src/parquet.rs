@@ -1,31 +1,31 @@
-//! The columns of a Parquet file and the number of its rows, read from its footer and nothing else of it.
+//! Reads the columns and the number of rows of a Parquet file from its footer.
 //!
-//! Source: the Parquet format's `README.md` (file layout) and `parquet.thrift` (`FileMetaData`, `SchemaElement`). Of the footer only the
-//! schema and what follows it at once are read: every writer puts them first. What is not as the format says is an error, never a guess.
+//! Source: `README.md` (file layout) and `parquet.thrift` (`FileMetaData`, `SchemaElement`) of the Parquet format. Only the schema and the
+//! row count are read, which every writer puts first in the footer. A deviation from the format is an error, never a guess.
 
 use self::compact::{Reader, Value};
 
 mod compact;
 
-/// Bytes of a file that are read first: its end, which holds the whole footer of most files.
+/// Bytes to read first, from the end of the file. They contain the whole footer of most files.
 pub const TAIL_BYTES: u64 = 64 * 1024;
-/// Bytes of a longer footer that are read at most; the schema comes first in it. 1600 columns (Redshift's limit) take about 150 KB.
+/// Maximum number of bytes to read of a longer footer, which begins with the schema. 1600 columns (Redshift's limit) take about 150 KB.
 pub const SCHEMA_BYTES_MAX: u64 = 512 * 1024;
-/// Elements of a schema that are read at most, nested ones included.
+/// Maximum number of schema elements to read, including nested ones.
 const ELEMENTS_MAX: usize = 20_000;
-/// Length of the footer and the magic number, at the end of the file.
+/// Bytes of the footer's length and the magic number at the end of the file.
 const TRAILER_BYTES: usize = 8;
-/// How a file begins and ends; one with an encrypted footer ends otherwise.
+/// The first and last bytes of a file. A file with an encrypted footer ends differently.
 const MAGIC: &[u8] = b"PAR1";
 
-/// A column of a file: a field of its schema's root.
+/// A top-level column of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileColumn {
-    /// Its name, as the file spells it.
+    /// Name, as the file spells it.
     pub name: String,
-    /// How its values are stored.
+    /// How values are stored.
     pub physical: Physical,
-    /// What its values are.
+    /// What values mean.
     pub meaning: Meaning,
 }
 
@@ -36,7 +36,7 @@ pub enum Physical {
     Boolean,
     /// 32 bits, signed.
     Int32,
-    /// 64 bits, signed.
+    /// 96 bits: a timestamp from older writers.
     Int64,
     /// 96 bits: a timestamp of older writers.
     Int96,
@@ -44,20 +44,20 @@ pub enum Physical {
     Float,
     /// 64 bits, IEEE.
     Double,
-    /// Bytes of any length.
+    /// Bytes of variable length.
     Bytes,
-    /// Bytes of one length.
+    /// Bytes of fixed length.
     FixedBytes,
-    /// Characters of whatever kind of value: a field of a CSV file.
+    /// Characters, whatever kind of value they represent: a field of a CSV file.
     Written,
-    /// Not one value: a list, a map, a structure.
+    /// Several values: a list, a map or a structure.
     Nested,
 }
 
-/// What values are (`parquet.thrift`, `LogicalType`, and `ConvertedType` of older writers).
+/// What values mean (`parquet.thrift`, `LogicalType`, and `ConvertedType` of older writers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Meaning {
-    /// Nothing is said, or nothing that a column's type would tell.
+    /// Not specified, or irrelevant for the type of a column.
     Plain,
     /// Characters.
     Text,
@@ -65,44 +65,44 @@ pub enum Meaning {
     Date,
     /// A time of day.
     Time,
-    /// A moment.
+    /// A point in time.
     Timestamp,
-    /// A decimal number with these digits, and so many of them after the point.
+    /// A decimal number: its precision and scale in digits.
     Decimal(u8, u8),
 }
 
-/// Why a footer says nothing.
+/// Why a footer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// The end of the file is not that of a Parquet file.
+    /// The file does not end like a Parquet file.
     #[error("its end is not that of a Parquet file")]
     NotParquet,
-    /// The footer breaks off.
+    /// The footer is incomplete.
     #[error("its footer breaks off")]
     Short,
-    /// The footer is not what the format says.
+    /// The footer does not follow the format.
     #[error("its footer is not what the format says")]
     Malformed,
-    /// More columns than are read.
+    /// The schema has too many elements.
     #[error("it has more than {ELEMENTS_MAX} columns")]
     TooMany,
 }
 
-/// What the end of a file tells.
+/// What the end of a file contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail<'a> {
-    /// The footer: [`schema`] and [`rows`] read it.
+    /// The footer; read it with [`schema`] or [`rows`].
     Footer(&'a [u8]),
-    /// Where the footer is that does not lie in it: read this part of the file, its beginning.
+    /// Only a part of the footer. Read this range of the file, the beginning of the footer.
     Before {
-        /// First byte.
+        /// First byte of the range.
         from: u64,
-        /// How many.
+        /// Number of bytes.
         length: u64,
     },
 }
 
-/// Reads the end of a file of this size: its last [`TAIL_BYTES`], or all of it.
+/// Reads the end of a file of this size: its last [`TAIL_BYTES`], or the whole file if it is shorter.
 pub fn tail(tail: &[u8], size_bytes: u64) -> Result<Tail<'_>, Unreadable> {
     let at = tail.len().checked_sub(TRAILER_BYTES).ok_or(Unreadable::NotParquet)?;
     let (content, trailer) = tail.split_at(at);
@@ -139,7 +139,7 @@ pub fn schema(footer: &[u8]) -> Result<Vec<FileColumn>, Unreadable> {
     Err(Unreadable::Malformed)
 }
 
-/// Reads from the beginning of a footer how many rows the file has.
+/// Reads the number of rows from the beginning of a footer.
 pub fn rows(footer: &[u8]) -> Result<u64, Unreadable> {
     const ROWS: i16 = 3;
     let mut reader = Reader::new(footer);
@@ -153,7 +153,7 @@ pub fn rows(footer: &[u8]) -> Result<u64, Unreadable> {
     Err(Unreadable::Malformed)
 }
 
-/// The tree is written depth first: the root, then its fields, each followed by its own.
+/// Elements are listed depth first: the root, then each of its fields, followed by that field's own fields.
 fn columns(reader: &mut Reader, n_elements: usize) -> Result<Vec<FileColumn>, Unreadable> {
     if n_elements > ELEMENTS_MAX {
         return Err(Unreadable::TooMany);
@@ -175,7 +175,7 @@ fn columns(reader: &mut Reader, n_elements: usize) -> Result<Vec<FileColumn>, Un
     if left == 0 { Ok(columns) } else { Err(Unreadable::Malformed) }
 }
 
-/// What is read of a `SchemaElement`.
+/// The fields of a `SchemaElement` that matter here.
 #[derive(Default)]
 struct Element {
     kind: Option<i64>,
@@ -238,7 +238,7 @@ impl Element {
         Ok(FileColumn { name, physical, meaning })
     }
 
-    /// Where both are given they agree.
+    /// If an element has both the new and the old annotation, they agree.
     fn meaning(&self) -> Meaning {
         match (self.logical, self.converted) {
             (Some(1 | 4 | 12), _) | (None, Some(0 | 4 | 19)) => Meaning::Text,
@@ -255,7 +255,7 @@ impl Element {
 }
 
 impl FileColumn {
-    /// The type that a column of the target would have to hold it (Redshift database guide, "Data types").
+    /// The type of a target column that can hold these values (Redshift database guide, "Data types").
     pub fn sql_type(&self) -> String {
         let name = match (self.physical, self.meaning) {
             (Physical::Nested, _) => "SUPER",
@@ -268,7 +268,7 @@ impl FileColumn {
             (Physical::Int64 | Physical::Int96, _) => "BIGINT",
             (Physical::Float, _) => "REAL",
             (Physical::Double, _) => "DOUBLE PRECISION",
-            // Older writers do not say that bytes are text.
+            // Older writers do not mark bytes as text.
             (Physical::Bytes | Physical::Written, _) | (Physical::FixedBytes, Meaning::Text) => "VARCHAR(65535)",
             (Physical::FixedBytes, _) => "VARBYTE",
         };

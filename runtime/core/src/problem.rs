@@ -1,13 +1,13 @@
-//! What is wrong with an input from outside: the field, the rule, the remedy. A parser reports all problems at once.
+//! Problems with external input: the field, what is allowed, what to do. A parser reports all problems at once.
 
 use std::fmt;
 
-/// One thing that is wrong with an input.
+/// One problem with an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Path of the field, e.g. `cluster.db_name`; empty for the input as a whole.
     pub field: String,
-    /// What is wrong, the value in backticks, what is allowed, what to do.
+    /// What is wrong (with the value in backticks), what is allowed, and what to do.
     pub message: String,
 }
 
@@ -20,22 +20,22 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All the problems of one input; never empty when it is an error.
+/// All problems of one input. Not empty when returned as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Notes a problem and goes on, so that the next ones are found too.
+    /// Adds a problem. The caller continues, so that it finds the others too.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { field: field.into(), message: message.into() });
     }
 
-    /// Keeps the value of a result; notes its problem under `field`.
+    /// Returns the value of a result, or adds its error under `field` and returns `None`.
     pub fn take<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error.to_string())).ok()
     }
 
-    /// `Ok` when nothing was noted.
+    /// `Ok` if there are no problems.
     pub fn into_result(self) -> Result<(), Self> {
         if self.0.is_empty() { Ok(()) } else { Err(self) }
     }

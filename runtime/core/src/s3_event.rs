@@ -1,7 +1,7 @@
-//! S3 event notifications, in every shape in which they reach a queue.
+//! S3 event notifications, in every form in which they reach a queue.
 //!
-//! Sources: S3 user guide, "Event message structure" (plain, test event), SNS developer guide (envelope), EventBridge
-//! reference ("Object Created"). Unknown fields are ignored; what is needed and missing is an error that names it.
+//! Sources: S3 user guide, "Event message structure" (plain, test event), SNS developer guide (envelope), EventBridge reference
+//! ("Object Created"). Unknown fields are ignored; an error names a required field that is missing.
 
 use percent_encoding::percent_decode;
 use serde::Deserialize;
@@ -12,23 +12,23 @@ use crate::ids::{ObjectVersion, Version, WaitingObject};
 use crate::limits::OBJECT_KEY_BYTES_MAX;
 use crate::problem::Problem;
 
-/// One message, read.
+/// The content of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
     /// Objects to load.
     pub objects: Vec<WaitingObject>,
-    /// Records that are no object to load, with the reason.
+    /// Records that do not name an object to load, with the reason.
     pub skipped: Vec<Skipped>,
-    /// Records that cannot be read: the message must not be acknowledged.
+    /// Records that cannot be read. The message must not be acknowledged.
     pub problems: Vec<Problem>,
 }
 
-/// A record that is well understood, and nothing to load.
+/// A record that is understood but has nothing to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
     /// The object or event name that was skipped.
     pub what: String,
-    /// Why it is nothing to load.
+    /// Why there is nothing to load.
     pub why: &'static str,
 }
 
@@ -76,7 +76,7 @@ struct DetailObject {
     version_id: Option<String>,
 }
 
-/// Reads the body of one SQS message. An error is for the message as a whole.
+/// Reads the body of one SQS message. An error concerns the whole message; problems of single records are in the result.
 pub fn parse(body: &str) -> Result<Notification, Problem> {
     let value: Value = serde_json::from_str(body)
         .map_err(|error| problem("", format!("the message is not JSON ({error}): {EXPECTED}")))?;
@@ -94,7 +94,7 @@ pub fn parse(body: &str) -> Result<Notification, Problem> {
     Err(problem("", format!("the message has neither `Records` nor `source: aws.s3`: {EXPECTED}")))
 }
 
-/// What the name of an event begins with that brings an object.
+/// Prefix of the event names that announce an object.
 const CREATED: &str = "ObjectCreated:";
 const EXPECTED: &str = "expected an S3 event notification (plain, in an SNS envelope, or from EventBridge); look at what sends to this queue";
 
@@ -106,7 +106,7 @@ fn skip(what: impl Into<String>, why: &'static str) -> Notification {
     Notification { skipped: vec![Skipped { what: what.into(), why }], ..Notification::default() }
 }
 
-/// An SNS envelope holds the notification as a text.
+/// An SNS envelope contains the notification as text.
 fn unwrap_sns(value: Value) -> Result<Value, Problem> {
     if value.get("Type").and_then(Value::as_str) != Some("Notification") {
         return Ok(value);
@@ -129,7 +129,7 @@ fn read_records(records: &[Value]) -> Notification {
 }
 
 fn read_record(field: &str, record: Record, notification: &mut Notification) {
-    // A record that somebody wrote by hand says "load this".
+    // A record written by hand may omit the event name. It then means "load this object".
     let name = record.event_name.unwrap_or_else(|| CREATED.to_owned());
     let source = record.event_source.unwrap_or_else(|| "aws:s3".to_owned());
     if source != "aws:s3" && source != "aws.s3" {
@@ -160,7 +160,7 @@ fn read_record(field: &str, record: Record, notification: &mut Notification) {
     }
 }
 
-/// EventBridge does not encode the key.
+/// In an event from EventBridge, the key is not encoded.
 fn read_event_bridge(value: &Value) -> Result<Notification, Problem> {
     if value.get("detail-type").and_then(Value::as_str) != Some("Object Created") {
         let what = value.get("detail-type").and_then(Value::as_str).unwrap_or("no detail-type");
@@ -220,7 +220,7 @@ impl RawObject {
     }
 }
 
-/// Keys are form-urlencoded: `+` is a space, everything else percent-encoded UTF-8.
+/// Keys are form-urlencoded: `+` is a space, everything else is percent-encoded UTF-8.
 fn decode_key(encoded: &str) -> Result<String, String> {
     let spaces = encoded.replace('+', " ");
     percent_decode(spaces.as_bytes())

@@ -1,7 +1,7 @@
-//! Folders that are loaded on a schedule: when, and which folder that is on a day.
+//! Folders that are loaded on a schedule: when, and which folder that is on a given day.
 //!
-//! A path says where the date goes. It is filled in from the instant for which an invocation was scheduled, never from a clock, so an
-//! invocation that is repeated a day later still means the same folder.
+//! A path says where the date goes. The date comes from the instant for which an invocation was scheduled, never from a clock, so an
+//! invocation that is repeated a day later means the same folder.
 
 use std::fmt::{self, Write as _};
 
@@ -12,21 +12,21 @@ use jiff::{Timestamp, ToSpan};
 use crate::folder::SourceFolder;
 use crate::ids::Millis;
 
-/// Time zone of a schedule that names none.
+/// Time zone of a schedule that does not name one.
 pub const TIME_ZONE_DEFAULT: &str = "UTC";
-/// Schedules of one queue: our own bound, each is a resource of the stack.
+/// Maximum number of schedules per queue. Our own limit: each is a resource of the stack.
 pub const SCHEDULES_MAX: usize = 20;
-/// Characters of a schedule (`EventBridge` Scheduler, `CreateSchedule`: `ScheduleExpression`).
+/// Maximum length of a schedule in characters (`EventBridge` Scheduler, `CreateSchedule`: `ScheduleExpression`).
 const SCHEDULE_CHARACTERS_MAX: usize = 256;
 
-/// A folder that is loaded again and again.
+/// A folder that is loaded repeatedly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Schedule {
     /// `cron(…)` or `rate(…)`, as `EventBridge` Scheduler reads it.
     pub expression: String,
     /// The folder.
     pub path: DatedPath,
-    /// IANA name: of the schedule's hours, and of the dates in the path.
+    /// IANA time zone of the schedule's hours and of the dates in the path.
     pub time_zone: String,
 }
 
@@ -38,14 +38,14 @@ pub struct SourceCheck {
 
 /// Longest time between two checks, in hours: a week, far less than the ledger remembers.
 const CHECK_HOURS_MAX: u32 = 7 * 24;
-/// A check leaves alone what is younger, in milliseconds: its event may be on its way, and be tried again.
+/// A check skips objects that are younger than this, in milliseconds: their events may still be on the way, or be retried.
 const CHECK_GRACE_MILLIS: Millis = 15 * 60_000;
-/// A check looks back at least so far, in hours.
+/// A check looks back at least this far, in hours.
 const CHECK_BACK_HOURS_MIN: u32 = 24;
 const HOUR_MILLIS: Millis = 3_600_000;
 
 impl SourceCheck {
-    /// Reads `6 hours`.
+    /// Reads a duration such as `6 hours`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let hours = |(number, unit): (&str, &str)| {
             let number = number.parse::<u32>().ok()?;
@@ -61,13 +61,14 @@ impl SourceCheck {
             .ok_or_else(|| format!("`{text}` is not from `1 hour` to `7 days`, as in `6 hours`"))
     }
 
-    /// As `EventBridge` Scheduler reads it.
+    /// The schedule in the syntax of `EventBridge` Scheduler.
     pub fn expression(self) -> String {
         format!("rate({self})")
     }
 
-    /// The objects that a check looks at, by when they were last modified: from the first instant until before the second. It looks back over
-    /// the check before as well, so that one that fails is made up for; never so far that the ledger could have forgotten.
+    /// The objects that a check covers, by the time they were last modified: from the first instant until before the second. It covers the
+    /// previous check's time again, so that a failed check is made up for, but never goes back so far that the ledger could have forgotten
+    /// an object.
     pub fn span(self, scheduled: Millis) -> (Millis, Millis) {
         let back = Millis::from(self.hours.saturating_mul(2).max(CHECK_BACK_HOURS_MIN)) * HOUR_MILLIS;
         (scheduled - CHECK_GRACE_MILLIS - back, scheduled - CHECK_GRACE_MILLIS)
@@ -80,10 +81,10 @@ impl fmt::Display for SourceCheck {
     }
 }
 
-/// `s3://bucket/prefix` with places for dates, such as `{yesterday:%Y-%m-%d}`.
+/// `s3://bucket/prefix` with placeholders for dates, such as `{yesterday:%Y-%m-%d}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DatedPath {
-    /// As it is written.
+    /// The path as written.
     pub text: String,
     parts: Vec<Part>,
 }
@@ -94,20 +95,20 @@ enum Part {
     Date(Moment, Vec<Letter>),
 }
 
-/// Which moment is meant, seen from the instant of the schedule.
+/// Which day or hour is meant, relative to the scheduled instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Moment {
     /// The day of that instant.
     Today,
-    /// The day before, by the calendar.
+    /// The previous calendar day.
     Yesterday,
     /// The hour of that instant.
     Hour,
-    /// An hour before that instant.
+    /// The hour before that instant.
     LastHour,
 }
 
-/// A part of a format.
+/// A part of a date format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Letter {
     Literal(char),
@@ -122,7 +123,7 @@ const RULE: &str = "write {today:…}, {yesterday:…}, {hour:…} or {last_hour
                     a brace that is part of the name is doubled";
 
 impl DatedPath {
-    /// Reads a path. The bucket is fixed; dates are part of the prefix.
+    /// Parses a path. Dates are allowed in the prefix only, not in the bucket.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -150,7 +151,7 @@ impl DatedPath {
         Ok(path)
     }
 
-    /// The folder of an instant, in a time zone that is known. Ends in `/`, as every folder of a bulk request.
+    /// The folder for an instant, in a known time zone. Ends in `/`, like every folder of a bulk request.
     pub fn resolve(&self, scheduled: Millis, time_zone: &str) -> Result<String, String> {
         let zone = TimeZone::get(time_zone).map_err(|_| unknown_zone(time_zone))?;
         let at = Timestamp::from_millisecond(scheduled).map_err(|error| error.to_string())?;
@@ -169,12 +170,12 @@ impl DatedPath {
         Ok(resolved)
     }
 
-    /// Whether every folder that it can mean is inside of this one.
+    /// Whether every folder that the path can produce is inside `folder`.
     pub fn is_inside(&self, folder: &SourceFolder) -> bool {
         SourceFolder::parse(self.fixed()).is_ok_and(|own| folder.holds(&own.bucket, &own.prefix))
     }
 
-    /// What comes before the first date.
+    /// The text before the first date.
     fn fixed(&self) -> &str {
         match self.parts.first() {
             Some(Part::Text(text)) => text,
@@ -228,7 +229,7 @@ fn date(inside: &str) -> Result<Part, String> {
 }
 
 impl Moment {
-    /// By the calendar and clocks of the zone. A day is a day even when it has 23 or 25 hours; an hour is an hour.
+    /// By the calendar and clock of the zone: a day may have 23 or 25 hours; an hour is always an hour.
     fn of(self, at: Timestamp, zone: &TimeZone) -> Result<DateTime, jiff::Error> {
         let at = match self {
             Self::Today | Self::Yesterday | Self::Hour => at,
@@ -255,7 +256,7 @@ impl Letter {
     }
 }
 
-/// Whether it can be a time zone: it is looked up in the data that is part of the program.
+/// Checks that a time zone exists, in the data that is part of the program.
 pub fn check_zone(name: &str) -> Result<(), String> {
     TimeZone::get(name).map(drop).map_err(|_| unknown_zone(name))
 }
@@ -264,7 +265,7 @@ fn unknown_zone(name: &str) -> String {
     format!("`{name}` is no time zone: write an IANA name such as Europe/Berlin or UTC")
 }
 
-/// Whether it can be a schedule; what its fields mean is left to `EventBridge` Scheduler.
+/// Checks the form of a schedule. Its fields are checked by `EventBridge` Scheduler.
 pub fn check_expression(text: &str) -> Result<(), String> {
     let inside = |kind: &str| text.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
     let rule =

@@ -1,25 +1,25 @@
-//! The settings of a function: its environment variables, read once, all problems at once.
+//! The settings of a function: its environment variables, read once. All problems are reported together.
 
 use crate::contract;
 use crate::limits::LOAD_PENDINGS_MAX;
 use crate::problem::Problems;
 
-/// Waiting periods, in milliseconds, and a bound that the proofs make small.
+/// Waiting times in milliseconds, and a limit that the proofs reduce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a load which another invocation works on is left alone. Lower: double work, never double loads.
+    /// How long a load that another invocation is working on is left alone. A lower value causes duplicate work, but never duplicate loads.
     pub patience_millis: i64,
-    /// After how long a statement is asked for without an event. Lower: more `DescribeStatement` calls.
+    /// How long to wait for an event before asking for a statement's status. A lower value causes more `DescribeStatement` calls.
     pub poll_millis: i64,
-    /// First waiting period after a failure.
+    /// First wait after a failure.
     pub backoff_base_millis: i64,
-    /// Longest waiting period between attempts.
+    /// Longest wait between attempts.
     pub backoff_cap_millis: i64,
     /// How long the ledger remembers an object version.
     pub ledger_millis: i64,
-    /// How long history is kept.
+    /// How long the history is kept.
     pub history_millis: i64,
-    /// Waiting loads that one load takes; where there are more, some become one first.
+    /// Maximum number of pending loads that one load takes. If there are more, some are merged first.
     pub load_pendings_max: usize,
 }
 
@@ -39,7 +39,7 @@ impl Default for Timing {
 
 const DAY_MILLIS: i64 = 86_400_000;
 
-/// Everything a function is told by its environment.
+/// The settings from a function's environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Bucket of the queue configurations.
@@ -52,18 +52,18 @@ pub struct Settings {
     pub manifest_bucket: String,
     /// Folder of the manifests, with its final `/`.
     pub manifest_prefix: String,
-    /// First part of statement names; `None`: the database's name.
+    /// First part of statement names; `None`: the name of the database.
     pub statement_name_prefix: Option<String>,
     /// The stack's name, a dimension of the metrics.
     pub stack_name: String,
     /// How long a queue configuration is cached.
     pub config_cache_millis: i64,
-    /// Waiting periods.
+    /// Waiting times.
     pub timing: Timing,
 }
 
 impl Settings {
-    /// Reads the environment, given as a look-up.
+    /// Reads the settings through `variable`, which looks up an environment variable.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let mut required = |name: &str| {
@@ -114,7 +114,7 @@ fn check_bucket(name: &str, bucket: &str, problems: &mut Problems) {
     }
 }
 
-/// A missing final `/` is added; the bucket's root stays the root.
+/// Adds a missing final `/`; an empty prefix (the bucket's root) stays empty.
 fn folder(mut prefix: String) -> String {
     if !prefix.is_empty() && !prefix.ends_with('/') {
         prefix.push('/');

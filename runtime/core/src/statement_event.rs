@@ -1,7 +1,7 @@
-//! What `NextLoader` receives: a statement's status change, the sweep, or an operator's wish that a table is looked at now.
+//! What `NextLoader` receives: a statement's status change, the sweep, or an operator's request to reconcile a table now.
 //!
-//! The status change is only a hint; its word is never taken for the outcome. Read leniently: schemas of this event have
-//! differed (see the management guide, "Monitoring events for the Data API"). Only a name is needed to find the table.
+//! A status change is only a hint and never decides the outcome. It is read leniently, because versions of its schema have differed
+//! (management guide, "Monitoring events for the Data API"). Only the statement name is needed to find the table.
 
 use serde_json::Value;
 
@@ -11,25 +11,25 @@ use crate::ids::{DbTable, StatementName};
 /// Why `NextLoader` was invoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// A statement of ours has ended, as an event says.
+    /// An event says that one of our statements has ended.
     StatementEnded {
-        /// Its name, which names the table.
+        /// The statement's name, which contains the table.
         name: StatementName,
-        /// Its id, if the event has one.
+        /// The statement's id, if the event has one.
         statement_id: Option<String>,
     },
-    /// Look at every table with work.
+    /// Reconcile every table with work.
     Sweep,
-    /// Look at this table.
+    /// Reconcile this table.
     Asked(DbTable),
-    /// Nothing of ours.
+    /// Not for this loader.
     NotOurs {
         /// What it is instead.
         why: String,
     },
 }
 
-/// Reads a payload. Total: what is not understood is not ours.
+/// Reads a payload. Never fails: a payload that is not understood is [`Trigger::NotOurs`].
 pub fn parse(payload: &Value) -> Trigger {
     if payload.get(SWEEP_FIELD).and_then(Value::as_bool) == Some(true)
         || payload.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event")
@@ -46,7 +46,7 @@ pub fn parse(payload: &Value) -> Trigger {
     let detail = payload.get("detail").unwrap_or(&Value::Null);
     let text = |field: &str| detail.get(field).and_then(Value::as_str);
     match text("statementName").and_then(StatementName::parse) {
-        // A sub-statement's id ends in `:N`; the batch is asked for.
+        // The id of a sub-statement ends in `:N`; the loader asks for its batch.
         Some(name) => Trigger::StatementEnded {
             name,
             statement_id: text("statementId").map(|id| id.split(':').next().unwrap_or(id).to_owned()),

@@ -1,8 +1,10 @@
-//! The tracker: the per-table record in DynamoDB and its rules.
+//! The tracker: what DynamoDB stores about each table, and the rules for it.
 //!
-//! Read in this order: `key`, `slot` and `item` (what is stored), `condition`, `write` and `change` (conditional writes as data), `view` and `waits` (what is known),
-//! `decide`, `choose` and `gather` (what to do next), `prepare`, `settle`, `wait` and `cancel` (what follows from what was seen), `enqueue` (how facts enter),
-//! `listing` and `list` (how far a folder is read), `table_event` (what others are told), `invariant` (what always holds).
+//! Reading order: `key`, `slot` and `item` (what is stored); `condition`, `write` and `change` (conditional writes as data); `view` and
+//! `waits` (what is known); `decide`, `choose`, `admit` and `gather` (what to do next); `prepare`, `settle`, `split`, `wait` and `cancel`
+//! (what follows from what was observed); `enqueue` (how objects are recorded); `listing` and `list` (progress through a folder);
+//! `operator` (what a person may change); `table_event` (what others are told); `wire` (the format in DynamoDB); `invariant` (what always
+//! holds).
 
 pub mod admit;
 pub mod cancel;

@@ -1,13 +1,13 @@
-//! What names a warehouse or a secret: it becomes part of an ARN in a policy, so nothing may stand in it that widens one.
+//! Names of warehouses and secrets. They become parts of ARNs in policies, so they must not contain anything that widens a policy.
 //!
-//! Redshift API, `CreateCluster`; Serverless API, `CreateWorkgroup`; Secrets Manager user guide, "Permissions policy examples".
+//! Sources: Redshift API, `CreateCluster`; Serverless API, `CreateWorkgroup`; Secrets Manager user guide, "Permissions policy examples".
 
-/// Characters of a cluster identifier at most.
+/// Maximum length of a cluster identifier in characters.
 const CLUSTER_CHARACTERS_MAX: usize = 63;
-/// Characters of a workgroup name at most.
+/// Maximum length of a workgroup name in characters.
 const WORKGROUP_CHARACTERS_MAX: usize = 64;
 
-/// Identifier of a provisioned cluster.
+/// Checks the identifier of a provisioned cluster.
 pub(super) fn check_cluster(name: &str) -> Result<(), String> {
     if is_name(name, CLUSTER_CHARACTERS_MAX) {
         return Ok(());
@@ -17,7 +17,7 @@ pub(super) fn check_cluster(name: &str) -> Result<(), String> {
     ))
 }
 
-/// Name or ARN of a workgroup.
+/// Checks the name or ARN of a workgroup.
 pub(super) fn check_workgroup(text: &str) -> Result<(), String> {
     let is_right =
         if text.starts_with("arn:") { is_workgroup_arn(text) } else { is_name(text, WORKGROUP_CHARACTERS_MAX) };
@@ -30,7 +30,7 @@ pub(super) fn check_workgroup(text: &str) -> Result<(), String> {
     ))
 }
 
-/// ARN of a secret. A partial ARN finds the secret but does not match in a policy.
+/// Checks the ARN of a secret. A partial ARN finds the secret, but does not match in a policy.
 pub(super) fn check_secret(arn: &str) -> Result<(), String> {
     let parts: Vec<&str> = arn.splitn(7, ':').collect();
     let complete = matches!(parts.as_slice(), ["arn", _, "secretsmanager", region, account, "secret", name]

@@ -1,6 +1,6 @@
-//! The shape of a queue's file: which fields there are, and of which type. What their values mean is decided in `config`.
+//! The shape of a queue's file: its fields and their types. `config` decides what their values mean.
 //!
-//! The comments on these fields are what an editor shows: with the feature `schema` the JSON Schema is made of these types.
+//! An editor shows the comments on these fields: with the feature `schema`, the JSON Schema is generated from these types.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -18,12 +18,13 @@ use crate::schedule::{SCHEDULES_MAX, TIME_ZONE_DEFAULT};
 pub(super) const AGE_SECONDS_MAX: u32 = 86_400;
 /// Longest time that a statement may run, in minutes: a day (Redshift management guide, Data API: maximum duration of a query).
 pub(super) const TIMEOUT_MINUTES_MAX: u32 = 1440;
-/// Shortest and longest wait after which a table may be called late, in seconds: the sweep looks once a minute; a week.
+/// Shortest and longest wait after which a table may be called late, in seconds: a minute, because the sweep looks once a minute, and a
+/// week.
 pub(super) const ALARM_AFTER_SECONDS_MIN: u32 = 60;
 pub(super) const ALARM_AFTER_SECONDS_MAX: u32 = 604_800;
-/// Longest look back of a merge, in days: a century, which can be taken from every timestamp of this era.
+/// Longest look back of a merge, in days: a century, which can be subtracted from every present-day timestamp.
 pub(super) const WINDOW_DAYS_MAX: u32 = 36_500;
-/// Longest memory of a deletion, in days.
+/// Longest time for which a deletion is remembered, in days.
 pub(super) const KEEP_DAYS_MAX: u32 = WINDOW_DAYS_MAX;
 
 /// How the files of one queue are loaded into one table.
@@ -208,7 +209,7 @@ pub(super) enum OnSchemaChange {
     Ignore,
 }
 
-/// In a queue's file a name; what is deployed has the content of the file with that name.
+/// In a queue's file it is a name; the deployed configuration has the content of the file with that name.
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
 #[serde(untagged)]
@@ -226,7 +227,7 @@ pub(super) enum OneOrMany {
     Many(#[cfg_attr(feature = "schema", schemars(length(min = 1), extend("uniqueItems" = true)))] Vec<String>),
 }
 
-/// What is required has no default, although the parser reads it as empty in order to report all problems at once.
+/// Required fields have no default in the schema, although the parser reads a missing one as empty in order to report all problems at once.
 #[cfg(feature = "schema")]
 fn no_default(schema: &mut schemars::Schema) {
     schema.remove("default");
@@ -241,7 +242,7 @@ fn one_warehouse() -> Value {
     Value::Array(vec![given("identifier"), given("workgroup")])
 }
 
-/// The JSON Schema (draft 7, which every editor knows) of a queue's file.
+/// The JSON Schema of a queue's file, in draft 7, which every editor supports.
 #[cfg(feature = "schema")]
 pub fn schema() -> Value {
     crate::schema::draft07::<File>()
@@ -277,7 +278,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("$schema", &[]),
 ];
 
-/// A field nobody reads is a wish nobody fulfils: a typing error in `merge_pk` would double rows.
+/// Unknown fields are refused, because they would be ignored: a typing error in `merge_pk` would duplicate rows.
 pub(super) fn refuse_unknown_fields(value: &Value, problems: &mut Problems) {
     let empty = Map::new();
     let root = value.as_object().unwrap_or(&empty);

@@ -1,4 +1,4 @@
-//! How rows are merged: the fields of `options`, which hold only together.
+//! How rows are merged: the fields of `options`, which are valid only together.
 
 use super::file::{KEEP_DAYS_MAX, OneOrMany, OptionsPart, WINDOW_DAYS_MAX};
 use super::texts::{given, idents};
@@ -6,10 +6,10 @@ use super::{DeleteMarker, LoadMode};
 use crate::ident::{Ident, TableName};
 use crate::problem::Problems;
 
-/// What the name of a table of tombstones has behind the target's.
+/// Suffix that a table of tombstones adds to the target's name.
 const TOMBSTONES: &str = "_deleted";
 
-/// What happens to rows that are there already; rows are added where nothing else is wanted. `table`: the target, where its name is one.
+/// What happens to existing rows; by default, rows are added. `table` is the target, if its name is valid.
 pub(super) fn mode(
     wishes: Option<&OptionsPart>,
     table: Option<&TableName>,
@@ -54,7 +54,7 @@ pub(super) fn mode(
     Some(mode)
 }
 
-/// Only rows that are replaced are looked for: without merging there are none, and versions of the same time need no window.
+/// A window limits the search for rows to replace. Without merging there are none, and versions of the same time need no window.
 fn window_days(wishes: &OptionsPart, problems: &mut Problems) -> Option<u32> {
     let field = "options.merge_window_days";
     let days = wishes.merge_window_days?;
@@ -68,7 +68,7 @@ fn window_days(wishes: &OptionsPart, problems: &mut Problems) -> Option<u32> {
     Some(days)
 }
 
-/// Only a row that replaces others can say that they are gone.
+/// A marker needs merging: without it, no row replaces another.
 fn delete_marker(wishes: &OptionsPart, table: Option<&TableName>, problems: &mut Problems) -> Option<DeleteMarker> {
     let field = "options.delete_marker";
     let part = wishes.delete_marker.as_ref()?;

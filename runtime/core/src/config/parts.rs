@@ -1,4 +1,4 @@
-//! From the shape of a queue's file to what its values mean, part by part; every problem names its field.
+//! Interprets the fields of a queue's file, part by part. Every problem names its field.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::ids::{RedshiftTarget, TargetTable};
 use crate::pace::{Pace, PaceFile};
 use crate::problem::Problems;
 
-/// The configuration that a file describes; `document` is its text, compact.
+/// The configuration that a file describes; `document` is its text as compact JSON.
 pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> Option<LoadConfig> {
     let table = problems.take("copy.table_name", TableName::parse(&file.copy.table_name));
     let options = problems.take("copy.options", CopyOptions::parse(file.copy.options.as_deref().unwrap_or("")));
@@ -67,7 +67,8 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
     })
 }
 
-/// A queue's file names the warehouse's file; the deployment puts its content there, because the functions read one file for each queue.
+/// A queue's file names the warehouse's file. The deployment replaces the name with that file's content, because the functions read one
+/// file per queue.
 fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
     let field = "warehouse";
     match content? {

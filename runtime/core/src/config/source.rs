@@ -1,4 +1,4 @@
-//! What else a queue's file says of where objects come from: another queue, and schedules.
+//! Other origins of objects in a queue's file: another queue, and schedules.
 
 use super::file::{BulkPart, File};
 use super::texts::given;
@@ -8,7 +8,7 @@ use crate::schedule::{
     DatedPath, SCHEDULES_MAX, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check_expression, check_zone,
 };
 
-/// The schedules, each with a folder that the functions may read.
+/// The schedules. Each folder must be inside the source, which is what the functions may read.
 pub(super) fn schedules(parts: &[BulkPart], source: Option<&SourceFolder>, problems: &mut Problems) -> Vec<Schedule> {
     if parts.len() > SCHEDULES_MAX {
         problems.add(
@@ -37,7 +37,7 @@ pub(super) fn schedules(parts: &[BulkPart], source: Option<&SourceFolder>, probl
     parts.iter().enumerate().filter_map(read).collect()
 }
 
-/// How often the source is checked; there must be one.
+/// How often the source is checked; this requires `source`.
 pub(super) fn source_check(file: &File, problems: &mut Problems) -> Option<SourceCheck> {
     let part = file.source_check.as_ref()?;
     if given(file.source.as_ref()).is_none() {
@@ -46,7 +46,7 @@ pub(super) fn source_check(file: &File, problems: &mut Problems) -> Option<Sourc
     problems.take("source_check.every", SourceCheck::parse(&part.every))
 }
 
-/// Which objects of another queue are meant, only `source` says.
+/// A table that is fed by another queue needs `source`, which says which of that queue's objects are its own.
 pub(super) fn fed_by(file: &File, source: Option<&SourceFolder>, problems: &mut Problems) -> Option<String> {
     let name = given(file.queue.as_ref())?;
     if source.is_none() && file.source.is_none() {

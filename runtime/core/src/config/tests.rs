@@ -209,7 +209,7 @@ fn a_workgroup_signs_in_as_itself_or_with_a_secret() {
     assert_eq!(problems(|v| v["cluster"] = json!({"workgroup": "wg", "db_name": "dev", "db_user": "u"})).len(), 1);
 }
 
-/// What the functions accept and a template cannot be made from.
+/// Problems that the functions ignore, but that prevent generating a template.
 fn unaddressed(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut value = example();
     change(&mut value);

@@ -1,4 +1,4 @@
-//! COPY options as tokens: words and texts, and what follows a word.
+//! COPY options as tokens: words and texts, and the values that follow a word.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -126,12 +126,12 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, OptionError> {
     Ok(tokens)
 }
 
-/// As a user wrote it: what a backslash means, `'\t'` or `'\\N'`, Redshift says.
+/// A literal as the user wrote it. Redshift interprets backslashes, as in `'\t'` or `'\\N'`.
 pub(super) fn as_written(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A literal without its quotes, a doubled quote as one; backslashes as they stand.
+/// The content of a literal: doubled quotes become one, and backslashes are kept.
 fn quoted(text: &str, characters: &mut Peekable<Chars>) -> Result<String, OptionError> {
     let mut value = String::new();
     let mut after_backslash = false;

@@ -1,4 +1,4 @@
-//! Whether the columns of a file can go into the target by their names.
+//! Whether the columns of a file can be matched to the target by their names.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use crate::limits::{ADDED_COLUMNS_MAX, COLUMN_LIST_BYTES_MAX, IDENTIFIER_BYTES_M
 use crate::parquet::{FileColumn, Meaning};
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
 
-/// Names that Redshift keeps for itself (database guide, CREATE TABLE: column names), or that its rows have.
+/// Names that Redshift reserves (database guide, CREATE TABLE: column names), or uses for system columns.
 const SYSTEM_COLUMNS: [&str; 8] = ["oid", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "insertxid"];
-/// Digits of a DECIMAL at most (database guide, numeric types).
+/// Maximum precision of a DECIMAL (database guide, numeric types).
 const DECIMAL_DIGITS_MAX: u8 = 38;
 
-/// How a file goes into the target by name; `None` where names do not tell it for certain.
+/// How a file maps to the target by name; `None` if names are not enough to tell.
 ///
-/// Either the file has every column of the target, in any order and perhaps others that can be added, or it lacks some that can be NULL
-/// and has no others: one that is gone beside one that is new may be the same under another name.
+/// Either the file has every column of the target, in any order, and perhaps others that can be added. Or it lacks some that may be NULL
+/// and has no others: a missing column beside a new one may be the same column under another name.
 pub(super) fn by_name(config: &LoadConfig, target: &TargetColumns, file: &[FileColumn]) -> Option<Fit> {
     let TargetColumns::Asked(all) = target else { return None };
     let known = |column: &FileColumn| all.iter().find(|known| super::compare::is_same(column, known));
@@ -46,7 +46,7 @@ pub(super) fn by_name(config: &LoadConfig, target: &TargetColumns, file: &[FileC
     (is_certain && has_room).then_some(Fit { columns: names, added })
 }
 
-/// Rows without a value in such a column would all be one row.
+/// Whether rows are merged by the column: rows without a value in it would all become one row.
 fn merges_by(config: &LoadConfig, column: &TargetColumn) -> bool {
     match &config.mode {
         LoadMode::Append => false,

@@ -1,25 +1,25 @@
-//! Names, order and types of a file's columns against those that COPY puts them into.
+//! Compares the names, order and types of a file's columns with those that COPY expects.
 
 use crate::parquet::{FileColumn, Meaning, Physical};
 use crate::sql::columns::TargetColumn;
 
-/// What differs for certain.
+/// The certain differences.
 #[derive(Clone, Debug, Default)]
 pub struct Differences<'a> {
     /// Columns that only the file has.
     pub surplus: Vec<&'a FileColumn>,
     /// Columns that only the table has.
     pub lacking: Vec<&'a TargetColumn>,
-    /// Columns whose values COPY cannot put into the table's.
+    /// Columns whose values COPY cannot convert to the type of the table's column.
     pub other_type: Vec<(&'a FileColumn, &'a TargetColumn)>,
-    /// Names that both have and that stand in other places: the file's, the table's.
+    /// Columns that both have, in different orders: the file's order, and the table's.
     pub order: Option<(Vec<String>, Vec<String>)>,
-    /// How many columns the file has, and how many COPY expects, where names do not tell.
+    /// Number of columns in the file, and the number that COPY expects, if their names do not match.
     pub count: Option<(usize, usize)>,
 }
 
 impl<'a> Differences<'a> {
-    /// Whether the file is a misfit.
+    /// Whether there is any difference, so the file is a misfit.
     pub fn is_any(&self) -> bool {
         let Self { surplus, lacking, other_type, order, count } = self;
         !(surplus.is_empty() && lacking.is_empty() && other_type.is_empty() && order.is_none() && count.is_none())
@@ -33,24 +33,24 @@ impl<'a> Differences<'a> {
     }
 }
 
-/// Whether the file has a column of this name; Redshift folds names, so they are compared without case.
+/// Whether the file has a column of this name. Redshift folds names, so case does not matter.
 pub fn names(file: &[FileColumn], wanted: &TargetColumn) -> bool {
     file.iter().any(|column| is_same(column, wanted))
 }
 
-/// Whether they have the same name.
+/// Whether both columns have the same name.
 pub fn is_same(file: &FileColumn, wanted: &TargetColumn) -> bool {
     file.name.to_lowercase() == wanted.name.as_str().to_lowercase()
 }
 
-/// Where the number of columns is right, a name that only the file has means nothing by itself: each position has its column. `fills`: COPY
-/// takes NULL for columns that the end of the file's list lacks.
+/// Compares the columns. If their number is right, a name that only the file has means nothing by itself, because every position has a
+/// column. `fills`: COPY writes NULL to columns that are missing at the end of the file.
 pub fn compare<'a>(file: &'a [FileColumn], wanted: &'a [TargetColumn], fills: bool) -> Differences<'a> {
     let mut found = Differences::default();
     let is_counted = file.len() == wanted.len() || (fills && file.len() < wanted.len());
     let is_wanted = |column: &FileColumn| wanted.iter().any(|wanted| is_same(column, wanted));
     let in_place = file.iter().zip(wanted).all(|(file, wanted)| is_same(file, wanted));
-    // Files that share no name with the table are written for positions.
+    // A file that shares no name with the table was written to be matched by position.
     let by_name = file.iter().any(is_wanted) && !(in_place && is_counted);
     if by_name && !is_counted {
         found.surplus = file.iter().filter(|column| !is_wanted(column)).collect();
@@ -73,7 +73,7 @@ pub fn compare<'a>(file: &'a [FileColumn], wanted: &'a [TargetColumn], fills: bo
     found
 }
 
-/// The names that both have, where their order differs; with `in_place` also where one stands in another's place.
+/// The names that both have, if their order differs; with `in_place` also if one is at another's position.
 fn order(file: &[FileColumn], wanted: &[TargetColumn], in_place: bool) -> Option<(Vec<String>, Vec<String>)> {
     let folded: Vec<String> = file.iter().map(|column| column.name.to_lowercase()).collect();
     let wanted: Vec<String> = wanted.iter().map(|column| column.name.as_str().to_lowercase()).collect();
@@ -84,9 +84,9 @@ fn order(file: &[FileColumn], wanted: &[TargetColumn], in_place: bool) -> Option
     differs.then_some((of_file, of_table))
 }
 
-/// Whether COPY certainly cannot put these values into a column of this type, as the catalog calls it. Refused is only what is of another
-/// kind: text, truth values and instants for numbers, numbers for text. How wide a number is, what can be a date or a time, and types that
-/// are not named here are left to COPY.
+/// Whether COPY certainly cannot write these values to a column of this type, as the catalog names it. Only values of another kind are
+/// refused: text, Booleans and timestamps for numbers, and numbers for text. The width of numbers, texts that may be dates or times, and
+/// types that are not listed here are left to COPY.
 pub fn contradicts(file: &FileColumn, kind: &str) -> bool {
     let is_text = file.meaning == Meaning::Text;
     match (kind, file.physical) {

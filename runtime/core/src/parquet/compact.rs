@@ -1,15 +1,15 @@
-//! Thrift's compact protocol, as far as a footer needs it. Every step takes at least a byte, so reading ends with the input.
+//! Thrift's compact protocol, as far as a footer needs it. Every step consumes at least a byte, so reading always ends.
 //!
 //! Source: `thrift-compact-protocol.md` of Apache Thrift.
 
 use super::Unreadable;
 
-/// Structures within structures that are skipped at most.
+/// Maximum depth of nested structures to skip.
 const DEPTH_MAX: usize = 16;
-/// Bytes of a number at most: 64 bits, seven in each.
+/// Maximum length of a number in bytes: 64 bits, seven per byte.
 const NUMBER_BYTES_MAX: u32 = 10;
 
-/// A type of the protocol, as it stands in a field's header.
+/// A type of the protocol, as in a field's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind(u8);
 
@@ -27,18 +27,18 @@ const MAP: Kind = Kind(11);
 const STRUCTURE: Kind = Kind(12);
 const UUID: Kind = Kind(13);
 
-/// A value of a field.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// A number of any width.
+    /// A number, whatever its width.
     Number(i64),
     /// Bytes.
     Bytes(&'a [u8]),
-    /// Anything else; it was skipped.
+    /// Any other value, which was skipped.
     Other,
 }
 
-/// What is left of the input.
+/// The remaining input.
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    /// The next field of a structure, its number and its type; `last`: the number of the one before. `None`: it has no more.
+    /// The number and type of a structure's next field; `last` is the number of the previous one. `None` at the end of the structure.
     pub fn field(&mut self, last: i16) -> Result<Option<(i16, Kind)>, Unreadable> {
         let header = self.byte()?;
         let (delta, kind) = (i16::from(header >> 4), Kind(header & 0x0f));
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The number of the field that a union holds; `None`: it is empty.
+    /// The number of a union's field; `None` if the union is empty.
     pub fn union(&mut self, kind: Kind) -> Result<Option<i16>, Unreadable> {
         if kind != STRUCTURE {
             return Err(Unreadable::Malformed);
@@ -90,9 +90,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes past the value of a field of this type.
+    /// Skips the value of a field of this type.
     pub fn skip(&mut self, kind: Kind) -> Result<(), Unreadable> {
-        // A field's header is all there is of a truth value; an element of a list has a byte.
+        // The value of a Boolean field is in its header; as a list element it takes a byte.
         if [TRUE, FALSE].contains(&kind) { Ok(()) } else { self.skip_value(kind, DEPTH_MAX) }
     }
 
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// Signed numbers stand zigzag.
+    /// Signed numbers are zigzag encoded.
     fn number(&mut self) -> Result<i64, Unreadable> {
         let zigzag = self.unsigned()?;
         Ok((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())

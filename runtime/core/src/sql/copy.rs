@@ -1,10 +1,10 @@
-//! The COPY command of a load, and one that loads nothing.
+//! The COPY command of a load, and one that only checks whether COPY would work.
 
 use super::literal;
 use crate::config::{CopyRole, LoadConfig, SourceFolder};
 use crate::ident::Ident;
 
-/// COPY of a manifest's files into a table whose name is quoted already; no columns: all of that table's.
+/// COPY of a manifest's files into a table, whose name is already quoted. No columns means all columns of the table.
 pub fn copy_command(table: &str, columns: &[Ident], config: &LoadConfig, manifest: &str) -> String {
     let columns = match columns {
         [] => String::new(),
@@ -16,11 +16,11 @@ pub fn copy_command(table: &str, columns: &[Ident], config: &LoadConfig, manifes
     format!("COPY {table}{columns} FROM {} IAM_ROLE {role}{space}{options} MANIFEST", literal(manifest))
 }
 
-/// Name of an object that nobody has.
+/// Name of an object that does not exist.
 const NO_OBJECT: &str = ".loader-check-no-such-object";
 
-/// COPY of a file that is not there: the warehouse assumes the role, lists the folder, finds nothing and says so. Whatever
-/// else it says is what would stop a load. `NOLOAD`, and no format that reads ahead: nothing could ever be written.
+/// COPY of a file that does not exist: the warehouse assumes the role, lists the folder, finds nothing and says so. Any other error would
+/// also stop a load. `NOLOAD`, and a format that is not read in advance, make sure that nothing can be written.
 pub fn rehearsal(config: &LoadConfig, source: &SourceFolder) -> String {
     let SourceFolder { bucket, prefix } = source;
     let file = literal(&format!("s3://{bucket}/{prefix}{NO_OBJECT}"));
@@ -28,7 +28,7 @@ pub fn rehearsal(config: &LoadConfig, source: &SourceFolder) -> String {
     format!("COPY {} FROM {file} IAM_ROLE {} CSV NOLOAD{region}", config.target.table, role(config))
 }
 
-/// Whether the warehouse's words about a [`rehearsal`] are the ones it should say.
+/// Whether the warehouse's error about a [`rehearsal`] is the expected one.
 pub fn rehearsal_found_nothing(words: &str) -> bool {
     words.contains("S3 prefix") && words.contains(NO_OBJECT) && words.contains("does not exist")
 }

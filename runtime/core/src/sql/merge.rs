@@ -1,9 +1,9 @@
-//! The SQL statements of one load, run as one transaction by `BatchExecuteStatement`.
+//! The SQL statements of one load, which `BatchExecuteStatement` runs as one transaction.
 //!
-//! Append copies into the target. Merging copies into a staging table, ranks staged rows and the matching rows of the target
-//! together, and writes only the winners that are new. Because the winner is the greatest row of a total order (timestamp,
-//! then every column), the target does not depend on how files were grouped into loads, nor on their order. A row that says
-//! that its row is gone is a version like any other; where it wins, its key and timestamp are kept in a table of tombstones.
+//! An append copies into the target. A merge copies into a staging table, ranks the staged rows together with the matching rows of the
+//! target, and writes only the winners that are new. The winner is the greatest row of a total order (timestamp, then every column), so the
+//! target does not depend on the grouping of files into loads, nor on their order. A row that marks a deletion is a version like any other;
+//! if it wins, its key and timestamp are stored in a table of tombstones.
 
 use super::columns::{Identity, TargetColumn, TargetColumns, marker_column};
 use super::copy::copy_command;
@@ -21,10 +21,10 @@ mod steps;
 
 pub use self::deleted::{tombstones_privileges, tombstones_table};
 
-/// Why there is no SQL.
+/// Why the SQL cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SqlError {
-    /// The target has no columns for the user that the loader signs in as.
+    /// The loader's database user sees no columns of the target.
     #[error(
         "table {0} does not exist, or the database user sees none of its columns: create it, or grant SELECT, INSERT and DELETE on it"
     )]
@@ -32,62 +32,63 @@ pub enum SqlError {
     /// A merge column is not a column of the target.
     #[error("table {table} has no column {column}, by which rows are merged: correct `options`, or add the column")]
     MissingColumn {
-        /// The target table, which the catalog knows.
+        /// The target table.
         table: TableName,
         /// The configured merge column.
         column: Ident,
     },
-    /// Which of two rows remains is decided by an order of all columns, so that it does not depend on how files were grouped.
+    /// A column's type cannot be ordered. All columns must be ordered, because the choice between two rows must not depend on the grouping
+    /// of files.
     #[error(
         "column {column} is a {kind}, by which rows cannot be ordered, so this table cannot be merged: append to it"
     )]
     Unordered {
-        /// The target's column.
+        /// The column.
         column: Ident,
-        /// The type as the catalog spells it.
+        /// Its type, as the catalog spells it.
         kind: String,
     },
-    /// `options.merge_window_days` is a condition on the timestamp, which days must be taken from.
+    /// `options.merge_window_days` needs a timestamp from which days can be subtracted.
     #[error(
         "column {column} is a {kind}, from which `options.merge_window_days` cannot be taken: merge by a DATE, TIMESTAMP or TIMESTAMPTZ column, or remove the option"
     )]
     NoWindow {
         /// The timestamp column.
         column: Ident,
-        /// The type as the catalog spells it.
+        /// Its type, as the catalog spells it.
         kind: String,
     },
-    /// The service would refuse it.
+    /// The SQL exceeds a limit of the service.
     #[error(
         "the SQL of this load has {0} bytes, more than the {SQL_BYTES_MAX} that the Data API takes: give fewer `copy.columns`"
     )]
     TooLong(usize),
 }
 
-/// What one load's SQL is made of.
+/// The input for building one load's SQL.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadSql<'a> {
     /// How the table is loaded.
     pub config: &'a LoadConfig,
-    /// Columns of the target, which merging names; see [`needs_columns`].
+    /// Columns of the target; required if [`needs_columns`] says so.
     pub columns: &'a TargetColumns,
-    /// How its files go into the target.
+    /// How the files map to the target.
     pub fit: &'a Fit,
     /// URL of the manifest.
     pub manifest: &'a str,
-    /// The load, for the ledger in the warehouse.
+    /// The load, for the ledger table in the warehouse.
     pub load_id: &'a str,
-    /// The statement's name, for the ledger in the warehouse.
+    /// The statement's name, for the ledger table in the warehouse.
     pub statement_name: &'a str,
 }
 
-/// Types that no ORDER BY takes (Redshift database guide, "Limitations when using spatial data", HLLSKETCH type).
+/// Types that cannot be used in ORDER BY (Redshift database guide, "Limitations when using spatial data", HLLSKETCH type).
 const UNORDERED: [&str; 3] = ["geometry", "geography", "hllsketch"];
 
-/// The statements, in order.
+/// The SQL statements, in order.
 pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
     let table = &load.config.target.table;
-    // First, so that the transaction sees what whoever had the lock committed.
+    // First, so that the transaction sees what the previous holder of the lock committed.
     let mut statements: Vec<String> = load.config.lock.then(|| format!("LOCK {table}")).into_iter().collect();
     match &load.config.mode {
         LoadMode::Append => {
@@ -112,7 +113,7 @@ pub fn statements(load: &LoadSql) -> Result<Vec<String>, SqlError> {
     if bytes > SQL_BYTES_MAX { Err(SqlError::TooLong(bytes)) } else { Ok(statements) }
 }
 
-/// Whether the catalog must be asked for the target's columns. Where it need not, `copy.columns` are [`TargetColumns::Named`].
+/// Whether the catalog must be queried for the target's columns. If not, `copy.columns` are [`TargetColumns::Named`].
 pub fn needs_columns(config: &LoadConfig) -> bool {
     match config.mode {
         LoadMode::Append => false,
@@ -121,7 +122,7 @@ pub fn needs_columns(config: &LoadConfig) -> bool {
     }
 }
 
-/// Asks the ledger in the warehouse for a load.
+/// The query that counts a load's rows in the ledger table in the warehouse.
 pub fn ledger_query(ledger: &TableName, load_id: &str) -> String {
     format!("SELECT count(*) FROM {ledger} WHERE load_id = {}", literal(load_id))
 }
@@ -139,14 +140,14 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String
         LoadMode::Replace { window_days, .. } => *window_days,
         LoadMode::Versions { .. } | LoadMode::Append => {
             identifying.push(timestamp);
-            // A row takes the place of one of the same time.
+            // A row may replace one with the same time, so the window is 0 days.
             (!timestamp.nullable).then_some(0)
         }
     };
     check_window(load.config, timestamp)?;
     let is_whole = load.config.columns.is_empty() && load.columns.are_all_loaded();
     let merge = Merge { table, columns: &columns, identifying, timestamp, replaced_days_max, is_whole, deleted };
-    // Columns that are configured are loaded whatever else the target has.
+    // Configured columns are loaded, whatever else the target has.
     let guard = load.columns.guard(table).filter(|_| load.config.columns.is_empty());
     let copied = [merge.stage(), copy_command(STAGE, &load.fit.columns, load.config, load.manifest)];
     let written = [merge.ranked()].into_iter().chain(merge.deletes()).chain([merge.insert()]);
@@ -160,11 +161,11 @@ fn merge(load: &LoadSql, keys: &[Ident], timestamp: &Ident) -> Result<Vec<String
         .collect())
 }
 
-/// The columns that are written, and which rows are gone.
+/// The columns to write, and which rows mark deletions.
 fn columns<'a>(load: &'a LoadSql) -> Result<(Vec<TargetColumn>, Option<Deleted<'a>>), SqlError> {
     let staged = loaded(load)?;
     let Some(marker) = load.config.delete_marker() else { return Ok((staged, None)) };
-    // Without the catalog nobody knows whether the target has the marker's column.
+    // Without the catalog, it is not known whether the target has the marker's column.
     let TargetColumns::Asked(all) = load.columns else {
         return Err(SqlError::NoColumns(load.config.target.table.clone()));
     };
@@ -174,13 +175,13 @@ fn columns<'a>(load: &'a LoadSql) -> Result<(Vec<TargetColumn>, Option<Deleted<'
     Ok((written, Some(Deleted { marker, staged, only_staged })))
 }
 
-/// What adds columns to the target: before a stage is made like it, and in the same transaction, so that they come with the rows.
+/// Adds columns to the target in the transaction of the rows, before a staging table is created like it.
 fn alters(load: &LoadSql) -> impl Iterator<Item = String> {
     load.fit.added.iter().map(|column| column.statement(&load.config.target.table))
 }
 
-/// The columns that are staged, in the order of the files: those of the configuration, else all but what the warehouse itself numbers, and
-/// those that are added.
+/// The columns to stage, in the order of the files: those of the configuration, otherwise all except those that only the warehouse fills,
+/// plus those to be added.
 fn loaded(load: &LoadSql) -> Result<Vec<TargetColumn>, SqlError> {
     let configured = &load.config.columns;
     let mut columns: Vec<TargetColumn> = match load.columns {
@@ -209,13 +210,13 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    /// The statements where only names are known.
+    /// The SQL if only names are known.
     fn sql(change: impl FnOnce(&mut Value)) -> String {
         let columns = TargetColumns::Named(["id", "at", "amount"].into_iter().map(Ident::exact).collect());
         sql_of(&columns, change)
     }
 
-    /// The statements for columns of the catalog: each its name, its default, its type, and whether it may be NULL.
+    /// The SQL for columns from the catalog: name, default, type, and whether NULL is allowed.
     fn asked(columns: &[[&str; 4]], change: impl FnOnce(&mut Value)) -> String {
         let row = |cells: &[&str; 4]| cells.iter().map(|cell| Some((*cell).to_owned())).collect();
         sql_of(&TargetColumns::from_rows(&columns.iter().map(row).collect::<Vec<_>>()), change)

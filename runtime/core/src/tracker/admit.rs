@@ -1,29 +1,29 @@
-//! Whether a warehouse has room for one more load.
+//! Whether a warehouse has room for another load.
 //!
-//! Nothing is stored for it: the index of tables with work tells how many loads run and who has waited longest. It lags behind by moments,
-//! so for moments there can be a load too many.
+//! Nothing is stored for this: the index of tables with work shows how many loads are running and which table has waited longest. The index
+//! lags slightly, so the limit can be exceeded briefly.
 
 use std::collections::BTreeMap;
 
 use super::view::Work;
 use crate::ids::DbTable;
 
-/// Whether a load of this table may start beside those of the other tables of its warehouse. A table whose `turn` it is starts into any
-/// room; another one leaves room for the tables that have waited longer, although some of them may not be able to start: whoever sweeps
-/// gives everybody a turn, the longest wait first.
+/// Whether a load of this table may start beside those of its warehouse's other tables. If it is this table's `turn`, any room is enough.
+/// Otherwise it leaves room for the tables that have waited longer, even though some of them may not be able to start; the sweep gives each
+/// table its turn, the longest wait first.
 pub fn has_room(table: &DbTable, work: &BTreeMap<DbTable, Work>, loads_max: u32, turn: bool) -> bool {
     let since = work.get(table).and_then(|work| work.since_millis);
     let (mut running, mut before) = (0, 0);
     for (other, work) in work.iter().filter(|(other, _)| *other != table && other.warehouse() == table.warehouse()) {
         running += u32::from(work.held);
-        // Of two that have waited equally long, one is first.
+        // Ties are broken by the table's key.
         let longer = (work.since_millis, other) < (since, table) && work.since_millis.is_some();
         before += u32::from(!turn && !work.held && (since.is_none() || longer));
     }
     running + before < loads_max
 }
 
-/// The tables of this warehouse that wait without a load, the longest wait first.
+/// The waiting tables of this warehouse that have no running load, the longest wait first.
 pub fn in_turn(warehouse: &str, work: &BTreeMap<DbTable, Work>) -> Vec<DbTable> {
     let mut waiting: Vec<_> =
         work.iter().filter(|(table, work)| !work.held && table.warehouse() == warehouse).collect();

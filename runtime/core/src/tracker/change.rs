@@ -1,4 +1,4 @@
-//! A write, what must be in the ledger before it, and what it means once it succeeded.
+//! A write, the ledger entries that must precede it, and what it means when it succeeds.
 
 use super::context::Context;
 use super::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad};
@@ -11,7 +11,7 @@ use crate::outcome::{self, FailureClass};
 /// A write of a table's items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Facts that must be in the ledger before the transaction. Each is true already, so whoever is overtaken after writing them
+    /// Ledger entries to write before the transaction. Each already states a fact, so an invocation that is overtaken after writing them
     /// has done no harm.
     pub entries: Vec<LedgerEntry>,
     /// The write.
@@ -26,8 +26,8 @@ impl Change {
         Self { entries: Vec::new(), transaction: Transaction::new(table, actions), note }
     }
 
-    /// A change with ledger entries: a few are part of the transaction, which saves a call; many are written before it, one write
-    /// unit each instead of two.
+    /// A change with ledger entries. If they are few, they are part of the transaction, which saves a call. Otherwise they are written
+    /// before it, which costs one write unit each instead of two.
     pub fn with_entries(table: DbTable, mut actions: Vec<WriteAction>, entries: Vec<LedgerEntry>, note: Note) -> Self {
         let few = entries.len() <= LEDGER_ENTRIES_IN_TRANSACTION_MAX;
         if few && actions.len() + entries.len() <= TRANSACTION_ACTIONS_MAX {
@@ -37,7 +37,7 @@ impl Change {
         Self { entries, transaction: Transaction::new(table, actions), note }
     }
 
-    /// The same write, with only those of the warehouse's words in the log that are no values of rows. The tracker keeps all.
+    /// The same write, with values of rows removed from the warehouse's text in the log. The tracker keeps the full text.
     #[must_use]
     pub fn without_values(mut self) -> Self {
         match &mut self.note {
@@ -59,14 +59,14 @@ impl Change {
         self
     }
 
-    /// Only the slot's item: the load at its next step.
+    /// A change of the slot's item only: the load at its next step.
     pub fn step(held: Held, next: RunningLoad, note: Note) -> Self {
         let table = next.table();
         Self::new(table, vec![put_slot(held, Some(next))], note)
     }
 }
 
-/// The slot's next version: with this load, or free. On condition that nobody wrote it since it was read.
+/// Writes the slot's next version, held by this load or free, on condition that it has not been written since it was read.
 pub fn put_slot(held: Held, load: Option<RunningLoad>) -> WriteAction {
     let next = match load {
         Some(load) => held.slot.held(load),
@@ -75,11 +75,12 @@ pub fn put_slot(held: Held, load: Option<RunningLoad>) -> WriteAction {
     WriteAction::put(Item::Slot(next), held.slot.condition())
 }
 
-/// One ledger entry for each object version of these loads, each once.
+/// One ledger entry for each distinct object version of these loads.
 pub fn entries(pendings: &[PendingLoad], mark: &LedgerMark, context: &Context) -> Vec<LedgerEntry> {
     let mut seen = std::collections::BTreeSet::new();
     let objects = pendings.iter().flat_map(|pending| {
-        // Whatever this invocation's clock says: it is after the instant from which its order leaves loaded objects alone.
+        // Never earlier than the instant of an order to load again, even if this invocation's clock is behind: entries from before that
+        // instant do not count.
         let since = pending.source.recorded.again_before_millis.unwrap_or(Millis::MIN);
         pending.objects.iter().map(move |waiting| (&waiting.object, context.now.max(since)))
     });
@@ -104,117 +105,117 @@ pub(super) fn entry(
     }
 }
 
-/// Files that went to quarantine before COPY.
+/// Files that were quarantined before COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfits {
-    /// How many.
+    /// Number of files.
     pub n_objects: usize,
-    /// The first of them, and what is wrong with it.
+    /// The first file, and what is wrong with it.
     pub reason: String,
 }
 
-/// What happened, in the words of the log.
+/// What happened, as the log reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// The slot was taken.
+    /// A load took the slot.
     Claimed {
-        /// Objects chosen.
+        /// Number of objects chosen.
         n_objects: usize,
     },
-    /// Many waiting loads became one.
+    /// Many pending loads were merged into one.
     Gathered {
-        /// How many they were.
+        /// Number of pending loads merged.
         n_loads: usize,
-        /// Objects of all of them.
+        /// Number of objects in them.
         n_objects: usize,
     },
-    /// The manifest is written; with a free slot before, the slot was taken.
+    /// An attempt is prepared: its manifest is written. If the slot was free, the load took it.
     Prepared {
-        /// Attempt, from 1.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// Objects listed.
+        /// Number of objects in the manifest.
         n_objects: u64,
-        /// Objects gone since, now in quarantine.
+        /// Deleted objects, now in quarantine.
         n_deleted: usize,
-        /// Objects that the ledger knew, or that a newer version replaced.
+        /// Objects that the ledger knows, or that another object replaces.
         n_known: usize,
-        /// Objects that go into the target otherwise than those listed: they wait for the next load.
+        /// Objects that map to the target differently and wait for the next load.
         n_later: usize,
-        /// Files whose columns are not the target's, now in quarantine.
+        /// Files whose columns do not match the target's, now in quarantine.
         misfits: Option<Misfits>,
     },
     /// Nothing was left to load.
     Emptied {
-        /// Objects gone since, now in quarantine.
+        /// Deleted objects, now in quarantine.
         n_deleted: usize,
-        /// Objects that the ledger knew.
+        /// Objects that the ledger knows, or that another object replaces.
         n_known: usize,
-        /// Files whose columns are not the target's, now in quarantine.
+        /// Files whose columns do not match the target's, now in quarantine.
         misfits: Option<Misfits>,
     },
     /// The statement id is known.
     Submitted {
-        /// The service's id.
+        /// The id that the service assigned.
         statement_id: String,
     },
-    /// Another invocation prepared the load and went quiet; this one submits it.
+    /// Another invocation prepared the load and stopped; this one will submit it.
     TakenOver {
-        /// The other.
+        /// The other invocation.
         from: String,
     },
     /// A submit was refused or not answered.
     NotSubmitted {
-        /// The service's words.
+        /// The service's error text.
         reason: String,
     },
-    /// The statement ran for too long, or somebody said so: it is being cancelled.
+    /// The statement ran for too long, or a person decided so; it is being cancelled.
     Cancelling {
         /// How long it has run.
         minutes: i64,
     },
-    /// The attempt failed and will be repeated.
+    /// The attempt failed, and another will follow.
     Failed {
-        /// What it asks for.
+        /// Class of the failure.
         class: FailureClass,
-        /// The service's words, or those of the warehouse without values of rows.
+        /// The error text; without values of rows if it comes from the warehouse.
         reason: String,
     },
     /// The load was divided.
     Split {
-        /// Objects on either side.
+        /// Number of objects in each part.
         parts: [usize; 2],
-        /// Why.
+        /// The reason, as in `Failed`.
         reason: String,
     },
-    /// One object was set aside for a failure that nobody could explain.
+    /// An object was set aside because of an unexplained failure.
     SetAside {
-        /// As of a failed attempt.
+        /// The reason, as in `Failed`.
         reason: String,
     },
-    /// Nobody can know any more whether the rows were committed.
+    /// It can no longer be known whether the rows were committed.
     GivenUp,
     /// Objects went to quarantine.
     Quarantined {
-        /// How many.
+        /// Number of objects.
         n_objects: usize,
-        /// What it asks for.
+        /// Class of the failure.
         class: FailureClass,
-        /// As of a failed attempt.
+        /// The reason, as in `Failed`.
         reason: String,
     },
     /// The rows are committed.
     Finished {
-        /// Objects loaded.
+        /// Number of objects loaded.
         n_objects: u64,
-        /// Their bytes.
+        /// Their size in bytes.
         size_bytes: u64,
-        /// Rows, where the service says so.
+        /// Number of rows, if the service reports it.
         rows: Option<i64>,
-        /// From the first object recorded to the claim.
+        /// From the recording of the oldest object until the load took the slot.
         queue_wait_millis: i64,
-        /// From the claim to the settlement.
+        /// From taking the slot to the settlement.
         load_millis: i64,
-        /// Objects of the load that took the slot in the same write.
+        /// Number of objects of the next load, which took the slot in the same write.
         n_next: usize,
     },
 }

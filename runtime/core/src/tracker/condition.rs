@@ -1,23 +1,23 @@
-//! What must be true of an item for a write to take effect.
+//! Conditions of writes.
 
 use crate::ids::LoadId;
 
-/// What must be true of an item for its action, and so for the whole transaction, to take effect.
+/// What must be true of an item for its action to take effect. If it is false, the whole transaction is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
-    /// Nothing.
+    /// No condition.
     Always,
-    /// There is no such item.
+    /// The item does not exist.
     Absent,
-    /// There is such an item.
+    /// The item exists.
     Present,
-    /// The listing was last written as this version; 0: there is none yet.
+    /// The listing still has this version; 0: it does not exist yet.
     Version(u64),
-    /// The slot was last written as this version and is held by this load: the fence. Version 0: there is no slot yet.
+    /// The slot still has this version and is held by this load: the fence. Version 0: the item does not exist yet.
     Slot {
-        /// Its version.
+        /// The version that was read.
         version: u64,
-        /// The load that holds it; `None`: it is free.
+        /// The load that held the slot; `None`: the slot was free.
         load_id: Option<LoadId>,
     },
 }

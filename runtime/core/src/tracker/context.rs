@@ -1,4 +1,4 @@
-//! Who decides, and why there may be nothing to do.
+//! The context of a decision, and the reasons to do nothing.
 
 use crate::ids::Millis;
 use crate::settings::Timing;
@@ -6,35 +6,35 @@ use crate::settings::Timing;
 /// Who decides, when, and with which settings.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
-    /// Now.
+    /// The current time.
     pub now: Millis,
-    /// This invocation; no other ever has the same.
+    /// Identifies this invocation; no other ever has the same value.
     pub holder: &'a str,
-    /// Waiting periods.
+    /// Waiting times.
     pub timing: &'a Timing,
-    /// First part of statement names; `None`: the database's name.
+    /// First part of statement names; `None`: the name of the database.
     pub prefix: Option<&'a str>,
-    /// The statement that an event said has ended: a hint to ask now.
+    /// The statement that has ended according to an event: a hint to ask for its status now.
     pub ended: Option<&'a str>,
-    /// Whether the warehouse is known to be awake, so that what waits for it may start.
+    /// Whether the warehouse is known to be awake, so that loads that wait for it may start.
     pub awake: bool,
-    /// Whether this is a sweep: it starts the tables that wait for the same instant, one soon after the other.
+    /// Whether this is a sweep. Only a sweep starts tables that share an instant, so that they start close together.
     pub sweeps: bool,
 }
 
 /// Why there is nothing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Idle {
-    /// Nothing waits.
+    /// Nothing is waiting.
     Empty,
-    /// Everything that waits may not start yet; this is when.
+    /// Nothing that waits may start before this time.
     NotBefore(Millis),
-    /// The configuration says so, or an operator.
+    /// The configuration or an operator has paused the table.
     Paused,
-    /// Another invocation is at it.
+    /// Another invocation is working on the load.
     Held,
-    /// The statement runs.
+    /// The statement is still running.
     StatementRuns,
-    /// The warehouse runs as many loads as it may.
+    /// The warehouse already runs as many loads as it may.
     WarehouseFull,
 }

@@ -1,7 +1,7 @@
-//! The heart: from what the tracker says about one table to the one next action. Total, pure, no memory.
+//! The central decision: maps what is known about a table to the one next action. Total and pure.
 //!
-//! Crash windows are no special cases here: whoever comes next reads the same state and decides the same.
-//! What follows from what an action saw is decided in `prepare` (objects) and `settle` (submits and statements).
+//! Crashes need no special cases here: the next invocation reads the same state and decides the same. `prepare` (objects) and `settle`
+//! (submits and statements) decide what follows from the result of an action.
 
 use super::change::{Change, Note, put_slot};
 use super::choose::{Choice, Chosen, choose};
@@ -15,39 +15,39 @@ use crate::ids::DbTable;
 use crate::limits::{CLIENT_TOKEN_MILLIS, INVOCATION_MILLIS_MAX, STATEMENT_MILLIS, UNCLAIMED_OBJECTS_MAX};
 use crate::outcome::FailureClass;
 
-/// Clocks of two environments may differ by minutes: what the service remembers for hours is believed for less.
-/// The last submit that was decided before this has arrived, or never will, when the service forgets the token.
+/// The clocks of two environments may differ by minutes, so the loader relies on the service's memory for less than the documented time. A
+/// submit decided before this age has arrived, or will never arrive, by the time the service forgets the token.
 const TOKEN_BELIEVED_MILLIS: i64 = CLIENT_TOKEN_MILLIS - 2 * INVOCATION_MILLIS_MAX;
 const STATEMENT_BELIEVED_MILLIS: i64 = STATEMENT_MILLIS - 60 * 60_000;
 
-/// The one next thing to do. What an action needs, it carries.
+/// The next action for a table, with everything needed to perform it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action<'a> {
-    /// Nothing, for this reason.
+    /// Nothing to do, for this reason.
     Idle(Idle),
-    /// Apply this write.
+    /// Write this change.
     Write(Change),
-    /// Look at the objects of this load (ledger, S3, the target's columns), then ask `prepare`.
+    /// Look at the objects of this load (ledger, S3, the target's columns), then call `prepare::plan`.
     Look {
-        /// The load at the attempt that is to be prepared. The slot may still be free.
+        /// The load at the attempt to prepare. The slot may still be free.
         load: Box<RunningLoad>,
-        /// Its pending loads, where they are known already.
+        /// Its pending loads, if they are already known.
         pendings: Option<Vec<PendingLoad>>,
     },
-    /// Submit the prepared statement batch, then ask `settle::after_submit`.
+    /// Submit the prepared statement batch, then call `settle::after_submit`.
     Submit(&'a RunningLoad, &'a Prepared),
-    /// Ask the Data API for a statement with this name, then ask `settle::after_find`.
+    /// Look for a statement with this name in the Data API, then call `settle::after_find`.
     Find(&'a RunningLoad, &'a Prepared),
-    /// Ask the Data API how this statement is, then ask `settle::after_status`.
+    /// Ask the Data API for the status of this statement, then call `settle::after_status`.
     Ask(&'a RunningLoad, &'a str),
-    /// Ask the ledger in the warehouse whether this load was committed, then ask `settle::finished` or `settle::not_committed`.
+    /// Ask the ledger table in the warehouse whether this load was committed, then call `settle::finished` or `settle::not_committed`.
     AskWarehouseLedger(&'a RunningLoad, &'a TableName),
     /// Put the load into quarantine: `settle::outcome_unknown`.
     Quarantine(&'a RunningLoad),
 }
 
 impl Action<'_> {
-    /// The load that takes a free slot by this action, or is about to.
+    /// The load that takes a free slot with this action, or is about to.
     pub fn begins(&self) -> Option<&RunningLoad> {
         match self {
             Self::Look { load, .. } => Some(load),
@@ -65,14 +65,14 @@ impl Action<'_> {
     }
 }
 
-/// The next action for a table.
+/// Decides the next action for a table. Never fails, and does the same for every invocation except for the holder's own load.
 pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<'a> {
     let slot = &view.state.slot;
     let Some(load) = &slot.load else { return start(table, view, context) };
     let others = load.holder != context.holder && load.touched_millis + context.timing.patience_millis > context.now;
     match &load.step {
         Step::Claimed | Step::Prepared(_) if others => Action::Idle(Idle::Held),
-        // No statement is on its way: a paused table stands still.
+        // No statement can be running at these steps, so a paused table stays as it is.
         Step::Claimed | Step::Waiting { .. } if view.is_paused(&load.source) => Action::Idle(Idle::Paused),
         Step::Claimed => look(load.clone(), view),
         Step::Waiting { class: FailureClass::OperatorsTurn, .. } if context.awake && may_ride(load, context) => {
@@ -81,7 +81,7 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
         Step::Waiting { not_before_millis, .. } if *not_before_millis > context.now => {
             Action::Idle(Idle::NotBefore(*not_before_millis))
         }
-        // A failed attempt is followed by the next: objects are looked at again, the configuration is read again.
+        // A failed attempt is followed by another, for which objects are looked at and the configuration is read again.
         Step::Waiting { .. } => look(RunningLoad { attempt: load.attempt + 1, ..load.clone() }, view),
         Step::Prepared(prepared) => with_prepared(slot, load, prepared, context),
         Step::Submitted { statement_id, submitted_millis, .. } => {
@@ -96,7 +96,7 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
     }
 }
 
-/// A probe that costs no wake: as often as probes come where no pace makes them rare.
+/// Whether a load that waits for an operator may probe because the warehouse is awake: as often as it would without a pace.
 fn may_ride(load: &RunningLoad, context: &Context) -> bool {
     load.touched_millis + context.timing.backoff_cap_millis <= context.now
 }
@@ -106,8 +106,8 @@ fn look<'a>(load: RunningLoad, view: &View) -> Action<'a> {
     Action::Look { load: Box::new(load), pendings }
 }
 
-/// A small load is looked at before it takes the slot, so that it takes it prepared, with one write. A large one takes the slot
-/// first: looking costs calls, and only one invocation should pay for them.
+/// A small load is looked at first and takes the slot already prepared, with one write. A large load takes the slot first: looking at many
+/// objects takes many calls, and only one invocation should make them.
 fn start<'a>(table: &DbTable, view: &View, context: &Context) -> Action<'a> {
     match choose(table, view, context) {
         Err(idle) => Action::Idle(idle),
@@ -132,15 +132,16 @@ fn claim(slot: &Slot, chosen: &Chosen) -> Change {
     Change::new(chosen.load.table(), actions, note)
 }
 
-/// Checks for the loads that the ledger does not protect against being claimed twice: loader 0.1, which may still run during an
-/// update, deletes the slot instead of counting its version on.
+/// Checks for pending loads that the ledger does not protect from being loaded twice: loader 0.1, which may still run during an update,
+/// deletes the slot instead of increasing its version.
 pub(super) fn still_there(pendings: &[PendingLoad]) -> impl Iterator<Item = WriteAction> {
     let entered = pendings.iter().filter(|pending| pending.entered);
     entered.map(|pending| WriteAction::Check(pending.key.clone(), Condition::Present))
 }
 
-/// For hours the service returns the same statement for the same token. Then nobody submits, until no submit can be on its
-/// way any more: only then "there is no such statement" can be believed, so only then the name is looked up. Then nobody can know.
+/// For hours, the service returns the same statement for the same token, so the submit is repeated. Then no one submits until no submit can
+/// be in flight any more: only then does "no such statement" prove anything, so only then is the name looked up. After that, the outcome
+/// cannot be learned from the service.
 fn with_prepared<'a>(slot: &'a Slot, load: &'a RunningLoad, prepared: &'a Prepared, context: &Context) -> Action<'a> {
     let age_millis = context.now - prepared.prepared_millis;
     if age_millis >= STATEMENT_BELIEVED_MILLIS {
@@ -161,16 +162,16 @@ fn with_prepared<'a>(slot: &'a Slot, load: &'a RunningLoad, prepared: &'a Prepar
     if age_millis >= TOKEN_BELIEVED_MILLIS { Action::Find(load, prepared) } else { Action::Submit(load, prepared) }
 }
 
-/// A submit cannot be fenced, so it is announced: who submits what another prepared becomes the holder first. Without this,
-/// one of two could be refused and begin the next attempt while the other's submit is still on its way.
-/// From then on a statement may exist, because the other may have submitted before.
+/// A submit cannot be fenced, so it is announced: an invocation that submits what another one prepared becomes the holder first. Otherwise
+/// one of two could be refused and begin the next attempt while the other's submit is still in flight. From then on a statement may exist,
+/// because the previous holder may have submitted.
 fn take_over(held: Held, prepared: &Prepared, context: &Context) -> Change {
     let prepared = Prepared { uncertain: true, ..prepared.clone() };
     let note = Note::TakenOver { from: held.load.holder.clone() };
     Change::step(held, held.load.at(Step::Prepared(prepared), context.holder, context.now), note)
 }
 
-/// From here every way leads to quarantine, so that the ledger entries of quarantine state a fact before it is written.
+/// From this step every path leads to quarantine, so a ledger entry about quarantine states a fact even if it is written first.
 pub(super) fn give_up(held: Held, context: &Context) -> Change {
     let step = Step::GivenUp { statement_id: held.load.statement_id().map(ToOwned::to_owned) };
     Change::step(held, held.load.at(step, context.holder, context.now), Note::GivenUp)

@@ -1,14 +1,14 @@
-//! How facts enter: objects become waiting loads, one plain write each.
+//! Recording objects: they become pending loads, each with one unconditional put.
 //!
-//! Whether an object was loaded before is not asked here: whoever takes the slot asks the ledger, because only then nobody else can
-//! change the answer. A duplicate that waits is dropped when its turn comes.
+//! The ledger is not read here. It is read later by the invocation that takes the slot, because only then can no other load change it. A
+//! duplicate waits in the backlog and is dropped when its load is prepared.
 
 use super::item::{ConfigSource, Item, Millis, PendingLoad};
 use super::pack;
 use super::write::{Condition, Transaction, WriteAction};
 use crate::ids::{LoadId, WaitingObject};
 
-/// The waiting loads that these objects become, each as large as an item and one load's limits allow.
+/// The pending loads for these objects. Each is as large as an item and the limits of one load allow.
 pub fn pendings(objects: Vec<WaitingObject>, source: &ConfigSource, now: Millis) -> Vec<PendingLoad> {
     let table = source.recorded.db_table();
     let groups = pack::groups(objects, &source.recorded.document, Some(source.recorded.limits));
@@ -25,7 +25,8 @@ pub fn pendings(objects: Vec<WaitingObject>, source: &ConfigSource, now: Millis)
     groups.into_iter().map(pending).collect()
 }
 
-/// The write that records a waiting load. Refused: the same objects were recorded in the same millisecond, so they wait already.
+/// The write that records a pending load. If it is refused, the same objects were recorded in the same millisecond, so they are already
+/// waiting.
 pub fn record(pending: PendingLoad) -> Transaction {
     let table = pending.source.recorded.db_table();
     Transaction::new(table, vec![WriteAction::put(Item::Pending(pending), Condition::Absent)])

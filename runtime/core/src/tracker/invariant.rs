@@ -1,4 +1,4 @@
-//! What always holds of one table's items. Checked by the model, the simulation and the end-to-end tests.
+//! What always holds for one table's items. Checked by the model, the simulation and the end-to-end tests.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use super::slot::Step;
 use super::write::{Items, slot_of};
 use crate::outcome::FailureClass;
 
-/// Problems with the items themselves; empty when all is well.
+/// Violations in these items; empty if there are none.
 ///
-/// - A running load names only pending loads that are there (so all its objects are known), each once.
-/// - While its statement may run, no object of it is in the ledger as loaded by another load (since the instant of an order to load again).
-/// - What is in quarantine is in the ledger, so that a repeated notification does not load it. (A deleted object is not.)
-/// - An object version is in one quarantine item at most.
+/// - A running load names only existing pending loads (so all its objects are known), each once.
+/// - While its statement may run, the ledger has no object of it as loaded by another load (since the instant of an order to load again).
+/// - A quarantined object is in the ledger, so that a repeated notification does not load it. (A deleted object is not.)
+/// - An object version is in at most one quarantine item.
 pub fn violations(items: &Items) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(load) = &slot_of(items).load {

@@ -1,6 +1,6 @@
-//! What the tracker stores beside the slot: waiting loads, quarantine, the ledger of object versions, history.
+//! What the tracker stores besides the slot: pending loads, quarantine, the ledger, the history, audit records and listings.
 //!
-//! How items look in DynamoDB is `wire`'s business; which writes are allowed is `write`'s.
+//! `wire` defines how items look in DynamoDB; `write` defines which writes are allowed.
 
 use super::listing::Listing;
 use super::slot::{RunningLoad, Slot};
@@ -11,56 +11,56 @@ use crate::outcome::FailureClass;
 pub use super::key::{ConfigSource, SortKey};
 pub use crate::ids::Millis;
 
-/// Objects that wait to be loaded.
+/// Objects that are waiting to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingLoad {
     /// Sort key.
     pub key: SortKey,
-    /// As many as an item holds.
+    /// At most as many as fit into an item ([`super::pack`]).
     pub objects: Vec<WaitingObject>,
     /// How to load them.
     pub source: ConfigSource,
-    /// When the first of them was recorded.
+    /// When the oldest of them was recorded.
     pub recorded_millis: Millis,
-    /// Set when a failed load was split: only loads of the same group share a COPY.
+    /// Set if a failed load was divided or an operator retried: only pending loads of the same group share a COPY.
     pub group: Option<String>,
-    /// Not to be claimed before.
+    /// Earliest time at which a load may take it.
     pub not_before_millis: Millis,
-    /// How often it was set aside for a failure that nobody could explain.
+    /// How often it was set aside because of an unexplained failure.
     pub set_aside: u32,
-    /// Whether its objects were in the ledger before they were loaded: those that an operator sends again from quarantine, and those
-    /// that loader 0.1 recorded. Only [`LedgerMark::Loaded`] keeps such an object from being loaded.
+    /// Whether its objects entered the ledger before they were loaded: objects that an operator retries from quarantine, and those recorded
+    /// by loader 0.1. For these, only [`LedgerMark::Loaded`] prevents loading.
     pub entered: bool,
 }
 
 impl PendingLoad {
-    /// Bytes of all its objects.
+    /// Total size of its objects in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.objects.iter().map(|waiting| waiting.size_bytes).sum()
     }
 }
 
-/// What the ledger knows of an object version. A ledger entry states a fact, so anyone who knows the fact may write it.
+/// What the ledger says about an object version. Each mark states a fact, so any invocation that knows the fact may write it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LedgerMark {
-    /// Written by loader 0.1 when it recorded the object: it waits, or was loaded.
+    /// Written by loader 0.1 when it recorded the object, which is either waiting or loaded.
     Accepted,
-    /// Its rows are committed, by this load.
+    /// Its rows were committed by this load.
     Loaded(LoadId),
-    /// It was put into quarantine.
+    /// It is or was in quarantine.
     Quarantined,
 }
 
 /// An object version in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LedgerEntry {
-    /// Which one.
+    /// The object version.
     pub object: ObjectVersion,
-    /// What is known of it.
+    /// What is known about it.
     pub mark: LedgerMark,
-    /// Since when.
+    /// When it was entered.
     pub entered_millis: Millis,
-    /// When it may be forgotten, epoch seconds.
+    /// When the entry expires, in epoch seconds.
     pub expires_at: i64,
 }
 
@@ -71,17 +71,17 @@ pub struct Quarantined {
     pub key: SortKey,
     /// The objects.
     pub objects: Vec<WaitingObject>,
-    /// How they would have been loaded.
+    /// How to load them, as in their last load.
     pub source: ConfigSource,
-    /// Why.
+    /// Class of the last failure.
     pub class: FailureClass,
-    /// The warehouse's own words.
+    /// The error text, from the warehouse or the loader.
     pub error: String,
-    /// The statement that failed, if any.
+    /// The failed statement, if there was one.
     pub statement_id: Option<String>,
-    /// What to do.
+    /// What an operator should do.
     pub remedy: String,
-    /// Whether the columns of the files are the reason, seen before any statement.
+    /// Whether the files were refused before COPY because of their columns.
     pub is_misfit: bool,
 }
 
@@ -92,46 +92,46 @@ pub struct History {
     pub key: SortKey,
     /// The load.
     pub load_id: LoadId,
-    /// Its number among the table's loads; 0 where loader 0.1 loaded it.
+    /// The load's number among the table's loads; 0 if loader 0.1 loaded it.
     pub number: u64,
-    /// The statement that loaded it; empty where only the ledger in the warehouse tells that it was loaded.
+    /// The statement that loaded it; empty if only the ledger table in the warehouse shows that it was loaded.
     pub statement_id: String,
-    /// Its name.
+    /// Name of the statement.
     pub statement_name: Option<StatementName>,
-    /// The list of its objects.
+    /// `s3://` URL of the manifest, which lists its objects.
     pub manifest: String,
-    /// How many.
+    /// Number of objects.
     pub n_objects: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub size_bytes: u64,
-    /// Rows that COPY loaded, where the service says so.
+    /// Number of rows that COPY loaded, if the service reports it.
     pub rows: Option<i64>,
-    /// From the first object recorded to the claim.
+    /// From the recording of the oldest object until the load took the slot.
     pub queue_wait_millis: i64,
-    /// From the claim to the settlement.
+    /// From taking the slot to the settlement.
     pub load_millis: i64,
-    /// Attempts it took.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Columns that the target got with its rows.
+    /// Columns that the load added to the target.
     pub added: Vec<AddedColumn>,
-    /// When this may be forgotten, epoch seconds.
+    /// When this item expires, in epoch seconds.
     pub expires_at: i64,
 }
 
-/// What an operator did, and why: written in the same transaction, read by people only.
+/// What an operator did, and why. Written in the same transaction as the change; read by people only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Audit {
-    /// Sort key; holds the time.
+    /// Sort key; contains the time.
     pub key: SortKey,
-    /// Who.
+    /// Who did it.
     pub by: String,
     /// The command, for example `pause`.
     pub command: String,
-    /// What it was done to.
+    /// The objects or setting concerned.
     pub what: String,
-    /// Why, where that was said.
+    /// The reason, if given.
     pub why: Option<String>,
-    /// When this may be forgotten, epoch seconds.
+    /// When this item expires, in epoch seconds.
     pub expires_at: i64,
 }
 
@@ -141,22 +141,22 @@ pub struct Audit {
 pub enum Item {
     /// The slot.
     Slot(Slot),
-    /// A waiting load.
+    /// A pending load.
     Pending(PendingLoad),
     /// A ledger entry.
     File(LedgerEntry),
-    /// Quarantine.
+    /// Quarantined objects.
     Failed(Quarantined),
-    /// History.
+    /// A finished load.
     Loaded(History),
-    /// What an operator did.
+    /// An audit record.
     Audit(Audit),
-    /// A folder that is being listed.
+    /// A listing.
     Listing(Listing),
 }
 
 impl Item {
-    /// The load that holds the slot, if this is the slot.
+    /// The running load, if this is the slot and a load holds it.
     pub const fn load(&self) -> Option<&RunningLoad> {
         match self {
             Self::Slot(slot) => slot.load.as_ref(),
@@ -169,7 +169,7 @@ impl Item {
         }
     }
 
-    /// Whether the sweep must look at its table: a load runs or waits, or a folder is being listed.
+    /// Whether the sweep must look at the item's table: a load runs or waits, or a folder is being listed.
     pub const fn is_work(&self) -> bool {
         match self {
             Self::Slot(slot) => slot.load.is_some(),
@@ -179,7 +179,7 @@ impl Item {
         }
     }
 
-    /// Its sort key.
+    /// Sort key of the item.
     pub fn key(&self) -> SortKey {
         match self {
             Self::Slot(_) => SortKey::slot(),

@@ -1,4 +1,4 @@
-//! How an item is found, and where its configuration comes from: what the slot and every other item share.
+//! Sort keys, and where a load's configuration comes from: what the slot and all other items share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,73 +11,74 @@ use crate::ids::{LoadId, Millis, ObjectVersion};
 pub struct SortKey(pub String);
 
 impl SortKey {
-    /// Begin of every waiting load's key.
+    /// Prefix of the keys of all pending loads.
     pub const PENDING: &'static str = "PENDING#";
 
-    /// Begin of the key of a waiting load of a bulk request. They sort after those of live files, so that who reads the begin of a long
-    /// backlog finds live files, however many requested ones wait longer.
+    /// Prefix of the keys of bulk requests' pending loads. They sort after those of live files, so reading from the start of a long backlog
+    /// finds live files first, even if requested ones have waited longer.
     pub const REQUESTED: &'static str = "PENDING#bulk#";
 
-    /// Begin of every listing's key.
+    /// Prefix of the keys of all listings.
     pub const LISTING: &'static str = "LISTING#";
 
-    /// The slot. Sorts after every waiting load, so that one query, newest first, reads the slot and then the loads that wait.
+    /// Key of the slot. It sorts after every pending load, so one query in descending order reads the slot first and then the backlog.
     pub fn slot() -> Self {
         Self("RUNNING".into())
     }
 
-    /// A waiting load; keys sort by time because the number is of fixed width.
+    /// Key of a pending load of live files. The time has a fixed width, so keys sort by it.
     pub fn pending(since: Millis, load_id: &LoadId) -> Self {
         Self(format!("{}{since:014}#{load_id}", Self::PENDING))
     }
 
-    /// A waiting load of a bulk request.
+    /// Key of a pending load of a bulk request.
     pub fn requested(since: Millis, load_id: &LoadId) -> Self {
         Self(format!("{}{since:014}#{load_id}", Self::REQUESTED))
     }
 
-    /// Whether it is a waiting load's of a bulk request, recorded since these have keys of their own.
+    /// Whether this is the key of a bulk request's pending load. Loads recorded by old versions have no key of their own kind, and give
+    /// `false`.
     pub fn is_requested(&self) -> bool {
         self.0.starts_with(Self::REQUESTED)
     }
 
-    /// Since when a waiting load waits, as its key says.
+    /// The time in the key of a pending load: since when it has waited. `None` for other items.
     pub fn since_millis(&self) -> Option<Millis> {
         let rest = self.0.strip_prefix(Self::REQUESTED).or_else(|| self.0.strip_prefix(Self::PENDING))?;
         rest.split('#').next()?.parse().ok()
     }
 
-    /// An object version in the ledger.
+    /// Key of an object version's ledger entry.
     pub fn file(object: &ObjectVersion) -> Self {
         Self::file_of(&object.id())
     }
 
-    /// The ledger's entry of this id ([`ObjectVersion::id`]).
+    /// Key of the ledger entry with this id ([`ObjectVersion::id`]).
     pub fn file_of(object_id: &str) -> Self {
         Self(format!("FILE#{object_id}"))
     }
 
-    /// A quarantined load.
+    /// Key of a quarantined load.
     pub fn failed(at: Millis, load_id: &LoadId) -> Self {
         Self(format!("FAILED#{at:014}#{load_id}"))
     }
 
-    /// A folder that is being listed, by what was asked for.
+    /// Key of a listing; `id` is derived from its request.
     pub fn listing(id: &str) -> Self {
         Self(format!("{}{id}", Self::LISTING))
     }
 
-    /// The record of what an operator did.
+    /// Key of an audit record.
     pub fn audit(at: Millis, id: &str) -> Self {
         Self(format!("AUDIT#{at:014}#{id}"))
     }
 
-    /// The time in the key of a quarantined load, a finished one or an audit record.
+    /// The time in the key of a quarantined load, a finished load or an audit record.
     pub fn at_millis(&self) -> Option<Millis> {
         self.0.split('#').nth(1)?.parse().ok()
     }
 
-    /// A finished load.
+    /// Key of a finished load.
     pub fn loaded(at: Millis, load_id: &LoadId) -> Self {
         Self(format!("LOADED#{at:014}#{load_id}"))
     }
@@ -94,18 +95,18 @@ impl fmt::Display for SortKey {
 pub struct ConfigSource {
     /// The queue whose file is read again when the load starts; `None` for a bulk request.
     pub queue: Option<String>,
-    /// The configuration as it was when the load was recorded: used for bulk requests, and when the queue's file is gone,
-    /// broken, or names another table by now.
+    /// The configuration when the load was recorded. It is used for bulk requests, and if the queue's file is missing, invalid, or now
+    /// names another table.
     pub recorded: Arc<LoadConfig>,
 }
 
 impl ConfigSource {
-    /// Whether a bulk request asked for it; else it is of live files.
+    /// Whether the objects come from a bulk request rather than from notifications.
     pub const fn is_requested(&self) -> bool {
         self.queue.is_none()
     }
 
-    /// The key of a load of this source that waits since then.
+    /// The key of a pending load from this source that has waited since `since`.
     pub fn pending_key(&self, since: Millis, load_id: &LoadId) -> SortKey {
         if self.is_requested() { SortKey::requested(since, load_id) } else { SortKey::pending(since, load_id) }
     }

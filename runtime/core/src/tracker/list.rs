@@ -1,4 +1,4 @@
-//! The writes of a listing: its next version in the place of the one that was read, or its end.
+//! The writes of a listing: its next version, or its end.
 
 use super::condition::Condition;
 use super::item::Item;
@@ -6,14 +6,14 @@ use super::listing::Listing;
 use super::write::{Transaction, WriteAction};
 use crate::ids::DbTable;
 
-/// Stores `next` in the place of `before`, which may be the same, on condition that nobody wrote it since. Returns what is stored then.
+/// Stores `next` as the version after `before`, on condition that nobody has written the listing since. Returns what is then stored.
 pub fn store(table: &DbTable, before: &Listing, next: Listing) -> (Listing, Transaction) {
     let next = Listing { version: before.version + 1, ..next };
     let action = WriteAction::put(Item::Listing(next.clone()), Condition::Version(before.version));
     (next, Transaction::new(table.clone(), vec![action]))
 }
 
-/// Removes it once the whole folder is recorded, on condition that nobody wrote it since.
+/// Removes the listing once the whole folder is recorded, on condition that nobody has written it since.
 pub fn end(table: &DbTable, listing: &Listing) -> Transaction {
     let gone = WriteAction::Delete(listing.key.clone(), Condition::Version(listing.version));
     Transaction::new(table.clone(), vec![gone])

@@ -1,5 +1,5 @@
-//! What a person may ask of the tracker: quarantined objects once more or no more, a waiting table at once, a table to stand still, the
-//! ledger to forget. Each is one transaction, so that it is safe while loads run, and each can hold a record of who asked and why.
+//! What a person may change: retry or dismiss quarantined objects, resume or pause a table, cancel a statement, make the ledger forget.
+//! Each change is one transaction, so it is safe while loads run, and can include a record of who made it and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,11 @@ use crate::ids::{DbTable, LoadId, ObjectVersion, act_id};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::outcome::FailureClass;
 
-/// Ledger entries that one transaction forgets at most: the check of the slot and the audit record are part of it.
+/// Maximum number of ledger entries that one transaction removes. It also checks the slot and writes the audit record.
 pub const FORGOTTEN_MAX: usize = TRANSACTION_ACTIONS_MAX - 2;
 
-/// Sends quarantined objects back to the backlog, alone. Done at most once: the quarantine item goes in the same transaction.
+/// Returns quarantined objects to the backlog, as a load of their own. Takes effect at most once, because the same transaction removes the
+/// quarantine item.
 pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
     let table = quarantined.source.recorded.db_table();
     let id = LoadId::of_objects(&table, quarantined.objects.iter().map(|waiting| &waiting.object));
@@ -28,7 +29,7 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
         group: Some(format!("retry-{id}")),
         not_before_millis: 0,
         set_aside: 0,
-        // Deleted objects are not in the ledger: uploaded again, they may have been loaded by their own notification since.
+        // Deleted objects are not in the ledger. If they were uploaded again, their own notification may have loaded them since.
         entered: quarantined.class != FailureClass::Deleted,
     };
     let actions = vec![
@@ -38,21 +39,21 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
     Transaction::new(table, actions)
 }
 
-/// Takes objects out of quarantine for good: somebody saw to their rows. They stay in the ledger and are not loaded again.
+/// Removes objects from quarantine without loading them. They stay in the ledger, so a repeated notification does not load them.
 pub fn dismiss(quarantined: &Quarantined) -> Transaction {
     let gone = WriteAction::Delete(quarantined.key.clone(), Condition::Present);
     Transaction::new(quarantined.source.recorded.db_table(), vec![gone])
 }
 
-/// Cancels the statement that runs: the loader does it, and its status decides how it ended. The attempt is repeated after a wait, so
-/// pause the table first if it must not be. `None` when no statement runs.
+/// Asks for the running statement to be cancelled. The loader cancels it, and the statement's status shows how it ended. The attempt is
+/// repeated after a wait; to prevent that, pause the table first. `None` if no statement is running.
 pub fn cancel(slot: &Slot, holder: &str, now: Millis) -> Option<Transaction> {
     let load = slot.load.as_ref()?;
     let next = load.at(cancelled(&load.step, now)?, holder, now);
     Some(Transaction::new(load.table(), vec![put_slot(Held { slot, load }, Some(next))]))
 }
 
-/// Lets a table that waits after a failure try again at once. `None` when it does not wait.
+/// Lets a table that waits after a failure try again at once. `None` if it is not waiting.
 pub fn resume(slot: &Slot, holder: &str, now: Millis) -> Option<Transaction> {
     let load = slot.load.as_ref()?;
     let step = match &load.step {
@@ -66,14 +67,14 @@ pub fn resume(slot: &Slot, holder: &str, now: Millis) -> Option<Transaction> {
     Some(Transaction::new(load.table(), vec![put_slot(Held { slot, load }, Some(next))]))
 }
 
-/// Lets a table stand still: no load of it starts until [`unpause`]. One that is submitted ends, files are recorded. `None` when an
-/// operator has paused it already. Refused when the slot was written since it was read.
+/// Pauses a table: no load of it starts until [`unpause`]. A submitted load runs to its end, and files are still recorded. `None` if an
+/// operator has already paused it. The write is refused if the slot has been written since it was read.
 pub fn pause(table: &DbTable, slot: &Slot, pause: Pause) -> Option<Transaction> {
     let next = Slot { pause: Some(pause), ..slot.again() };
     slot.pause.is_none().then(|| rewrite(table, slot, next))
 }
 
-/// Lets a table go on that [`pause`] has stopped; `None` where no operator has.
+/// Ends a [`pause`]; `None` if no operator has paused the table.
 pub fn unpause(table: &DbTable, slot: &Slot) -> Option<Transaction> {
     slot.pause.as_ref()?;
     Some(rewrite(table, slot, Slot { pause: None, ..slot.again() }))
@@ -86,19 +87,19 @@ fn rewrite(table: &DbTable, slot: &Slot, next: Slot) -> Transaction {
 /// Why the ledger may not forget an object version now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InUse {
-    /// It waits: it would be loaded when its turn comes.
+    /// It is waiting: it would be loaded when its turn comes.
     Waits,
-    /// It is part of the running load, which may be about to enter it.
+    /// It belongs to the running load, which may be about to enter it.
     Runs,
-    /// It is in quarantine, and what is in quarantine is in the ledger.
+    /// It is in quarantine, and quarantined objects are in the ledger.
     Quarantined,
 }
 
-/// Makes the ledger forget object versions, so that the same versions may be loaded again; nothing is loaded by this alone. The state, with
-/// the whole backlog, and the quarantine must have been read before the entries, the slot first: the transaction is refused when the slot
-/// was written since, so no load can have begun or ended. At most [`FORGOTTEN_MAX`] entries, at least one.
+/// Removes object versions from the ledger, so that they can be loaded again; this alone loads nothing. The state (the slot first, then the
+/// whole backlog) and the quarantine must have been read before the entries. The transaction is refused if the slot has been written since,
+/// so no load can have begun or ended. `entries` must have from one to [`FORGOTTEN_MAX`] elements.
 ///
-/// An error names what is in use.
+/// An error lists the object versions that are in use.
 pub fn forget(
     table: &DbTable,
     state: &TableState,
@@ -127,24 +128,24 @@ fn in_use<'a>(state: &'a TableState, quarantine: &'a [Quarantined]) -> BTreeMap<
     failed.chain(waiting).collect()
 }
 
-/// Who does what to a table, when and why: what an audit record says.
+/// Who does what to a table, when and why: the content of an audit record.
 #[derive(Clone, Debug)]
 pub struct Act<'a> {
-    /// Who.
+    /// Who does it.
     pub by: &'a str,
     /// The command.
     pub command: String,
-    /// What it is done to, for people.
+    /// The objects or setting concerned, for people.
     pub what: String,
-    /// Why, where that was said.
+    /// The reason, if given.
     pub why: Option<String>,
-    /// When.
+    /// When it happens.
     pub now: Millis,
     /// How long the record is kept, in milliseconds.
     pub keep_millis: i64,
 }
 
-/// The same transaction with its audit record: both are written, or neither.
+/// The same transaction with its audit record. Both are written, or neither.
 pub fn audited(transaction: Transaction, act: &Act) -> Transaction {
     let Transaction { table, mut actions } = transaction;
     let record = record(act, actions.iter().map(|action| action.key().0));
@@ -152,7 +153,7 @@ pub fn audited(transaction: Transaction, act: &Act) -> Transaction {
     Transaction::new(table, actions)
 }
 
-/// Only the record, of something that was done outside the tracker.
+/// A transaction that only records something done outside the tracker.
 pub fn noted(table: &DbTable, act: &Act) -> Transaction {
     let record = record(act, std::iter::empty());
     Transaction::new(table.clone(), vec![WriteAction::put(Item::Audit(record), Condition::Absent)])

@@ -1,28 +1,28 @@
-//! How many objects fit one item, and which go together.
+//! How many objects fit into one item, and how objects are grouped into items.
 
 use super::item::PendingLoad;
 use crate::config::LoadLimits;
 use crate::ids::{Version, WaitingObject};
 use crate::limits::PENDING_BYTES_MAX;
 
-/// Bytes of an item beside its objects and its configuration: names, numbers, the key.
+/// Bytes of an item besides its objects and its configuration: attribute names, numbers, the key.
 const ITEM_BYTES: usize = 512;
-/// Bytes that an object takes beside its names: brackets, quotes, commas, its size.
+/// Bytes of an object besides its names: brackets, quotes, commas, its size.
 const OBJECT_BYTES: usize = 40;
 
-/// About how many bytes of an item a waiting load takes; never too few.
+/// Estimated size of a pending load's item in bytes. Never too low.
 pub fn item_bytes(pending: &PendingLoad) -> usize {
     let objects: usize = pending.objects.iter().map(object_bytes).sum();
     ITEM_BYTES + pending.source.recorded.document.len() + objects
 }
 
-/// At most, whatever the key shares with the one before.
+/// Upper bound: the item may store only the part of the key that differs from the previous one.
 fn object_bytes(waiting: &WaitingObject) -> usize {
     let (Version::Id(version) | Version::ETag(version)) = &waiting.object.version;
     OBJECT_BYTES + escaped_bytes(&waiting.object.key) + escaped_bytes(version) + waiting.object.bucket.len()
 }
 
-/// JSON writes a control character with six bytes.
+/// JSON writes a control character as six bytes.
 fn escaped_bytes(text: &str) -> usize {
     let byte = |byte: u8| match byte {
         0..0x20 => 6,
@@ -32,8 +32,8 @@ fn escaped_bytes(text: &str) -> usize {
     text.bytes().map(byte).sum()
 }
 
-/// Groups of objects, in their order, each small enough for one item and, where they are given, for the limits of one load. A single
-/// object that is larger than the limits is a group of its own.
+/// Groups objects in their order, so that each group fits into one item and, if limits are given, into one load. An object that exceeds the
+/// limits on its own forms a group of its own.
 pub fn groups(
     objects: impl IntoIterator<Item = WaitingObject>,
     document: &str,

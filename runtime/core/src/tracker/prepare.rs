@@ -1,8 +1,7 @@
-//! From a chosen load to a prepared one: the ledger and what is really in S3 decide what the manifest lists.
+//! Turns a chosen load into a prepared one: the ledger and the current state of S3 determine what the manifest lists.
 //!
-//! What the ledger knows is left out. An object may be newer than its notification: COPY reads what is there now, so the version that is
-//! there now is listed, and the older one is fulfilled by it. An object that is gone goes to quarantine, and so does a file whose columns
-//! are not the target's.
+//! Objects in the ledger are dropped. An object may be newer than its notification; COPY reads the current version, so that version is
+//! listed and replaces the older one. A deleted object goes to quarantine, and so does a file whose columns do not match the target's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -20,50 +19,50 @@ use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::manifest::Manifest;
 use crate::outcome::FailureClass;
 
-/// What is under a key now.
+/// What is stored under a key now.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ObjectState {
     /// An object.
     Found {
-        /// Version id, in a versioned bucket.
+        /// Version id, if the bucket is versioned.
         version_id: Option<String>,
         /// eTag.
         etag: Option<String>,
-        /// Size.
+        /// Size in bytes.
         size_bytes: u64,
     },
-    /// Nothing.
+    /// There is no object.
     Missing,
-    /// Nobody looked, because keys of this queue are written once.
+    /// Not looked at, because keys of this queue are written once: assumed to be as in the notification.
     AsNotified,
 }
 
-/// Everything that was seen before a manifest is written.
+/// Everything that was observed before the manifest is written.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// One state per object, in the order of the pending loads and of their objects. Shorter where the time for looking ended: what
-    /// was not looked at stays in the backlog.
+    /// One state per object, in the order of the pending loads and their objects. Shorter if the time for looking ended; the remaining
+    /// objects stay in the backlog.
     pub states: Vec<ObjectState>,
-    /// What the ledger knows, by ledger id: of the objects, and of newer versions.
+    /// Ledger marks by ledger id: of the objects, and of newer versions found under their keys.
     pub ledger: BTreeMap<String, LedgerMark>,
-    /// Columns of the target, where the SQL needs them or files are compared with them.
+    /// Columns of the target, if the SQL needs them or files are compared with them.
     pub columns: Option<KnownColumns>,
-    /// Files that certainly cannot be loaded as they are, by the ledger id of the version that is there now.
+    /// Files that certainly cannot be loaded as they are, by the ledger id of the current version.
     pub misfits: BTreeMap<String, Misfit>,
-    /// How the others go into the target, by the same id; by position where nothing is said.
+    /// How the other files map to the target, by the same id; a missing entry means by position.
     pub fits: BTreeMap<String, Fit>,
 }
 
-/// What to do about a load once its objects were looked at.
+/// What to do about a load whose objects were looked at.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The manifest to write first, if any: key below the manifest folder, and content.
+    /// The manifest to write first, if any.
     pub manifest: Option<Manifest>,
-    /// Then this write.
+    /// The write that follows.
     pub change: Change,
 }
 
-/// The newer version under a waiting object's key, if there is one: look it up in the ledger before [`plan`].
+/// The newer version under a waiting object's key, if there is one. Its ledger mark must be read before [`plan`].
 pub fn newer(waiting: &WaitingObject, state: &ObjectState) -> Option<ObjectVersion> {
     match state {
         ObjectState::Found { version_id, etag, .. } => {
@@ -78,14 +77,14 @@ pub fn newer(waiting: &WaitingObject, state: &ObjectState) -> Option<ObjectVersi
     }
 }
 
-/// The objects that a ledger has as loaded, by their ids.
+/// Ids of the objects that the ledger records as loaded.
 pub fn loaded(ledger: &BTreeMap<String, LedgerMark>) -> BTreeSet<String> {
     let loaded = ledger.iter().filter(|(_, mark)| matches!(mark, LedgerMark::Loaded(_)));
     loaded.map(|(id, _)| id.clone()).collect()
 }
 
-/// For a load that was ordered after a truncate: the ledger without what was loaded before that instant. What was loaded since, by this
-/// order too, stays, so that an order that is repeated loads nothing once more. `entered`: when the ledger learned of the loaded ones, read
+/// For a load that was ordered after a truncate: removes the objects that were loaded before that instant. Those loaded since, including by
+/// this order, stay, so a repeated order loads nothing again. `entered` says when each loaded object entered the ledger; it must be read
 /// after the slot.
 pub fn leave_out_older(ledger: &mut BTreeMap<String, LedgerMark>, entered: &BTreeMap<String, Millis>, before: Millis) {
     ledger.retain(|id, mark| {
@@ -93,8 +92,9 @@ pub fn leave_out_older(ledger: &mut BTreeMap<String, LedgerMark>, entered: &BTre
     });
 }
 
-/// Decides the manifest and the write that records it: the slot taken or kept by this load, prepared. `slot` is the slot as it was read
-/// before anything was looked at; `load` is the load at the attempt that is prepared; `pendings` are its pending loads, in its order.
+/// Decides the manifest and the write that records it: the slot, taken or kept by this load, at the step prepared. `slot` is the slot as
+/// read before anything was looked at, `load` is the load at the attempt to prepare, and `pendings` are its pending loads in its order. Too
+/// many changes for one transaction divide the load instead.
 pub fn plan(
     slot: &Slot,
     load: &RunningLoad,
@@ -159,46 +159,46 @@ fn prepared(
     }
 }
 
-/// The objects of a load, sorted by what the ledger knows and what is there now.
+/// The objects of a load, sorted by the ledger and their current state.
 #[derive(Default)]
 struct Sorted<'a> {
-    /// How those that are listed go into the target: as the first of them.
+    /// The fit of the listed files, which is that of the first one.
     fit: Option<&'a Fit>,
-    /// Objects that go otherwise, and wait for another load.
+    /// Number of objects with another fit, which wait for a later load.
     n_later: usize,
-    /// Pending loads of which some objects are listed and others wait: each costs one write more.
+    /// Number of pending loads that are parted: some objects are listed, and others wait. Each costs one more write.
     n_parted: usize,
     /// One part for each pending load.
     parts: Vec<Part>,
-    /// Gone objects; true: the ledger must forget it, so that it loads when it is uploaded again.
+    /// Deleted objects. `true` means that the ledger must forget the object, so that it loads if it is uploaded again.
     deleted: Vec<(WaitingObject, bool)>,
     /// Files that cannot be loaded as they are.
     misfits: Vec<(WaitingObject, Misfit)>,
-    /// Objects that the ledger knew, or that are fulfilled by another object.
+    /// Number of objects that the ledger knows, or that another object replaces.
     n_known: usize,
 }
 
-/// What becomes of one pending load.
+/// What happens to one pending load.
 #[derive(Default)]
 struct Part {
-    /// What is listed of it, newer versions in the place of older ones.
+    /// Objects to list, with newer versions in place of older ones.
     kept: Vec<WaitingObject>,
-    /// What nobody has looked at.
+    /// Objects that stay in the backlog.
     rest: Vec<WaitingObject>,
-    /// Newer versions of objects that were in the ledger before; these versions were not, so they wait apart.
+    /// Newer versions of objects that had entered the ledger. The newer versions had not, so they become a pending load of their own.
     newer: Vec<WaitingObject>,
 }
 
-/// Writes that one transaction takes beside one for each pending load. For a misfit an entry in the ledger, which must not be there before,
-/// and an item in quarantine for those of one shape; for a pending load that is parted its second part.
+/// Maximum number of writes beyond one per pending load. A misfit takes a ledger entry, which must not exist before, and misfits of one
+/// shape share a quarantine item; a parted pending load takes a second item.
 fn more_actions_max(pendings: &[PendingLoad]) -> usize {
-    /// The slot, what is left of one pending load, an item for the deleted objects; and some of these to be forgotten.
+    /// The slot, the remainder of one pending load, an item for deleted objects, and a few ledger entries of deleted objects.
     const OTHERS: usize = 8;
     TRANSACTION_ACTIONS_MAX.saturating_sub(pendings.len() + OTHERS).max(2)
 }
 
-/// Where one write more would be too many, the sorting ends as if nobody had looked at what follows: it stays in the backlog. So do objects
-/// that go into the target otherwise than the first: one COPY has one list of columns.
+/// Sorts the objects of a load. If one more write would exceed the transaction, the remaining objects are treated as not looked at and stay
+/// in the backlog. So do objects whose fit differs from the first one's, because a COPY has only one column list.
 fn sort_out<'a>(pendings: &[PendingLoad], seen: &'a Seen) -> Sorted<'a> {
     static BY_POSITION: LazyLock<Fit> = LazyLock::new(Fit::default);
     let all = pendings.iter().flat_map(|pending| &pending.objects);
@@ -243,7 +243,7 @@ fn sort_out<'a>(pendings: &[PendingLoad], seen: &'a Seen) -> Sorted<'a> {
     sorted
 }
 
-/// The object as it is now; `None` where it is gone.
+/// The object as it is now; `None` if it was deleted.
 pub fn current(waiting: &WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
     match state {
         ObjectState::Missing => None,
@@ -255,7 +255,7 @@ pub fn current(waiting: &WaitingObject, state: &ObjectState) -> Option<WaitingOb
     }
 }
 
-/// Whether an object is not to be loaded because of what the ledger knows of it.
+/// Whether the ledger's mark prevents loading the object.
 const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
     match mark {
         None => false,
@@ -265,7 +265,7 @@ const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
 }
 
 impl<'a> Sorted<'a> {
-    /// Lists an object that goes into the target as the first one does; any other waits.
+    /// Lists an object if its fit is that of the load; otherwise it waits.
     fn place(&mut self, part: &mut Part, waiting: &WaitingObject, found: WaitingObject, fit: &'a Fit) {
         let was_parted = part.is_parted();
         if *self.fit.get_or_insert(fit) == fit {
@@ -277,7 +277,7 @@ impl<'a> Sorted<'a> {
         self.n_parted += usize::from(part.is_parted() && !was_parted);
     }
 
-    /// Writes beside one for each pending load, if this misfit is one more.
+    /// Number of writes beyond one per pending load, including this misfit if there is one.
     fn more_actions_with(&self, misfit: Option<&Misfit>) -> usize {
         let shapes: BTreeSet<&Misfit> = self.misfits.iter().map(|(_, misfit)| misfit).chain(misfit).collect();
         self.misfits.len() + usize::from(misfit.is_some()) + shapes.len() + self.n_parted
@@ -287,13 +287,13 @@ impl<'a> Sorted<'a> {
         self.parts.iter().flat_map(|part| &part.kept).collect()
     }
 
-    /// The pending loads that the load still consists of.
+    /// Keys of the pending loads that remain in the load.
     fn keys(&self, pendings: &[PendingLoad]) -> Vec<SortKey> {
         let kept = pendings.iter().zip(&self.parts).filter(|(_, part)| !part.kept.is_empty());
         kept.map(|(pending, _)| pending.key.clone()).collect()
     }
 
-    /// The writes beside the slot's own: afterwards the load's pending loads hold exactly what the manifest lists.
+    /// All writes except the slot's own. Afterwards, the load's pending loads contain exactly what the manifest lists.
     fn actions(&self, pendings: &[PendingLoad], load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
         let mut actions: Vec<WriteAction> =
             pendings.iter().zip(&self.parts).flat_map(|(pending, part)| part.actions(pending, load, context)).collect();
@@ -307,7 +307,7 @@ impl<'a> Sorted<'a> {
         actions
     }
 
-    /// Misfits, each with its ledger entry in the same transaction; those of one shape share an item.
+    /// The writes for misfits: a ledger entry each, in the same transaction; those of one shape share a quarantine item.
     fn quarantine(&self, load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
         let mut shapes: BTreeMap<&Misfit, Vec<WaitingObject>> = BTreeMap::new();
         for (object, misfit) in &self.misfits {
@@ -365,7 +365,7 @@ impl Part {
     }
 }
 
-/// Sizes alone are refreshed in the manifest, not in the item.
+/// Compares versions only: a changed size is written to the manifest, not to the item.
 fn same_objects(kept: &[WaitingObject], waiting: &[WaitingObject]) -> bool {
     kept.len() == waiting.len() && kept.iter().zip(waiting).all(|(a, b)| a.object == b.object)
 }

@@ -1,6 +1,6 @@
-//! What follows from what the Data API returns: to a submit, to a look-up by name, to a question about a statement.
+//! What follows from the Data API's response to a submit, a look-up by name, or a status request.
 //!
-//! A result is done, certainly not done, or unknown. Unknown is repeated with the same identity, never guessed.
+//! A call is done, certainly not done, or unknown. An unknown outcome is repeated with the same identity, never guessed.
 
 use std::collections::BTreeSet;
 
@@ -17,70 +17,70 @@ use crate::ids::{LoadId, WaitingObject};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::outcome::{FailureClass, classify, is_missing};
 
-/// Attempts of one load that find a changed object, before it is treated as a bad one.
+/// Number of attempts that may find a changed object before the load is treated as bad input.
 const REFRESHES_MAX: u32 = 3;
-/// Probes of a load whose failure nobody can explain before it is divided, and of one whose objects may not be read before
-/// others get their turn.
+/// Number of probes of a load with an unexplained failure before it is divided, and of a load whose objects may not be read before it gives
+/// way to others.
 const PROBES_MAX: u32 = 6;
-/// How often a single object is set aside for a failure that nobody can explain, before it is quarantined.
+/// How often a single object is set aside because of an unexplained failure before it is quarantined.
 const SET_ASIDE_MAX: u32 = 6;
-/// Objects that one transaction puts into quarantine: it writes an entry for each, removes or writes again a pending load for each at most,
-/// and writes the slot and two items of quarantine at most.
+/// Maximum number of objects that one transaction quarantines. It writes an entry per object, deletes or rewrites at most one pending load
+/// per object, and writes the slot and at most two quarantine items.
 const QUARANTINED_AT_ONCE: usize = (TRANSACTION_ACTIONS_MAX - 3) / 2;
 
-/// How a submit ended.
+/// Outcome of a submit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SubmitOutcome {
-    /// The service accepted it, now or at an earlier submit with the same token.
+    /// The service accepted the batch, now or at an earlier submit with the same token.
     Done {
-        /// Its id.
+        /// The id that the service assigned.
         statement_id: String,
     },
-    /// Certainly not accepted by this call.
+    /// This call was certainly not accepted.
     Refused {
-        /// What the refusal asks for.
+        /// Class of the refusal.
         class: FailureClass,
-        /// The service's words.
+        /// The service's error text.
         reason: String,
         /// Whether no earlier call of this attempt can have been accepted either.
         first_call: bool,
     },
-    /// No answer: it may have been accepted.
+    /// There was no answer, so the batch may have been accepted.
     Unknown {
-        /// What is known.
+        /// What is known about the call.
         reason: String,
     },
 }
 
-/// How a statement is.
+/// Status of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StatementStatus {
-    /// Not ended.
+    /// It has not ended.
     Running,
-    /// Committed.
+    /// It is committed.
     Finished {
-        /// Rows that COPY loaded.
+        /// Number of rows that COPY loaded, if the service reports it.
         rows: Option<i64>,
     },
-    /// Rolled back.
+    /// It was rolled back.
     Failed {
-        /// The warehouse's words, those of the failed SQL statement included, and what its error tables say.
+        /// The warehouse's error text, including that of the failed SQL statement and the rows of its error table.
         error: String,
     },
-    /// Stopped and rolled back.
+    /// It was stopped and rolled back.
     Aborted {
-        /// The service's words.
+        /// The service's error text.
         error: String,
     },
-    /// The service does not know the id any more.
+    /// The service no longer knows the id.
     Forgotten,
 }
 
-/// What follows a submit.
+/// The change that follows a submit.
 pub fn after_submit(held: Held, prepared: &Prepared, outcome: SubmitOutcome, context: &Context) -> Change {
     match outcome {
         SubmitOutcome::Done { statement_id } => submitted(held, prepared, statement_id, context),
-        // Certainly no statement: the next attempt reads the configuration again.
+        // There certainly is no statement, so another attempt may follow, with the current configuration.
         SubmitOutcome::Refused { class, reason, first_call: true } if !prepared.uncertain => {
             refused(held, class, reason, context)
         }
@@ -91,7 +91,7 @@ pub fn after_submit(held: Held, prepared: &Prepared, outcome: SubmitOutcome, con
     }
 }
 
-/// What follows a look-up by name, long after the submit: found, or never accepted.
+/// The change that follows a look-up by name, long after the submit: the statement was found, or never accepted.
 pub fn after_find(held: Held, prepared: &Prepared, found: Option<String>, context: &Context) -> Change {
     match found {
         Some(statement_id) => submitted(held, prepared, statement_id, context),
@@ -99,8 +99,8 @@ pub fn after_find(held: Held, prepared: &Prepared, found: Option<String>, contex
     }
 }
 
-/// What follows a question about the statement that did not succeed. `None` while it runs, and when it has finished: that is
-/// [`finished`]'s. [`StatementStatus::Forgotten`] comes here where there is no ledger in the warehouse to ask.
+/// The change that follows a status request, unless the statement finished ([`finished`] handles that) or is still running: then `None`.
+/// [`StatementStatus::Forgotten`] is passed here only if there is no ledger table in the warehouse to ask.
 pub fn after_status(
     held: Held,
     pendings: &[PendingLoad],
@@ -122,13 +122,14 @@ pub fn after_status(
     }
 }
 
-/// What follows when the ledger in the warehouse does not have the load: it is written in the same transaction as the rows.
+/// The change that follows if the ledger table in the warehouse does not contain the load. Its row is written in the transaction of the
+/// rows, so the load was not committed.
 pub fn not_committed(held: Held, context: &Context) -> Change {
     let reason = "the ledger in the warehouse says it was not committed".to_owned();
     wait(held, FailureClass::RetryNow, reason, context)
 }
 
-/// Nobody can know whether the rows were committed: quarantine, never a guess.
+/// It can no longer be known whether the rows were committed, so the load goes to quarantine.
 pub fn outcome_unknown(held: Held, pendings: &[PendingLoad], context: &Context) -> Change {
     let error = "the Data API no longer knows the statement, so it is unknown whether the rows were committed";
     quarantine(held, pendings, FailureClass::OutcomeUnknown, error, context)
@@ -156,10 +157,10 @@ fn not_submitted(held: Held, prepared: &Prepared, uncertain: bool, reason: Strin
     )
 }
 
-/// What follows when objects may not be looked at, for a reason that does not pass by itself. `refused`: their ids.
+/// The change that follows if objects may not be looked at, for a reason that does not pass by itself. `refused` contains their ids.
 ///
-/// Where others of the load may, these are parted from them. Where none may, the permission itself may be missing: the table waits and
-/// probes. After some probes the load makes room for others, again and again: it waits until somebody acts, they do not.
+/// If the load has other objects, these are separated from the refused ones. If not, the permission itself may be missing, so the table
+/// waits and probes. After some probes the load gives way to others, again and again: it waits until someone acts, but the others do not.
 pub fn unreadable(
     held: Held,
     pendings: &[PendingLoad],
@@ -191,7 +192,7 @@ fn failed(held: Held, pendings: &[PendingLoad], error: String, context: &Context
         FailureClass::Refresh if held.load.refreshes < REFRESHES_MAX => {
             wait(held, FailureClass::Refresh, error, context)
         }
-        // The objects were there, again and again: what is missing is none of them.
+        // The objects existed at every look, so what is missing is something else.
         FailureClass::Refresh if is_missing(&error) => wait(held, FailureClass::OperatorsTurn, error, context),
         FailureClass::Unexplained if held.load.failures < PROBES_MAX && !is_divided(pendings) => {
             wait(held, FailureClass::Unexplained, error, context)
@@ -215,7 +216,7 @@ fn failed(held: Held, pendings: &[PendingLoad], error: String, context: &Context
     }
 }
 
-/// The objects whose full URL is in the text; none when that is all of them.
+/// Ids of the objects whose full URL is in the text; empty if that is all of them.
 fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
     let objects: Vec<_> = pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| &waiting.object).collect();
     let is_in = |text: &str| {
@@ -233,7 +234,7 @@ fn named_objects(pendings: &[PendingLoad], error: &str) -> BTreeSet<String> {
     if named.len() == objects.len() { BTreeSet::new() } else { named }
 }
 
-/// Back to the end of the backlog: whatever it is, the others do not wait for it.
+/// Moves the load to the end of the backlog, so that the others do not wait for it.
 fn set_aside(
     held: Held,
     pendings: &[PendingLoad],
@@ -251,8 +252,8 @@ fn set_aside(
     Change::new(held.load.table(), actions, Note::SetAside { reason: error })
 }
 
-/// Each ledger entry is in the transaction that puts its object into quarantine: one that was written beside it could come late, when the
-/// object is out of quarantine again. Of a large load, the first objects go; the load keeps the slot with the others, at the step it is at.
+/// The ledger entries are in the transaction that quarantines their objects: an entry written beside it could arrive after its object has
+/// left quarantine. Of a large load, the first objects are quarantined, and the load keeps the slot and its step with the others.
 fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: &str, context: &Context) -> Change {
     let (mut gone, mut kept, mut actions) = (Vec::new(), Vec::new(), Vec::new());
     let mut room = QUARANTINED_AT_ONCE;
@@ -282,7 +283,7 @@ fn quarantine(held: Held, pendings: &[PendingLoad], class: FailureClass, error: 
     Change::new(held.load.table(), actions, note)
 }
 
-/// The quarantine items that hold these objects: as few as possible.
+/// As few quarantine items as can hold these objects.
 pub fn quarantined(
     objects: impl IntoIterator<Item = WaitingObject>,
     load: &RunningLoad,
@@ -307,8 +308,8 @@ pub fn quarantined(
     groups.into_iter().map(item).collect()
 }
 
-/// The rows are committed: the ledger learns the objects, exactly the pending loads of this load are removed, history is written, and
-/// the slot is freed or, where another load may start, taken by that one. `pendings` are those of this load.
+/// The rows are committed: the ledger entries are written, exactly this load's pending loads are removed, history is written, and the slot
+/// is freed or taken by the next load, if one may start. `pendings` are those of this load.
 pub fn finished(
     held: Held,
     pendings: &[PendingLoad],

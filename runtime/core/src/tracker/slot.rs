@@ -1,7 +1,8 @@
-//! The slot: the right to run the one load of a table. The item stays when a load ends, and its version goes on.
+//! The slot: the right to run a table's only load. The item stays when a load ends, and its version keeps counting.
 //!
-//! Whoever reads the slot, then the backlog, the ledger and the objects, and then writes the slot on condition of the version it
-//! read, knows that nobody settled anything in between: everything it read still holds. Who loses that race has only read.
+//! An invocation reads the slot, then the backlog, the ledger and the objects, and then writes the slot on condition of the version it
+//! read. If that succeeds, nobody settled anything in between, so everything it read still holds. If it is refused, the invocation has only
+//! read.
 
 use super::condition::Condition;
 use super::key::{ConfigSource, SortKey};
@@ -10,67 +11,67 @@ use crate::ids::{DbTable, LoadId, Millis, StatementName};
 use crate::outcome::FailureClass;
 use crate::sql::columns::TargetColumns;
 
-/// A table's slot, and what outlasts its loads.
+/// A table's slot: the running load, and what outlasts loads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Slot {
-    /// Counts every write of this item: the fence. 0 where there is no item yet.
+    /// Number of writes of this item: the fence. 0 if the item does not exist yet.
     pub version: u64,
-    /// How many loads have taken the slot; the running load's number while there is one.
+    /// Number of loads that have taken the slot, the running one included.
     pub number: u64,
-    /// Whether the load that took it last is of a bulk request: then live files are next.
+    /// Whether the last load to take the slot came from a bulk request; live files are then next.
     pub requested: bool,
-    /// Columns of the target, as the catalog had them when it was asked.
+    /// Columns of the target, as last read from the catalog.
     pub columns: Option<KnownColumns>,
-    /// Set while an operator has stopped the table: no load starts, one that is submitted ends.
+    /// Set while an operator has paused the table: no load starts, but a submitted one runs to its end.
     pub pause: Option<Pause>,
-    /// The load that holds it.
+    /// The running load, if any.
     pub load: Option<RunningLoad>,
 }
 
-/// An operator's word that no load of the table may start.
+/// An operator's order that no load of the table starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pause {
-    /// Who said so.
+    /// Who gave it.
     pub by: String,
-    /// When.
+    /// When it was given.
     pub since_millis: Millis,
-    /// Why, where that was said.
+    /// The reason, if given.
     pub reason: Option<String>,
 }
 
-/// What the catalog returned, kept so that it is not queried before every load.
+/// What the catalog returned, cached so that it is not queried before every load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KnownColumns {
-    /// What it said.
+    /// Columns of the target.
     pub columns: TargetColumns,
-    /// When it was asked.
+    /// When the query began.
     pub asked_millis: Millis,
 }
 
 impl Slot {
-    /// What a write must find: exactly this slot.
+    /// The condition of the slot's next write: the slot is exactly as it was read.
     pub fn condition(&self) -> Condition {
         Condition::Slot { version: self.version, load_id: self.load.as_ref().map(|load| load.load_id.clone()) }
     }
 
-    /// The next write: one version on, held by this load, which has a number of its own.
+    /// The next write, one version later: held by this load. A load that takes the slot gets a number of its own.
     #[must_use]
     pub fn held(&self, load: RunningLoad) -> Self {
         let same = self.load.as_ref().is_some_and(|held| held.load_id == load.load_id);
         let (number, requested) = (self.number + u64::from(!same), load.source.is_requested());
         let freed = self.freed();
-        // The columns make the SQL of an attempt, also where it adds others.
+        // The SQL of a prepared attempt depends on these columns, even if it adds others.
         let columns = if load.prepared().is_some() { self.columns.clone() } else { freed.columns.clone() };
         Self { number, requested, load: Some(load), columns, ..freed }
     }
 
-    /// The next write: one version on, otherwise as it is.
+    /// The next write, one version later and otherwise unchanged.
     #[must_use]
     pub fn again(&self) -> Self {
         Self { version: self.version + 1, ..self.clone() }
     }
 
-    /// The next write: one version on, free. Columns that were asked for before a load added some are asked for again.
+    /// The next write, one version later: free. If the load may have added columns, the cached ones are dropped.
     #[must_use]
     pub fn freed(&self) -> Self {
         let adds = self.load.as_ref().and_then(RunningLoad::prepared).is_some_and(|it| !it.fit.added.is_empty());
@@ -82,9 +83,9 @@ impl Slot {
 /// The load that holds a table's slot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunningLoad {
-    /// Derived from the slot's version and the item keys of its pending loads, so never used twice.
+    /// Derived from the slot's version and the item keys of its pending loads, so it is never used twice.
     pub load_id: LoadId,
-    /// The invocation that wrote last.
+    /// The invocation that last wrote the slot for this load.
     pub holder: String,
     /// When it wrote.
     pub touched_millis: Millis,
@@ -92,86 +93,86 @@ pub struct RunningLoad {
     pub claimed_millis: Millis,
     /// When the oldest of its objects was recorded.
     pub recorded_millis: Millis,
-    /// Attempt, from 1; part of the statement name and so of the client token.
+    /// Number of the attempt, from 1. It is part of the statement name, and so of the client token.
     pub attempt: u32,
-    /// Attempts that failed.
+    /// Number of failed attempts.
     pub failures: u32,
-    /// How many of them found an object changed or gone.
+    /// How many of them found a changed or missing object.
     pub refreshes: u32,
-    /// Whether the last of them asks for an operator; stays so through the probes that follow.
+    /// Whether the last of them needs an operator. It stays set during the probes that follow.
     pub awaits_operator: bool,
-    /// The pending loads it consists of.
+    /// Item keys of its pending loads.
     pub pending_keys: Vec<SortKey>,
-    /// How it is loaded: read again for every attempt.
+    /// How to load it. The queue's configuration is read again for every attempt.
     pub source: ConfigSource,
-    /// How far it is.
+    /// The current step.
     pub step: Step,
 }
 
-/// How far a running load is.
+/// Step of a running load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// The slot is taken; objects must be looked at and the manifest written.
+    /// The slot is taken. Next, the objects are looked at and the manifest is written.
     Claimed,
-    /// An attempt failed; the next starts then.
+    /// An attempt failed, and another will follow.
     Waiting {
-        /// When the next attempt may start.
+        /// Earliest start of the next attempt.
         not_before_millis: Millis,
-        /// Why it failed.
+        /// Class of the failure.
         class: FailureClass,
-        /// The warehouse's or the service's words.
+        /// The error text of the warehouse or the service.
         reason: String,
     },
     /// The manifest is written; the statement batch may or may not have been submitted.
     Prepared(Prepared),
-    /// The Data API runs the statement batch.
+    /// The Data API has accepted the statement batch.
     Submitted {
-        /// What was prepared.
+        /// What was prepared, and so submitted.
         prepared: Prepared,
-        /// The service's id.
+        /// The statement id that the service assigned.
         statement_id: String,
-        /// When its id was recorded.
+        /// When the id was recorded.
         submitted_millis: Millis,
-        /// When its cancellation was decided, by the clock or by a person.
+        /// When the statement's cancellation was decided, because of its timeout or by a person.
         cancelled_millis: Option<Millis>,
     },
-    /// Nobody can know any more whether the rows were committed. From here every way leads to quarantine.
+    /// It can no longer be known whether the rows were committed. From here, every path leads to quarantine.
     GivenUp {
-        /// The statement, where its id was known.
+        /// The statement's id, if it was known.
         statement_id: Option<String>,
     },
 }
 
-/// Everything that makes the SQL of one attempt (with the slot's columns), so that a repeat is the same to the letter.
+/// Together with the slot's columns, everything that determines the SQL of one attempt, so that a repeat is identical.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Prepared {
-    /// `s3://` URL of the manifest; its key holds the digest of its content, so it is never overwritten by another.
+    /// `s3://` URL of the manifest. Its key contains the digest of its content, so no other content can overwrite it.
     pub manifest: String,
-    /// Objects listed.
+    /// Number of objects in the manifest.
     pub n_objects: u64,
-    /// Bytes listed.
+    /// Their size in bytes.
     pub size_bytes: u64,
-    /// How its files go into the target.
+    /// How the files map to the target.
     pub fit: Fit,
     /// Statement name; the client token is derived from it.
     pub statement_name: StatementName,
-    /// Since when a submit is possible.
+    /// When the attempt was prepared: the earliest possible submit.
     pub prepared_millis: Millis,
-    /// No submit before.
+    /// Earliest time of the next submit.
     pub not_before_millis: Millis,
-    /// Submits that were refused or not answered.
+    /// Number of submits that were refused or not answered.
     pub refusals: u32,
-    /// Whether a statement may exist that nobody knows of.
+    /// Whether a statement may exist whose id is unknown.
     pub uncertain: bool,
 }
 
 impl RunningLoad {
-    /// The table whose slot it holds.
+    /// The table whose slot the load holds.
     pub fn table(&self) -> DbTable {
         self.source.recorded.db_table()
     }
 
-    /// The statement id, once it is known.
+    /// The statement id, if it is known.
     pub fn statement_id(&self) -> Option<&str> {
         match &self.step {
             Step::Submitted { statement_id, .. } => Some(statement_id),
@@ -180,7 +181,7 @@ impl RunningLoad {
         }
     }
 
-    /// What was prepared last, while that still counts.
+    /// What the current attempt prepared; `None` before and after.
     pub const fn prepared(&self) -> Option<&Prepared> {
         match &self.step {
             Step::Prepared(prepared) | Step::Submitted { prepared, .. } => Some(prepared),
@@ -188,18 +189,18 @@ impl RunningLoad {
         }
     }
 
-    /// The same load at another step, written by this invocation.
+    /// The same load at another step, written by `holder` at `now`.
     #[must_use]
     pub fn at(&self, step: Step, holder: &str, now: Millis) -> Self {
         Self { holder: holder.to_owned(), touched_millis: now, step, ..self.clone() }
     }
 }
 
-/// A held slot: what most decisions start from.
+/// A slot and the load that holds it, or is about to take it. Most decisions start from both.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     /// The slot as it was read.
     pub slot: &'a Slot,
-    /// The load that holds it, or is about to take it.
+    /// The load.
     pub load: &'a RunningLoad,
 }

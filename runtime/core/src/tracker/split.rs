@@ -1,6 +1,6 @@
 //! Dividing a failed load, so that a bad file ends up alone and all others are loaded.
 //!
-//! The parts are new pending loads with keys of their own and a group each, so that no part is joined with another load.
+//! The parts are new pending loads with keys and groups of their own, so a part never shares a COPY with another load.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::slot::{Held, RunningLoad};
 use super::write::{Condition, WriteAction};
 use crate::ids::{LoadId, WaitingObject};
 
-/// Divides in the middle. At least two objects.
+/// Divides a load in the middle. It must have at least two objects.
 pub fn halves(held: Held, pendings: &[PendingLoad], reason: &str, context: &Context) -> Change {
     let pendings = &distinct(pendings);
     let n_objects: usize = pendings.iter().map(|pending| pending.objects.len()).sum();
@@ -23,7 +23,7 @@ pub fn halves(held: Held, pendings: &[PendingLoad], reason: &str, context: &Cont
     })
 }
 
-/// Divides into the objects with these ids and the others. Both sides must have one at least.
+/// Divides a load into the objects with these ids and the others. Each side must have at least one object.
 pub fn apart(
     held: Held,
     pendings: &[PendingLoad],
@@ -34,8 +34,8 @@ pub fn apart(
     divide(held, &distinct(pendings), reason, context, |waiting| named.contains(&waiting.object.id()))
 }
 
-/// The same waiting loads with each object in one of them only: before a load is prepared, an object may be in it twice. Of two, the one
-/// that was in the ledger before stays, because what the ledger says of it keeps the other from being loaded.
+/// The same pending loads without duplicates: before a load is prepared, it may contain an object twice. The copy that entered the ledger
+/// before is kept, because its ledger entry prevents the other from being loaded.
 pub fn distinct(pendings: &[PendingLoad]) -> Vec<PendingLoad> {
     let mut seen = BTreeSet::new();
     let mut distinct = pendings.to_vec();
@@ -74,8 +74,8 @@ fn divide(
     Change::new(held.load.table(), actions, note)
 }
 
-/// The same objects, each [once](distinct), in as few waiting loads as hold them, under new keys. Objects that were in the ledger before
-/// stay apart from others.
+/// The objects of these pending loads in as few pending loads as possible, under new keys. Objects that entered the ledger before stay
+/// apart from the others. The objects must be [`distinct`].
 pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<PendingLoad> {
     let mut joined = Vec::new();
     for entered in [false, true] {
@@ -97,8 +97,8 @@ pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<Pe
     joined
 }
 
-/// A waiting load under a new key, with the configuration that was used last. The new key is later than the old one
-/// whatever the clock says: clocks differ, and a key that came twice would make one identity of two loads.
+/// A pending load under a new key, with the configuration that was last used. The new key is later than the old one whatever the clock
+/// says: clocks differ, and if a key occurred twice, two loads would have the same identity.
 pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, load: &RunningLoad, now: Millis) -> PendingLoad {
     let id = LoadId::of_objects(&load.table(), objects.iter().map(|waiting| &waiting.object));
     let since = pending.key.since_millis().map_or(now, |old| now.max(old + 1));
@@ -110,7 +110,7 @@ pub fn again(pending: &PendingLoad, objects: Vec<WaitingObject>, load: &RunningL
     }
 }
 
-/// Frees the slot and removes the pending loads of the running load; something else must be written in their place.
+/// Frees the slot and deletes the running load's pending loads. The caller must write others in their place.
 pub fn leave_slot(held: Held, pendings: &[PendingLoad]) -> Vec<WriteAction> {
     let gone = pendings.iter().map(|pending| WriteAction::Delete(pending.key.clone(), Condition::Always));
     std::iter::once(put_slot(held, None)).chain(gone).collect()

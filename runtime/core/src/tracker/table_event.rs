@@ -1,7 +1,8 @@
-//! Table events: what is told to others of a table, through the account's event bus, where a stack does that.
+//! Table events: facts about a table for others, published on the account's event bus if the stack is deployed with events.
 //!
-//! Nobody sends them. The items that state such a fact say it once more in one attribute, all as text and all fields always there, because a pipe
-//! reads it out of the tracker table's stream: it copies fields and cannot convert, compute or leave out. What is told is committed, then.
+//! The loader does not send them. An item that states such a fact repeats it in one attribute, and a pipe reads that attribute from the
+//! stream of the tracker table. All fields are text and always present, because a pipe copies fields and can neither convert, compute nor
+//! omit them. Only committed facts are published.
 
 use serde::Serialize;
 
@@ -11,15 +12,15 @@ use crate::outcome::{self, FailureClass};
 
 /// `source` of the events.
 pub const SOURCE: &str = "redshift-loader";
-/// `detail-type` of the events: one for all, because a pipe cannot choose it by what it reads.
+/// `detail-type` of the events. There is only one, because a pipe cannot choose it from the content.
 pub const DETAIL_TYPE: &str = "Redshift Loader Table Event";
-/// Attribute of the items that say it.
+/// Attribute of the items that contains the event.
 pub const ATTRIBUTE: &str = "event";
-/// Class of a table that an operator has paused.
+/// `class` of an event about a table that an operator has paused.
 pub const PAUSED_BY_OPERATOR: &str = "paused";
-/// Fields of the attribute, which are fields of the event too; beside these it has the table and an id.
+/// Fields of the attribute. The event also has the table and an id.
 pub const FIELDS: [&str; 8] = ["kind", "load_id", "files", "bytes", "rows", "freshness_millis", "class", "reason"];
-/// Characters of a reason at most. Ours: an item and an event stay small, the whole reason is in the tracker.
+/// Maximum length of a reason in characters. Our own limit, to keep items and events small; the tracker has the whole reason.
 const REASON_CHARACTERS_MAX: usize = 1000;
 
 /// What kind of fact an event states.
@@ -63,8 +64,7 @@ pub struct Said {
     pub reason: String,
 }
 
-/// What an item says, if it states a fact that others are told. A slot says it as long as it lasts: the pipe passes on the write with which
-/// that begins.
+/// The event that an item states, if any. A slot states it as long as it applies; the pipe publishes only the write with which it begins.
 pub fn of(item: &Item) -> Option<Said> {
     match item {
         Item::Loaded(history) => Some(loaded(history)),
@@ -87,7 +87,7 @@ fn loaded(history: &History) -> Said {
 
 fn quarantine(quarantined: &Quarantined) -> Said {
     let Quarantined { objects, class, error, is_misfit, .. } = quarantined;
-    // The loader's own words about columns hold no value of a row.
+    // The loader's own texts about columns contain no values of rows.
     let (kind, reason) =
         if *is_misfit { (Kind::Drift, error.clone()) } else { (Kind::Quarantined, outcome::without_values(error)) };
     let bytes: u64 = objects.iter().map(|waiting| waiting.size_bytes).fold(0, u64::saturating_add);

@@ -1,6 +1,6 @@
-//! What is known of one table: read once, then carried on through one's own writes.
+//! What an invocation knows about one table: read once, then updated by the invocation's own writes.
 //!
-//! A conditional write that succeeded tells the whole new state, so nothing is read after it. A view is read again when a write was
+//! A conditional write that succeeds establishes the whole new state, so nothing is read after it. The table is read again when a write was
 //! refused, after a wait, and before a free slot is left alone.
 
 use std::collections::BTreeMap;
@@ -12,30 +12,30 @@ use super::slot::Slot;
 use super::write::WriteAction;
 use crate::config::LoadConfig;
 
-/// The slot and the loads that wait, as one read of the tracker returns them.
+/// The slot and the backlog, as one read of the tracker returns them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TableState {
-    /// The slot; read before the loads that wait.
+    /// The slot, read before the backlog.
     pub slot: Slot,
-    /// Waiting loads, oldest first; those of the running load are among them.
+    /// Pending loads, oldest first, including those of the running load.
     pub backlog: Vec<PendingLoad>,
-    /// Whether these are all loads that wait.
+    /// Whether the backlog is complete.
     pub complete: bool,
 }
 
-/// Why a table is in the index of tables with work.
+/// What the index of tables with work shows about a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// Whether a load holds its slot.
     pub held: bool,
-    /// Since when its oldest pending load waits, those of the running load included.
+    /// Since when its oldest pending load has waited, including those of the running load.
     pub since_millis: Option<Millis>,
     /// Whether a folder is being listed for it.
     pub lists: bool,
 }
 
 impl Work {
-    /// With one more item of the table.
+    /// Adds an item of the table.
     pub fn add(&mut self, key: &SortKey) {
         self.held |= *key == SortKey::slot();
         self.lists |= key.0.starts_with(SortKey::LISTING);
@@ -43,25 +43,25 @@ impl Work {
     }
 }
 
-/// What is known of one table.
+/// What is known about one table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct View {
-    /// The slot and the loads that wait.
+    /// The slot and the backlog.
     pub state: TableState,
-    /// Whether the backlog was read after the slot was last freed. Who records a load looks at the slot afterwards, and who frees the
-    /// slot looks at the backlog afterwards: one of the two sees the other.
+    /// Whether the backlog was read after the slot was last freed. An invocation that records a load reads the slot afterwards, and one
+    /// that frees the slot reads the backlog afterwards, so at least one of them sees the other's write.
     pub fresh: bool,
-    /// The queue configurations that were read, as they are now. Missing: not read yet, or not readable.
+    /// The current queue configurations that have been read. A missing one has not been read yet or cannot be read.
     pub configs: BTreeMap<String, Arc<LoadConfig>>,
 }
 
 impl View {
-    /// Of a state that was read just now.
+    /// The view of a state that was just read.
     pub fn read(state: TableState) -> Self {
         Self { state, fresh: true, configs: BTreeMap::new() }
     }
 
-    /// The same table once this change was written.
+    /// The view after this change has been written.
     #[must_use]
     pub fn after(mut self, change: &Change) -> Self {
         for action in &change.transaction.actions {
@@ -91,24 +91,24 @@ impl View {
         }
     }
 
-    /// These waiting loads, in this order; `None` where one of them is not known.
+    /// These pending loads, in this order; `None` if one of them is not known.
     pub fn pendings(&self, keys: &[SortKey]) -> Option<Vec<PendingLoad>> {
         let find = |key: &SortKey| self.state.backlog.iter().find(|pending| pending.key == *key).cloned();
         keys.iter().map(find).collect()
     }
 
-    /// The waiting loads that do not belong to the running load.
+    /// The pending loads that do not belong to the running load.
     pub fn others(&self) -> impl Iterator<Item = &PendingLoad> {
         let own = self.state.slot.load.as_ref().map_or(&[][..], |load| &load.pending_keys);
         self.state.backlog.iter().filter(move |pending| !own.contains(&pending.key))
     }
 
-    /// Whether no attempt of such a load may start: an operator stopped the table, or its queue's file says so.
+    /// Whether no attempt of such a load may start, because an operator or the queue's file has paused it.
     pub fn is_paused(&self, source: &ConfigSource) -> bool {
         self.state.slot.pause.is_some() || self.config(source).paused
     }
 
-    /// The configuration that holds for a load now.
+    /// The configuration that currently applies to a load.
     pub fn config<'a>(&'a self, source: &'a ConfigSource) -> &'a Arc<LoadConfig> {
         let fresh = source.queue.as_ref().and_then(|queue| self.configs.get(queue));
         fresh.filter(|fresh| fresh.target == source.recorded.target).unwrap_or(&source.recorded)

@@ -1,4 +1,4 @@
-//! How long a load waits after an attempt that failed. It keeps the slot.
+//! How long a load waits after a failed attempt. The load keeps the slot.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use crate::ids::LoadId;
 use crate::outcome::FailureClass;
 use crate::settings::Timing;
 
-/// Attempts of one load before a failure that should have passed is treated as one that will not.
+/// Number of quick retries of one load; after that, a failure that should be brief gets the growing wait.
 const QUICK_ATTEMPTS_MAX: u32 = 5;
-/// Longest wait between the probes of a table that waits for an operator, where the warehouse has a pace, in milliseconds: six hours. A
-/// probe may wake it; one that rides with another table's load comes sooner.
+/// Longest wait between the probes of a table that waits for an operator in a warehouse with a pace, in milliseconds: six hours. A probe
+/// may wake the warehouse; one that rides with another table's load comes sooner.
 const PROBE_CAP_MILLIS: i64 = 6 * 3_600_000;
 
-/// A submit that was refused because the service is busy is repeated after a wait that does not grow: a table that was refused often
-/// would otherwise stand behind tables that have just begun to wait.
+/// The wait after a refused submit. If the service is busy, the wait does not grow: otherwise a table that was often refused would fall
+/// behind tables that have just begun to wait.
 pub(super) fn refused(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
     if class != FailureClass::RetryLater {
         return wait(held, class, reason, context);
     }
-    // Half of the first period to all of it, so that four of them less one are one to three periods.
+    // `part` is half to all of the first period, so the wait is one to three periods.
     let part = backoff_millis(&LoadId(format!("{}{}", held.load.load_id, held.load.failures)), 1, context);
     let period = context.timing.backoff_base_millis.min(context.timing.backoff_cap_millis);
     wait_for(held, class, reason, 4 * part - period, context)
 }
 
-/// The slot is kept; the next attempt starts after a growing wait. Also for an operator's turn: the attempt is the probe.
+/// Waits for the next attempt, longer after each failure. For an operator's turn, the attempt is the probe.
 pub fn wait(held: Held, class: FailureClass, reason: String, context: &Context) -> Change {
     let failures = held.load.failures + 1;
     let quick = matches!(class, FailureClass::RetryNow | FailureClass::Refresh) && failures <= QUICK_ATTEMPTS_MAX;
@@ -53,7 +53,7 @@ fn wait_for(held: Held, class: FailureClass, reason: String, delay_millis: i64, 
     Change::step(held, next, Note::Failed { class, reason })
 }
 
-/// Doubles with every failure up to the cap; the jitter comes from the load id, so it needs no chance.
+/// The wait doubles with every failure, up to the cap. Jitter is derived from the load id, so no randomness is needed.
 pub(super) fn backoff_millis(load_id: &LoadId, failures: u32, context: &Context) -> i64 {
     let doubled = Duration::from_millis(context.timing.backoff_base_millis.unsigned_abs())
         .saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));

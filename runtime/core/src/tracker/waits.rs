@@ -1,25 +1,25 @@
-//! What a sweep sees of a table with work: how long its files wait, whether they are late, and whether it waits for somebody.
+//! What a sweep sees of a table with work: how long its files have waited, whether they are late, and whether its load is stuck.
 
 use super::item::Millis;
 use super::slot::Step;
 use super::view::View;
 use crate::outcome::FailureClass;
 
-/// Files of a table wait, those of the running load included.
+/// The waiting files of a table, including those of the running load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Waits {
-    /// When the object was recorded that waits longest.
+    /// When the oldest waiting object was recorded.
     pub since_millis: Millis,
-    /// When the first of them is late, or was, each by its own queue's bound ([`crate::config::LoadConfig::late_millis`]).
+    /// When the first object becomes late or became late, by its own queue's limit ([`crate::config::LoadConfig::late_millis`]).
     pub late_at_millis: Millis,
-    /// How many they are; of a long backlog, as many as were read.
+    /// Number of waiting objects. Of a long backlog, only the part that was read is counted.
     pub n_objects: usize,
-    /// Whether the load stands still until somebody has granted, created or freed something.
+    /// Whether the load cannot proceed until someone grants, creates or frees something.
     pub is_stuck: bool,
 }
 
 impl Waits {
-    /// Of what is known of a table; `None` where nothing waits.
+    /// Derives it from a view of the table; `None` if nothing is waiting.
     pub fn of(view: &View) -> Option<Self> {
         let load = view.state.slot.load.as_ref();
         let running = load.map(|load| (&load.source, load.recorded_millis));
@@ -38,12 +38,12 @@ impl Waits {
         })
     }
 
-    /// For how long the oldest of them has waited.
+    /// How long the oldest object has waited.
     pub fn age_millis(&self, now: Millis) -> Millis {
         now - self.since_millis
     }
 
-    /// By how many seconds the first of them is late, rounded up; 0 where none is.
+    /// By how many seconds the most overdue object is late, rounded up; 0 if none is.
     pub fn seconds_late(&self, now: Millis) -> i64 {
         (now - self.late_at_millis).max(0).unsigned_abs().div_ceil(1000).cast_signed()
     }

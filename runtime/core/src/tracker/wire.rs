@@ -1,6 +1,6 @@
-//! How items look in DynamoDB: attribute names and values as JSON, both ways. The adapter turns JSON into attribute values.
+//! The format of items in DynamoDB: attribute names and values as JSON, in both directions. The adapter turns JSON into attribute values.
 //!
-//! Wire structs stay in here; what is read back is checked once, and a broken item is an error that names it.
+//! Wire structs are private to this module. What is read is checked once; the error about an invalid item names the item.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -35,11 +35,11 @@ pub struct UnreadableItem {
     pub table: String,
     /// Sort key.
     pub key: String,
-    /// What is wrong.
+    /// What is wrong with the item.
     pub why: String,
 }
 
-/// Attributes of an item, both keys included.
+/// The attributes of an item, including both keys.
 pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
     let mut attributes = match item {
         Item::Slot(held) => slot::encode(held),
@@ -69,7 +69,7 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
     attributes
 }
 
-/// Reads an item back.
+/// Reads an item from its attributes.
 pub fn decode(attributes: Map<String, Value>) -> Result<Item, UnreadableItem> {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (table, key) = (text(TRACKER_PARTITION_KEY), text(TRACKER_SORT_KEY));
@@ -179,7 +179,7 @@ struct FileWire {
     mark: MarkWire,
 }
 
-/// What an entry states; no `mark`: loader 0.1 wrote it.
+/// The mark of a ledger entry; an entry without `mark` was written by loader 0.1.
 #[derive(Serialize, Deserialize)]
 struct MarkWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -234,8 +234,8 @@ impl FileWire {
     }
 }
 
-/// What a ledger entry says, of which only some attributes were read ([`LEDGER_ATTRIBUTES`]): its sort key and its mark; `None` when it
-/// has expired, because TTL deletes late.
+/// The sort key and mark of a ledger entry of which only [`LEDGER_ATTRIBUTES`] were read. `None` if it has expired, because TTL deletes
+/// items late.
 pub fn decode_mark(attributes: &Map<String, Value>, now: Millis) -> Result<Option<(String, LedgerMark)>, String> {
     let text = |name: &str| attributes.get(name).and_then(Value::as_str);
     let expired =
@@ -245,7 +245,7 @@ pub fn decode_mark(attributes: &Map<String, Value>, now: Millis) -> Result<Optio
     Ok((!expired).then_some((id.to_owned(), wire.into_item()?)))
 }
 
-/// Sort key and time of a ledger entry of which only some attributes were read ([`ENTERED_ATTRIBUTES`]).
+/// The sort key and time of a ledger entry of which only [`ENTERED_ATTRIBUTES`] were read.
 pub fn decode_entered(attributes: &Map<String, Value>) -> Result<(String, Millis), String> {
     let key = attributes.get(TRACKER_SORT_KEY).and_then(Value::as_str);
     let id = key.and_then(|key| key.strip_prefix("FILE#")).ok_or("not a ledger entry")?;
@@ -253,7 +253,7 @@ pub fn decode_entered(attributes: &Map<String, Value>) -> Result<(String, Millis
     Ok((id.to_owned(), entered))
 }
 
-/// When an object was entered; loader 0.1 gave the attribute its name.
+/// When an object was entered. The attribute's name comes from loader 0.1.
 const ENTERED: &str = "accepted_millis";
 /// The attributes that [`decode_entered`] needs.
 pub const ENTERED_ATTRIBUTES: [&str; 2] = [TRACKER_SORT_KEY, ENTERED];

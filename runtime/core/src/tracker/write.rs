@@ -1,6 +1,6 @@
-//! A write is data before it is a call: conditions and changes as a value.
+//! Writes as data: actions and their conditions, before any call.
 //!
-//! The DynamoDB adapter translates it; [`apply`] executes the same value in memory, for the model checker and the simulation.
+//! The DynamoDB adapter translates them; [`apply`] executes the same values in memory, for the model checker and the simulation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +10,24 @@ use super::slot::Slot;
 use crate::ids::DbTable;
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 
-/// One change, or one check without a change.
+/// One write of an item, or a check of its condition without a write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum WriteAction {
     /// Writes the whole item.
     Put(Box<Item>, Condition),
-    /// Removes the item.
+    /// Deletes the item.
     Delete(SortKey, Condition),
-    /// Only checks.
+    /// Only checks the condition.
     Check(SortKey, Condition),
 }
 
 impl WriteAction {
-    /// Writes the whole item.
+    /// A write of the whole item.
     pub fn put(item: Item, condition: Condition) -> Self {
         Self::Put(Box::new(item), condition)
     }
 
-    /// Key of the item it is about.
+    /// Key of the item.
     pub fn key(&self) -> SortKey {
         match self {
             Self::Put(item, _) => item.key(),
@@ -35,7 +35,7 @@ impl WriteAction {
         }
     }
 
-    /// Its condition.
+    /// Condition of the action.
     pub const fn condition(&self) -> &Condition {
         match self {
             Self::Put(_, condition) | Self::Delete(_, condition) | Self::Check(_, condition) => condition,
@@ -43,20 +43,21 @@ impl WriteAction {
     }
 }
 
-/// Actions that take effect together or not at all. At most [`TRANSACTION_ACTIONS_MAX`], no two on one item.
+/// Actions that take effect together or not at all. At most [`TRANSACTION_ACTIONS_MAX`]; no two on the same item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transaction {
-    /// The table whose items it writes.
+    /// The table whose items are written.
     pub table: DbTable,
     /// The actions.
     pub actions: Vec<WriteAction>,
 }
 
 impl Transaction {
-    /// A transaction that keeps the service's rules.
+    /// Creates a transaction that obeys the service's rules.
     ///
     /// # Panics
-    /// If it does not: the service would refuse it for ever, so this must be seen at once, in Lambda too.
+    /// If there are too many actions, none, or two on the same item. The service would refuse such a transaction every time, so the mistake
+    /// must show at once, in Lambda too.
     pub fn new(table: DbTable, actions: Vec<WriteAction>) -> Self {
         assert!((1..=TRANSACTION_ACTIONS_MAX).contains(&actions.len()), "{} actions", actions.len());
         let keys: BTreeSet<SortKey> = actions.iter().map(WriteAction::key).collect();
@@ -65,19 +66,19 @@ impl Transaction {
     }
 }
 
-/// Answer to a transaction that was processed.
+/// Result of a transaction that the service processed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// Everything took effect.
+    /// All actions took effect.
     Done,
-    /// Nothing took effect: these conditions were false (positions in the transaction).
+    /// No action took effect, because the conditions at these positions were false.
     Refused(Vec<usize>),
 }
 
 /// All items of one table, in memory.
 pub type Items = BTreeMap<SortKey, Item>;
 
-/// Executes a transaction in memory with DynamoDB's meaning.
+/// Executes a transaction in memory, with the semantics of DynamoDB.
 pub fn apply(items: &mut Items, transaction: &Transaction) -> Written {
     let refused: Vec<usize> = transaction
         .actions
@@ -126,7 +127,7 @@ fn holds(item: Option<&Item>, condition: &Condition) -> bool {
     }
 }
 
-/// The slot among a table's items.
+/// The slot among a table's items; the default if there is none.
 pub fn slot_of(items: &Items) -> Slot {
     match items.get(&SortKey::slot()) {
         Some(Item::Slot(slot)) => slot.clone(),

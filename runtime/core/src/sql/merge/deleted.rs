@@ -1,33 +1,33 @@
-//! Rows that say that a row is gone (`options.delete_marker`), and the table that remembers them.
+//! Rows that mark deletions (`options.delete_marker`), and the table that remembers them.
 //!
-//! The deleted row goes from the target, so something else must know that it was there: a late version of it would come back. A
-//! tombstone is a merge key with the timestamp of its deletion. The target and the tombstones are the two halves of what a merge
-//! keeps: of each key the greatest row is in one of them.
+//! A deleted row is no longer in the target, so the deletion must be remembered elsewhere: otherwise a late version of the row would bring
+//! it back. A tombstone is a merge key with the timestamp of its deletion. The target and the tombstones are the two halves of what a merge
+//! keeps: the greatest row of each key is in one of them.
 
 use crate::config::{DeleteMarker, LoadConfig, LoadMode};
 use crate::ident::Ident;
 use crate::sql::literal;
 
-/// 1 in rows that say that their row is gone.
+/// Staging column: 1 in rows that mark a deletion.
 pub(super) const GONE: &str = "rs_loader_gone";
 /// The day on which a tombstone was written, by the warehouse's clock.
 const DELETED_ON: &str = "rs_loader_deleted_on";
-/// Characters of a marker that only the files have: what Redshift makes of VARCHAR without a length.
+/// Length of a marker's column that only the files have: Redshift's default for VARCHAR.
 const MARKER_LENGTH: u32 = 256;
 
-/// Which staged rows say that their row is gone.
+/// How deletions are recognized among the staged rows.
 pub(super) struct Deleted<'a> {
-    /// Column and value.
+    /// Marker's column and value.
     pub marker: &'a DeleteMarker,
     /// The columns of the staging table, in the order of the files.
     pub staged: Vec<Ident>,
-    /// The marker's column, where the target has none of that name.
+    /// The marker's column, if the target has no column of that name.
     pub only_staged: Option<Ident>,
 }
 
 impl Deleted<'_> {
-    /// The columns of the staging table as a query of the target, which leaves `NOT NULL` behind: a row that says that another is gone
-    /// may have nothing but the key.
+    /// The columns of the staging table as a query of the target, which drops `NOT NULL`: a row that marks a deletion may have nothing but
+    /// the key.
     pub fn staged(&self) -> String {
         let column = |name: &Ident| {
             if self.only_staged.as_ref() == Some(name) {
@@ -39,27 +39,27 @@ impl Deleted<'_> {
         self.staged.iter().map(column).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether a staged row says that its row is gone.
+    /// The SQL condition for a staged row that marks a deletion.
     pub fn is_gone(&self, alias: &str) -> String {
         let DeleteMarker { column, value, .. } = self.marker;
         format!("CASE WHEN {alias}.{column} = {} THEN 1 ELSE 0 END AS {GONE}", literal(value))
     }
 
-    /// Writes tombstones; `keys`: merge keys and timestamp, `won`: the rows that have them.
+    /// Writes tombstones. `keys` are the merge keys and the timestamp; `won` selects the rows that have them.
     pub fn insert(&self, keys: &str, won: &str) -> String {
         let table = &self.marker.tombstones;
         format!("INSERT INTO {table} ({keys}, {DELETED_ON}) SELECT {keys}, CURRENT_DATE FROM {won}")
     }
 
-    /// Removes tombstones that are older than they need be.
+    /// Removes tombstones that are past their time.
     pub fn forget(&self) -> Option<String> {
         let DeleteMarker { tombstones, keep_days, .. } = self.marker;
         keep_days.map(|days| format!("DELETE FROM {tombstones} WHERE {DELETED_ON} < CURRENT_DATE - {days}"))
     }
 }
 
-/// The statement that makes the table of tombstones, with the types of the target's columns: for whoever owns the schema. `None` where
-/// no row says that another is gone.
+/// The SQL statement that creates the table of tombstones with the types of the target's columns, for the owner of the schema. `None` if no
+/// row marks a deletion.
 pub fn tombstones_table(config: &LoadConfig) -> Option<String> {
     let DeleteMarker { tombstones, .. } = config.delete_marker()?;
     let keys = remembered(config).iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -67,7 +67,7 @@ pub fn tombstones_table(config: &LoadConfig) -> Option<String> {
     Some(format!("CREATE TABLE {tombstones} AS SELECT {keys}, CURRENT_DATE AS {DELETED_ON} FROM {table} WHERE 1 = 0"))
 }
 
-/// Asks whether the user may read and write the table of tombstones: 1 or 0.
+/// The query that asks whether the user may read and write the table of tombstones: 1 or 0.
 pub fn tombstones_privileges(config: &LoadConfig) -> Option<String> {
     let table = literal(&config.delete_marker()?.tombstones.to_string());
     let each = ["SELECT", "INSERT", "DELETE"].map(|privilege| format!("has_table_privilege({table}, '{privilege}')"));

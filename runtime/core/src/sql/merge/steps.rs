@@ -1,7 +1,7 @@
-//! The SQL statements of a merge, a function for each.
+//! The SQL statements of a merge, one function each.
 //!
-//! What the catalog says of the columns makes them cheaper and leaves the result as it is. Where only names are known, the statements
-//! are to the letter those of earlier versions, whose loads may have to be submitted again.
+//! Knowledge from the catalog makes the statements cheaper without changing their result. If only names are known, the statements are
+//! identical to those of earlier versions, whose loads may have to be submitted again.
 
 use super::SqlError;
 use super::deleted::{Deleted, GONE};
@@ -14,32 +14,32 @@ const RANKED: &str = "rs_loader_ranked";
 const RANK: &str = "rs_loader_rank";
 const STAGED: &str = "rs_loader_staged";
 
-/// What a NULL timestamp counts as: older than any that a file has, and a window can still be taken from it.
+/// Replaces a NULL timestamp: older than any in a file, and days can still be subtracted from it.
 const OLDEST: &str = "0001-01-01";
 
-/// A merge whose columns are those of the target.
+/// A merge whose columns are known.
 pub(super) struct Merge<'a> {
-    /// The target table of the load.
+    /// The load's target table.
     pub table: &'a TableName,
-    /// What is loaded, in the order of the files.
+    /// The columns to load, in the order of the files.
     pub columns: &'a [TargetColumn],
-    /// Rows that are equal in these are versions of one row.
+    /// Columns that identify a row: rows that are equal in these are versions of one row.
     pub identifying: Vec<&'a TargetColumn>,
-    /// Says which version is newer.
+    /// Column that says which version is newer.
     pub timestamp: &'a TargetColumn,
-    /// How much older than the oldest staged row a row of the target can be that a staged one takes the place of, in days;
-    /// `None`: of any age.
+    /// Maximum age of the target's rows that a staged row replaces, in days before the oldest staged row; `None`: any age.
     pub replaced_days_max: Option<u32>,
-    /// Whether the columns are all of the target's, and the files give each its value.
+    /// Whether these are all columns of the target, and the files provide all values.
     pub is_whole: bool,
-    /// Which staged rows say that their row is gone; `None`: none does.
+    /// How deletions are recognized; `None`: no row marks one.
     pub deleted: Option<Deleted<'a>>,
 }
 
 impl Merge<'_> {
-    /// The staging table. Made `LIKE` the target it has its distribution and its sort keys, so that rows meet on the node where they are.
+    /// The staging table. Created `LIKE` the target, it has its distribution and sort keys, so rows are joined on the node where they are
+    /// stored.
     ///
-    /// `NOT NULL` comes along, so COPY refuses a NULL that the INSERT would refuse; and it names the file.
+    /// `NOT NULL` is copied too, so COPY refuses a NULL that the INSERT would refuse, and its error names the file.
     pub fn stage(&self) -> String {
         let Self { table, .. } = self;
         if let Some(deleted) = &self.deleted {
@@ -51,7 +51,7 @@ impl Merge<'_> {
         format!("CREATE TEMP TABLE {STAGE} AS SELECT {} FROM {table} WHERE 1 = 0", self.names())
     }
 
-    /// Staged rows and those of the target that may win against one, ranked together.
+    /// The staged rows, ranked together with the target's rows that may win against one.
     pub fn ranked(&self) -> String {
         let (table, names, t) = (self.table, self.names(), self.of("t"));
         let since = self.since("t", 0).map(|since| format!(" AND {since}")).unwrap_or_default();
@@ -78,12 +78,13 @@ impl Merge<'_> {
         )
     }
 
-    /// Makes room for the winners. Rows without a value in an identifying column are found apart, because they cannot be joined by hash.
+    /// Removes the rows that winners replace. Rows with NULL in an identifying column are handled separately, because they cannot be found
+    /// by a hash join.
     pub fn deletes(&self) -> Vec<String> {
         self.lost(self.table, self.replaced_days_max)
     }
 
-    /// Removes the rows of a table whose key has a new winner; with `days`, those within so many days before the oldest staged row.
+    /// Removes a table's rows whose key has a new winner; with `days`, only those within so many days before the oldest staged row.
     fn lost(&self, table: &TableName, days: Option<u32>) -> Vec<String> {
         let table = table.to_string();
         let lost = format!("DELETE FROM {table} USING {RANKED} r WHERE r.{RANK} = 1 AND r.{STAGED} = 1");
@@ -102,7 +103,7 @@ impl Merge<'_> {
         format!("INSERT INTO {table} ({names}) SELECT {names} FROM {RANKED} WHERE {RANK} = 1 AND {STAGED} = 1{kept}")
     }
 
-    /// Takes rows out of the staging table that are not newer than the deletion of their key, and those that repeat it.
+    /// Removes staged rows that are not newer than the deletion of their key, including repeats of the deletion.
     pub fn late(&self) -> Vec<String> {
         let Some(deleted) = &self.deleted else { return Vec::new() };
         let TargetColumn { name, nullable, .. } = self.timestamp;
@@ -115,7 +116,7 @@ impl Merge<'_> {
         [joined].into_iter().chain(apart).collect()
     }
 
-    /// Remembers the deletions that win, one for each key, and forgets those that are old or no longer the last word.
+    /// Records the winning deletions, one per key, and removes tombstones that are expired or superseded.
     pub fn bury(&self) -> Vec<String> {
         let Some(deleted) = &self.deleted else { return Vec::new() };
         let keys = list(self.identifying.iter().copied().chain([self.timestamp]).map(|column| &column.name));
@@ -126,15 +127,15 @@ impl Merge<'_> {
         statements
     }
 
-    /// True of the target's rows that are at most so many days older than the oldest staged one, and of those without a timestamp: a
-    /// condition that the warehouse can check block by block. `None` where it cannot be made, or where it would not be cheap.
+    /// A condition for the target's rows that are at most so many days older than the oldest staged one, and for those without a timestamp.
+    /// The warehouse can check it block by block. `None` if it cannot be expressed, or would not be cheap.
     ///
-    /// With 0 days it changes nothing: a row that is older than every staged one wins against none. A staged row without a timestamp is
-    /// older than any other, so it lets every row through; also where the catalog said NOT NULL and it is no longer true.
+    /// With 0 days it does not change the result: a row that is older than every staged one cannot win. A staged row without a timestamp is
+    /// older than any other, so it lets every row through, even if the catalog said NOT NULL and that is no longer true.
     fn since(&self, alias: &str, days: u32) -> Option<String> {
         let TargetColumn { name, nullable, .. } = self.timestamp;
         let kind = moment(self.timestamp)?;
-        // Rows without a timestamp can be in every block, so this is only for who asked for it.
+        // Rows without a timestamp can be in any block, so they are only included if a window was configured.
         if *nullable && self.replaced_days_max.is_none() {
             return None;
         }
@@ -157,13 +158,13 @@ impl Merge<'_> {
         self.columns.iter().map(|column| format!("{alias}.{}", column.name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// A total order: what is left equal is equal in every column, and then the row that is there already wins.
+    /// A total order: rows that are still equal are equal in every column, and then the existing row wins.
     fn order(&self) -> String {
         let timestamp = &self.timestamp.name;
         let identifies = |name: &Ident| self.identifying.iter().any(|column| column.name == *name);
         let others = self.columns.iter().map(|column| &column.name);
         let newest = |name: &Ident| format!("{name} DESC NULLS LAST");
-        // Of the same time as its row, a deletion came after it.
+        // At the same timestamp, the deletion came after the row.
         let gone = self.deleted.as_ref().map(|_| format!("{GONE} DESC"));
         std::iter::once(timestamp)
             .map(newest)
@@ -174,12 +175,12 @@ impl Merge<'_> {
             .join(", ")
     }
 
-    /// Plain equality, which the warehouse can join by hash.
+    /// Plain equality, which allows a hash join.
     fn equal(&self, left: &str, right: &str) -> String {
         and(self.identifying.iter().map(|column| equal(left, right, column)))
     }
 
-    /// Equality in which NULL equals NULL: a row without a key value is one row, not none and not many.
+    /// Equality in which NULL equals NULL: rows without a key value are versions of one row.
     fn same(&self, left: &str, right: &str) -> String {
         and(self.identifying.iter().map(|column| {
             let TargetColumn { name, nullable, .. } = column;
@@ -188,7 +189,7 @@ impl Merge<'_> {
         }))
     }
 
-    /// True of the rows that plain equality does not find; `None` where there are none.
+    /// The condition for rows that plain equality does not find; `None` if there are none.
     fn unknown(&self, alias: &str) -> Option<String> {
         let nullable = self.identifying.iter().filter(|column| column.nullable);
         let unknown: Vec<String> = nullable.map(|column| format!("{alias}.{} IS NULL", column.name)).collect();
@@ -196,7 +197,7 @@ impl Merge<'_> {
     }
 }
 
-/// The type of a timestamp from which days can be taken, as SQL spells it; `None`: any other.
+/// The SQL name of a timestamp type from which days can be subtracted; `None` for any other type.
 fn moment(timestamp: &TargetColumn) -> Option<&'static str> {
     match timestamp.kind.as_str() {
         "date" => Some("DATE"),
@@ -206,7 +207,7 @@ fn moment(timestamp: &TargetColumn) -> Option<&'static str> {
     }
 }
 
-/// A window needs a timestamp that is a moment.
+/// Checks that a window has a timestamp from which days can be subtracted.
 pub(super) fn check_window(config: &LoadConfig, timestamp: &TargetColumn) -> Result<(), SqlError> {
     let TargetColumn { name, kind, .. } = timestamp;
     let is_wanted = matches!(config.mode, LoadMode::Replace { window_days: Some(_), .. });

@@ -1,4 +1,4 @@
-//! How a listing looks in DynamoDB.
+//! The format of a listing in DynamoDB.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub(super) struct ListingWire {
     error: Option<String>,
 }
 
-// The condition of a write names the attribute that both items have.
+// A write's condition uses one attribute name for both the slot and listings.
 const _: () = assert!(matches!(SLOT_VERSION.as_bytes(), b"version"));
 
 impl From<&Listing> for ListingWire {
@@ -52,7 +52,7 @@ impl From<&Listing> for ListingWire {
 }
 
 impl ListingWire {
-    /// `expires_at`: only one that is given up has it.
+    /// `expires_at` is present only if the listing was given up.
     pub(super) fn into_item(self, key: SortKey, expires_at: Option<i64>) -> Listing {
         Listing {
             key,

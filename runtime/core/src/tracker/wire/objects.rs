@@ -1,4 +1,4 @@
-//! The objects of an item. Many of them fit one item, because keys share their beginnings and MD5 eTags are written as base64.
+//! The objects of an item. An item has room for many of them, because keys share prefixes and MD5 eTags are written as base64.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ObjectVersion, Version, WaitingObject};
 
-/// Hex digits of an MD5 digest, which most eTags are.
+/// Number of hex digits of an MD5 digest, which most eTags are.
 const MD5_DIGITS: usize = 32;
 
-/// An object as loader 0.1 wrote it, and as ledger entries hold it.
+/// An object as loader 0.1 wrote it, and as it appears in ledger entries.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ObjectWire {
     bucket: String,
@@ -46,14 +46,14 @@ impl ObjectWire {
     }
 }
 
-/// The objects of an item, in one of two forms.
+/// The objects of an item, in one of two formats.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Objects {
-    /// One by one, as loader 0.1 wrote them.
+    /// A list, as loader 0.1 wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     objects: Option<Vec<ObjectWire>>,
-    /// JSON text: for each run of objects of one bucket `[bucket, [[n, rest, size, version], …]]`. A key is the first `n` bytes of the key
-    /// before it and `rest`; the version's first letter says what it is.
+    /// JSON text: for each run of objects in the same bucket, `[bucket, [[n, rest, size, version], …]]`. A key consists of the first `n`
+    /// bytes of the previous key and `rest`; the first letter of the version gives its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     packed: Option<String>,
 }
@@ -76,7 +76,7 @@ impl Objects {
         Self { objects: None, packed: Some(serde_json::json!(runs).to_string()) }
     }
 
-    /// Whether loader 0.1 wrote them.
+    /// Whether loader 0.1 wrote these objects.
     pub(super) const fn is_listed(&self) -> bool {
         self.objects.is_some()
     }
@@ -106,7 +106,7 @@ fn unpack(packed: &str) -> Result<Vec<WaitingObject>, String> {
     Ok(objects)
 }
 
-/// Bytes of the characters that two keys begin with.
+/// Length in bytes of the common prefix of two keys.
 fn shared_bytes(before: &str, key: &str) -> usize {
     let same = before.chars().zip(key.chars()).take_while(|(a, b)| a == b);
     same.map(|(a, _)| a.len_utf8()).sum()

@@ -1,4 +1,5 @@
-//! The slot's item. Loader 0.1 wrote it only while a load ran, with the load's attributes beside the version's; that is still read.
+//! The slot's item. Loader 0.1 wrote it only while a load was running, with the load's attributes beside the version. That format can still
+//! be read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,9 +13,9 @@ use crate::sql::columns::TargetColumns;
 use crate::tracker::item::SortKey;
 use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Slot, Step};
 
-/// Attribute with the slot's version: what conditional writes check.
+/// Attribute with the slot's version, which conditional writes check.
 pub const SLOT_VERSION: &str = "version";
-/// Attribute with the id of the load that holds the slot.
+/// Attribute with the id of the running load.
 pub const SLOT_LOAD_ID: &str = "load_id";
 /// Attribute that only loader 0.1 wrote.
 const STEP_OF_0_1: &str = "step";
@@ -45,7 +46,7 @@ struct PauseWire {
     reason: Option<String>,
 }
 
-/// The item of loader 0.1.
+/// The item as loader 0.1 wrote it.
 #[derive(Deserialize)]
 struct SlotOf01 {
     load_id: String,
@@ -93,10 +94,10 @@ struct PreparedWire {
     /// Names of the target's columns, as loader 0.1 wrote them.
     #[serde(default, skip_serializing)]
     columns: Value,
-    /// The column list of its COPY.
+    /// The column list of the COPY.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     file_columns: Vec<String>,
-    /// Name and type of each column that the target gets.
+    /// Name and type of each added column.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     added_columns: Vec<(String, String)>,
     statement_name: String,
@@ -148,7 +149,7 @@ pub(super) fn decode(value: Value) -> Result<Slot, String> {
 }
 
 impl SlotOf01 {
-    /// The columns become the slot's, as read long ago: they make the SQL of this attempt, and of no other.
+    /// The columns become the slot's, but as if read long ago: they determine the SQL of this attempt only.
     fn into_slot(self) -> Result<Slot, String> {
         let names = self.load.prepared.as_ref().map(|prepared| prepared.columns.clone());
         let columns = names.as_ref().and_then(TargetColumns::from_json);
@@ -294,7 +295,7 @@ impl PreparedWire {
     }
 }
 
-/// Name and type of each.
+/// Name and type of each added column.
 pub(super) fn pairs(added: &[AddedColumn]) -> Vec<(String, String)> {
     added.iter().map(|column| (column.name.as_str().to_owned(), column.kind.clone())).collect()
 }

@@ -1,4 +1,4 @@
-//! Items read back, those of loader 0.1 included.
+//! Items are read back as written, including those of loader 0.1.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
 use crate::tracker::listing::Counts;
 use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Slot, Step};
 
-/// An item as loader 0.1 wrote it; also a seed of the fuzzer.
+/// An item as loader 0.1 wrote it, which is also a seed of the fuzzer.
 macro_rules! written_by_0_1 {
     ($name:literal) => {
         include_str!(concat!("../../../fuzz/seeds/tracker_item/v0.1-", $name, ".json"))
@@ -94,8 +94,8 @@ fn quarantine_and_history_of_loader_0_1_are_read() {
     assert_eq!((history.number, history.n_objects), (0, 3));
 }
 
-/// Both versions run side by side while a stack is updated. Loader 0.1 needs these attributes, so it stops at the new item and does
-/// not take the slot for free or for another load's.
+/// Both versions run side by side while a stack is updated. Loader 0.1 requires these attributes, so it fails on the new item instead of
+/// taking the slot for free or for another load's.
 #[test]
 fn loader_0_1_refuses_the_new_slot() {
     const NEEDED: [&str; 10] = [
@@ -121,7 +121,7 @@ fn loader_0_1_refuses_the_new_slot() {
     assert!(NEEDED.iter().all(|name| old.contains_key(*name)), "the list is that of loader 0.1");
 }
 
-/// The same for a waiting load: its objects are under another name.
+/// The same for a pending load: its objects are in another attribute.
 #[test]
 fn loader_0_1_refuses_a_new_waiting_load() {
     let Ok(item) = decode(attributes(written_by_0_1!("pending"))) else { panic!("not read") };
@@ -393,7 +393,7 @@ proptest! {
         item in prop_oneof![a_pending(), a_failed(), an_entry(), a_history(), a_slot(), an_audit(), a_listing()]
     ) {
         let table = DbTable("cluster:c:d:public.t".into());
-        // As text, because that is what a float or a number too large would not survive.
+        // As text, because a float or a number that is too large would not survive that.
         let text = serde_json::to_string(&encode(&table, &item)).unwrap();
         prop_assert_eq!(decode(serde_json::from_str(&text).unwrap()), Ok(item));
     }
