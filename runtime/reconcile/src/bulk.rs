@@ -1,6 +1,6 @@
-//! BulkLoader: whole folders become pending loads; then their tables are reconciled; the answer says how far each is.
+//! BulkLoader: whole folders become pending loads, and then their tables are reconciled. The answer says how far each folder is.
 //!
-//! The sweep continues a folder that was not read to its end when the invocation ended or died: see [`crate::listing`].
+//! If the invocation ends or dies before the end of a folder, the sweep continues it: see [`crate::listing`].
 
 use std::collections::BTreeSet;
 
@@ -16,43 +16,43 @@ use crate::listing::{End, Reading};
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{BACKLOG_READ_MAX, Invocation, reconcile};
 
-/// State of a path of which something waits.
+/// State of a path with objects that are waiting.
 const WAITING: &str = "waiting";
-/// State of a path whose end the invocation did not reach.
+/// State of a path that was not read to its end.
 const PARTIAL: &str = "partial";
 /// State of a path that was only counted.
 const COUNTED: &str = "counted";
 /// State of a path that could not be recorded.
 const FAILED: &str = "failed";
 
-/// What became of one path. The first three fields and `state` are users' scripts'.
+/// The result for one path. Users' scripts read the first three fields and `state`.
 #[derive(Clone, Debug, Serialize)]
 pub struct PathAnswer {
-    /// As the request has it.
+    /// As in the request.
     pub s3_path: String,
-    /// As the request has it.
+    /// As in the request.
     pub table: String,
-    /// The statement that the table's slot runs now for objects of this path; null while they wait.
+    /// The statement that the table's running load has submitted, if it loads objects of this path; null while they are waiting.
     pub statement_id: Option<String>,
-    /// `submitted`, `waiting`, `loaded` (nothing of it waits: it is loaded, or in quarantine), `empty`, `partial` (the time was over before
-    /// the end of the folder), `counted` (a dry run) or `failed`.
+    /// `submitted`, `waiting`, `loaded` (nothing of the path is waiting: it is loaded or in quarantine), `empty`, `partial` (the time ended
+    /// before the end of the folder), `counted` (a dry run) or `failed`.
     pub state: &'static str,
-    /// Objects below the path that are meant, so far.
+    /// Number of selected objects found below the path so far.
     pub objects: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// Objects that were neither loaded nor waiting; unless the run is dry, they are recorded now.
+    /// Number of objects that were neither loaded nor waiting. Except in a dry run, they are now recorded.
     pub new_objects: u64,
     /// Those of them that were loaded before and are loaded again, because the request has `force`.
     #[serde(skip_serializing_if = "is_zero")]
     pub again_objects: u64,
-    /// The instant that `force` means: what was loaded before it is loaded again.
+    /// The instant of `force`: what was loaded before it is loaded again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub force: Option<String>,
-    /// How far the listing is. To continue a dry run, send a request that begins there.
+    /// How far the listing is. To continue a dry run, send a request with this position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
-    /// Whether the loader goes on by itself: the request is stored with its position.
+    /// Whether the loader continues on its own: the request is stored with its position.
     pub goes_on: bool,
     /// Why the path, or some of its objects, could not be recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,10 +64,10 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Handles a request that was read.
+/// Handles a parsed request. Each path has one answer, in order.
 pub async fn handle<W: World>(world: &W, paths: &[BulkPath], invocation: &Invocation) -> Vec<PathAnswer> {
     let mut answers = Vec::new();
-    // Also where everything was accepted before: who recorded it may have died before the table was reconciled.
+    // Also if everything was recorded before: that invocation may have died before it reconciled the table.
     let mut tables: BTreeSet<DbTable> = BTreeSet::new();
     for path in paths {
         let answer = record_path(world, path, invocation).await;
@@ -81,15 +81,15 @@ pub async fn handle<W: World>(world: &W, paths: &[BulkPath], invocation: &Invoca
     }
     for (answer, path) in answers.iter_mut().zip(paths) {
         if answer.state == WAITING {
-            // Where this cannot be read, it waits for all that is known.
+            // If this cannot be read, `waiting` remains the best answer.
             let _ = locate(world, answer, &path.folder, &path.config.db_table()).await;
         }
     }
     answers
 }
 
-/// Where nobody reads the answer, a path that failed is an error, unless the loader continues it: the invocation is repeated, and in the
-/// end is given up where somebody looks.
+/// For a request whose answer no one reads: an error if a path failed, unless the loader continues it. Lambda then repeats the invocation,
+/// and its final failure raises an alarm.
 pub fn check_done(answers: &[PathAnswer]) -> Result<(), String> {
     let failed = answers.iter().find(|answer| answer.state == FAILED);
     failed.map_or(Ok(()), |answer| {
@@ -126,7 +126,7 @@ async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocati
     }
 }
 
-/// The slot and as many of the loads that wait as are ever read.
+/// The slot and the backlog, as far as a backlog is ever read.
 async fn whole_state<W: World>(world: &W, table: &DbTable) -> PortResult<TableState> {
     let mut state = world.state(table).await?;
     if !state.complete {
@@ -135,7 +135,7 @@ async fn whole_state<W: World>(world: &W, table: &DbTable) -> PortResult<TableSt
     Ok(state)
 }
 
-/// Looks for objects of the folder in the slot, then in the backlog.
+/// Looks for objects of the folder in the running load, then in the backlog.
 async fn locate<W: World>(
     world: &W,
     answer: &mut PathAnswer,

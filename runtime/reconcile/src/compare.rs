@@ -1,4 +1,4 @@
-//! Files against the columns of their target, before COPY. Whatever cannot be compared is left to COPY, and said.
+//! Compares files with the columns of their target before COPY. What cannot be compared is logged and left to COPY.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::ports::{PortResult, World};
 use crate::reconcile::Round;
 use crate::report::Event;
 
-/// The columns of a file as they were read, or why they could not be.
+/// The columns of a file, or why they could not be read.
 pub type ShapeRead = Result<Vec<FileColumn>, String>;
-/// The same, shared by the files that have the same.
+/// The same, shared by all files with equal columns.
 pub type Shape = Arc<ShapeRead>;
 
-/// The distinct shapes of a load: few, however many its files.
+/// The distinct shapes of a load: few, however many files it has.
 #[derive(Default)]
 pub struct Shapes(BTreeSet<Shape>);
 
 impl Shapes {
-    /// The shape that is known already, or this one from now on.
+    /// The known shape that equals this one, or this one from now on.
     pub fn one_of(&mut self, read: ShapeRead) -> Shape {
         let shape = Arc::new(read);
         if let Some(known) = self.0.get(&shape) {
@@ -35,19 +35,19 @@ impl Shapes {
     }
 }
 
-/// What was found out about the files of a load, by their ledger ids.
+/// The verdicts on the files of a load, by their ledger ids.
 #[derive(Default)]
 pub(crate) struct Judged {
-    /// Those that certainly do not fit.
+    /// Files that certainly do not fit.
     pub misfits: BTreeMap<String, Misfit>,
-    /// How the others go into the target; by position where nothing is said.
+    /// How the other files map to the target; a missing entry means by position.
     pub fits: BTreeMap<String, Fit>,
 }
 
 impl<W: World> Round<'_, W> {
-    /// Whether and how files fit, by the ledger ids of `shapes`, and the columns that they were compared with. Columns from before
-    /// this look may be out of date, so nothing is refused and no column is added for them: they are asked for again,
-    /// and where that fails nothing is loaded now.
+    /// Judges the files in `shapes`, by their ledger ids, and returns the columns that they were compared with. Columns cached before this
+    /// look may be out of date, so they never cause a file to be refused or a column to be added: they are read again first. If that fails,
+    /// nothing is loaded now.
     pub(crate) async fn compare(
         &self,
         config: &LoadConfig,
@@ -81,7 +81,7 @@ impl<W: World> Round<'_, W> {
     }
 }
 
-/// Each shape is judged once. One that could not be read goes by position.
+/// Each shape is judged once. Files whose columns could not be read are matched by position.
 fn judge(config: &LoadConfig, known: &KnownColumns, shapes: &BTreeMap<String, Shape>) -> Judged {
     let mut verdicts: BTreeMap<&Shape, Result<Fit, Misfit>> = BTreeMap::new();
     let mut found = Judged::default();

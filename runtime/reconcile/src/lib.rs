@@ -1,7 +1,7 @@
-//! What the three functions do, over ports: record a fact durably, then reconcile the table the fact is about.
+//! The flows of the three functions, over ports: store a fact durably, then reconcile the table that it concerns.
 //!
-//! This crate is async but knows no SDK, no clock and no environment: everything outside is a [`ports::World`]. The Lambda
-//! functions run it over AWS (`loader-aws`), the simulation over memory with virtual time and faults (`proof`).
+//! This crate is async but uses no SDK, clock or environment: everything outside is a [`ports::World`]. The Lambda functions run it over
+//! AWS (`loader-aws`); the simulation runs it over memory, with virtual time and faults (`proof`).
 
 #![warn(missing_docs)]
 

@@ -1,7 +1,7 @@
-//! Reading folders page by page: each page is recorded before the next is read, and then the position behind it is stored, so that the
-//! sweep goes on wherever an invocation ended or died.
+//! Reads folders page by page. Each page is recorded before the next is read, and then the position after it is stored, so that the sweep
+//! can continue wherever an invocation ended or died.
 //!
-//! Memory does not grow with the folder, but for the identities of what waits already, sixteen bytes each.
+//! Memory does not grow with the folder, except for the identities of waiting objects, sixteen bytes each.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -20,53 +20,53 @@ use crate::reconcile::{Invocation, Memory, reconcile_with};
 use crate::record::{Recorded, record};
 use crate::report::Event;
 
-/// Time that is kept for starting the loads, in milliseconds: no page is read after it has begun.
+/// Time reserved for starting the loads, in milliseconds: no page is read in it.
 pub(crate) const RECONCILE_MILLIS: i64 = 20_000;
 
-/// Note of objects that a source check found.
+/// Command in the audit record about objects that a source check found.
 const MISSED: &str = "missed event";
 
-/// What the error of a listing that was given up names.
+/// Operation in the error about a listing that was given up.
 const GIVEN_UP: &str = "a bulk request";
 
 /// Identities of objects.
 type Digests = HashSet<[u8; 16]>;
 
-/// A folder that an invocation reads.
+/// A folder that an invocation is reading.
 pub(crate) struct Reading<'a, W> {
     world: &'a W,
     invocation: &'a Invocation,
     path: &'a BulkPath,
     table: DbTable,
-    /// No page is read after this.
+    /// No page is read after this time.
     until: Millis,
-    /// What is stored of it; `None`: nothing yet, because one page may be all.
+    /// The stored progress; `None`: nothing is stored yet, because the first page may be the only one.
     listing: Option<Listing>,
-    /// What waits, once it was asked for.
+    /// Identities of the waiting objects, once they have been read.
     waits: Option<Digests>,
-    /// Whether the audit record of an order is written.
+    /// Whether the audit record of a `force` order is written.
     is_noted: bool,
     /// Where the next page begins.
     pub(crate) position: Option<Position>,
     /// What was found so far.
     pub(crate) counts: Counts,
-    /// Of an order to load again: what was loaded before then is.
+    /// In a request with `force`: what was loaded before this instant is loaded again.
     pub(crate) again_before: Option<Millis>,
 }
 
 /// How the reading of a folder ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// At its end.
+    /// The end of the folder was reached.
     Whole,
-    /// Before: the time was over, or another invocation continues it. The rest is stored, unless the request only counts.
+    /// The time ended before that, or another invocation continues the folder. The position is stored, except in a dry run.
     Rest,
-    /// With this error.
+    /// An error stopped it.
     Failed(String),
 }
 
 impl<'a, W: World> Reading<'a, W> {
-    /// From the beginning, or from where the request says.
+    /// Begins at the start of the folder, or at the position in the request.
     pub(crate) fn new(world: &'a W, path: &'a BulkPath, invocation: &'a Invocation) -> Self {
         Self {
             world,
@@ -83,18 +83,18 @@ impl<'a, W: World> Reading<'a, W> {
         }
     }
 
-    /// Whether the sweep continues with the rest.
+    /// Whether progress is stored, so the sweep will continue the folder.
     pub(crate) const fn goes_on(&self) -> bool {
         self.listing.is_some()
     }
 
-    /// Reads at least one page, and more until the time is over.
+    /// Reads at least one page, and more until the time ends.
     pub(crate) async fn read(&mut self) -> End {
         let end = match self.pages().await {
             Ok(end) => end,
             Err(why) => {
                 if let Some(listing) = self.listing.clone() {
-                    // Where this fails, too, the sweep comes when the listing was not written for a while.
+                    // If this fails too, the sweep continues once the listing has not been written for the patience period.
                     let _ = self.store(Listing { touched_millis: 0, error: Some(why.clone()), ..listing }).await;
                 }
                 End::Failed(why)
@@ -135,12 +135,12 @@ impl<'a, W: World> Reading<'a, W> {
         }
     }
 
-    /// Records what is new of a page, or only counts it.
+    /// Records the new objects of a page, or only counts them.
     async fn record(&mut self, objects: &[WaitingObject]) -> Result<(), String> {
         let ledger = |error: PortError| format!("cannot read the ledger, send the request again: {error}");
         let mut unknown = self.unknown(objects).await.map_err(ledger)?;
         if self.path.is_check && !unknown.is_empty() {
-            // Once more: what was on its way between two reads has arrived by now.
+            // Check again, because objects that were being recorded between the two reads are in the tracker by now.
             self.waits = None;
             unknown = self.unknown(&unknown).await.map_err(ledger)?;
             self.missed(&unknown).await?;
@@ -162,7 +162,7 @@ impl<'a, W: World> Reading<'a, W> {
         })
     }
 
-    /// Tells of objects that no event had told of, before they are recorded: rather twice than never.
+    /// Reports objects without an event before they are recorded: twice is better than never.
     async fn missed(&self, unknown: &[WaitingObject]) -> Result<(), String> {
         let Some(WaitingObject { object, .. }) = unknown.first() else { return Ok(()) };
         let (table, first) = (self.table.0.clone(), format!("s3://{}/{}", object.bucket, object.key));
@@ -180,7 +180,7 @@ impl<'a, W: World> Reading<'a, W> {
         written.map(drop).map_err(|error| format!("cannot write the note of missed events: {error}"))
     }
 
-    /// Tells once, before anything of it is recorded, who ordered to load again, when and why.
+    /// Writes the audit record of a `force` order once, before anything is recorded.
     async fn note(&mut self, force: &Force) -> Result<(), String> {
         if self.is_noted || self.listing.is_some() {
             return Ok(());
@@ -200,8 +200,8 @@ impl<'a, W: World> Reading<'a, W> {
         Ok(())
     }
 
-    /// The objects that neither a waiting load nor the ledger has. Leaving out the others keeps them from filling the backlog; that nothing
-    /// is loaded twice does not depend on it.
+    /// The objects that are neither waiting nor in the ledger. Skipping the others keeps the backlog short; that nothing is loaded twice
+    /// does not depend on it.
     async fn unknown(&mut self, objects: &[WaitingObject]) -> PortResult<Vec<WaitingObject>> {
         let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
         if ids.is_empty() {
@@ -228,7 +228,7 @@ impl<'a, W: World> Reading<'a, W> {
         Ok(unknown)
     }
 
-    /// Stores the position behind the last page; `false` when another invocation continues the folder.
+    /// Stores the position after the last page. Returns `false` if another invocation continues the folder.
     async fn advance(&mut self, position: Position, is_over: bool) -> Result<bool, String> {
         let now = self.world.now();
         let touched_millis = if is_over { 0 } else { now };
@@ -242,7 +242,7 @@ impl<'a, W: World> Reading<'a, W> {
         self.store(next).await
     }
 
-    /// The version of what is stored of the same request, which begins again with this; 0: nothing.
+    /// The version of a stored listing of the same request, which this one replaces; 0 if there is none.
     async fn version(&self, begun: &Listing) -> Result<u64, String> {
         let listings = self.world.listings(&self.table).await;
         let listings =
@@ -259,7 +259,7 @@ impl<'a, W: World> Reading<'a, W> {
         Ok(0)
     }
 
-    /// Writes the next version of what is stored; `false` when somebody else was faster.
+    /// Writes the listing's next version. Returns `false` if another invocation wrote it first.
     async fn store(&mut self, next: Listing) -> Result<bool, String> {
         let (stored, transaction) = list::store(&self.table, &next.clone(), next);
         let written = self.world.write(&transaction).await;
@@ -270,7 +270,7 @@ impl<'a, W: World> Reading<'a, W> {
         Ok(true)
     }
 
-    /// Removes what is stored of a folder that is read whole.
+    /// Removes the listing of a folder that has been read to its end.
     async fn close(&self) -> Result<End, String> {
         let Some(listing) = &self.listing else { return Ok(End::Whole) };
         match self.world.write(&list::end(&self.table, listing)).await {
@@ -281,8 +281,8 @@ impl<'a, W: World> Reading<'a, W> {
     }
 }
 
-/// Identities of all objects that wait; for an order to load again, of those that wait for the same, because others are left out when
-/// their turn comes.
+/// Identities of all waiting objects. For a request with `force`, only those that wait for the same instant count, because others may be
+/// dropped as already loaded.
 async fn waiting<W: World>(world: &W, table: &DbTable, again_before: Option<Millis>) -> PortResult<Digests> {
     let (mut digests, mut after) = (Digests::new(), None);
     let counts =
@@ -298,8 +298,8 @@ async fn waiting<W: World>(world: &W, table: &DbTable, again_before: Option<Mill
     }
 }
 
-/// Continues the folders that are being listed for a table, until then. An error says that one of them was given up, so that an
-/// alarm rings; after any other failure the next sweep tries again.
+/// Continues a table's listings until this time. An error says that one of them was given up, so that an alarm is raised; after any other
+/// failure, the next sweep tries again.
 pub(crate) async fn go_on<W: World>(
     world: &W,
     table: &DbTable,
@@ -371,7 +371,7 @@ async fn read_on<W: World>(
     Ok(())
 }
 
-/// It is not continued any more; the item stays for people to read until it expires.
+/// Marks a listing as given up. It is no longer continued, and its item remains readable for people until it expires.
 async fn give_up<W: World>(
     world: &W,
     table: &DbTable,

@@ -1,4 +1,4 @@
-//! Looking at the objects of a load before it is prepared: what the ledger knows of them, what is in S3 now, which columns the target has.
+//! Looking at the objects of a load before it is prepared: their ledger entries, their current state in S3, and the target's columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,40 +21,40 @@ use crate::compare::{Judged, Shape, ShapeRead, Shapes};
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
 
-/// Objects that are looked at at the same time.
+/// Maximum number of objects looked at concurrently.
 const LOOKS_AT_ONCE: usize = 32;
-/// Time for looking at objects, in milliseconds, and the part of the invocation's remaining time that it may take. What was not looked
-/// at by then stays in the backlog. Shorter than the patience of other invocations, so that nobody else begins the same work.
+/// Maximum time for looking at objects, in milliseconds, and the fraction of the invocation's remaining time that it may take. Objects that
+/// were not looked at by then stay in the backlog. Shorter than the patience of other invocations, so that no other begins the same work.
 const LOOK_MILLIS_MAX: i64 = 30_000;
 const LOOK_PART: i64 = 2;
-/// How long the target's columns are kept. A change of the table in between fails the transaction, and then they are read again.
+/// How long the target's columns are cached. If the table changes in the meantime, the transaction fails, and the columns are read again.
 const COLUMNS_MILLIS: i64 = 10 * 60_000;
 
 /// Bucket and key.
 type Place = (String, String);
-/// What was found at a place; files that are compared with their columns.
+/// What was found at a place, with the columns if files are compared.
 type Looked = (ObjectState, Option<Shape>);
 
-/// What is to be found out about a file.
+/// What to find out about a file.
 struct Glance<'a> {
     file: &'a WaitingObject,
-    /// What is there now.
+    /// Whether to look at its current state.
     state: bool,
-    /// Its columns, as these options load them.
+    /// Whether to read its columns, as loaded with these options.
     shape: Option<&'a CopyOptions>,
 }
 
 /// What was found out about the objects of a load.
 #[derive(Default)]
 struct Looks {
-    /// One for each object, in their order.
+    /// One state per object, in their order.
     states: Vec<ObjectState>,
-    /// Columns of files, by the ledger id of the version that is there now.
+    /// Columns of files, by the ledger id of the current version.
     shapes: BTreeMap<String, Shape>,
 }
 
 impl<W: World> Round<'_, W> {
-    /// Looks at every object and writes the manifest; the configuration of this attempt is the one that holds now.
+    /// Looks at every object and writes the manifest. The attempt uses the current configuration.
     pub(crate) async fn look(
         &mut self,
         view: &View,
@@ -87,8 +87,7 @@ impl<W: World> Round<'_, W> {
         self.apply(view, Some(&load), change).await
     }
 
-    /// The ledger, the objects and the columns, side by side. All of them are read after the slot was, so what they say holds until the
-    /// slot's next write.
+    /// Reads the ledger, the objects and the columns concurrently. All are read after the slot, so they hold until the slot's next write.
     async fn see(&self, held: Held<'_>, pendings: &[PendingLoad]) -> Result<Seen, Unseen> {
         let objects: Vec<&WaitingObject> = pendings.iter().flat_map(|pending| &pending.objects).collect();
         let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
@@ -112,7 +111,7 @@ impl<W: World> Round<'_, W> {
         Ok(Seen { states, ledger, columns, misfits, fits })
     }
 
-    /// What the ledger knows of newer versions that were found under the objects' keys.
+    /// Ledger marks of newer versions that were found under the objects' keys.
     async fn ledger_of_newer(
         &self,
         objects: &[&WaitingObject],
@@ -124,10 +123,10 @@ impl<W: World> Round<'_, W> {
         if ids.is_empty() { Ok(BTreeMap::new()) } else { self.world.ledger(self.table, &ids, self.world.now()).await }
     }
 
-    /// One state per object, in their order; fewer where the time for looking ended or a service was busy.
+    /// One state per object, in their order; fewer if the time ended or a service was busy.
     ///
-    /// Versions of one key share one look: two looks could see two versions, and both would be listed. Where keys are written once, only
-    /// keys that occur twice are looked at: for them the promise does not hold.
+    /// Versions of one key share one look: two looks could see two versions, and both would be listed. If keys are written once, only keys
+    /// that occur twice are looked at, because the promise does not hold for them.
     async fn looks(&self, objects: &[&WaitingObject], config: &LoadConfig, write_once: bool) -> Result<Looks, Unseen> {
         let mut places: BTreeMap<Place, Vec<&WaitingObject>> = BTreeMap::new();
         for waiting in objects {
@@ -169,7 +168,7 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// Looks at places until the time is over or a service is busy; then the error says why.
+    /// Looks at places until the time ends or a service is busy; the error is then the service's.
     async fn look_at(&self, glances: Vec<Glance<'_>>) -> (BTreeMap<Place, PortResult<Looked>>, Option<PortError>) {
         let remaining = (self.invocation.deadline - self.world.now()) / LOOK_PART;
         let until: Millis = self.world.now() + remaining.min(LOOK_MILLIS_MAX);
@@ -190,7 +189,7 @@ impl<W: World> Round<'_, W> {
         (looked, None)
     }
 
-    /// What is there, and where files are compared its columns.
+    /// The current state and, if files are compared, the columns.
     async fn glance(&self, glance: Glance<'_>) -> PortResult<(ObjectState, Option<ShapeRead>)> {
         let Glance { file, state, shape } = glance;
         let WaitingObject { object, .. } = file;
@@ -202,8 +201,8 @@ impl<W: World> Round<'_, W> {
         Ok((state, shape))
     }
 
-    /// The target's columns, where the SQL names them or files are compared with them: as they were kept, or read now. A comparison does
-    /// without where they cannot be had.
+    /// The target's columns, if the SQL names them or files are compared with them: cached, or read now. If they are only needed for a
+    /// comparison, an error means to do without it.
     async fn columns(&self, slot: &Slot, config: &LoadConfig) -> PortResult<Option<KnownColumns>> {
         let needed = merge::needs_columns(config);
         if !needed && !drift::is_compared(config) {
@@ -230,17 +229,17 @@ fn place(waiting: &WaitingObject) -> Place {
     (waiting.object.bucket.clone(), waiting.object.key.clone())
 }
 
-/// Why there is nothing to prepare from.
+/// Why the load cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 enum Unseen {
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Some of the objects, or all, may not be looked at.
+    /// Some or all of the objects may not be looked at.
     #[error("{error}")]
     Refused {
         /// Ids of the object versions that the role may not read.
         objects: BTreeSet<String>,
-        /// What the service says of the first.
+        /// The service's error about the first one.
         error: PortError,
     },
 }

@@ -1,7 +1,7 @@
-//! MicrobatchLoader: SQS messages become pending loads; then their tables are reconciled.
+//! MicrobatchLoader: SQS messages become pending loads, and then their tables are reconciled.
 //!
-//! A message is acknowledged only when every object in it is in the tracker. Whatever happens afterwards, the tracker and
-//! the sweep carry it on, so a failure to reconcile never brings a message back.
+//! A message is acknowledged only when every object in it is recorded in the tracker. From then on, the tracker and the sweep take care of
+//! it, so a failure to reconcile never returns a message to its queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,15 @@ use crate::report::Event;
 /// One message of a batch.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Its id, for the batch response.
+    /// SQS's message id, for the batch response.
     pub id: String,
-    /// Name of its queue.
+    /// Name of the queue that it came from.
     pub queue: String,
-    /// An S3 notification, as SQS delivered it.
+    /// The body: an S3 notification.
     pub body: String,
 }
 
-/// Handles a batch; returns the ids of the messages that must come again.
+/// Handles a batch. Returns the ids of the messages that must be delivered again.
 pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invocation) -> Vec<String> {
     let mut queues: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
     for message in messages {
@@ -47,11 +47,11 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     refused.into_iter().collect()
 }
 
-/// Why a message is not taken.
+/// Why a message is not accepted.
 #[derive(Clone)]
 struct Refusal {
     why: String,
-    /// Whether waiting alone may cure it.
+    /// Whether it may be accepted later without anyone's action.
     passes: bool,
 }
 
@@ -61,8 +61,8 @@ impl Refusal {
     }
 }
 
-/// Records the messages of one queue for its table, and each object for every table that the queue feeds too; returns these tables, and
-/// the messages that failed with the reason. A message fails unless each of its objects is recorded for every table that it is for.
+/// Records the messages of one queue for its table, and each object also for every other table that the queue feeds. Returns these tables,
+/// and the messages that failed with the reason. A message fails unless each of its objects is recorded for every table that it concerns.
 async fn record_queue<W: World>(
     world: &W,
     queue: &str,
@@ -108,8 +108,8 @@ async fn record_queue<W: World>(
     (sources.iter().map(|source| source.recorded.db_table()).collect(), failed)
 }
 
-/// The configurations of the queue's table, first, and of the tables that it feeds too; and why one of them cannot be had. The tables of
-/// those that can be had are not held up by it.
+/// The configuration of the queue's own table, and then those of the other tables that it feeds; and the reason if one is not available.
+/// The other tables are not affected by it.
 async fn sources<W: World>(world: &W, queue: &str) -> (Vec<ConfigSource>, Option<Refusal>) {
     let refusal =
         |what: String, error: &ConfigError| Refusal { why: format!("{what}: {error}"), passes: error.passes() };
@@ -128,7 +128,7 @@ async fn sources<W: World>(world: &W, queue: &str) -> (Vec<ConfigSource>, Option
     (sources, unreadable)
 }
 
-/// The objects that are for a table: all for that of the queue itself, those of its folder for one that is fed too.
+/// The objects for a table: all of them for the queue's own table; those in its source folder for a table that is fed by the queue.
 fn meant(objects: &[WaitingObject], source: &ConfigSource) -> Vec<WaitingObject> {
     let config = &source.recorded;
     let is_meant = |waiting: &&WaitingObject| match (&config.fed_by, &config.source) {

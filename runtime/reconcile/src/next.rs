@@ -1,4 +1,4 @@
-//! NextLoader: a statement ended, a minute is over, or an operator asks. Records nothing; reconciles.
+//! NextLoader: reconciles after a statement has ended, every minute, and when an operator asks. It stores no facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,15 @@ use crate::ports::{PortResult, World};
 use crate::reconcile::{Ended, Invocation, Memory, reconcile_with};
 use crate::report::Event;
 
-/// Waits for a table that another invocation is working on: short at first, because that one may have only to record the statement's id;
-/// about five seconds in all.
+/// Waits for a table that another invocation is working on, in milliseconds. Short at first, because the other may only have to record the
+/// statement's id; about five seconds in total.
 const HELD_MILLIS: [u64; 7] = [50, 100, 200, 400, 800, 1600, 1850];
-/// Time in which a sweep reads folders, in milliseconds: what is left of a minute is the next sweep's.
+/// Time in which a sweep reads folders, in milliseconds. The rest of the minute belongs to the next sweep.
 const LISTING_MILLIS: i64 = 40_000;
-/// Tables reconciled at the same time by a sweep.
+/// Number of tables that a sweep reconciles concurrently.
 const TABLES_AT_ONCE: usize = 8;
 
-/// Handles a trigger. An error means that the sweep could not even start.
+/// Handles a trigger. An error means that the sweep could not start, or that a listing was given up.
 pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocation) -> PortResult<()> {
     match trigger {
         Trigger::StatementEnded { name, statement_id } => {
@@ -43,8 +43,8 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
     }
 }
 
-/// Who works on the table now may have read it before what this is about: then it is worth a moment. The event of a quick statement can be
-/// faster than who submitted it and is about to record its id.
+/// An invocation that is working on the table may have read it before the trigger's cause, so it is worth waiting a moment. The event of a
+/// quick statement can arrive before the invocation that submitted it has recorded its id.
 async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
     let mut memory = Memory::default();
     for wait in HELD_MILLIS.map(Some).into_iter().chain([None]) {
@@ -61,8 +61,8 @@ async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, 
     }
 }
 
-/// What the end of a load means for the other tables of its warehouse: there is room for one more, and where the load started on its
-/// own, the warehouse is awake anyway. What fails here, the sweep does.
+/// The end of a load affects the other tables of its warehouse: there is room for another load, and if the load had started on its own, the
+/// warehouse is awake anyway. If this fails, the sweep does it.
 async fn follow<W: World>(world: &W, table: &DbTable, config: &LoadConfig, invocation: &Invocation) {
     let Some(pace) = &config.pace else { return };
     let awake = config.starts_on_its_own();
@@ -88,10 +88,10 @@ async fn give_turns<W: World>(world: &W, tables: Vec<DbTable>, invocation: &Invo
     }
 }
 
-/// The memories of one invocation, for the tables to which it comes back.
+/// The memories of one invocation, for tables to which it returns.
 type Memories = BTreeMap<DbTable, Memory>;
 
-/// How a table was left by a sweep.
+/// The state in which a sweep left a table.
 struct Swept {
     table: DbTable,
     ended: Ended,
@@ -99,7 +99,7 @@ struct Swept {
     probes: bool,
 }
 
-/// Reconciles every table with work, the longest wait first. One table that cannot go on does not hold up the others.
+/// Reconciles every table with work, the longest wait first. A table that cannot proceed does not delay the others.
 async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
     let work = world.tables_with_work().await?;
     let mut tables: Vec<&DbTable> = work.keys().collect();
@@ -126,7 +126,7 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
     go_on_with(world, listed.collect(), invocation, memories).await
 }
 
-/// What is left of bulk requests, after everything that waits has had its turn. An error is the last one; all tables are tried.
+/// Continues bulk requests after all waiting loads have had their turn. All tables are tried; an error is one of theirs.
 async fn go_on_with<W: World>(
     world: &W,
     tables: Vec<&DbTable>,

@@ -1,6 +1,6 @@
-//! Everything outside: the tracker, the objects, the warehouse, the queue configurations, the clock.
+//! The ports: the tracker, the objects, the warehouse, the queue configurations, the clock and the log.
 //!
-//! Every call is done, certainly not done, or unknown. An error is one of the last two, and says which.
+//! A call is done, certainly not done, or unknown. An error is one of the last two and says which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,11 +28,12 @@ use crate::report::Event;
 pub struct PortError {
     /// Service and operation, e.g. `dynamodb:TransactWriteItems`.
     pub operation: &'static str,
-    /// Whether it may have taken effect all the same.
+    /// Whether the call may have taken effect nevertheless. Exact for a submit, which is sent only once. Adapters may repeat other calls;
+    /// their callers read the tracker again after any error.
     pub unknown: bool,
-    /// What the failure means for what comes next.
+    /// What follows the failure.
     pub class: FailureClass,
-    /// The service's words.
+    /// The service's error text.
     pub message: String,
 }
 
@@ -46,28 +47,28 @@ impl fmt::Display for PortError {
 impl std::error::Error for PortError {}
 
 impl PortError {
-    /// Whether waiting alone may cure it.
+    /// Whether the call may succeed later without anyone's action.
     pub const fn passes(&self) -> bool {
         matches!(self.class, FailureClass::RetryNow | FailureClass::RetryLater)
     }
 }
 
-/// Result of a port.
+/// Result of a call to a port.
 pub type PortResult<T> = Result<T, PortError>;
 
-/// Why a queue's configuration cannot be had.
+/// Why a queue's configuration is not available.
 #[derive(Clone, Debug)]
 pub enum ConfigError {
-    /// There is no such object; its `s3://` URL.
+    /// There is no such object; contains its `s3://` URL.
     Missing(String),
-    /// It is there and wrong.
+    /// The object at this URL is invalid.
     Invalid(String, Problems),
-    /// It could not be read.
+    /// The object could not be read.
     Port(PortError),
 }
 
 impl ConfigError {
-    /// Whether waiting alone may cure it.
+    /// Whether the call may succeed later without anyone's action.
     pub const fn passes(&self) -> bool {
         match self {
             Self::Missing(_) | Self::Invalid(..) => false,
@@ -88,50 +89,51 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The tracker table. Reads of items are strongly consistent.
+/// The tracker table. Reads of items are strongly consistent; the index of tables with work lags behind.
 pub trait Tracker {
-    /// The slot, and then the loads that wait: all of them, or where they are many the newest.
+    /// The slot, and then the backlog: all of it, or its newest part if it is long.
     fn state(&self, table: &DbTable) -> impl Future<Output = PortResult<TableState>> + Send;
-    /// The oldest waiting loads of live files and then the oldest requested ones: `limit` of them, or fewer where these are more than two
-    /// loads take; but of the requested ones as many as one load takes, however many live files wait. Says whether that is all.
+    /// The oldest pending loads of live files and then the oldest requested ones: `limit` of them, or fewer if they are more than two loads
+    /// take. However many live files are waiting, requested ones for one load are included. Also says whether the backlog is complete.
     fn backlog(
         &self,
         table: &DbTable,
         limit: usize,
     ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, bool)>> + Send;
-    /// A page of the waiting loads, oldest first, from after this key; the key after which the next page begins, if there is one.
+    /// A page of the pending loads, oldest first, beginning after this key. Also returns the key after which the next page begins, if there
+    /// is one.
     fn waiting(
         &self,
         table: &DbTable,
         after: Option<SortKey>,
     ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, Option<SortKey>)>> + Send;
-    /// The folders that are being listed for a table, also those that were given up.
+    /// The listings of a table, including those that were given up.
     fn listings(&self, table: &DbTable) -> impl Future<Output = PortResult<Vec<Listing>>> + Send;
-    /// These waiting loads, in this order, without those that are not there.
+    /// These pending loads, in this order, without those that do not exist.
     fn pendings(&self, table: &DbTable, keys: &[SortKey]) -> impl Future<Output = PortResult<Vec<PendingLoad>>> + Send;
-    /// What the ledger knows of these object versions, by their ids, expired entries left out. A set, because `BatchGetItem` refuses a
-    /// key that is there twice.
+    /// The ledger marks of these object versions by their ids, without expired entries. The ids are a set, because `BatchGetItem` refuses
+    /// duplicate keys.
     fn ledger(
         &self,
         table: &DbTable,
         object_ids: &BTreeSet<String>,
         now: Millis,
     ) -> impl Future<Output = PortResult<BTreeMap<String, LedgerMark>>> + Send;
-    /// When the ledger learned of these object versions, by their ids.
+    /// When these object versions were entered in the ledger, by their ids.
     fn entered(
         &self,
         table: &DbTable,
         object_ids: &BTreeSet<String>,
     ) -> impl Future<Output = PortResult<BTreeMap<String, Millis>>> + Send;
-    /// Writes ledger entries, whatever is there.
+    /// Writes ledger entries, replacing existing ones.
     fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> impl Future<Output = PortResult<()>> + Send;
     /// Applies a transaction.
     fn write(&self, transaction: &Transaction) -> impl Future<Output = PortResult<Written>> + Send;
-    /// The tables with a slot held, a load waiting or a folder being listed; eventually consistent.
+    /// The tables with a held slot, a pending load or a listing; eventually consistent.
     fn tables_with_work(&self) -> impl Future<Output = PortResult<BTreeMap<DbTable, Work>>> + Send;
 }
 
-/// A page of a listing.
+/// A page of a folder's listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Its objects.
@@ -140,10 +142,10 @@ pub struct Page {
     pub next: Option<Position>,
 }
 
-/// An object that a listing tells of.
+/// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The object, with the identity that its notification has.
+    /// The object, with the same identity as in its notification.
     pub waiting: WaitingObject,
     /// When it was last modified.
     pub modified_millis: Millis,
@@ -151,7 +153,7 @@ pub struct Listed {
 
 /// S3.
 pub trait Objects {
-    /// What is under this key now.
+    /// The current state of the object under this key.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
     /// The columns that the footer of a Parquet file names, or the header of a CSV file or the keys of a JSON file that these options load,
     /// read with few and short calls; an error where that cannot be read of exactly this version.
@@ -160,11 +162,11 @@ pub trait Objects {
         file: &WaitingObject,
         options: &CopyOptions,
     ) -> impl Future<Output = Result<Vec<FileColumn>, String>> + Send;
-    /// Writes a manifest below the manifest folder.
+    /// Writes a manifest to this key below the manifest folder.
     fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `s3://` URL of the manifest folder, with its final `/`.
     fn manifest_root(&self) -> String;
-    /// A page of the newest versions of the objects below a prefix, in the order of their keys; empty objects left out.
+    /// A page of the current versions of the objects below a prefix, ordered by key, without empty and temporary objects.
     fn list(
         &self,
         bucket: &str,
@@ -175,29 +177,29 @@ pub trait Objects {
 
 /// The Redshift Data API.
 pub trait DataApi {
-    /// Submits a statement batch as one transaction; returns the statement id. The client token, derived from the name, makes a repeat
-    /// harmless for hours.
+    /// Submits a statement batch as one transaction and returns the statement id. The client token is derived from the name, so a repeat
+    /// within hours is harmless.
     fn submit(
         &self,
         config: &LoadConfig,
         name: &StatementName,
         sql: &[String],
     ) -> impl Future<Output = PortResult<String>> + Send;
-    /// How a statement is; for a failed one with everything the warehouse says about it.
+    /// Status of a statement; for a failed one, with everything that the warehouse says about it.
     fn status(
         &self,
         config: &LoadConfig,
         statement_id: &str,
     ) -> impl Future<Output = PortResult<StatementStatus>> + Send;
-    /// Cancels a statement. Whether it was still running then, its status tells.
+    /// Cancels a statement. Its status shows whether it had already ended.
     fn cancel(&self, statement_id: &str) -> impl Future<Output = PortResult<()>> + Send;
-    /// The statement of this name, if the service knows one.
+    /// The id of the statement with this name, if the service knows one.
     fn find(
         &self,
         config: &LoadConfig,
         name: &StatementName,
     ) -> impl Future<Output = PortResult<Option<String>>> + Send;
-    /// Runs a short query and waits for its rows.
+    /// Runs a short query and waits for its rows. NULL is `None`.
     fn query(
         &self,
         config: &LoadConfig,
@@ -207,21 +209,21 @@ pub trait DataApi {
 
 /// The queue configurations.
 pub trait Configs {
-    /// The configuration of a queue, at most as old as the cache allows.
+    /// The configuration of a queue, no older than the cache allows.
     fn queue(&self, queue: &str) -> impl Future<Output = Result<Arc<LoadConfig>, ConfigError>> + Send;
 }
 
 /// Time and the log.
 pub trait Surroundings {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Millis;
-    /// Waits.
+    /// Waits for this time.
     fn sleep(&self, millis: u64) -> impl Future<Output = ()> + Send;
-    /// One line of the log, and its metrics.
+    /// Writes one line to the log, with its metrics.
     fn report(&self, event: &Event);
 }
 
-/// Everything.
+/// All ports together.
 pub trait World: Tracker + Objects + DataApi + Configs + Surroundings + Sync {}
 
 impl<T: Tracker + Objects + DataApi + Configs + Surroundings + Sync> World for T {}

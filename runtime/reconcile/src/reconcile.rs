@@ -1,7 +1,7 @@
-//! The loop: know the table, decide one action, perform it, until there is nothing to do.
+//! The loop: read the table, decide one action, perform it, until there is nothing to do.
 //!
-//! Every write is conditional on the state it was decided from. One that succeeded tells the new state, so the loop goes on from there;
-//! after a refused one it reads again and sees what others did. What a lost result leaves behind, the next invocation reads.
+//! Every write is conditional on the state that it was decided from. A write that succeeds establishes the new state, so the loop continues
+//! from it; after a refused write, the loop reads the table again. If an answer is lost, the next invocation sees what was done.
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -26,29 +26,29 @@ use loader_core::tracker::write::Written;
 use crate::ports::{PortError, PortResult, World};
 use crate::report::Event;
 
-/// A wait as short as this happens in the invocation; longer ones are the sweep's.
+/// Longest wait within the invocation, in milliseconds; longer ones are left to the sweep.
 const WAIT_HERE_MILLIS: i64 = 3_000;
-/// Rounds of one reconcile: far more than any table needs, so that a mistake of ours costs an error and not a bill.
+/// Maximum number of rounds of one reconcile: far more than any table needs, so that a bug causes an error instead of a bill.
 const ROUNDS_MAX: usize = 400;
-/// Waiting loads read at first where there are many; more are read when none of these may start.
+/// Number of pending loads to read at first from a long backlog; more are read if none of these may start.
 const BACKLOG_READ: usize = 2 * LOAD_PENDINGS_MAX;
-/// Waiting loads read at most.
+/// Maximum number of pending loads to read.
 pub(crate) const BACKLOG_READ_MAX: usize = BACKLOG_READ * 64;
 
-/// Who reconciles, with which settings, until when.
+/// Which invocation reconciles, with which settings, until when.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// No other invocation ever has the same.
+    /// Identifies the invocation; no other ever has the same value.
     pub holder: String,
-    /// Waiting periods.
+    /// Waiting times.
     pub timing: Timing,
     /// First part of statement names.
     pub prefix: Option<String>,
-    /// No new round after this.
+    /// No round begins after this time.
     pub deadline: Millis,
     /// Whether the tables' warehouse is known to be awake.
     pub awake: bool,
-    /// Whether it is this table's turn to start, however long others have waited.
+    /// Whether it is this table's turn to start, even if others have waited longer.
     pub turn: bool,
     /// Whether this is a sweep.
     pub sweeps: bool,
@@ -57,21 +57,21 @@ pub struct Invocation {
 /// How a reconcile ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing to do now.
+    /// There is nothing to do now.
     Idle(Idle),
-    /// The invocation's time is over; the sweep goes on.
+    /// The invocation's time ended; the sweep continues.
     OutOfTime,
-    /// A service did not do what it was asked; the sweep goes on.
+    /// A service failed; the sweep continues.
     Stopped(PortError),
 }
 
-/// Reconciles one table. `ended`: the statement that an event said has ended.
+/// Reconciles one table. `ended` is the statement that has ended according to an event.
 pub async fn reconcile<W: World>(world: &W, table: &DbTable, invocation: &Invocation, ended: Option<&str>) -> Ended {
     reconcile_with(world, table, invocation, ended, &mut Memory::default()).await
 }
 
-/// The same, with a memory that the caller reads afterwards. An invocation that comes back to a table must pass the memory of its earlier
-/// reconcile: the tracker may not know of a submit whose answer was lost.
+/// The same, with a memory that the caller reads afterwards. An invocation that returns to a table must pass the memory of its previous
+/// reconcile: if the answer to a submit was lost, the tracker may not show it.
 pub async fn reconcile_with<W: World>(
     world: &W,
     table: &DbTable,
@@ -98,20 +98,20 @@ pub async fn reconcile_with<W: World>(
     Ended::OutOfTime
 }
 
-/// What one invocation keeps from one round to the next; the model checker keeps it too, and runs round by round.
+/// What an invocation remembers between rounds. The model checker keeps it too, and runs round by round.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Memory {
-    /// Statement names that this invocation has submitted before: a refusal of a repeat says nothing about the first.
+    /// Names of the statements that this invocation has submitted: the refusal of a repeat says nothing about the first call.
     pub(crate) submitted: BTreeSet<StatementName>,
-    /// What is known of the table after the last round's write; `None`: read it.
+    /// What is known about the table after the last round's write; `None`: it must be read.
     view: Option<View>,
-    /// Loads read of a long backlog.
+    /// Maximum number of pending loads to read from a long backlog.
     backlog_limit: usize,
-    /// What waits, as far as it was read; stuck if it was at any look.
+    /// What is waiting, as far as it was read. Stuck if any look found the load stuck.
     pub(crate) waits: Told<Option<Waits>>,
-    /// The configuration of a load that was settled.
+    /// The configuration of a load that this reconcile settled.
     pub(crate) settled: Option<Arc<LoadConfig>>,
-    /// Whether the table waits for an operator, and its next probe waits for an awake warehouse.
+    /// Whether the table waits for an operator, and its next probe waits until the warehouse is awake.
     pub(crate) probes: bool,
 }
 
@@ -129,14 +129,14 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Forgets what an earlier reconcile knew of the table, but not what it submitted.
+    /// Forgets what the previous reconcile knew about the table, but not what it submitted.
     fn restart(&mut self) {
         let submitted = std::mem::take(&mut self.submitted);
         *self = Self { submitted, ..Self::default() };
     }
 }
 
-/// What is only told to the log. Memories that differ in it alone are the same: nothing is decided from it.
+/// A value that is only logged. It does not affect equality, because nothing is decided from it.
 #[derive(Clone, Debug)]
 pub(crate) struct Told<T>(pub(crate) T);
 
@@ -157,11 +157,11 @@ impl<T> Hash for Told<T> {
 pub enum Next {
     /// Another round.
     Again,
-    /// Nothing to do now.
+    /// There is nothing to do now.
     Stop(Idle),
 }
 
-/// One round: know the table, decide one action, perform it.
+/// One round: read the table unless it is known, decide one action, perform it.
 pub async fn round<W: World>(
     world: &W,
     table: &DbTable,
@@ -223,7 +223,7 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// Whether the warehouse has room for the load that is about to begin, if one is.
+    /// Whether the warehouse has room for the load that is about to start, if any.
     async fn is_admitted(&self, action: &Action<'_>) -> PortResult<bool> {
         let pace = action.begins().and_then(|load| load.source.recorded.pace.as_ref());
         match pace.and_then(|pace| pace.concurrent_loads_max) {
@@ -247,7 +247,8 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// The slot and the loads that wait. Where many wait, the oldest are read, if the slot is free: that is when they matter.
+    /// Reads the slot and the backlog. If the slot is free, its oldest pending loads are read too, because the next load is chosen from
+    /// them.
     async fn read(&mut self) -> PortResult<View> {
         let mut view = View::read(self.world.state(self.table).await?);
         if view.state.slot.load.is_none() {
@@ -256,14 +257,14 @@ impl<W: World> Round<'_, W> {
         Ok(view)
     }
 
-    /// A table that waits for somebody is stuck, although this reconcile begins the next attempt.
+    /// A table found stuck stays reported as stuck, even if this reconcile begins the next attempt.
     fn remember(&mut self, view: &View) {
         let was_stuck = self.memory.waits.0.as_ref().is_some_and(|waits| waits.is_stuck);
         let waits = Waits::of(view).map(|waits| Waits { is_stuck: waits.is_stuck || was_stuck, ..waits });
         self.memory.waits = Told(waits);
     }
 
-    /// The oldest of the loads that wait, unless all are known.
+    /// Reads the oldest pending loads, unless the whole backlog is known.
     pub(crate) async fn read_backlog(&self, view: &mut View) -> PortResult<()> {
         if !view.state.complete {
             (view.state.backlog, view.state.complete) =
@@ -272,8 +273,8 @@ impl<W: World> Round<'_, W> {
         Ok(())
     }
 
-    /// The configurations that a decision needs and that are not known yet: of the loads that may start, and of one whose next attempt
-    /// may begin. One that cannot be read now is replaced by the one recorded with the load.
+    /// Reads the configurations that a decision needs: those of pending loads that may start, and that of a load whose next attempt may
+    /// begin. If one cannot be read now, the one recorded with the load applies.
     pub(crate) async fn add_configs(&self, view: &mut View) {
         let sources: Vec<&ConfigSource> = match &view.state.slot.load {
             None => view.state.backlog.iter().map(|pending| &pending.source).collect(),
@@ -284,7 +285,7 @@ impl<W: World> Round<'_, W> {
         self.add_queues(view, queues).await;
     }
 
-    /// The configurations of these queues, where they are not known yet.
+    /// Reads the configurations of these queues, unless they are known.
     pub(crate) async fn add_queues(&self, view: &mut View, queues: BTreeSet<String>) {
         for queue in queues {
             if !view.configs.contains_key(&queue)
@@ -314,7 +315,7 @@ impl<W: World> Round<'_, W> {
             waits && load.source.recorded.pace.is_some()
         });
         match idle {
-            // An operator's word holds for the whole backlog, however long it is.
+            // An operator's pause applies to the whole backlog, so no more of it needs to be read.
             Idle::Paused if view.state.slot.pause.is_some() => Ok(Next::Stop(idle)),
             Idle::NotBefore(_) | Idle::Paused
                 if free && !view.state.complete && self.memory.backlog_limit < BACKLOG_READ_MAX =>
@@ -324,7 +325,7 @@ impl<W: World> Round<'_, W> {
             }
             Idle::NotBefore(millis) => {
                 let wait = millis - self.world.now();
-                // Who wrote the load last waits for its next attempt; a second one would only race for it.
+                // Only the last holder waits for the next attempt; others would race with it.
                 let others = view.state.slot.load.as_ref().is_some_and(|load| load.holder != self.invocation.holder);
                 if others || wait > WAIT_HERE_MILLIS || self.world.now() + wait >= self.invocation.deadline {
                     return Ok(Next::Stop(idle));
@@ -336,14 +337,14 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// Applies a change; the next round goes on from what it makes of the view. Refused: somebody else moved on, so it reads again.
+    /// Writes a change. The next round continues from the resulting view, or reads the table again if the write was refused.
     pub(crate) async fn apply(&mut self, view: &View, load: Option<&RunningLoad>, change: Change) -> PortResult<Next> {
         if !change.entries.is_empty() {
             self.world.enter(self.table, &change.entries).await?;
         }
         if self.world.write(&change.transaction).await? == Written::Done {
             let after = view.clone().after(&change);
-            // Of a long backlog only a part is known: the rest decides with it what comes next.
+            // If only a part of a long backlog is known, the next decision needs the rest.
             let known = after.state.complete || after.state.slot.load.is_some();
             self.memory.view = known.then_some(after);
             self.report(load, change);
@@ -351,7 +352,7 @@ impl<W: World> Round<'_, W> {
         Ok(Next::Again)
     }
 
-    /// One line for what happened to the load; one more where another load took the slot with the same write.
+    /// Logs what happened to the load, and also the next load if it took the slot in the same write.
     fn report(&self, load: Option<&RunningLoad>, change: Change) {
         let holder = self.memory.view.as_ref().and_then(|view| view.state.slot.load.as_ref());
         let n_next = if let Note::Finished { n_next, .. } = change.note { n_next } else { 0 };

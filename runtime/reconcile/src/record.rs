@@ -1,4 +1,4 @@
-//! Recording facts: objects become waiting loads, each with one plain write.
+//! Recording objects: they become pending loads, each with one conditional put.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,16 @@ use loader_core::tracker::item::ConfigSource;
 use crate::ports::{PortError, World};
 use crate::report::Event;
 
-/// What became of the objects.
+/// The result of recording objects.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Objects that are waiting now.
+    /// Number of objects that are waiting now.
     pub n_recorded: usize,
     /// Ids of the objects that are not recorded, with the reason.
     pub failed: Vec<(String, PortError)>,
 }
 
-/// Records objects for a table. What fails is reported per object; everything else is recorded.
+/// Records objects for a table. Errors are reported per object; all other objects are recorded.
 pub async fn record<W: World>(world: &W, objects: &[WaitingObject], source: &ConfigSource) -> Recorded {
     let mut seen = BTreeSet::new();
     let distinct: Vec<WaitingObject> =
@@ -26,7 +26,7 @@ pub async fn record<W: World>(world: &W, objects: &[WaitingObject], source: &Con
     let mut recorded = Recorded::default();
     for pending in enqueue::pendings(distinct, source, world.now()) {
         let ids: Vec<String> = pending.objects.iter().map(|waiting| waiting.object.id()).collect();
-        // Refused, too, means that they wait: somebody recorded the same objects in the same millisecond.
+        // Refused also means that they are waiting: the same objects were recorded in the same millisecond.
         match world.write(&enqueue::record(pending)).await {
             Ok(_) => recorded.n_recorded += ids.len(),
             Err(error) => recorded.failed.extend(ids.into_iter().map(|id| (id, error.clone()))),

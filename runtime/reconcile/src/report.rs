@@ -1,75 +1,75 @@
-//! What is told to the log and the metrics: one event per line, with table, load id and statement id where there is one.
+//! Events for the log and the metrics: one per line, with the table, load id and statement id if there are any.
 
 use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
 
-/// One line.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Objects were recorded for a table.
     Recorded {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// Object versions, repeated ones included.
+        /// Number of object versions, including repeated ones.
         n_objects: usize,
     },
-    /// A record was understood and is nothing to load.
+    /// A record was understood and has nothing to load.
     Skipped {
-        /// The object or record that nobody loads.
+        /// The object or event that is skipped.
         what: String,
         /// The reason, one line.
         why: String,
     },
-    /// A message could not be taken and stays in its queue.
+    /// A message could not be accepted and stays in its queue.
     Refused {
         /// The message's queue.
         queue: String,
-        /// SQS's id of the message, which comes again.
+        /// SQS's message id. The message will be delivered again.
         message_id: String,
-        /// Whether it may be taken then without anybody's doing.
+        /// Whether it may be accepted then without anyone's action.
         passes: bool,
         /// The reason, one line.
         why: String,
     },
-    /// The tracker moved.
+    /// A write moved the table's state.
     Moved {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// The load that moved.
+        /// The load concerned.
         load_id: String,
         /// Its statement, once it has one.
         statement_id: Option<String>,
-        /// The step that was written, with its figures.
+        /// What was written, with its figures.
         note: Note,
     },
-    /// A service did not do what it was asked; the next reconcile goes on from the tracker.
+    /// A service failed. The next reconcile continues from the tracker.
     Stopped {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// The load that holds the slot, as far as that is known.
+        /// The load that holds the slot, if known.
         load_id: Option<String>,
         /// The reason, one line.
         why: String,
     },
-    /// Columns of files could not be compared with the target's: COPY decides about them, by position.
+    /// Columns of files could not be compared with the target's, so COPY decides, by position.
     NotCompared {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// How many files.
+        /// Number of files.
         n_objects: usize,
-        /// The reason of the first, one line.
+        /// The reason for the first one, one line.
         why: String,
     },
-    /// A load has added columns to its target: they came with its rows.
+    /// A load added columns to its target, together with its rows.
     ColumnsAdded {
         /// The target table, as the tracker spells its key.
         table: String,
         /// The load.
         load_id: String,
-        /// Name and type of each.
+        /// Name and type of each column.
         columns: Vec<String>,
     },
-    /// A payload is not ours.
+    /// A payload is not for this loader.
     NotOurs {
         /// The reason, one line.
         why: String,
@@ -78,48 +78,48 @@ pub enum Event {
     Listed {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// The folder, as the request has it.
+        /// The folder, as in the request.
         s3_path: String,
-        /// Objects that were found so far.
+        /// Number of objects found so far.
         objects: u64,
-        /// Objects that were recorded so far.
+        /// Number of objects recorded so far.
         new_objects: u64,
-        /// Whether the folder is read to its end.
+        /// Whether the folder has been read to its end.
         ended: bool,
     },
-    /// A source check found objects of which no event had told; they are recorded now.
+    /// A source check found objects without an event; they are about to be recorded.
     Missed {
         /// The target table, as the tracker spells its key.
         table: String,
-        /// How many.
+        /// Number of objects.
         n_objects: usize,
-        /// The first of them, as a URL.
+        /// `s3://` URL of the first one.
         first: String,
     },
-    /// A sweep came to its end.
+    /// A sweep is complete.
     Swept {
-        /// Tables with work.
+        /// Number of tables with work.
         n_tables: usize,
-        /// How long the object has waited that waits longest, in milliseconds.
+        /// How long the oldest object has waited, in milliseconds.
         oldest_millis: Millis,
-        /// By how many seconds the first object is late.
+        /// By how many seconds the most overdue object is late.
         seconds_late: i64,
-        /// Objects that wait.
+        /// Number of waiting objects.
         n_objects: usize,
-        /// Tables whose load waits for somebody.
+        /// Number of tables whose load is stuck.
         n_stuck: usize,
     },
-    /// What a sweep left waiting of a table.
+    /// What a sweep left waiting for a table.
     Waiting {
         /// The target table, as the tracker spells its key.
         table: String,
         /// How long its oldest object has waited, in milliseconds.
         oldest_millis: Millis,
-        /// By how many seconds the first object is late by its queue's bound.
+        /// By how many seconds its most overdue object is late, by the queue's own limit.
         seconds_late: i64,
-        /// Objects that wait.
+        /// Number of waiting objects.
         n_objects: usize,
-        /// Whether the load waits for somebody.
+        /// Whether the load is stuck: it waits for an operator.
         is_stuck: bool,
     },
 }

@@ -17,7 +17,8 @@ use loader_core::tracker::wait::wait;
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
 
-/// Time that an invocation must have left for a next load, in milliseconds: one that takes the slot and ends keeps others waiting.
+/// Minimum time that an invocation must have left to start the next load, in milliseconds: if it took the slot and ended, it would only
+/// keep others waiting.
 const NEXT_LOAD_MILLIS_MIN: i64 = 15_000;
 
 impl<W: World> Round<'_, W> {
@@ -39,8 +40,8 @@ impl<W: World> Round<'_, W> {
         let sql = match sql {
             Ok(sql) => sql,
             Err(error) => {
-                // The table does not fit the configuration: when it is mended, its columns are other ones. The SQL of this attempt is
-                // always the same, so nobody can have submitted it.
+                // The table does not fit the configuration. When that is fixed, the columns are different, so they must be read again. This
+                // attempt's SQL never changes, so no invocation can have submitted it.
                 let slot = Slot { columns: None, ..slot.clone() };
                 let held = Held { slot: &slot, load };
                 let change = wait(held, FailureClass::OperatorsTurn, error.to_string(), &self.context());
@@ -61,7 +62,7 @@ impl<W: World> Round<'_, W> {
         let pendings = match &status {
             StatementStatus::Finished { rows } => return self.settle(view, load, *rows).await,
             StatementStatus::Forgotten => {
-                // A statement that was accepted just now may not be known everywhere yet.
+                // A statement that was just accepted may not be known everywhere yet.
                 if load.touched_millis + self.invocation.timing.patience_millis > self.world.now() {
                     let message = format!("the service does not know the statement {statement_id} yet");
                     let class = FailureClass::RetryLater;
@@ -86,7 +87,7 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// Cancels a statement that runs for too long, again at each look until it has ended.
+    /// Cancels a statement that has run for too long. Repeated at each look until its status shows that it has ended.
     async fn cancel(&mut self, view: &View, load: &RunningLoad, statement_id: &str) -> PortResult<Next> {
         self.world.cancel(statement_id).await?;
         if let Some(change) = cancel::cancelling(Held { slot: &view.state.slot, load }, &self.context()) {
@@ -111,7 +112,7 @@ impl<W: World> Round<'_, W> {
         self.apply(view, Some(load), change).await
     }
 
-    /// The rows are committed: settles the load, and lets the next one take the slot with the same write where it may start now.
+    /// The rows are committed: settles the load, and gives the slot to the next load in the same write, if one may start now.
     async fn settle(&mut self, view: &View, load: &RunningLoad, rows: Option<i64>) -> PortResult<Next> {
         let mut view = view.clone();
         self.read_backlog(&mut view).await?;
@@ -128,7 +129,7 @@ impl<W: World> Round<'_, W> {
     fn next_load(&self, view: &View) -> Option<Chosen> {
         let has_time = self.world.now() + NEXT_LOAD_MILLIS_MIN < self.invocation.deadline;
         let next = choose(self.table, view, &self.context()).ok().and_then(Choice::load).filter(|_| has_time);
-        // Where the warehouse has room for few loads, the slot is freed, so that who has waited longest is next.
+        // If the warehouse limits concurrent loads, the slot is freed instead, so that the table that has waited longest is next.
         let shares = |chosen: &Chosen| {
             chosen.load.source.recorded.pace.as_ref().is_some_and(|pace| pace.concurrent_loads_max.is_some())
         };
@@ -136,7 +137,7 @@ impl<W: World> Round<'_, W> {
     }
 }
 
-/// The columns that the SQL of a prepared load names: the slot keeps them until the attempt has ended.
+/// The columns named in the SQL of a prepared load: the slot keeps them until the attempt has ended.
 fn columns(slot: &Slot, load: &RunningLoad) -> TargetColumns {
     let config = &load.source.recorded;
     match &slot.columns {
