@@ -1,4 +1,4 @@
-//! Items and conditions as DynamoDB knows them: attributes by name, and expressions over them.
+//! Items and conditions in the form of DynamoDB: attributes by name, and expressions over them.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use loader_reconcile::ports::PortResult;
 
 use crate::errors;
 
-/// An item, or a part of one.
+/// The attributes of an item, or some of them.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
 /// The key of an item.
@@ -28,7 +28,7 @@ pub(crate) fn encode(table: &DbTable, item: &Item) -> Result<Attributes, serde_d
     serde_dynamo::to_item(wire::encode(table, item))
 }
 
-/// The item that these attributes are.
+/// Reads an item from its attributes.
 pub(crate) fn decode(operation: &'static str, item: Attributes) -> PortResult<Item> {
     let item = serde_dynamo::from_item(item).map_err(|error| errors::unexpected(operation, error.to_string()))?;
     wire::decode(item).map_err(|error| errors::unexpected(operation, error.to_string()))
@@ -36,13 +36,13 @@ pub(crate) fn decode(operation: &'static str, item: Attributes) -> PortResult<It
 
 #[derive(Default)]
 pub(crate) struct Expression {
-    /// The condition; none: it always holds.
+    /// The condition; `None`: it is always true.
     pub text: Option<String>,
     pub names: Option<HashMap<String, String>>,
     pub values: Option<Attributes>,
 }
 
-/// A condition as DynamoDB reads it.
+/// A condition as a DynamoDB expression.
 pub(crate) fn expression(condition: &Condition) -> Expression {
     let make = |text: &str, names: &[(&str, &str)], values: Vec<(&str, AttributeValue)>| Expression {
         text: Some(text.to_owned()),

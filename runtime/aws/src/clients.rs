@@ -1,4 +1,4 @@
-//! The clients: made and connected once, while the execution environment starts.
+//! The clients: created and connected once, while the execution environment starts.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedCredentials
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-// For its version: host names of services are ASCII, and Unicode's tables are not linked.
+// Selects its version: host names of services are ASCII, so the Unicode tables need not be linked.
 use idna_adapter as _;
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::settings::Settings;
@@ -15,29 +15,29 @@ use loader_core::settings::Settings;
 use crate::trust::Roots;
 use crate::{Aws, configs, json_paths, log};
 
-/// Tries of one call, the first included; every repeat has the same identity.
+/// Number of attempts for one call, including the first; every repeat has the same identity.
 const ATTEMPTS_MAX: u32 = 4;
 const CONNECT_SECONDS: u64 = 3;
-/// An answer that takes longer is lost; the functions' calls take milliseconds.
+/// Timeout of an attempt, in seconds. A response that takes longer counts as lost; the functions' calls take milliseconds.
 const ATTEMPT_SECONDS: u64 = 12;
-/// The first calls share this time, so that a service that is away does not hold up the start.
+/// Total time for the first calls, in seconds, so that an unavailable service does not delay the start.
 const WARM_UP_SECONDS: u64 = 3;
-/// The words of the TLS library for a certificate that it does not accept.
+/// Text of the TLS library's error about a certificate that it does not accept.
 const REFUSED: &str = "invalid peer certificate";
 
-/// Variables of an environment, none of them empty.
+/// Looks up environment variables that are not empty.
 type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 impl Aws {
-    /// Reads Region, credentials and endpoints from the environment, where Lambda puts them. Nothing else is asked: profiles and
-    /// metadata services are not there. An error names the variable that cannot be used.
+    /// Reads Region, credentials and endpoints from the environment, where Lambda puts them. Profiles and metadata services are not used,
+    /// because Lambda has none. An error names the variable that cannot be used.
     pub async fn connect(settings: Settings) -> Result<Self, String> {
         let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).unwrap_or_default();
         let roots = Roots::choose(&region, variable);
         Self::connect_with(settings, &region, roots, &variable).await
     }
 
-    /// With these roots, or with the system's where a service does not have Amazon's.
+    /// Connects with these roots, or with the system's if a service's certificate does not have one of Amazon's roots.
     pub(crate) async fn connect_with(
         settings: Settings,
         region: &str,
@@ -45,7 +45,7 @@ impl Aws {
         variable: Variables<'_>,
     ) -> Result<Self, String> {
         let aws = Self::with_config(settings, &shared_config(region, &roots, variable)?, variable);
-        // TLS takes most of a first call; while the environment starts it costs nobody's file a second.
+        // The TLS handshake takes most of a first call. Done while the environment starts, it delays no file.
         let accepted = Box::pin(aws.warm_up()).await;
         if accepted || roots != Roots::Amazon {
             return Ok(aws);
@@ -61,7 +61,7 @@ impl Aws {
             |service: &str| variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
         let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(shared);
         let mut redshift_data = aws_sdk_redshiftdata::config::Builder::from(shared);
-        // A custom endpoint rarely resolves bucket.host.
+        // A custom endpoint rarely resolves `bucket.host`.
         let mut s3 = aws_sdk_s3::config::Builder::from(shared).force_path_style(endpoint("S3").is_some());
         dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
         redshift_data.set_endpoint_url(endpoint("REDSHIFT_DATA"));
@@ -74,7 +74,7 @@ impl Aws {
         )
     }
 
-    /// Uses clients that a program has already: of a profile, of the local stack.
+    /// Uses existing clients, for example with a profile or for the local stack.
     pub fn with_clients(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -91,7 +91,7 @@ impl Aws {
         }
     }
 
-    /// One harmless call per service; the results do not matter. Whether the services' certificates were accepted.
+    /// Makes one harmless call per service and ignores the results. Returns whether the services' certificates were accepted.
     async fn warm_up(&self) -> bool {
         let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         let item = self
@@ -126,7 +126,7 @@ impl Aws {
     }
 }
 
-/// A variable of the environment that is not empty.
+/// An environment variable that is set and not empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The queue configurations in S3, cached for as long as the settings allow.
+//! The queue configurations in S3, cached for the time that the settings allow.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use loader_reconcile::ports::{ConfigError, Configs, Surroundings};
 
 use crate::{Aws, errors};
 
-/// Configurations of this execution environment, with when they were read.
+/// Configurations cached in this execution environment, with the times when they were read.
 #[derive(Debug, Default)]
 pub struct Cache(Mutex<HashMap<String, (Millis, Arc<LoadConfig>)>>);
 

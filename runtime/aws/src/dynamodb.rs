@@ -1,4 +1,4 @@
-//! DynamoDB: conditional writes as the core describes them, consistent reads, the index of tables with work.
+//! DynamoDB: conditional writes as the core describes them, consistent reads, and the index of tables with work.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -20,15 +20,15 @@ use loader_reconcile::ports::{PortError, PortResult, Surroundings, Tracker};
 use crate::attributes::{Attributes, Expression, decode, encode, expression, item_key};
 use crate::{Aws, errors, query};
 
-/// Items that one look at a table reads: the slot, and the loads that wait as long as they are few.
+/// Maximum number of items in the first read of a table: the slot, and a short backlog.
 const STATE_ITEMS_MAX: i32 = 10;
-/// Batches of ledger entries that are read or written at the same time.
+/// Number of batches of keys or ledger entries sent concurrently.
 const BATCHES_AT_ONCE: usize = 8;
-/// Tries of a call that the SDK does not repeat by itself: conflicts of transactions, unprocessed keys.
+/// Number of attempts for what the SDK does not repeat: conflicts between transactions, unprocessed keys and items.
 const TRIES_MAX: u32 = 8;
 
 impl Tracker for Aws {
-    /// One query, newest first: the slot sorts after every waiting load, so it is read before them.
+    /// One query in descending order: the slot sorts after every pending load, so it is read before them.
     async fn state(&self, table: &DbTable) -> PortResult<TableState> {
         const OPERATION: &str = "dynamodb:Query";
         let page = self
@@ -54,11 +54,11 @@ impl Tracker for Aws {
         let query =
             self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned());
         let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
-        // More than two loads take are not needed now.
+        // What two loads take is enough for now.
         let (items, complete) = query::collect(query, limit, more_than(2 * LOAD_METADATA_BYTES_MAX)).await?;
         let mut backlog: Vec<PendingLoad> = items.into_iter().filter_map(pending).collect();
         if !complete && backlog.last().is_some_and(|last| !last.key.is_requested()) {
-            // So many live files wait that no requested one was reached: of those, what one load takes.
+            // So many live files are waiting that no requested one was read: read those for one load.
             let query =
                 self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::REQUESTED.to_owned());
             let (items, _) = query::collect(query, LOAD_PENDINGS_MAX, more_than(LOAD_METADATA_BYTES_MAX)).await?;
@@ -191,7 +191,7 @@ impl Tracker for Aws {
     }
 }
 
-/// Whether the waiting loads that it has seen are more bytes than that.
+/// Whether the pending loads seen so far exceed this size in bytes.
 fn more_than(bytes_max: usize) -> impl FnMut(&Item) -> bool {
     let mut bytes = 0;
     move |item| {
@@ -201,13 +201,13 @@ fn more_than(bytes_max: usize) -> impl FnMut(&Item) -> bool {
 }
 
 enum Conflict {
-    /// With another transaction: nothing was written.
+    /// In conflict with another transaction; nothing was written.
     Conflict,
     Port(PortError),
 }
 
 impl Aws {
-    /// One put needs no transaction, and costs half.
+    /// A single put needs no transaction, which would cost twice as much.
     async fn put(&self, table: &DbTable, item: &Item, condition: &Condition) -> Result<Written, Conflict> {
         const OPERATION: &str = "dynamodb:PutItem";
         let Expression { text, names, values } = expression(condition);
@@ -230,7 +230,7 @@ impl Aws {
         }
     }
 
-    /// The SDK gives every call a request token of its own and repeats it with the call, so a lost answer is no second write.
+    /// The SDK gives each call a request token and repeats it with the call, so a repeat after a lost answer does not write twice.
     async fn transact(&self, table: &DbTable, actions: &[WriteAction]) -> Result<Written, Conflict> {
         const OPERATION: &str = "dynamodb:TransactWriteItems";
         let items: Result<Vec<_>, _> = actions.iter().map(|action| self.transact_item(table, action)).collect();
@@ -292,7 +292,7 @@ impl Aws {
         .build())
     }
 
-    /// Writes ledger entries; again those that were not processed.
+    /// Writes ledger entries, repeating those that were not processed.
     async fn batch_write(&self, table: &DbTable, entries: Vec<LedgerEntry>) -> PortResult<()> {
         const OPERATION: &str = "dynamodb:BatchWriteItem";
         let put = |entry: LedgerEntry| {
@@ -314,7 +314,7 @@ impl Aws {
         Err(errors::lost(OPERATION, format!("items unprocessed {TRIES_MAX} times")))
     }
 
-    /// Reads items by key, or only some attributes of them, in any order.
+    /// Reads items by key, in any order; only these attributes if any are given.
     async fn batch_get(&self, table: &DbTable, keys: &[SortKey], attributes: &[&str]) -> PortResult<Vec<Attributes>> {
         let chunks: Vec<Vec<SortKey>> = keys.chunks(BATCH_GET_KEYS_MAX).map(<[_]>::to_vec).collect();
         let pages: Vec<Vec<Attributes>> = stream::iter(chunks)
@@ -325,7 +325,7 @@ impl Aws {
         Ok(pages.into_iter().flatten().collect())
     }
 
-    /// Asks again for keys that were not processed.
+    /// Repeats the request for keys that were not processed.
     async fn batch_get_page(
         &self,
         table: &DbTable,
@@ -361,7 +361,8 @@ impl Aws {
     }
 }
 
-/// False conditions name themselves; a conflict or a throttle is no answer to the conditions.
+/// The reasons show which conditions were false. A conflict or throttling says nothing about the conditions, so the transaction is
+/// repeated.
 fn judge(reasons: &[CancellationReason], said: &str) -> Result<Written, Conflict> {
     let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
     let codes: Vec<String> = reasons.iter().map(code).collect();

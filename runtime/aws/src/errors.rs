@@ -1,4 +1,4 @@
-//! From an SDK error to one of two outcomes, certainly not done or unknown, and to the class that says what follows.
+//! Maps an SDK error to one of two outcomes, certainly not done or unknown, and to the class of what follows.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -7,7 +7,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use loader_core::outcome::FailureClass;
 use loader_reconcile::ports::PortError;
 
-/// Codes of refusals that pass by themselves (each service's "Common errors" page, and Data API, "Considerations").
+/// Error codes of refusals that pass by themselves (each service's "Common errors" page, and Data API, "Considerations").
 const BUSY: &[&str] = &[
     "ThrottlingException",
     "Throttling",
@@ -26,12 +26,12 @@ const BUSY: &[&str] = &[
     "RequestTimeTooSkewed",
     "OperationAborted",
     "ConditionalRequestConflict",
-    // Credentials of a function are renewed by the service.
+    // Lambda renews a function's credentials.
     "ExpiredToken",
     "ExpiredTokenException",
 ];
 
-/// Sorts an error. No answer and 5xx are unknown; everything else is a refusal.
+/// Maps an error. A missing response and HTTP 5xx are unknown; everything else is a refusal.
 pub fn sort<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> PortError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -44,7 +44,7 @@ where
     let message = match said {
         Some(said) if !code.is_empty() => format!("{code}: {said}"),
         _ if !code.is_empty() => format!("{code} (HTTP {status})"),
-        // The answer to a HEAD has no body, so no words either.
+        // The response to a HEAD request has no body, so no error text either.
         _ if error.as_service_error().is_some() => format!("HTTP {status}"),
         _ => DisplayErrorContext(error).to_string(),
     };
@@ -56,12 +56,12 @@ where
     }
 }
 
-/// Something that the service should never answer.
+/// An error for a response that the service should never give.
 pub fn unexpected(operation: &'static str, message: impl Into<String>) -> PortError {
     PortError { operation, unknown: false, class: FailureClass::OperatorsTurn, message: message.into() }
 }
 
-/// An answer that broke off.
+/// An error for a response that was cut off.
 pub fn lost(operation: &'static str, message: impl Into<String>) -> PortError {
     PortError { operation, unknown: true, class: FailureClass::RetryLater, message: message.into() }
 }

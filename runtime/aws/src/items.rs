@@ -1,4 +1,4 @@
-//! What an operator reads of the tracker: the items of a table by kind, by time or by object. The functions never read so much.
+//! Reads of the tracker for operators: a table's items by kind, time or object. The functions never read this much.
 
 use std::ops::RangeInclusive;
 
@@ -9,25 +9,25 @@ use loader_reconcile::ports::PortResult;
 
 use crate::{Aws, query};
 
-/// A kind of items that lie side by side in a table's part of the tracker.
+/// A kind of items whose keys are contiguous within a table's part of the tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The slot, at most one.
+    /// The slot; at most one item.
     Slot,
-    /// Pending loads: those of live files, then requested ones, each by the time since which they wait.
+    /// Pending loads: those of live files and then requested ones, each ordered by the time since which they have waited.
     Pending,
-    /// Quarantined objects, by the time of their last failure.
+    /// Quarantined objects, ordered by the time of their last failure.
     Failed,
-    /// Finished loads, by the time of their end.
+    /// Finished loads, ordered by the time of their settlement.
     Loaded,
-    /// What operators did, by time.
+    /// Audit records, ordered by time.
     Audit,
-    /// Folders that are being listed.
+    /// Listings.
     Listing,
 }
 
 impl Kind {
-    /// What the sort keys of these items begin with.
+    /// Prefix of the sort keys of these items.
     fn begins(self) -> &'static str {
         match self {
             Self::Slot => "RUNNING",
@@ -40,26 +40,26 @@ impl Kind {
     }
 }
 
-/// Which end of a kind of items comes first.
+/// Order of the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// By time.
+    /// Ascending by time.
     OldestFirst,
-    /// Against time.
+    /// Descending by time.
     NewestFirst,
 }
 
-/// Which objects of a bucket are meant.
+/// A selection of objects in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// The one with this key, in every version.
+    /// The object with this key, in every version.
     Exactly(String),
-    /// Those whose keys begin so.
+    /// The objects whose keys have this prefix.
     Below(String),
 }
 
 impl Keys {
-    /// Whether a key is meant.
+    /// Whether a key is selected.
     pub fn matches(&self, key: &str) -> bool {
         match self {
             Self::Exactly(wanted) => wanted == key,
@@ -67,7 +67,7 @@ impl Keys {
         }
     }
 
-    /// The key, or what the keys begin with.
+    /// The key or the prefix.
     pub fn text(&self) -> &str {
         match self {
             Self::Exactly(text) | Self::Below(text) => text,
@@ -76,7 +76,7 @@ impl Keys {
 }
 
 impl Aws {
-    /// Items of a kind, strongly consistent; at most `limit`. An item that this version cannot read is an error.
+    /// Up to `limit` items of a kind, strongly consistent. An error if this version cannot read an item.
     pub async fn items(&self, table: &DbTable, kind: Kind, order: Order, limit: usize) -> PortResult<Vec<Item>> {
         let query = self
             .items_query(table, "#table = :table AND begins_with(#key, :from)", kind.begins().to_owned())
@@ -84,18 +84,18 @@ impl Aws {
         Ok(query::collect(query, limit, |_| false).await?.0)
     }
 
-    /// Items of a kind whose keys hold a time of this range, both ends included, oldest first, strongly consistent.
+    /// Items of a kind whose keys contain a time in this range (both ends included), oldest first, strongly consistent.
     pub async fn items_of(&self, table: &DbTable, kind: Kind, times: RangeInclusive<Millis>) -> PortResult<Vec<Item>> {
         let begins = kind.begins();
         let (from, to) = (times.start().max(&0), times.end());
         let query = self
             .items_query(table, "#table = :table AND #key BETWEEN :from AND :to", format!("{begins}{from:014}"))
-            // Sorts after everything that can follow the time.
+            // Sorts after everything that can follow the time in a key.
             .expression_attribute_values(":to", AttributeValue::S(format!("{begins}{to:014}~")));
         Ok(query::collect(query, usize::MAX, |_| false).await?.0)
     }
 
-    /// What the ledger has of these objects, in every version. Reads the whole ledger of the table: an entry's key is a digest.
+    /// The ledger entries of these objects, in every version. Reads the table's whole ledger, because the key of an entry is a digest.
     pub async fn ledger_of(&self, table: &DbTable, bucket: &str, keys: &Keys) -> PortResult<Vec<LedgerEntry>> {
         let filter = match keys {
             Keys::Exactly(_) => "#object.#bucket = :bucket AND #object.#name = :name",

@@ -1,5 +1,5 @@
-//! The adapters: the only runtime crate that knows the AWS SDK. One file per service; each call answers done, certainly not
-//! done, or unknown. The functions (`loader-functions`) and `xtask` use it.
+//! The adapters: the only runtime crate that uses the AWS SDK. One file per service. Each call is done, certainly not done, or unknown. The
+//! functions (`loader-functions`) and `xtask` use this crate.
 
 #![warn(missing_docs)]
 
@@ -24,7 +24,7 @@ use loader_core::tracker::item::Millis;
 use loader_reconcile::ports::Surroundings;
 use loader_reconcile::report::Event;
 
-/// AWS as the functions see it: the clients, connected once per execution environment, and the settings.
+/// The connection to AWS: the settings, and the clients, which are connected once per execution environment.
 #[derive(Debug)]
 pub struct Aws {
     settings: Settings,
@@ -36,7 +36,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// The settings that it was connected with.
+    /// The settings of this connection.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

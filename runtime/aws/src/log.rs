@@ -1,4 +1,4 @@
-//! The log: one line of JSON per event on standard output, with its metrics in embedded metric format.
+//! The log: one line of JSON per event on standard output, with metrics in the embedded metric format.
 //!
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
@@ -13,12 +13,12 @@ use loader_core::tracker::item::Millis;
 use loader_reconcile::report::Event;
 use serde_json::{Map, Value, json};
 
-/// Writes one event.
+/// Logs an event.
 pub fn write(event: &Event, stack: &str, now: Millis) {
     println!("{}", Value::Object(line(event, stack, now)));
 }
 
-/// Writes a sentence about the function itself.
+/// Logs a warning about the function itself.
 pub fn warn(message: &str) {
     println!("{}", json!({"level": "WARN", "message": message}));
 }
@@ -45,7 +45,7 @@ fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
     line
 }
 
-/// What a value counts for. CloudWatch bills each combination of dimensions, so tables have only what the dashboard shows of them.
+/// The dimensions of a metric. CloudWatch bills each combination, so tables only have the metrics that the dashboard shows for them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
     Stack,
@@ -53,7 +53,7 @@ enum Of {
     Both,
 }
 
-/// A value of a metric.
+/// A metric's value in one event.
 struct Metric {
     name: &'static str,
     unit: &'static str,
@@ -240,7 +240,7 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
     }
 }
 
-/// Files that were quarantined on the way are an error.
+/// Adds the files that were quarantined while the load was prepared.
 fn with_misfits(mut value: Value, misfits: Option<&Misfits>) -> Value {
     if let Some(Misfits { n_objects, reason }) = misfits {
         value["quarantined_objects"] = json!(n_objects);
@@ -253,7 +253,7 @@ fn with_misfits(mut value: Value, misfits: Option<&Misfits>) -> Value {
 mod tests {
     use super::*;
 
-    /// Names of the metrics of a line that have the dimension `Table`.
+    /// Names of a line's metrics that have the dimension `Table`.
     fn of_tables(line: &Value) -> Vec<&str> {
         let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
         let of_tables = directives.iter().filter(|directive| directive["Dimensions"] == json!([["Stack", "Table"]]));

@@ -1,4 +1,4 @@
-//! Queries of one table's items: how they are made, and how their pages are read.
+//! Queries of one table's items, and reading their pages.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,7 +11,7 @@ use crate::attributes::decode;
 use crate::{Aws, errors};
 
 impl Aws {
-    /// A strongly consistent query of one table's items, with `:from`.
+    /// A strongly consistent query of one table's items. `condition` may use `#table`, `#key`, `:table` and `:from`.
     pub(crate) fn items_query(&self, table: &DbTable, condition: &str, from: String) -> QueryFluentBuilder {
         self.dynamodb
             .query()
@@ -25,8 +25,8 @@ impl Aws {
     }
 }
 
-/// The items of a query, page after page: all of them, or `limit`, or fewer where they are `enough` before. Whether that is all is the
-/// second. A page is read to its end.
+/// Reads the items of a query page by page: all of them, or `limit`, or fewer if `enough` returns true for one. A page is always read to
+/// its end. The second value says whether these are all items.
 pub(crate) async fn collect(
     query: QueryFluentBuilder,
     limit: usize,

@@ -1,4 +1,4 @@
-//! The Redshift Data API: submit, ask, find by name, and short queries.
+//! The Redshift Data API: submit, status, cancel, find by name, and short queries.
 
 use aws_sdk_redshiftdata::operation::describe_statement::{DescribeStatementError, DescribeStatementOutput};
 use aws_sdk_redshiftdata::types::{StatusString, SubStatementData};
@@ -13,7 +13,7 @@ use loader_reconcile::ports::{DataApi, PortError, PortResult};
 use crate::statement::{self, Ended, Polling, addressed, error_text};
 use crate::{Aws, errors};
 
-/// How a short query is waited for.
+/// How long to poll a short query.
 const QUERY: Polling = Polling { first_millis: 50, longest_millis: 800, limit_millis: 30_000 };
 
 impl DataApi for Aws {
@@ -25,7 +25,8 @@ impl DataApi for Aws {
             .client_token(name.client_token())
             .with_event(true)
             .set_sqls(Some(sql.to_vec()));
-        // Repeated by the tracker only: where the SDK repeats, a refusal of its last try would hide that an earlier one was lost.
+        // Only the tracker repeats a submit. If the SDK did, a refusal of its last attempt would hide that the answer to an earlier one was
+        // lost.
         let once = aws_sdk_redshiftdata::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer =
             request.customize().config_override(once).send().await.map_err(|error| errors::sort(OPERATION, &error))?;
@@ -76,7 +77,7 @@ impl DataApi for Aws {
                 .send()
                 .await
                 .map_err(|error| errors::sort(OPERATION, &error))?;
-            // The filter is a prefix: attempt 1 would find attempt 10.
+            // The filter is a prefix: the name of attempt 1 also finds attempt 10.
             if let Some(found) = page.statements().iter().find(|statement| statement.statement_name() == Some(&name)) {
                 return Ok(Some(found.id().to_owned()));
             }
@@ -101,8 +102,7 @@ impl DataApi for Aws {
 }
 
 impl Aws {
-    /// What the warehouse's error table says about a failed COPY: which files, lines and columns. Best effort: without it
-    /// the load is halved.
+    /// What the warehouse's error table says about a failed COPY: files, lines and columns. Best effort: without it, the load is halved.
     async fn load_errors(&self, config: &LoadConfig, answer: &DescribeStatementOutput, error: &str) -> Option<String> {
         if classify(error) != FailureClass::BadInput || !error.to_lowercase().contains("load_error") {
             return None;
@@ -121,7 +121,7 @@ impl Aws {
     }
 }
 
-/// Rows of the COPY statement, where the service counts them.
+/// Number of rows that the COPY statement loaded, if the service reports it.
 fn copied_rows(answer: &DescribeStatementOutput) -> Option<i64> {
     let is_copy = |sub: &&SubStatementData| sub.query_string().is_some_and(|sql| sql.trim_start().starts_with("COPY "));
     let copy = answer.sub_statements().iter().find(is_copy)?;

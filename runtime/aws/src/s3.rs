@@ -1,4 +1,4 @@
-//! S3: what is under a key, the columns of a file, the manifests, the objects of a folder.
+//! S3: the current state of objects, the columns of files, the manifests, and the listing of folders.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Objects for Aws {
                 etag: head.e_tag().map(ToOwned::to_owned),
                 size_bytes: head.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
             }),
-            // HEAD has no body, so the code may be missing: the status says it.
+            // The response to a HEAD request has no body, so it may have no error code; the HTTP status is enough.
             Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => {
                 Ok(ObjectState::Missing)
             }
@@ -72,14 +72,14 @@ impl Objects for Aws {
         format!("s3://{}/{}", self.settings.manifest_bucket, self.settings.manifest_prefix)
     }
 
-    /// Versions are listed, so that an object has the identity here that its notification has.
+    /// Lists versions, so that an object has the same identity as in its notification.
     async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
         const OPERATION: &str = "s3:ListObjectVersions";
         let (seen, version) = after.map_or((None, None), |after| (Some(after.key), after.version_id));
         let request = self.s3.list_object_versions().bucket(bucket).prefix(prefix);
         let request = request.set_key_marker(seen.clone()).set_version_id_marker(version);
         let page = request.send().await.map_err(|error| errors::sort(OPERATION, &error))?;
-        // The newest version of a key comes first, so what a page still has of the key before it is older.
+        // The current version of a key comes first, so versions of the previous page's last key are older ones.
         let latest = page
             .versions()
             .iter()
@@ -97,12 +97,12 @@ impl Objects for Aws {
 }
 
 impl Aws {
-    /// How many rows a Parquet file has, as its footer says; an error where that cannot be read of exactly this version.
+    /// The number of rows in a Parquet file, from its footer. An error if it cannot be read from exactly this version.
     pub async fn rows(&self, file: &WaitingObject) -> Result<u64, String> {
         self.footer(file, parquet::rows).await
     }
 
-    /// What is read of the beginning of a footer.
+    /// Reads something from the beginning of a Parquet file's footer.
     async fn footer<T>(
         &self,
         file: &WaitingObject,
@@ -118,7 +118,7 @@ impl Aws {
         found.map_err(|error| error.to_string())
     }
 
-    /// A part of exactly this version. COPY does without, so nobody waits long for it.
+    /// Reads a part of exactly this version. It is optional for a load, so the timeout is short.
     async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, String> {
         let ObjectVersion { bucket, key, version } = &file.object;
         let range = format!("bytes={from}-{}", (from + length).saturating_sub(1));
@@ -130,7 +130,7 @@ impl Aws {
         if Version::new(answer.version_id(), answer.e_tag()).as_ref() != Some(version) {
             return Err("it was overwritten meanwhile".to_owned());
         }
-        // Whoever ignores the range would send all of it.
+        // A service that ignores the range would send the whole object.
         if answer.content_length().and_then(|found| u64::try_from(found).ok()) != Some(length) {
             return Err("another part of it was sent".to_owned());
         }
@@ -140,7 +140,7 @@ impl Aws {
     }
 }
 
-/// Empty objects are nothing to load: folders that a console made. Nor is what is not final.
+/// An object of a listing. Empty objects are skipped, because consoles create them as folders, and so are temporary files.
 fn listed(bucket: &str, version: &aws_sdk_s3::types::ObjectVersion) -> Option<Listed> {
     let size_bytes = version.size().and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0)?;
     let identity = Version::new(version.version_id(), version.e_tag())?;

@@ -1,4 +1,4 @@
-//! One SQL statement through the Data API: addressed, submitted, polled until it ends, its rows read.
+//! One SQL statement through the Data API: submitted, polled until it ends, and its rows read.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::errors;
 
-/// The parts of a request that say which warehouse, which database and who (Data API, "Authorizing access").
+/// Adds the warehouse, database and credentials to a request (Data API, "Authorizing access").
 macro_rules! addressed {
     ($request:expr, $config:expr) => {{
         use loader_core::config::Login;
@@ -31,32 +31,32 @@ macro_rules! addressed {
 }
 pub(crate) use addressed;
 
-/// Rows of a result; each value as text, `None` for NULL.
+/// Rows of a result. Each value is text; NULL is `None`.
 pub type Rows = Vec<Vec<Option<String>>>;
 
-/// How often a statement is polled, and for how long. The pause doubles until it is the longest.
+/// How often and how long to poll a statement. The pause doubles up to a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Polling {
-    /// Before the first question, in milliseconds.
+    /// Pause before the first status request, in milliseconds.
     pub first_millis: u64,
-    /// The longest pause, in milliseconds.
+    /// Longest pause, in milliseconds.
     pub longest_millis: u64,
-    /// A statement that has not ended by then counts as lost, in milliseconds.
+    /// Time after which a statement that has not ended counts as lost, in milliseconds.
     pub limit_millis: u64,
 }
 
 /// How a statement ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// With these rows; a statement without a result has none.
+    /// It finished with these rows; none if it has no result.
     Finished(Rows),
-    /// It failed or was aborted; these are the warehouse's words.
+    /// It failed or was aborted, with this error text.
     Failed(String),
 }
 
-/// Runs one statement to its end, in the database and as the user that the configuration names.
+/// Runs one statement to its end, in the configured database and with the configured credentials.
 ///
-/// An error means that the service refused a call or did not answer; a statement that failed is an [`Ended::Failed`].
+/// An error means that the service refused a call or did not respond. If the statement itself fails, the result is [`Ended::Failed`].
 pub async fn run(client: &Client, config: &LoadConfig, sql: &str, polling: Polling) -> PortResult<Ended> {
     const OPERATION: &str = "redshift-data:ExecuteStatement";
     let submitted = addressed!(client.execute_statement(), config).sql(sql).send().await;
@@ -107,7 +107,7 @@ fn text(field: &Field) -> Option<String> {
     }
 }
 
-/// What the service says about a failed statement: its own words and those of its parts, each once.
+/// The error text of a failed statement: that of the batch and those of its sub-statements, without duplicates.
 pub(crate) fn error_text(described: &DescribeStatementOutput) -> String {
     let own = described.error().map(ToOwned::to_owned);
     let subs = described.sub_statements().iter().filter_map(SubStatementData::error).map(ToOwned::to_owned);

@@ -1,4 +1,4 @@
-//! Whose certificates the functions accept, and the HTTP client that checks them: docs/decisions/0007-pinned-roots.md.
+//! Which certificates the functions accept, and the HTTP client that checks them: docs/decisions/0007-pinned-roots.md.
 
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -7,30 +7,30 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 /// The five roots of Amazon Trust Services: <https://www.amazontrust.com/repository/>, "Trust store and pinning recommendations".
 const AMAZON: &[u8] = include_bytes!("../roots/amazon.pem");
-/// A file of certificates that stands for all others, as for other SDKs.
+/// Variable with a file of certificates that replaces all others, as in other SDKs.
 const BUNDLE: &str = "AWS_CA_BUNDLE";
-/// What names the system's store, where it is not in its usual place.
+/// Variables with the location of the system's store.
 const SYSTEM: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
-/// Endpoints of one's own.
+/// Variables with custom endpoints.
 const ENDPOINTS: &[&str] =
     &["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_REDSHIFT_DATA", "AWS_ENDPOINT_URL_S3"];
-/// First parts of the Regions of the partition `aws`, and those among them that belong to others.
+/// Prefixes of the Regions in the partition `aws`, and those of other partitions that also match.
 const AWS_REGIONS: &[&str] = &["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
 const OTHER_REGIONS: &[&str] = &["us-gov-", "us-iso", "eu-iso"];
 
 /// Root certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// Amazon's own.
+    /// Amazon's own roots.
     Amazon,
-    /// Those of the system.
+    /// The system's store.
     System,
-    /// Those of this file.
+    /// The certificates in this file.
     Bundle(String),
 }
 
 impl Roots {
-    /// Amazon's own for the endpoints of the partition `aws`, unless the environment names others.
+    /// Chooses Amazon's roots for the endpoints of the partition `aws`, unless the environment names other certificates or HTTPS endpoints.
     pub fn choose(region: &str, variable: impl Fn(&str) -> Option<String>) -> Self {
         if let Some(path) = variable(BUNDLE) {
             return Self::Bundle(path);
@@ -38,12 +38,12 @@ impl Roots {
         let starts_with_one = |prefixes: &[&str]| prefixes.iter().any(|prefix| region.starts_with(prefix));
         let in_aws = starts_with_one(AWS_REGIONS) && !starts_with_one(OTHER_REGIONS);
         let system_named = SYSTEM.iter().any(|name| variable(name).is_some());
-        // Plain HTTP asks for no certificate.
+        // Plain HTTP uses no certificate.
         let own_https = ENDPOINTS.iter().filter_map(|name| variable(name)).any(|url| url.starts_with("https:"));
         if in_aws && !system_named && !own_https { Self::Amazon } else { Self::System }
     }
 
-    /// A client that accepts these and no others. An error names the file that cannot be used.
+    /// An HTTP client that accepts only these roots. An error names the file that cannot be used.
     pub fn client(&self) -> Result<SharedHttpClient, String> {
         let store = match self {
             Self::Amazon => TrustStore::empty().with_pem_certificate(AMAZON),
