@@ -1,10 +1,10 @@
-//! What libraries report through `tracing`: one line of JSON each on standard output, as Lambda's JSON log format has it.
+//! Writes what libraries report through `tracing`: one line of JSON per event on standard output, as in Lambda's JSON log format.
 //!
-//! `tracing-subscriber` would bring filters made of regular expressions, for a few lines that nobody filters.
+//! `tracing-subscriber` would add regular expression filters, which these few lines do not need.
 
 use std::fmt::Debug;
 
-// For its feature: `tracing` would write to it, and nobody reads it here.
+// Disables its output: `tracing` would also write to it, and nothing reads it here.
 use log as _;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -12,17 +12,17 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Lambda's variable for the log level of the function.
+/// Lambda's environment variable for the function's log level.
 const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
-/// Writes events from now on: of the level that the function is configured with, else `INFO`.
+/// Starts writing events at the level configured for the function, or `INFO`.
 pub fn start() {
     let level = std::env::var(LOG_LEVEL).ok().and_then(|level| level.parse().ok());
-    // It fails where somebody listens already, and then nothing is missing.
+    // It only fails if a subscriber is already set, and then events are written already.
     let _ = tracing::subscriber::set_global_default(Lines { most: level.unwrap_or(LevelFilter::INFO) });
 }
 
-/// Events without their spans: what an invocation does is in the loader's own log.
+/// Writes events without their spans: the loader's own log shows what an invocation does.
 struct Lines {
     most: LevelFilter,
 }
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the lines that `Lines` would write.
+    /// Collects the lines that `Lines` would write.
     struct Kept(Lines, Arc<Mutex<Vec<Value>>>);
 
     impl Subscriber for Kept {

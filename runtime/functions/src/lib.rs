@@ -1,4 +1,4 @@
-//! The three Lambda functions: payload in, one flow of `loader-reconcile`, answer out.
+//! The three Lambda functions: each maps a payload to a flow of `loader-reconcile` and returns its result.
 
 #![warn(missing_docs)]
 
@@ -19,24 +19,24 @@ use loader_reconcile::reconcile::Invocation;
 use loader_reconcile::{bulk, next};
 use serde_json::{Value, json};
 
-/// Time kept for the answer, in milliseconds.
+/// Time reserved for returning the result, in milliseconds.
 const RESERVE_MILLIS: i64 = 8_000;
 
-/// One function. A type of its own, so that an executable has the code of its flow and not that of the others.
+/// One function. Each is a type, so that an executable contains only the code of its own flow.
 pub trait Function {
-    /// Answers one payload.
+    /// Handles one payload.
     fn handle(aws: &Aws, payload: &Value, invocation: &Invocation) -> impl Future<Output = Result<Value, Error>>;
 }
 
-/// Records the objects of SQS messages.
+/// Records the objects in SQS messages.
 #[derive(Debug)]
 pub enum MicrobatchLoader {}
 
-/// Goes on where a statement ended, and every minute.
+/// Settles ended statements, and sweeps every minute.
 #[derive(Debug)]
 pub enum NextLoader {}
 
-/// Loads folders.
+/// Loads whole folders.
 #[derive(Debug)]
 pub enum BulkLoader {}
 
@@ -49,7 +49,7 @@ pub async fn run<F: Function>() -> Result<(), Error> {
         let aws = aws.clone();
         async move {
             let invocation = invocation(&aws, &event.context);
-            // In a box: the compiler stops at futures that are nested deeper than its limit.
+            // Boxed, because the compiler limits the nesting of futures.
             Box::pin(F::handle(&aws, &event.payload, &invocation)).await
         }
     }))
@@ -86,7 +86,7 @@ impl Function for BulkLoader {
     }
 }
 
-/// The holder's name is never used twice: Lambda repeats request ids, so time and a count are added.
+/// Creates the invocation's context. The holder is unique: Lambda may repeat request ids, so time, process and a counter are added.
 fn invocation(aws: &Aws, context: &Context) -> Invocation {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -96,7 +96,8 @@ fn invocation(aws: &Aws, context: &Context) -> Invocation {
         holder: format!("{}/{nanos}/{}/{count}", context.request_id, std::process::id()),
         timing: aws.settings().timing.clone(),
         prefix: aws.settings().statement_name_prefix.clone(),
-        // Some runtimes give a duration here; then the longest timeout of ours bounds the invocation.
+        // Some runtimes give a duration instead of a point in time. Then an invocation ends after a minute, which every function's timeout
+        // allows.
         deadline: if deadline > aws.now() { deadline - RESERVE_MILLIS } else { aws.now() + 60_000 },
         awake: false,
         turn: false,
