@@ -28,7 +28,7 @@ pub fn check_queue_name(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{name}` is no queue name ({characters} characters): 1 to {QUEUE_NAME_CHARACTERS_MAX} letters, digits, `-` and `_`; \
+        "`{name}` is not a queue name ({characters} characters): 1 to {QUEUE_NAME_CHARACTERS_MAX} letters, digits, `-` and `_`; \
          with `{DEAD_LETTERS_SUFFIX}` and a prefix of {PREFIX_ROOM_CHARACTERS} that is what SQS takes, so rename it"
     ))
 }
@@ -50,7 +50,10 @@ mod tests {
     fn the_error_for_an_invalid_name_states_the_rule() {
         for name in ["", "a b", "a/b", "größe", &"q".repeat(61)] {
             let message = check_queue_name(name).unwrap_err();
-            assert!(message.starts_with(&format!("`{name}` is no queue name ({} ", name.chars().count())), "{message}");
+            assert!(
+                message.starts_with(&format!("`{name}` is not a queue name ({} ", name.chars().count())),
+                "{message}"
+            );
             assert!(message.contains("1 to 60 letters, digits, `-` and `_`"), "{message}");
         }
     }

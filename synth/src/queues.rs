@@ -195,7 +195,7 @@ mod tests {
     fn every_problem_names_its_file_and_field() {
         let problems = parse(Path::new("queues/a b.json"), r#"{"copy": {}, "cluster": {}}"#.into()).unwrap_err();
         assert!(problems.iter().all(|problem| problem.starts_with("queues/a b.json: ")), "{problems:?}");
-        assert!(problems.iter().any(|problem| problem.contains("`a b` is no queue name")));
+        assert!(problems.iter().any(|problem| problem.contains("`a b` is not a queue name")));
         assert!(problems.iter().any(|problem| problem.contains("`copy.role_arn`")));
         assert!(problems.iter().any(|problem| problem.contains("`cluster.db_name`")));
     }

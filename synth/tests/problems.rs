@@ -20,8 +20,8 @@ fn a_duplicate_queue_is_a_problem() {
 fn queue_names_that_sqs_refuses_are_problems() {
     let found = of_queues(vec![queue_with("a b", |_| {}), queue_with(&"x".repeat(61), |_| {})]);
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(found[0].starts_with("`Loader/queues/a b`: `a b` is no queue name (3 characters)"), "{found:#?}");
-    assert!(found[1].contains("is no queue name (61 characters): 1 to 60 letters"), "{found:#?}");
+    assert!(found[0].starts_with("`Loader/queues/a b`: `a b` is not a queue name (3 characters)"), "{found:#?}");
+    assert!(found[1].contains("is not a queue name (61 characters): 1 to 60 letters"), "{found:#?}");
     template(vec![queue_with(&"x".repeat(60), |_| {})]);
 }
 

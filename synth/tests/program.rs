@@ -72,9 +72,9 @@ fn all_problems_of_all_files_are_reported_at_once() {
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.starts_with("error: 4 problems in the queue configurations:\n"), "{err}");
     assert!(err.contains("\n  ./a.json: not UTF-8 from byte 10 on: save it as UTF-8\n"), "{err}");
-    assert!(err.contains("\n  ./b.json: `cluster.identifier`: `A B` is no cluster identifier"), "{err}");
+    assert!(err.contains("\n  ./b.json: `cluster.identifier`: `A B` is not a cluster identifier"), "{err}");
     assert!(err.contains("\n  ./c.json: cannot be read: "), "{err}");
-    assert!(err.contains("is no queue name (61 characters): 1 to 60 letters"), "{err}");
+    assert!(err.contains("is not a queue name (61 characters): 1 to 60 letters"), "{err}");
     assert!(err.ends_with("next: correct the fields named above; docs/configuration.md describes each\n"), "{err}");
     assert!(!folder.path().join("out.txt").exists());
 }

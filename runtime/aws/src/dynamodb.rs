@@ -200,6 +200,18 @@ fn more_than(bytes_max: usize) -> impl FnMut(&Item) -> bool {
     }
 }
 
+/// Adds the table and the condition to a write. The builders have the same methods, but no common trait.
+macro_rules! conditional {
+    ($builder:expr, $table:expr, $condition:expr) => {{
+        let Expression { text, names, values } = $condition;
+        $builder
+            .table_name($table)
+            .set_condition_expression(text)
+            .set_expression_attribute_names(names)
+            .set_expression_attribute_values(values)
+    }};
+}
+
 enum Conflict {
     /// In conflict with another transaction; nothing was written.
     Conflict,
@@ -210,16 +222,9 @@ impl Aws {
     /// A single put needs no transaction, which would cost twice as much.
     async fn put(&self, table: &DbTable, item: &Item, condition: &Condition) -> Result<Written, Conflict> {
         const OPERATION: &str = "dynamodb:PutItem";
-        let Expression { text, names, values } = expression(condition);
         let attributes = encode(table, item).map_err(|error| broken(OPERATION, &error))?;
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.settings.tracker_table)
-            .set_item(Some(attributes))
-            .set_condition_expression(text)
-            .set_expression_attribute_names(names)
-            .set_expression_attribute_values(values);
+        let put = self.dynamodb.put_item().set_item(Some(attributes));
+        let put = conditional!(put, &self.settings.tracker_table, expression(condition));
         match put.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match error.as_service_error() {
@@ -257,36 +262,16 @@ impl Aws {
         table: &DbTable,
         action: &WriteAction,
     ) -> Result<TransactWriteItem, Box<dyn std::error::Error>> {
-        let Expression { text, names, values } = expression(action.condition());
-        let name = &self.settings.tracker_table;
+        let (name, condition) = (&self.settings.tracker_table, expression(action.condition()));
         let item = TransactWriteItem::builder();
         Ok(match action {
-            WriteAction::Put(whole, _) => item.put(
-                Put::builder()
-                    .table_name(name)
-                    .set_item(Some(encode(table, whole)?))
-                    .set_condition_expression(text)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .build()?,
-            ),
-            WriteAction::Delete(key, _) => item.delete(
-                Delete::builder()
-                    .table_name(name)
-                    .set_key(Some(item_key(table, key)))
-                    .set_condition_expression(text)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .build()?,
-            ),
+            WriteAction::Put(whole, _) => {
+                item.put(conditional!(Put::builder().set_item(Some(encode(table, whole)?)), name, condition).build()?)
+            }
+            WriteAction::Delete(key, _) => item
+                .delete(conditional!(Delete::builder().set_key(Some(item_key(table, key))), name, condition).build()?),
             WriteAction::Check(key, _) => item.condition_check(
-                ConditionCheck::builder()
-                    .table_name(name)
-                    .set_key(Some(item_key(table, key)))
-                    .set_condition_expression(text)
-                    .set_expression_attribute_names(names)
-                    .set_expression_attribute_values(values)
-                    .build()?,
+                conditional!(ConditionCheck::builder().set_key(Some(item_key(table, key))), name, condition).build()?,
             ),
         }
         .build())
@@ -401,18 +386,18 @@ mod tests {
     }
 
     #[test]
-    fn false_conditions_are_named_by_their_position() {
+    fn false_conditions_are_reported_by_position() {
         let judged = judge(&reasons(&["None", "ConditionalCheckFailed", "TransactionConflict"]), "");
         assert!(matches!(judged, Ok(Written::Refused(refused)) if refused == [1]));
     }
 
     #[test]
-    fn a_conflict_is_no_refusal() {
+    fn a_conflict_is_not_a_refusal() {
         assert!(matches!(judge(&reasons(&["None", "TransactionConflict"]), ""), Err(Conflict::Conflict)));
     }
 
     #[test]
-    fn what_nobody_knows_is_an_error() {
+    fn an_unknown_code_is_an_error() {
         assert!(matches!(judge(&reasons(&["ValidationError"]), ""), Err(Conflict::Port(_))));
     }
 }

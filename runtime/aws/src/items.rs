@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keys_of_a_kind_begin_so() {
+    fn keys_of_a_kind_have_its_prefix() {
         let id = LoadId("0123".to_owned());
         for (kind, key) in [
             (Kind::Slot, SortKey::slot()),

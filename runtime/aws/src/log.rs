@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_says_of_the_stack_how_late_it_is_and_of_a_table_only_where_it_is() {
+    fn a_sweep_reports_lateness_for_the_stack_and_for_late_tables_only() {
         let waiting = |seconds_late, is_stuck| Event::Waiting {
             table: "t".into(),
             oldest_millis: 5,
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_passes_by_itself_counts_for_nothing() {
+    fn a_refusal_that_passes_is_not_counted() {
         let refused = |passes| Event::Refused { queue: "q".into(), message_id: "m".into(), passes, why: "w".into() };
         assert_eq!(line(&refused(false), "stack", 5)["MessagesRefused"], json!(1));
         assert_eq!(line(&refused(true), "stack", 5).get("_aws"), None);

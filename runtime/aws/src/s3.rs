@@ -123,16 +123,16 @@ impl Aws {
         let ObjectVersion { bucket, key, version } = &file.object;
         let range = format!("bytes={from}-{}", (from + length).saturating_sub(1));
         let short = TimeoutConfig::builder().operation_timeout(PART_MAX).build();
-        let hasty = aws_sdk_s3::config::Config::builder().timeout_config(short);
+        let impatient = aws_sdk_s3::config::Config::builder().timeout_config(short);
         let request = self.s3.get_object().bucket(bucket).key(key).range(range);
-        let answer = request.customize().config_override(hasty).send().await;
+        let answer = request.customize().config_override(impatient).send().await;
         let answer = answer.map_err(|error| errors::sort("s3:GetObject", &error).to_string())?;
         if Version::new(answer.version_id(), answer.e_tag()).as_ref() != Some(version) {
-            return Err("it was overwritten meanwhile".to_owned());
+            return Err("it was overwritten in the meantime".to_owned());
         }
         // A service that ignores the range would send the whole object.
         if answer.content_length().and_then(|found| u64::try_from(found).ok()) != Some(length) {
-            return Err("another part of it was sent".to_owned());
+            return Err("S3 sent another part of it".to_owned());
         }
         let content = tokio::time::timeout(PART_MAX, answer.body.collect()).await;
         let content = content.map_err(|_| "it did not arrive in time")?.map_err(|error| error.to_string())?;

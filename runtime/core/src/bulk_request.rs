@@ -235,7 +235,7 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
         let folder = folder(index, path, scheduled.as_ref(), is_check, &mut problems);
         if let (Some((s3_path, folder)), Some(config)) = (folder, config) {
             let (table, position) = (path.table.clone(), path.position.clone());
-            let request = alone(payload, index);
+            let request = with_only_path(payload, index);
             let force = force.clone();
             read.push(BulkPath { s3_path, table, folder, config, selection, position, force, is_check, request });
         }
@@ -251,7 +251,7 @@ pub fn parse_stored(request: &str) -> Result<BulkPath, String> {
 }
 
 /// The request with only one of its paths, without its position.
-fn alone(payload: &Value, index: usize) -> String {
+fn with_only_path(payload: &Value, index: usize) -> String {
     let mut request = payload.clone();
     let mut path = request["paths"][index].take();
     if let Some(path) = path.as_object_mut() {

@@ -73,7 +73,7 @@ pub enum OptionError {
     #[error("`{0}` is set by the loader itself: remove it ({1})")]
     Reserved(String, &'static str),
     /// A value is missing.
-    #[error("`{0}` wants {1} after it")]
+    #[error("`{0}` needs {1} after it")]
     Argument(&'static str, &'static str),
     /// The option is not allowed with this format.
     #[error("`{option}` is not allowed with {format}: remove it, or name another format")]
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn backslashes_stay_as_they_were_written_and_take_no_quote_along() {
+    fn backslashes_are_kept_and_do_not_escape_the_closing_quote() {
         check(r"DELIMITER '\t' NULL AS '\000'", r"DELIMITER '\t' NULL '\000'");
         check(r"DELIMITER '\\'", r"DELIMITER '\\'");
         for text in [r"DELIMITER '\'", r"DELIMITER '\'' NULL 'x'", r"DELIMITER '\\\'"] {
@@ -304,14 +304,14 @@ mod tests {
     }
 
     #[test]
-    fn columnar_formats_accept_few() {
+    fn columnar_formats_accept_few_options() {
         check("PARQUET MAXERROR 10", "`MAXERROR` is not allowed with PARQUET: remove it, or name another format");
         check("GZIP", "`GZIP` is not allowed with PARQUET: remove it, or name another format");
         check("FORMAT ORC REGION 'eu-west-1'", "`REGION` is not allowed with ORC: remove it, or name another format");
     }
 
     #[test]
-    fn what_the_loader_sets_and_what_nobody_knows_is_refused() {
+    fn the_loaders_own_options_and_unknown_ones_are_refused() {
         check("CSV MANIFEST", "`MANIFEST` is set by the loader itself: remove it (every load has a manifest)");
         check(
             "CSV NOLOAD",
@@ -322,7 +322,7 @@ mod tests {
             "CSV NULL 'x",
             "a quote is not closed in `CSV NULL 'x`: close it, and double a quote that belongs to the value",
         );
-        check("CSV IGNOREHEADER x", "`IGNOREHEADER` wants a whole number after it");
+        check("CSV IGNOREHEADER x", "`IGNOREHEADER` needs a whole number after it");
         check("CSV GZIP ZSTD", "`GZIP` and `ZSTD` exclude each other: keep one");
         check("CSV PARQUET", "`CSV` and `PARQUET` exclude each other: keep one");
     }

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_for_certain_says_nothing() {
+    fn an_uncertain_header_is_not_used() {
         assert_eq!(names("id,n"), Err(NoHeader::Endless));
         assert_eq!(names("id,n,\n"), Err(NoHeader::Unnamed));
         assert_eq!(names("\n1,2\n"), Err(NoHeader::Unnamed));

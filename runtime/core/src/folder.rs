@@ -19,7 +19,7 @@ impl SourceFolder {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
         if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(allowed) {
             return Err(format!(
-                "`{bucket}` is no bucket name: 3 to 63 lower case letters, digits, `-` and `.`, as in s3://bucket/folder/"
+                "`{bucket}` is not a bucket name: 3 to 63 lower case letters, digits, `-` and `.`, as in s3://bucket/folder/"
             ));
         }
         Ok(Self { bucket: bucket.to_owned(), prefix: prefix.to_owned() })

@@ -14,7 +14,7 @@ pub enum IdentError {
     #[error("the name in `{0}` is empty: write `table` or `schema.table`")]
     Empty(String),
     /// The name is too long. Redshift would silently truncate it, and two names could become one.
-    #[error("`{0}` is longer than {IDENTIFIER_BYTES_MAX} bytes, which Redshift would cut silently: shorten it")]
+    #[error("`{0}` is longer than {IDENTIFIER_BYTES_MAX} bytes, which Redshift would silently truncate: shorten it")]
     TooLong(String),
     /// An unquoted name contains a character that is not allowed.
     #[error(
@@ -22,7 +22,7 @@ pub enum IdentError {
     )]
     Character(String, char),
     /// A quote is not closed, or text follows the closing quote.
-    #[error("the double quotes in `{0}` do not match: write \"schema\".\"table\", a quote inside a name doubled")]
+    #[error("the double quotes in `{0}` do not match: write \"schema\".\"table\", and double a quote inside a name")]
     Quotes(String),
     /// The name has more parts than `schema.table`.
     #[error("`{0}` has more than two parts: write `table` or `schema.table`; the database is `cluster.db_name`")]
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_the_remedy() {
+    fn an_invalid_name_is_refused_with_the_remedy() {
         check(
             "a b",
             "`a b` has ` `, which a name may only have in double quotes: start it with a letter or `_`, continue with letters, digits, `_` or `$`, or write \"a b\"",
@@ -187,7 +187,7 @@ mod tests {
         );
         check(
             "\"a",
-            "the double quotes in `\"a` do not match: write \"schema\".\"table\", a quote inside a name doubled",
+            "the double quotes in `\"a` do not match: write \"schema\".\"table\", and double a quote inside a name",
         );
         assert!(matches!(TableName::parse(&"x".repeat(128)), Err(IdentError::TooLong(_))));
         assert!(TableName::parse("x; drop table y").is_err());

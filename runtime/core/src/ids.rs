@@ -266,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_together() {
+    fn parts_are_delimited() {
         assert_ne!(object("a", "bc").id(), object("ab", "c").id());
     }
 
     #[test]
-    fn the_version_null_is_no_version() {
+    fn the_version_null_is_not_a_version() {
         assert_eq!(Version::new(Some("null"), Some("\"e\"")), Some(Version::ETag("e".into())));
         assert_eq!(Version::new(Some("v1"), Some("e")), Some(Version::Id("v1".into())));
         assert_eq!(Version::new(None, None), None);

@@ -257,7 +257,7 @@ pub fn without_values(text: &str) -> String {
             said.push(words);
         }
     }
-    if said.is_empty() { "words that no rule knows".to_owned() } else { said.join("; ") }
+    if said.is_empty() { "text that matches no rule".to_owned() } else { said.join("; ") }
 }
 
 /// Each `line 3` for a line of a file that the text names.
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_users_chose_say_nothing() {
+    fn names_chosen_by_users_do_not_classify() {
         let cases = [
             (
                 "Load into table 'maintenance_log' failed.  Check 'sys_load_error_detail' system table for details.",
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_changed_are_asked_for_again() {
+    fn changed_columns_are_read_again() {
         let cases = [
             (
                 "Query #1 failed with ERROR: each UNION query must have the same number of columns",
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_has_no_value_of_a_row() {
+    fn a_log_contains_no_values_of_rows() {
         let cases = [
             (
                 "ERROR: Load into table 'sales' failed.  Check 'sys_load_error_detail' system table for details.; \
@@ -393,7 +393,7 @@ mod tests {
                 "load_error_detail; load into table … failed; invalid … file; invalid digit; line 3; line 12",
             ),
             ("ERROR: invalid input syntax for type bigint: \"secret\"", "invalid input syntax"),
-            ("ERROR: Failing row contains (secret, 7)", "words that no rule knows"),
+            ("ERROR: Failing row contains (secret, 7)", "text that matches no rule"),
             ("ERROR: date/time field value out of range: secret", "out of range"),
             ("aborted: Query cancelled on user's request", "cancelled on user"),
         ];

@@ -113,7 +113,7 @@ fn unwrap_sns(value: Value) -> Result<Value, Problem> {
     }
     let message = value.get("Message").and_then(Value::as_str).unwrap_or_default();
     serde_json::from_str(message)
-        .map_err(|error| problem("Message", format!("the SNS envelope holds no JSON ({error}): {EXPECTED}")))
+        .map_err(|error| problem("Message", format!("the SNS envelope contains no JSON ({error}): {EXPECTED}")))
 }
 
 fn read_records(records: &[Value]) -> Notification {
@@ -141,7 +141,7 @@ fn read_record(field: &str, record: Record, notification: &mut Notification) {
         return notification.problems.push(problem(field, message));
     }
     if !name.trim_start_matches("s3:").starts_with(CREATED) {
-        let why = "only ObjectCreated events bring something to load";
+        let why = "only ObjectCreated events announce objects to load";
         return notification.skipped.push(Skipped { what: name, why });
     }
     let Some(s3) = record.s3 else {
@@ -164,7 +164,7 @@ fn read_record(field: &str, record: Record, notification: &mut Notification) {
 fn read_event_bridge(value: &Value) -> Result<Notification, Problem> {
     if value.get("detail-type").and_then(Value::as_str) != Some("Object Created") {
         let what = value.get("detail-type").and_then(Value::as_str).unwrap_or("no detail-type");
-        return Ok(skip(what, "only `Object Created` brings something to load"));
+        return Ok(skip(what, "only `Object Created` events announce objects to load"));
     }
     let detail = value.get("detail").unwrap_or(&Value::Null);
     let detail = Detail::deserialize(detail).map_err(|error| problem("detail", format!("{error}: {EXPECTED}")))?;
@@ -193,19 +193,19 @@ impl RawObject {
         if self.bucket.is_empty() || self.key.is_empty() || self.key.len() > OBJECT_KEY_BYTES_MAX {
             return Err(problem(
                 field,
-                format!("`{what}` is no object: a bucket and a key of 1 to 1024 bytes are needed"),
+                format!("`{what}` is not an object: a bucket and a key of 1 to 1024 bytes are needed"),
             ));
         }
         if self.size == Some(0) {
             let why = if self.key.ends_with('/') {
-                "a folder marker holds no rows"
+                "a folder marker contains no rows"
             } else {
-                "a zero-byte object holds no rows"
+                "a zero-byte object contains no rows"
             };
             return Ok(Err(Skipped { what, why }));
         }
         if is_temporary(&self.key) {
-            return Ok(Err(Skipped { what, why: "Hadoop moves what it writes below _temporary/ to where it belongs" }));
+            return Ok(Err(Skipped { what, why: "Hadoop later moves files in _temporary/ to their final keys" }));
         }
         let version = Version::new(version_id, etag).ok_or_else(|| {
             problem(
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_an_event_name_is_to_be_loaded_and_one_without_an_object_is_a_problem() {
+    fn a_record_without_an_event_name_is_loaded_and_one_without_an_object_is_a_problem() {
         let text = r#"{"Records": [{"s3": {"bucket": {"name": "b"}, "object": {"key": "k", "eTag": "e"}}}, {}]}"#;
         let notification = parse(text).unwrap();
         assert_eq!(notification.objects.len(), 1);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nothing_to_load_is_skipped_with_its_reason() {
+    fn records_without_rows_are_skipped_with_a_reason() {
         let removed =
             json!({"eventName": "ObjectRemoved:Delete", "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}});
         let temporary = record("orders/_temporary/0/part-0.parquet", 1);
@@ -286,10 +286,10 @@ mod tests {
         assert_eq!(
             why,
             [
-                "a folder marker holds no rows",
-                "a zero-byte object holds no rows",
-                "Hadoop moves what it writes below _temporary/ to where it belongs",
-                "only ObjectCreated events bring something to load"
+                "a folder marker contains no rows",
+                "a zero-byte object contains no rows",
+                "Hadoop later moves files in _temporary/ to their final keys",
+                "only ObjectCreated events announce objects to load"
             ]
         );
         let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"});
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_notification_is_an_error() {
+    fn a_body_that_is_not_a_notification_is_an_error() {
         for body in ["", "hello", "{}", "[]", "{\"Records\": 1}", "{\"Type\": \"Notification\"}", "null"] {
             let error = parse(body).unwrap_err().to_string();
             assert!(error.contains("S3 event notification"), "{body}: {error}");

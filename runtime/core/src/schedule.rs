@@ -262,7 +262,7 @@ pub fn check_zone(name: &str) -> Result<(), String> {
 }
 
 fn unknown_zone(name: &str) -> String {
-    format!("`{name}` is no time zone: write an IANA name such as Europe/Berlin or UTC")
+    format!("`{name}` is not a time zone: write an IANA name such as Europe/Berlin or UTC")
 }
 
 /// Checks the form of a schedule. Its fields are checked by `EventBridge` Scheduler.
@@ -278,7 +278,7 @@ pub fn check_expression(text: &str) -> Result<(), String> {
     if is_right && text.len() <= SCHEDULE_CHARACTERS_MAX {
         return Ok(());
     }
-    Err(format!("`{text}` is no schedule: {rule}; of day-of-month and day-of-week one is `?`"))
+    Err(format!("`{text}` is not a schedule: {rule}; of day-of-month and day-of-week one is `?`"))
 }
 
 fn is_cron(fields: &str) -> bool {

@@ -110,7 +110,7 @@ impl Settings {
 
 fn check_bucket(name: &str, bucket: &str, problems: &mut Problems) {
     if bucket.contains([':', '/']) {
-        problems.add(name, format!("`{bucket}` is no bucket name: write it without `s3://` and without a folder"));
+        problems.add(name, format!("`{bucket}` is not a bucket name: write it without `s3://` and without a folder"));
     }
 }
 
@@ -127,7 +127,7 @@ fn number(variable: &impl Fn(&str) -> Option<String>, name: &str, default: i64, 
     match text.parse::<i64>() {
         Ok(number) if (0..=1_000_000).contains(&number) => number,
         _ => {
-            problems.add(name, format!("`{text}` is no whole number from 0 to 1000000"));
+            problems.add(name, format!("`{text}` is not a whole number from 0 to 1000000"));
             default
         }
     }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_at_once() {
+    fn all_problems_are_reported_together() {
         let problems =
             read(&[("CONFIG_BUCKET", "s3://c"), ("DDB_TRACKER", "t"), ("BACKOFF_BASE_SECONDS", "soon")]).unwrap_err();
         let fields: Vec<&str> = problems.0.iter().map(|problem| problem.field.as_str()).collect();

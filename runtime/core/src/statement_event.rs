@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn someone_elses_statement_is_not_ours() {
+    fn the_statement_of_another_client_is_not_ours() {
         for event in [
             json!({}),
             json!(null),

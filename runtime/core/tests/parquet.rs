@@ -111,7 +111,7 @@ fn files_of_another_writer_are_read() {
 }
 
 #[test]
-fn of_a_long_footer_only_the_beginning_is_read() {
+fn only_the_beginning_of_a_long_footer_is_read() {
     let names: Vec<String> = (0..1600).map(|number| format!("column_with_a_long_name_{number}")).collect();
     let file = written(names.iter().map(|name| Field::new(name, DataType::Int64, true)).collect());
     let size = file.len() as u64;
@@ -123,7 +123,7 @@ fn of_a_long_footer_only_the_beginning_is_read() {
 }
 
 #[test]
-fn what_is_no_parquet_file_is_unreadable() {
+fn a_file_that_is_not_parquet_is_unreadable() {
     let file = written(vec![Field::new("id", DataType::Int64, true)]);
     let encrypted = [&file[..file.len() - 4], b"PARE"].concat();
     for content in [&b""[..], b"PAR1", b"PAR1 this is not what it says PAR1", &encrypted, &file[..file.len() - 1]] {
@@ -133,7 +133,7 @@ fn what_is_no_parquet_file_is_unreadable() {
 }
 
 #[test]
-fn nothing_deep_or_long_is_followed() {
+fn deep_or_long_structures_are_refused() {
     let deep = [vec![0x1c_u8; 100_000], vec![0; 9]].concat();
     assert_eq!(schema(&deep), Err(Unreadable::Malformed));
     // A list that claims two billion elements, and one that claims more elements than are read.

@@ -101,7 +101,7 @@ pub fn check_done(answers: &[PathAnswer]) -> Result<(), String> {
 async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocation) -> PathAnswer {
     let mut reading = Reading::new(world, path, invocation);
     let end = reading.read().await;
-    let goes_on = end != End::Whole && !path.selection.dry_run && (end == End::Rest || reading.goes_on());
+    let goes_on = end != End::Whole && !path.selection.dry_run && (end == End::Rest || reading.is_stored());
     let counts = reading.counts;
     let state = match &end {
         End::Failed(_) if !goes_on => FAILED,

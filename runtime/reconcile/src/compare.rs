@@ -59,7 +59,7 @@ impl<W: World> Round<'_, W> {
             return Ok((columns, Judged::default()));
         }
         let Some(known) = columns else {
-            self.not_compared(shapes.len(), "the columns of the table cannot be asked for");
+            self.not_compared(shapes.len(), "the columns of the table cannot be read");
             return Ok((None, Judged::default()));
         };
         let n_unread = shapes.values().filter(|shape| shape.is_err()).count();

@@ -84,7 +84,7 @@ impl<'a, W: World> Reading<'a, W> {
     }
 
     /// Whether progress is stored, so the sweep will continue the folder.
-    pub(crate) const fn goes_on(&self) -> bool {
+    pub(crate) const fn is_stored(&self) -> bool {
         self.listing.is_some()
     }
 
@@ -112,16 +112,16 @@ impl<'a, W: World> Reading<'a, W> {
 
     async fn pages(&mut self) -> Result<End, String> {
         if let Some(before) = self.again_before.filter(|before| *before > self.world.now()) {
-            let rule = "what is loaded until then would be loaded again, so name an instant that is over";
-            return Err(format!("`force` is {}, which is to come: {rule}", instant_text(before)));
+            let rule = "files loaded until then would be loaded again, so name an instant in the past";
+            return Err(format!("`force` is {}, which is in the future: {rule}", instant_text(before)));
         }
         loop {
             let folder = &self.path.folder;
             let page = self.world.list(&folder.bucket, &folder.prefix, self.position.clone()).await;
             let page = page.map_err(|error| format!("cannot list {}: {error}", self.path.s3_path))?;
-            let meant =
+            let selected =
                 |listed: &Listed| self.path.selection.holds(listed.modified_millis).then(|| listed.waiting.clone());
-            let objects: Vec<WaitingObject> = page.objects.iter().filter_map(meant).collect();
+            let objects: Vec<WaitingObject> = page.objects.iter().filter_map(selected).collect();
             self.record(&objects).await?;
             self.position = page.next;
             let is_over = self.world.now() >= self.until;
@@ -252,7 +252,7 @@ impl<'a, W: World> Reading<'a, W> {
         }
         if listings.iter().filter(|listing| listing.given_up.is_none()).count() >= LISTINGS_MAX {
             return Err(format!(
-                "{LISTINGS_MAX} requests for {} are running already: wait until they have ended",
+                "{LISTINGS_MAX} requests for {} are already running: wait until one of them has ended",
                 self.table
             ));
         }
@@ -300,14 +300,14 @@ async fn waiting<W: World>(world: &W, table: &DbTable, again_before: Option<Mill
 
 /// Continues a table's listings until this time. An error says that one of them was given up, so that an alarm is raised; after any other
 /// failure, the next sweep tries again.
-pub(crate) async fn go_on<W: World>(
+pub(crate) async fn continue_listings<W: World>(
     world: &W,
     table: &DbTable,
     invocation: &Invocation,
     until: Millis,
     memory: Memory,
 ) -> PortResult<()> {
-    match take_turns(world, table, invocation, until, memory).await {
+    match continue_each(world, table, invocation, until, memory).await {
         Err(error) if error.operation != GIVEN_UP => {
             world.report(&Event::Stopped { table: table.0.clone(), load_id: None, why: error.to_string() });
             Ok(())
@@ -316,7 +316,7 @@ pub(crate) async fn go_on<W: World>(
     }
 }
 
-async fn take_turns<W: World>(
+async fn continue_each<W: World>(
     world: &W,
     table: &DbTable,
     invocation: &Invocation,
@@ -334,7 +334,7 @@ async fn take_turns<W: World>(
         }
         let path = if listing.turns < TURNS_MAX { parse_stored(&listing.request) } else { Err(exhausted(&listing)) };
         match path {
-            Ok(path) => read_on(world, table, invocation, until, (&path, listing), &mut memory).await?,
+            Ok(path) => continue_listing(world, table, invocation, until, (&path, listing), &mut memory).await?,
             Err(why) => outcome = outcome.and(give_up(world, table, invocation, listing, why).await),
         }
     }
@@ -343,10 +343,10 @@ async fn take_turns<W: World>(
 
 fn exhausted(listing: &Listing) -> String {
     let last = listing.error.as_deref().unwrap_or("the folder is too large");
-    format!("{TURNS_MAX} invocations did not come to its end: {last}")
+    format!("not finished after {TURNS_MAX} invocations: {last}")
 }
 
-async fn read_on<W: World>(
+async fn continue_listing<W: World>(
     world: &W,
     table: &DbTable,
     invocation: &Invocation,

@@ -98,7 +98,7 @@ async fn record_queue<W: World>(
         }
     }
     for source in &sources {
-        let recorded = record(world, &meant(&objects, source), source).await;
+        let recorded = record(world, &objects_for(&objects, source), source).await;
         for (object_id, error) in recorded.failed {
             for message_id in carriers.get(&object_id).into_iter().flatten() {
                 failed.insert((*message_id).to_owned(), Refusal { why: error.to_string(), passes: error.passes() });
@@ -129,12 +129,12 @@ async fn sources<W: World>(world: &W, queue: &str) -> (Vec<ConfigSource>, Option
 }
 
 /// The objects for a table: all of them for the queue's own table; those in its source folder for a table that is fed by the queue.
-fn meant(objects: &[WaitingObject], source: &ConfigSource) -> Vec<WaitingObject> {
+fn objects_for(objects: &[WaitingObject], source: &ConfigSource) -> Vec<WaitingObject> {
     let config = &source.recorded;
-    let is_meant = |waiting: &&WaitingObject| match (&config.fed_by, &config.source) {
+    let is_for_table = |waiting: &&WaitingObject| match (&config.fed_by, &config.source) {
         (Some(_), Some(folder)) => folder.holds(&waiting.object.bucket, &waiting.object.key),
         (Some(_), None) => false,
         (None, _) => true,
     };
-    objects.iter().filter(is_meant).cloned().collect()
+    objects.iter().filter(is_for_table).cloned().collect()
 }

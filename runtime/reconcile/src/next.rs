@@ -11,7 +11,7 @@ use loader_core::tracker::decide::Idle;
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::waits::Waits;
 
-use crate::listing::go_on;
+use crate::listing::continue_listings;
 use crate::ports::{PortResult, World};
 use crate::reconcile::{Ended, Invocation, Memory, reconcile_with};
 use crate::report::Event;
@@ -28,11 +28,11 @@ const TABLES_AT_ONCE: usize = 8;
 pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocation) -> PortResult<()> {
     match trigger {
         Trigger::StatementEnded { name, statement_id } => {
-            soon(world, &name.table, statement_id.as_deref(), invocation).await;
+            reconcile_soon(world, &name.table, statement_id.as_deref(), invocation).await;
             Ok(())
         }
         Trigger::Asked(table) => {
-            soon(world, &table, None, invocation).await;
+            reconcile_soon(world, &table, None, invocation).await;
             Ok(())
         }
         Trigger::Sweep => sweep(world, &Invocation { sweeps: true, ..invocation.clone() }).await,
@@ -45,7 +45,7 @@ pub async fn handle<W: World>(world: &W, trigger: Trigger, invocation: &Invocati
 
 /// An invocation that is working on the table may have read it before the trigger's cause, so it is worth waiting a moment. The event of a
 /// quick statement can arrive before the invocation that submitted it has recorded its id.
-async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
+async fn reconcile_soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, invocation: &Invocation) {
     let mut memory = Memory::default();
     for wait in HELD_MILLIS.map(Some).into_iter().chain([None]) {
         let ended = reconcile_with(world, table, invocation, statement_id, &mut memory).await;
@@ -53,7 +53,7 @@ async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, 
             Some(millis) if ended == Ended::Idle(Idle::Held) => world.sleep(millis).await,
             Some(_) | None => {
                 if let Some(config) = memory.settled {
-                    follow(world, table, &config, invocation).await;
+                    start_others(world, table, &config, invocation).await;
                 }
                 return;
             }
@@ -63,7 +63,7 @@ async fn soon<W: World>(world: &W, table: &DbTable, statement_id: Option<&str>, 
 
 /// The end of a load affects the other tables of its warehouse: there is room for another load, and if the load had started on its own, the
 /// warehouse is awake anyway. If this fails, the sweep does it.
-async fn follow<W: World>(world: &W, table: &DbTable, config: &LoadConfig, invocation: &Invocation) {
+async fn start_others<W: World>(world: &W, table: &DbTable, config: &LoadConfig, invocation: &Invocation) {
     let Some(pace) = &config.pace else { return };
     let awake = config.starts_on_its_own();
     if !awake && pace.concurrent_loads_max.is_none() {
@@ -123,11 +123,11 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
     }
     world.report(&summary(&swept, world.now()));
     let listed = work.iter().filter(|(_, work)| work.lists).map(|(table, _)| table);
-    go_on_with(world, listed.collect(), invocation, memories).await
+    continue_bulk_requests(world, listed.collect(), invocation, memories).await
 }
 
 /// Continues bulk requests after all waiting loads have had their turn. All tables are tried; an error is one of theirs.
-async fn go_on_with<W: World>(
+async fn continue_bulk_requests<W: World>(
     world: &W,
     tables: Vec<&DbTable>,
     invocation: &Invocation,
@@ -135,7 +135,7 @@ async fn go_on_with<W: World>(
 ) -> PortResult<()> {
     let until = world.now() + LISTING_MILLIS;
     let went: Vec<PortResult<()>> = stream::iter(tables)
-        .map(|table| go_on(world, table, invocation, until, memories.remove(table).unwrap_or_default()))
+        .map(|table| continue_listings(world, table, invocation, until, memories.remove(table).unwrap_or_default()))
         .buffer_unordered(TABLES_AT_ONCE)
         .collect()
         .await;

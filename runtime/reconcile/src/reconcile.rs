@@ -93,7 +93,7 @@ pub async fn reconcile_with<W: World>(
     world.report(&Event::Stopped {
         table: table.0.clone(),
         load_id: None,
-        why: format!("{ROUNDS_MAX} rounds without an end: please report this"),
+        why: format!("still not finished after {ROUNDS_MAX} rounds: please report this"),
     });
     Ended::OutOfTime
 }
@@ -108,7 +108,7 @@ pub struct Memory {
     /// Maximum number of pending loads to read from a long backlog.
     backlog_limit: usize,
     /// What is waiting, as far as it was read. Stuck if any look found the load stuck.
-    pub(crate) waits: Told<Option<Waits>>,
+    pub(crate) waits: Logged<Option<Waits>>,
     /// The configuration of a load that this reconcile settled.
     pub(crate) settled: Option<Arc<LoadConfig>>,
     /// Whether the table waits for an operator, and its next probe waits until the warehouse is awake.
@@ -121,7 +121,7 @@ impl Default for Memory {
             submitted: BTreeSet::new(),
             view: None,
             backlog_limit: BACKLOG_READ,
-            waits: Told(None),
+            waits: Logged(None),
             settled: None,
             probes: false,
         }
@@ -138,17 +138,17 @@ impl Memory {
 
 /// A value that is only logged. It does not affect equality, because nothing is decided from it.
 #[derive(Clone, Debug)]
-pub(crate) struct Told<T>(pub(crate) T);
+pub(crate) struct Logged<T>(pub(crate) T);
 
-impl<T> PartialEq for Told<T> {
+impl<T> PartialEq for Logged<T> {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl<T> Eq for Told<T> {}
+impl<T> Eq for Logged<T> {}
 
-impl<T> Hash for Told<T> {
+impl<T> Hash for Logged<T> {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
@@ -261,7 +261,7 @@ impl<W: World> Round<'_, W> {
     fn remember(&mut self, view: &View) {
         let was_stuck = self.memory.waits.0.as_ref().is_some_and(|waits| waits.is_stuck);
         let waits = Waits::of(view).map(|waits| Waits { is_stuck: waits.is_stuck || was_stuck, ..waits });
-        self.memory.waits = Told(waits);
+        self.memory.waits = Logged(waits);
     }
 
     /// Reads the oldest pending loads, unless the whole backlog is known.

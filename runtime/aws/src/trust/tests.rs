@@ -125,7 +125,7 @@ async fn a_bundle_is_accepted() {
 }
 
 #[tokio::test]
-async fn the_system_is_asked_where_amazons_roots_do_not_fit() {
+async fn the_systems_store_is_used_if_amazons_roots_do_not_match() {
     let (pinned, system) = (Service::start().await, Service::start().await);
     let (connections, requests) = system.connect(Roots::System).await;
     assert_eq!(requests, 0, "our root is not in the system's store");

@@ -24,7 +24,7 @@ fn options_belong_to_their_path() {
 }
 
 #[test]
-fn no_paths_are_no_work() {
+fn no_paths_mean_no_work() {
     assert_eq!(parse(&json!({})).unwrap(), []);
     assert_eq!(parse(&json!({"paths": []})).unwrap(), []);
 }
@@ -91,7 +91,7 @@ fn an_order_to_load_again_names_an_instant_unless_it_only_counts() {
 }
 
 #[test]
-fn a_check_means_the_queues_source_and_looks_back_from_its_instant() {
+fn a_check_covers_the_queues_source_and_looks_back_from_its_instant() {
     let mut document = json!({
         "copy": {"role_arn": "default", "table_name": "shop.sales"}, "cluster": {"identifier": "c", "db_name": "d"},
         "source": "s3://bucket/sales/{x}/2026-", "source_check": {"every": "6 hours"}

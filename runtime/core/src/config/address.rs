@@ -13,7 +13,7 @@ pub(super) fn check_cluster(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{name}` is no cluster identifier: write 1 to {CLUSTER_CHARACTERS_MAX} lower case letters, digits and hyphens"
+        "`{name}` is not a cluster identifier: write 1 to {CLUSTER_CHARACTERS_MAX} lower case letters, digits and hyphens"
     ))
 }
 
@@ -25,7 +25,7 @@ pub(super) fn check_workgroup(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{text}` is no workgroup: write its name (1 to {WORKGROUP_CHARACTERS_MAX} lower case letters, digits and hyphens) or \
+        "`{text}` is not a workgroup: write its name (1 to {WORKGROUP_CHARACTERS_MAX} lower case letters, digits and hyphens) or \
          arn:aws:redshift-serverless:<region>:<account>:workgroup/<id>"
     ))
 }
@@ -39,7 +39,7 @@ pub(super) fn check_secret(arn: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{arn}` is no complete secret ARN: write it as Secrets Manager shows it, \
+        "`{arn}` is not a complete secret ARN: write it as Secrets Manager shows it, \
          arn:aws:secretsmanager:<region>:<account>:secret:<name>-<six random characters>"
     ))
 }

@@ -75,11 +75,11 @@ fn delete_marker(wishes: &OptionsPart, table: Option<&TableName>, problems: &mut
     if !wishes.merge_duplicate_pks {
         problems.add(
             field,
-            "no row takes another's place without `merge_duplicate_pks`: set that to `true`, or remove this field",
+            "no row replaces another without `merge_duplicate_pks`: set that to `true`, or remove this field",
         );
     }
     if part.value.is_empty() {
-        problems.add("options.delete_marker.value", "missing: say which value means that the row is gone");
+        problems.add("options.delete_marker.value", "missing: say which value marks deleted rows");
     }
     if let Some(days) = part.keep_days.filter(|days| !(1..=KEEP_DAYS_MAX).contains(days)) {
         let rule = format!("`{days}` is not a number of days from 1 to {KEEP_DAYS_MAX}");
@@ -107,7 +107,7 @@ fn check_merge_columns(mode: &LoadMode, columns: &[Ident], problems: &mut Proble
     if keys.contains(column) || column == timestamp {
         problems.add(
             "options.delete_marker.column",
-            format!("`{name}` is also a column by which rows are merged: name the one that says which rows are gone"),
+            format!("`{name}` is also a column by which rows are merged: name the one that marks deleted rows"),
         );
     }
     if !columns.is_empty() && !columns.contains(column) {

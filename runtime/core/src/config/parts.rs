@@ -112,7 +112,7 @@ fn schema_change(
         Some("fail") => SchemaChange::Fail,
         Some("add_columns") => SchemaChange::AddColumns,
         Some(other) => {
-            problems.add(field, format!("`{other}` is none of `fail`, `add_columns` and `ignore`: write one of them"));
+            problems.add(field, format!("`{other}` is not allowed: write `fail`, `add_columns` or `ignore`"));
             return SchemaChange::default();
         }
     };
@@ -154,7 +154,7 @@ fn copy_role(text: &str) -> Result<CopyRole, String> {
         }
         text if text.eq_ignore_ascii_case("default") => Ok(CopyRole::Default),
         text if text.split(',').all(is_role) => Ok(CopyRole::Arn(text.to_owned())),
-        text => Err(format!("`{text}` is no role ARN: write arn:aws:iam::<12 digits>:role/<name>, or `default`")),
+        text => Err(format!("`{text}` is not a role ARN: write arn:aws:iam::<12 digits>:role/<name>, or `default`")),
     }
 }
 
@@ -170,7 +170,7 @@ fn warehouse(cluster: &ClusterPart, problems: &mut Problems) -> Option<RedshiftT
             None
         }
         (Some(_), Some(_)) => {
-            problems.add("cluster", "has both `identifier` and `workgroup`: keep the one that is meant");
+            problems.add("cluster", "has both `identifier` and `workgroup`: keep the intended one");
             None
         }
     }
@@ -180,7 +180,7 @@ fn login(cluster: &ClusterPart, problems: &mut Problems) -> Option<Login> {
     let workgroup = given(cluster.workgroup.as_ref()).is_some();
     match (given(cluster.db_user.as_ref()), given(cluster.secret_arn.as_ref())) {
         (Some(_), Some(_)) => {
-            problems.add("cluster", "has both `db_user` and `secret_arn`: keep the one that is meant");
+            problems.add("cluster", "has both `db_user` and `secret_arn`: keep the intended one");
             None
         }
         (Some(_), None) if workgroup => {
@@ -195,7 +195,7 @@ fn login(cluster: &ClusterPart, problems: &mut Problems) -> Option<Login> {
             Some(Login::Secret(arn.to_owned()))
         }
         (None, Some(arn)) => {
-            problems.add("cluster.secret_arn", format!("`{arn}` is no secret ARN: write arn:aws:secretsmanager:…"));
+            problems.add("cluster.secret_arn", format!("`{arn}` is not a secret ARN: write arn:aws:secretsmanager:…"));
             None
         }
         (None, None) if workgroup => Some(Login::Identity),

@@ -117,7 +117,7 @@ fn a_delete_marker_names_a_column_of_the_files() {
     one(|value| value["copy"]["columns"] = json!(["at", "id"]), "lacks `op`, which marks deleted rows");
     one(|value| value["options"]["delete_marker"]["column"] = json!("at"), "also a column by which rows are merged");
     one(|value| value["options"]["delete_marker"]["keep_days"] = json!(0), "from 1 to 36500");
-    one(|value| value["options"]["delete_marker"]["value"] = json!(""), "which value means that the row is gone");
+    one(|value| value["options"]["delete_marker"]["value"] = json!(""), "which value marks deleted rows");
     one(|value| value["options"]["delete_marker"]["name"] = json!("x"), "unknown field `name`");
     one(|value| value["options"]["merge_duplicate_pks"] = json!(false), "without `merge_duplicate_pks`");
     one(|value| value["copy"]["table_name"] = json!("t".repeat(120)), "longer than 127 bytes");
@@ -150,7 +150,7 @@ fn columns_are_compared_unless_the_configuration_says_otherwise() {
     assert_eq!(with("CSV", Value::Null), Ok(false));
     assert_eq!(with("CSV", json!("ignore")), Ok(false));
     assert!(with("CSV", json!("fail")).unwrap_err().contains("only columns of Parquet files are compared"));
-    assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is none of `fail`, `add_columns` and `ignore`"));
+    assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is not allowed: write `fail`, `add_columns` or `ignore`"));
     assert_eq!(with("PARQUET", json!("add_columns")), Ok(true));
     for header in [
         "JSON 'auto'",
@@ -233,7 +233,7 @@ fn a_secret_is_named_completely_in_a_template() {
 }
 
 #[test]
-fn a_warehouse_has_a_name_that_widens_no_arn() {
+fn a_warehouse_name_cannot_widen_an_arn() {
     let with = |cluster: Value| unaddressed(|v| v["cluster"] = cluster);
     let arn = |id: &str| format!("arn:aws:redshift-serverless:eu-central-1:123456789012:{id}");
     let right = ["wg".to_owned(), arn("workgroup/8a7b"), "w".repeat(64)];
@@ -251,7 +251,7 @@ fn a_warehouse_has_a_name_that_widens_no_arn() {
 }
 
 #[test]
-fn what_is_no_object_is_an_error_and_never_a_panic() {
+fn a_payload_that_is_not_an_object_is_an_error_and_never_a_panic() {
     for text in ["", "[]", "null", "{}", "{\"copy\": 1, \"cluster\": {}}", "\u{0}"] {
         assert!(LoadConfig::parse(text).is_err(), "{text}");
     }

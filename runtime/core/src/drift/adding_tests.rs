@@ -58,13 +58,13 @@ fn new_columns_are_added_wherever_they_stand() {
 }
 
 #[test]
-fn a_file_of_an_older_shape_is_listed_with_what_it_has() {
+fn a_file_of_an_older_shape_is_listed_with_the_columns_it_has() {
     assert_eq!(fit(&[("id", Int64), ("at", Int96)]), listed("id at", &[]));
     assert_eq!(fit(&[("val", Bytes)]), listed("val", &[]));
 }
 
 #[test]
-fn a_column_that_is_gone_beside_a_new_one_may_be_the_same_under_another_name() {
+fn a_missing_column_beside_a_new_one_may_be_the_same_renamed() {
     let renamed = [("id", Int64), ("moment", Int96), ("val", Bytes), ("more", Int64)];
     let misfit = judge(&adding(|_| {}), &table(&[ID, AT, VAL]), &file(&renamed)).unwrap_err();
     assert!(misfit.error.contains("not in the file: `at`"), "{}", misfit.error);
@@ -75,7 +75,7 @@ fn a_column_that_is_gone_beside_a_new_one_may_be_the_same_under_another_name() {
 }
 
 #[test]
-fn what_is_not_certain_is_refused_as_ever() {
+fn uncertain_files_are_judged_by_position() {
     assert!(fit(&[("id", Bytes), ("at", Int96), ("val", Bytes), ("more", Int64)]).is_err(), "another type");
     assert!(
         fit(&[("id", Int64), ("at", Int96), ("val", Bytes), ("a", Int64), ("A", Int64)]).is_err(),
@@ -98,7 +98,7 @@ fn what_is_not_certain_is_refused_as_ever() {
 }
 
 #[test]
-fn nothing_is_left_out_that_a_row_must_have() {
+fn required_columns_must_not_be_missing() {
     let required = ["n", "", "character varying", "NO"];
     let numbered = ["n", "\"identity\"(100, 2, '0,1'::text)", "bigint", "NO"];
     let hidden = ["n", "", "bigint", "NO"];
@@ -131,7 +131,7 @@ fn sql(config: &LoadConfig, columns: &[[&str; 4]], file: &[FileColumn]) -> Strin
 }
 
 #[test]
-fn columns_are_added_one_by_one_before_the_rows_come() {
+fn columns_are_added_one_by_one_before_the_rows() {
     let more = file(&[("id", Int64), ("at", Int96), ("a", Int64), ("b", Bytes)]);
     insta::assert_snapshot!(sql(&adding(|_| {}), &[ID, AT], &more), @r#"
     ALTER TABLE "shop"."sales" ADD COLUMN "a" BIGINT;

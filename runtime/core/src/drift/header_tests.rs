@@ -24,7 +24,7 @@ fn error(header: &str) -> Option<String> {
 }
 
 #[test]
-fn the_tables_names_and_those_of_people_fit() {
+fn names_for_tables_and_for_people_match() {
     assert_eq!(error("id,at,val"), None);
     assert_eq!(error("ID, At, VAL"), None);
     assert_eq!(error("Customer No.,Sold on,Remark"), None, "written for people");

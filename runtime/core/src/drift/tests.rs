@@ -53,7 +53,7 @@ fn the_same_columns_fit_whatever_the_case_of_their_names() {
 }
 
 #[test]
-fn another_order_is_refused_although_copy_would_take_it() {
+fn another_column_order_is_refused_although_copy_would_accept_it() {
     let swapped = [("at", Int64), ("id", Int64), ("val", Bytes)];
     assert_eq!(error(&swapped, |_| {}).unwrap(), "other order: at, id, val in the file, id, at, val in the table");
     assert!(
@@ -90,7 +90,7 @@ fn a_missing_column_is_refused_unless_copy_fills_it() {
 }
 
 #[test]
-fn a_column_under_another_name_is_that_of_its_place_unless_the_number_is_wrong() {
+fn a_column_with_another_name_is_matched_by_position_unless_the_count_differs() {
     let renamed = [("id", Int64), ("moment", Int96), ("val", Bytes)];
     assert_eq!(error(&renamed, |_| {}), None, "COPY goes by position");
     assert_eq!(error(&[("_0", Int64), ("_1", Int96), ("_2", Bytes)], |_| {}), None, "written for positions");
@@ -157,7 +157,7 @@ fn what_is_not_known_for_certain_is_left_to_copy() {
 }
 
 #[test]
-fn columns_that_the_warehouse_numbers_are_not_missed() {
+fn columns_that_the_warehouse_numbers_may_be_missing() {
     let number = ["n", "\"identity\"(100, 2, '0,1'::text)", "bigint", "NO"];
     let hidden = ["n", "", "bigint", "NO"];
     let fewer = file(&FITS);

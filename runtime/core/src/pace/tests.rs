@@ -64,7 +64,7 @@ fn a_night_lasts_as_long_as_the_clock_says_when_clocks_are_changed() {
 }
 
 #[test]
-fn a_faster_window_loads_at_its_begin_what_would_wait_longer() {
+fn a_window_with_a_shorter_promise_loads_waiting_files_at_its_start() {
     let office =
         json!({"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "to": "18:00", "freshness_seconds": 0});
     let pace = pace(&json!({"name": "w", "freshness_seconds": 86400, "windows": [office]}));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_check_looks_back_over_the_one_before() {
+fn a_check_covers_the_previous_check_again() {
     for (text, expression, hours) in [
         ("1 hour", "rate(1 hour)", 24),
         ("6 hours", "rate(6 hours)", 24),
@@ -50,7 +50,7 @@ fn the_day_is_that_of_the_time_zone() {
 
 /// In Berlin 29 March 2026 has 23 hours and 25 October 25.
 #[test]
-fn a_day_is_a_day_when_clocks_change() {
+fn yesterday_is_right_when_clocks_change() {
     for (at, expected) in [
         ("2026-03-29T22:30:00Z", "2026-03-29"), // half past midnight on the 30th; 24 hours before it was still the 28th there
         ("2026-03-28T23:30:00Z", "2026-03-28"),
@@ -62,7 +62,7 @@ fn a_day_is_a_day_when_clocks_change() {
 }
 
 #[test]
-fn hours_go_by_the_clock_on_the_wall() {
+fn hours_follow_local_time() {
     let path = "s3://bucket/{last_hour:%Y/%m/%d/%H}/";
     assert_eq!(resolved(path, "2026-01-01T00:05:00Z", "UTC"), "s3://bucket/2025/12/31/23/");
     // Where clocks go forward there is no two o'clock, where they go back there are two.
@@ -87,7 +87,7 @@ fn a_repeated_invocation_means_the_same_folder() {
 }
 
 #[test]
-fn what_is_no_date_is_refused_with_the_rule() {
+fn an_invalid_date_is_refused_with_the_rule() {
     for (path, problem) in [
         ("s3://bucket/{yesterday}/", "`{yesterday}` has no format"),
         ("s3://bucket/{tomorrow:%Y}/", "`tomorrow` is not a day or an hour"),
@@ -138,7 +138,7 @@ fn schedules_are_those_of_the_scheduler() {
         "daily",
     ] {
         let found = check_expression(wrong).unwrap_err();
-        assert!(found.contains("is no schedule: write cron("), "{wrong}: {found}");
+        assert!(found.contains("is not a schedule: write cron("), "{wrong}: {found}");
     }
     assert_eq!(check_zone("Europe/Berlin"), Ok(()));
     assert!(check_zone("Berlin").unwrap_err().contains("IANA name"));

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guard_names_every_column_and_a_configured_list_needs_none() {
+    fn the_guard_names_every_column_and_configured_columns_need_no_guard() {
         let table = TableName::parse("shop.sales").unwrap();
         let expected = r#"SELECT * FROM "shop"."sales" WHERE 1 = 0 UNION ALL SELECT "n", "m", "At ""it""" FROM "shop"."sales" WHERE 1 = 0"#;
         assert_eq!(asked().guard(&table).as_deref(), Some(expected));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_wrote_is_refused() {
+    fn invalid_items_are_refused() {
         for value in [json!(null), json!([1]), json!({"asked": [["a"]]}), json!({"asked": [["a", "date", "?"]]})] {
             assert_eq!(TargetColumns::from_json(&value), None, "{value}");
         }

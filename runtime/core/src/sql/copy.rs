@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_missing_object_is_what_should_be_missing() {
+    fn only_the_missing_object_counts_as_expected() {
         assert!(rehearsal_found_nothing(
             "ERROR: The specified S3 prefix 'x/.loader-check-no-such-object' does not exist"
         ));

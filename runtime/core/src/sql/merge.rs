@@ -60,7 +60,7 @@ pub enum SqlError {
     },
     /// The SQL exceeds a limit of the service.
     #[error(
-        "the SQL of this load has {0} bytes, more than the {SQL_BYTES_MAX} that the Data API takes: give fewer `copy.columns`"
+        "the SQL of this load has {0} bytes, more than the {SQL_BYTES_MAX} that the Data API accepts: list fewer `copy.columns`"
     )]
     TooLong(usize),
 }
@@ -246,7 +246,7 @@ mod tests {
     const NUMBER: [&str; 4] = ["n", "\"identity\"(100, 2, '0,1'::text)", "bigint", "NO"];
 
     #[test]
-    fn append_is_one_copy() {
+    fn an_append_is_one_copy() {
         insta::assert_snapshot!(sql(|_| {}), @r#"COPY "shop"."sales" FROM 's3://m/x.json' IAM_ROLE default FORMAT AS PARQUET MANIFEST"#);
     }
 
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_column_that_is_not_there_is_an_error() {
+    fn a_missing_merge_column_is_an_error() {
         let shown =
             sql(|v| v["options"] = json!({"merge_duplicate_pks": true, "merge_pk": "key", "merge_timestamp": "at"}));
         assert_eq!(
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_null_needs_no_branch_of_its_own() {
+    fn a_column_that_cannot_be_null_needs_no_branch() {
         insta::assert_snapshot!(asked(&[KEY, WHEN], replace));
     }
 
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_bounds_what_is_replaced() {
+    fn a_window_limits_what_is_replaced() {
         insta::assert_snapshot!(asked(&[ID, AT], window));
     }
 
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_taken_from_the_timestamp_as_its_type_wants() {
+    fn a_window_is_subtracted_according_to_the_timestamps_type() {
         let of = |kind: &'static str| since(&[KEY, ["at", "", kind, "NO"]]);
         let days = r#""shop"."sales"."at" >= (SELECT MIN(COALESCE("at", CAST('0001-01-01' AS DATE))) - 7 FROM rs_loader_stage)"#;
         assert_eq!(of("date"), days);
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_are_configured_are_loaded_whatever_the_target_has_beside_them() {
+    fn configured_columns_are_loaded_whatever_else_the_target_has() {
         let sql = asked(&[NUMBER, ["shape", "", "geometry", "YES"], AT, KEY], |value| {
             window(value);
             value["copy"]["columns"] = json!(["id", "at"]);

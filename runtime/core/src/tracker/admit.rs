@@ -47,14 +47,14 @@ mod tests {
     }
 
     #[test]
-    fn as_many_loads_as_the_warehouse_takes_and_no_more() {
+    fn the_warehouse_runs_as_many_loads_as_allowed() {
         let two = work(&[("workgroup:w:d:a", true, 1), ("workgroup:w:d:b", false, 2), ("workgroup:v:d:c", true, 1)]);
         assert!(has_room(&table("workgroup:w:d:b"), &two, 2, false), "the other warehouse does not count");
         assert!(!has_room(&table("workgroup:w:d:b"), &two, 1, true));
     }
 
     #[test]
-    fn who_has_waited_longer_is_first() {
+    fn the_table_that_has_waited_longest_is_first() {
         let work = work(&[("workgroup:w:d:a", false, 5), ("workgroup:w:d:b", false, 5), ("workgroup:w:d:c", false, 1)]);
         let may = |name: &str| has_room(&table(name), &work, 1, false);
         assert_eq!((may("workgroup:w:d:a"), may("workgroup:w:d:b"), may("workgroup:w:d:c")), (false, false, true));

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn live_loads_are_before_requested_ones_and_all_before_the_slot() {
+    fn live_loads_sort_before_requested_ones_and_all_before_the_slot() {
         let id = LoadId("0123".to_owned());
         let keys = [SortKey::pending(9, &id), SortKey::requested(1, &id), SortKey::requested(2, &id), SortKey::slot()];
         assert!(keys.is_sorted());

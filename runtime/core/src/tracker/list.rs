@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_go_on_from_the_same_place_one_is_refused() {
+    fn of_two_writers_that_continue_from_the_same_position_one_is_refused() {
         let table = DbTable("cluster:c:d:public.t".to_owned());
         let mut items = Items::new();
         let begun = |holder| Listing::begin(&table, "{}", position("a"), Counts::default(), (holder, 5));
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn who_writes_it_is_left_alone_for_a_while() {
+    fn a_listing_is_left_to_its_writer_for_a_while() {
         let table = DbTable("cluster:c:d:public.t".to_owned());
         let listing = Listing::begin(&table, "{}", position("a"), Counts::default(), ("one", 100));
         assert!(!listing.is_free(159, 60) && listing.is_free(160, 60));

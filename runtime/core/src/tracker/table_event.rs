@@ -178,7 +178,7 @@ mod tests {
     use crate::tracker::slot::Pause;
 
     #[test]
-    fn every_field_is_there_whatever_is_said() {
+    fn every_field_is_always_present() {
         let value = serde_json::to_value(said(Kind::Paused, "", String::new())).unwrap();
         let fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(fields, FIELDS);
@@ -186,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_cut_between_two_characters() {
+    fn a_reason_is_truncated_between_characters() {
         let cut = said(Kind::Drift, "", "ü".repeat(REASON_CHARACTERS_MAX + 1));
         assert_eq!(cut.reason, "ü".repeat(REASON_CHARACTERS_MAX));
     }
 
     #[test]
-    fn a_slot_says_something_only_while_a_person_must_act() {
+    fn a_slot_states_an_event_only_while_a_person_must_act() {
         assert_eq!(of(&Item::Slot(Slot::default())), None);
         let pause = Pause { by: "ada".into(), since_millis: 0, reason: Some("rebuild".into()) };
         let said = of(&Item::Slot(Slot { pause: Some(pause), ..Slot::default() })).unwrap();

@@ -71,7 +71,7 @@ fn an_entered_load_is_claimed_only_while_it_is_there() {
 }
 
 #[test]
-fn of_two_that_prepare_the_same_load_one_has_only_read() {
+fn of_two_invocations_that_prepare_the_same_load_one_is_refused() {
     let mut table = Table::new();
     table.record(&["a"]);
     let states = vec![found("1")];
@@ -84,7 +84,7 @@ fn of_two_that_prepare_the_same_load_one_has_only_read() {
 }
 
 #[test]
-fn what_was_planned_before_another_load_came_and_went_is_refused() {
+fn a_plan_made_before_another_load_is_refused_after_it() {
     let mut table = Table::new();
     table.record(&["a"]);
     let (stale, _) = table.plan(vec![found("1")]);
@@ -133,7 +133,7 @@ fn the_same_objects_in_a_later_load_have_another_load_id() {
 }
 
 #[test]
-fn a_holder_that_was_overtaken_can_change_nothing() {
+fn an_overtaken_holder_cannot_change_anything() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.run();
@@ -155,7 +155,7 @@ fn another_invocation_leaves_a_fresh_load_alone_and_takes_over_an_old_one() {
 }
 
 #[test]
-fn who_submits_what_another_prepared_says_so_first() {
+fn an_invocation_takes_a_load_over_before_it_submits_it() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.prepare_all();
@@ -192,7 +192,7 @@ fn two_invocations_in_one_millisecond_do_not_meet() {
 }
 
 #[test]
-fn files_wait_for_others_until_they_are_ripe_or_enough() {
+fn files_wait_for_others_until_they_are_old_or_many_enough() {
     let mut table = Table::with(json!({"load": {"age_seconds": 60, "files_max": 3}}));
     table.record(&["a"]);
     assert_eq!(idle(&table), Some(Idle::NotBefore(1_060_000)));
@@ -207,7 +207,7 @@ fn files_wait_for_others_until_they_are_ripe_or_enough() {
 }
 
 #[test]
-fn a_paused_table_stands_still_also_where_a_load_waits_for_its_next_attempt() {
+fn a_paused_table_begins_no_attempt_of_a_waiting_load() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.run();

@@ -51,7 +51,7 @@ fn settle_down(table: &mut Table) -> usize {
 }
 
 #[test]
-fn a_file_a_second_waits_for_its_age_however_many_they_are() {
+fn files_wait_for_their_age_however_many_arrive() {
     let mut table = Table::with(json!({"load": {"age_seconds": 900}}));
     let mut writes = 0;
     for key in many(890) {
@@ -83,7 +83,7 @@ fn a_backlog_of_thousands_of_notifications_is_loaded_with_full_loads() {
 }
 
 #[test]
-fn what_was_gathered_waits_since_the_oldest_and_is_first() {
+fn a_merged_load_has_waited_since_its_oldest_and_is_first() {
     let mut table = Table::with(json!({"load": {"age_seconds": 900}}));
     trickle(&mut table, LOAD_PENDINGS_MAX + 1);
     let oldest = table.backlog()[0].clone();
@@ -96,7 +96,7 @@ fn what_was_gathered_waits_since_the_oldest_and_is_first() {
 }
 
 #[test]
-fn who_read_the_waiting_loads_before_is_refused_the_slot() {
+fn an_invocation_that_read_the_backlog_before_the_merge_is_refused_the_slot() {
     let mut table = Table::new();
     trickle(&mut table, LOAD_PENDINGS_MAX + 1);
     let gathering = action(&table).unwrap();
@@ -108,7 +108,7 @@ fn who_read_the_waiting_loads_before_is_refused_the_slot() {
 }
 
 #[test]
-fn parts_and_entered_loads_are_left_alone() {
+fn parts_and_entered_loads_are_not_merged() {
     let mut table = Table::new();
     for key in many(LOAD_PENDINGS_MAX + 5) {
         table.record_entered(&[&key], &LedgerMark::Accepted);
@@ -127,7 +127,7 @@ fn parts_and_entered_loads_are_left_alone() {
 }
 
 #[test]
-fn large_waiting_loads_are_not_written_again() {
+fn large_pending_loads_are_not_merged() {
     let mut table = Table::new();
     let large: Vec<WaitingObject> =
         (0..300).map(|number| object(&format!("{number}-{}", "k".repeat(900)), "1")).collect();

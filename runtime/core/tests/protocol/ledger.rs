@@ -46,7 +46,7 @@ fn a_duplicate_that_waits_while_its_object_is_loaded_is_dropped_when_its_turn_co
 }
 
 #[test]
-fn what_the_ledger_knows_is_left_out_whatever_it_says() {
+fn objects_in_the_ledger_are_dropped_whatever_their_mark() {
     for mark in [LedgerMark::Accepted, loaded_before(), LedgerMark::Quarantined] {
         let mut table = Table::new();
         table.know(&a(), mark);
@@ -76,7 +76,7 @@ fn an_order_to_load_again_loads_once_what_was_loaded_before_its_instant() {
 }
 
 #[test]
-fn a_load_of_known_objects_alone_is_emptied_without_a_statement() {
+fn a_load_with_only_known_objects_is_emptied_without_a_statement() {
     let mut table = Table::new();
     table.know(&a(), loaded_before());
     table.record(&["a"]);
@@ -88,7 +88,7 @@ fn a_load_of_known_objects_alone_is_emptied_without_a_statement() {
 }
 
 #[test]
-fn of_entered_objects_only_those_that_were_loaded_are_left_out() {
+fn only_loaded_objects_among_the_entered_are_dropped() {
     for (mark, waiting) in
         [(LedgerMark::Accepted, &["a"][..]), (LedgerMark::Quarantined, &["a"]), (loaded_before(), &[])]
     {
@@ -140,7 +140,7 @@ fn the_entries_of_a_few_objects_are_part_of_the_settling_write_and_those_of_many
 
 /// Whoever wrote the entries was killed before the settling write.
 #[test]
-fn entries_without_the_settling_write_do_no_harm() {
+fn ledger_entries_without_the_settlement_do_no_harm() {
     let mut table = Table::new();
     table.record(&refs(&many(20)));
     table.run();

@@ -43,7 +43,7 @@ fn a_misfit_is_quarantined_and_the_others_are_listed() {
 }
 
 #[test]
-fn misfits_alone_leave_the_slot_free_and_their_notification_comes_again_in_vain() {
+fn misfits_alone_leave_the_slot_free_and_a_repeated_notification_changes_nothing() {
     let mut table = table_with(&[("a", "x"), ("b", "y")]);
     table.record(&["a", "b"]);
     assert!(matches!(table.prepare(vec![found("1"); 2]), Note::Emptied { misfits: Some(_), .. }));
@@ -54,7 +54,7 @@ fn misfits_alone_leave_the_slot_free_and_their_notification_comes_again_in_vain(
 }
 
 #[test]
-fn one_that_is_sent_back_is_loaded_once_it_fits() {
+fn a_retried_misfit_is_loaded_once_it_fits() {
     let mut table = table_with(&[("a", "x")]);
     table.record(&["a"]);
     table.prepare(vec![found("1")]);
@@ -121,7 +121,7 @@ fn more_misfits_than_a_transaction_takes_stay_in_the_backlog() {
 }
 
 #[test]
-fn deleted_known_and_misfitting_objects_leave_with_one_write() {
+fn deleted_known_and_misfit_objects_leave_with_one_write() {
     let mut table = table_with(&[("c", "x")]);
     table.record(&["a", "b", "c", "d"]);
     table.know(&object("b", "1").object, LedgerMark::Quarantined);

@@ -128,7 +128,7 @@ fn paused(table: &mut Table) {
 }
 
 #[test]
-fn no_load_of_a_paused_table_starts_until_it_goes_on() {
+fn no_load_of_a_paused_table_starts_until_it_is_resumed() {
     let mut table = Table::new();
     paused(&mut table);
     assert_eq!(operator::pause(&table.name(), &table.slot(), pause()), None, "it is paused already");
@@ -156,7 +156,7 @@ fn a_submitted_load_of_a_paused_table_ends_and_no_next_one_takes_the_slot() {
 }
 
 #[test]
-fn a_load_that_waits_after_a_failure_stands_still_while_its_table_is_paused() {
+fn a_load_that_waits_after_a_failure_does_not_retry_while_its_table_is_paused() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.run();
@@ -195,7 +195,7 @@ fn a_forgotten_object_is_loaded_again_when_it_is_recorded_again() {
 }
 
 #[test]
-fn what_waits_runs_or_is_in_quarantine_is_not_forgotten() {
+fn objects_in_use_are_not_forgotten() {
     let mut table = quarantined();
     table.record(&["b"]);
     table.run();
@@ -218,7 +218,7 @@ fn nothing_is_forgotten_when_a_load_has_begun_or_ended_since() {
 
 /// With the check of the slot and the record of who asked, it is as large as a transaction may be.
 #[test]
-fn as_much_is_forgotten_at_once_as_a_transaction_holds() {
+fn one_transaction_forgets_as_many_entries_as_it_can_hold() {
     let table = Table::new();
     let entries: Vec<LedgerEntry> = many(operator::FORGOTTEN_MAX).iter().map(|key| entry(key)).collect();
     let forget = operator::forget(&table.name(), &table.view().state, &[], &entries).unwrap();
@@ -234,7 +234,7 @@ fn as_much_is_forgotten_at_once_as_a_transaction_holds() {
 }
 
 #[test]
-fn who_did_what_and_why_is_recorded_with_it_or_not_at_all() {
+fn a_change_and_its_audit_record_are_written_together_or_not_at_all() {
     let mut table = Table::new();
     let act = Act {
         by: "somebody",

@@ -30,7 +30,7 @@ fn start(table: &Table, awake: bool) -> Result<(), Idle> {
 }
 
 #[test]
-fn a_load_starts_with_the_others_of_its_warehouse_unless_its_age_is_over_before() {
+fn a_load_starts_with_the_others_of_its_warehouse_unless_its_age_ends_earlier() {
     let mut shared = paced(&json!({}), &json!({"freshness_seconds": 900}));
     shared.record(&["a"]);
     let at = shared.config.start_millis(1_000_000);
@@ -48,7 +48,7 @@ fn a_load_starts_with_the_others_of_its_warehouse_unless_its_age_is_over_before(
 }
 
 #[test]
-fn a_full_load_does_not_wait_for_the_others_but_nothing_wakes_a_warehouse_that_shall_sleep() {
+fn a_full_load_does_not_wait_for_others_but_never_wakes_a_warehouse_that_must_sleep() {
     let mut full = paced(&json!({"files_max": 2}), &json!({"freshness_seconds": 900}));
     full.record(&["a", "b"]);
     assert_eq!(start(&full, false), Ok(()));
@@ -64,7 +64,7 @@ fn a_full_load_does_not_wait_for_the_others_but_nothing_wakes_a_warehouse_that_s
 }
 
 #[test]
-fn a_probe_becomes_rare_where_it_wakes_a_warehouse_and_rides_with_the_loads_of_others() {
+fn probes_that_wake_a_warehouse_are_rare_and_ride_with_other_loads() {
     let mut table = paced(&json!({}), &json!({}));
     table.record(&["a"]);
     let mut longest = 0;
@@ -122,7 +122,7 @@ fn a_person_can_cancel_a_statement_that_runs_and_nothing_else() {
 }
 
 #[test]
-fn a_table_whose_submit_is_refused_again_and_again_does_not_fall_behind() {
+fn a_table_whose_submit_is_refused_repeatedly_does_not_fall_behind() {
     // Also where the longest wait is shorter than the first.
     for cap in [600_000, 1_000] {
         refuse_again_and_again(cap);

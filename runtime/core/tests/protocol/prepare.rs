@@ -19,7 +19,7 @@ fn objects(table: &Table) -> Vec<Vec<WaitingObject>> {
 }
 
 #[test]
-fn a_newer_version_takes_the_place_of_the_older_one() {
+fn a_newer_version_replaces_the_older_one() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.prepare(vec![found("2")]);
@@ -41,7 +41,7 @@ fn a_newer_version_that_waits_in_the_same_load_is_listed_once() {
 }
 
 #[test]
-fn a_newer_version_that_the_ledger_knows_fulfils_the_older_one() {
+fn a_newer_version_in_the_ledger_replaces_the_older_one() {
     for mark in [LedgerMark::Accepted, LedgerMark::Loaded(LoadId("l".into())), LedgerMark::Quarantined] {
         let mut table = Table::new();
         table.know(&object("a", "2").object, mark);
@@ -101,7 +101,7 @@ impl Table {
 }
 
 #[test]
-fn the_same_version_is_no_newer_one() {
+fn the_same_version_is_not_newer() {
     let versioned = WaitingObject {
         object: loader_core::ids::ObjectVersion { version: Version::Id("v1".into()), ..object("a", "1").object },
         size_bytes: 1,
@@ -119,7 +119,7 @@ fn the_same_version_is_no_newer_one() {
 }
 
 #[test]
-fn the_manifest_has_the_size_of_now_and_of_the_notification_where_nobody_looked() {
+fn the_manifest_has_the_current_size_or_the_notified_one_without_a_look() {
     let mut table = Table::new();
     table.record(&["a", "b"]);
     let larger = ObjectState::Found { version_id: None, etag: Some("1".into()), size_bytes: 77 };
@@ -132,7 +132,7 @@ fn the_manifest_has_the_size_of_now_and_of_the_notification_where_nobody_looked(
 }
 
 #[test]
-fn a_deleted_object_is_quarantined_and_may_come_again() {
+fn a_deleted_object_is_quarantined_and_loads_if_uploaded_again() {
     let mut table = Table::new();
     table.record(&["a", "b"]);
     let note = table.prepare(vec![ObjectState::Missing, found("1")]);
@@ -169,7 +169,7 @@ fn a_newer_version_of_an_entered_object_waits_like_any_other() {
 }
 
 #[test]
-fn an_entered_object_that_is_gone_leaves_the_ledger() {
+fn a_deleted_object_that_had_entered_leaves_the_ledger() {
     let mut table = Table::new();
     table.record_entered(&["a"], &LedgerMark::Accepted);
     assert_eq!(table.prepare(vec![ObjectState::Missing]), Note::Emptied { n_deleted: 1, n_known: 0, misfits: None });
@@ -178,7 +178,7 @@ fn an_entered_object_that_is_gone_leaves_the_ledger() {
 }
 
 #[test]
-fn a_gone_object_that_waits_twice_is_in_quarantine_once() {
+fn a_deleted_object_that_waits_twice_is_quarantined_once() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.record(&["a"]);
@@ -189,7 +189,7 @@ fn a_gone_object_that_waits_twice_is_in_quarantine_once() {
 
 /// Two pending loads of three objects; looking ends after each possible number of them.
 #[test]
-fn what_was_not_looked_at_stays_in_the_backlog() {
+fn objects_that_were_not_looked_at_stay_in_the_backlog() {
     for n_seen in 1..=6 {
         let mut table = Table::new();
         table.record(&["a1", "a2", "a3"]);
@@ -217,7 +217,7 @@ fn what_was_not_looked_at_stays_in_the_backlog() {
 }
 
 #[test]
-fn looking_that_ends_among_known_and_gone_objects_keeps_only_the_rest() {
+fn if_looking_ends_among_known_and_deleted_objects_only_the_rest_stays() {
     for (state, known) in [(ObjectState::Missing, false), (found("1"), true)] {
         let mut table = Table::new();
         table.record(&["a", "b"]);
@@ -233,7 +233,7 @@ fn looking_that_ends_among_known_and_gone_objects_keeps_only_the_rest() {
 }
 
 #[test]
-fn the_rest_of_a_pending_load_keeps_what_is_known_of_it() {
+fn the_rest_of_a_pending_load_keeps_its_attributes() {
     let mut table = Table::new();
     table.record_entered(&["a", "b"], &LedgerMark::Accepted);
     table.now += HOUR;

@@ -34,7 +34,7 @@ fn settling_from(table: &Table, view: &View) -> Change {
 }
 
 #[test]
-fn settling_removes_exactly_the_loaded_and_leaves_what_came_meanwhile() {
+fn settling_removes_exactly_the_loaded_objects_and_keeps_new_ones() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.run();
@@ -124,7 +124,7 @@ fn a_next_load_that_needs_too_many_actions_waits_for_the_free_slot() {
 }
 
 #[test]
-fn history_tells_of_the_load() {
+fn the_history_contains_the_load() {
     let mut table = Table::new();
     table.record(&["a", "b"]);
     table.now += 5_000;
@@ -173,7 +173,7 @@ fn what_is_missing_beside_the_objects_is_an_operators_turn() {
 }
 
 #[test]
-fn an_object_that_nobody_can_explain_is_set_aside_then_quarantined() {
+fn an_unexplained_failure_sets_an_object_aside_and_then_quarantines_it() {
     let mut table = Table::new();
     table.record(&["a"]);
     let (mut probes, mut aside) = (0, 0);
@@ -194,7 +194,7 @@ fn an_object_that_nobody_can_explain_is_set_aside_then_quarantined() {
 
 /// The tracker keeps the warehouse's words for whoever mends it; a log is read by more people, and for longer.
 #[test]
-fn what_the_log_says_of_a_failure_has_no_value_of_a_row() {
+fn the_log_of_a_failure_contains_no_values_of_rows() {
     let texts = [
         "Load into table 't' failed; file 's3://b/a' line 3 column 'id': Invalid digit, Value 'secret', Pos 0",
         "ERROR: permission denied for relation secret",

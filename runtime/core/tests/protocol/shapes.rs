@@ -60,7 +60,7 @@ fn one_load_takes_the_files_of_the_first_shape_and_the_others_wait() {
 }
 
 #[test]
-fn the_columns_are_asked_for_again_once_a_load_has_added_some() {
+fn the_columns_are_read_again_after_a_load_has_added_some() {
     let mut table = table_with(&[("a", newer())]);
     table.record(&["a"]);
     table.prepare(vec![found("1")]);
@@ -139,7 +139,7 @@ fn many_pending_loads_of_two_shapes_fit_a_transaction() {
 }
 
 #[test]
-fn what_is_deleted_or_unread_goes_its_own_way() {
+fn deleted_and_unread_objects_are_handled_separately() {
     let mut table = table_with(&[("a", older()), ("b", newer()), ("c", older())]);
     table.record(&["a", "b", "c", "d"]);
     let note = table.prepare(vec![found("1"), found("1"), ObjectState::Missing, found("1")]);

@@ -171,7 +171,7 @@ fn a_load_of_as_many_pending_loads_as_may_be_can_be_settled_divided_and_quaranti
 }
 
 #[test]
-fn the_objects_of_a_load_that_are_gone_fit_one_transaction_or_are_divided() {
+fn deleted_objects_of_a_load_fit_one_transaction_or_the_load_is_divided() {
     let mut table = full_table();
     let n_objects = keys(&table.begin().1).len();
     // Of each pending load one object is left, and looking ends within the last one.

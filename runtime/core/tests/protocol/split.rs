@@ -14,7 +14,7 @@ use loader_core::tracker::{settle, split};
 use crate::table::{HOUR, Table, keys, many, object, refs, set};
 
 #[test]
-fn a_bad_file_is_halved_out_within_the_bound() {
+fn a_bad_file_is_isolated_by_halving_within_the_bound() {
     let mut table = Table::new();
     table.record(&refs(&many(64)));
     let error = "Load into table 't' failed. Check 'sys_load_error_detail'";
@@ -26,7 +26,7 @@ fn a_bad_file_is_halved_out_within_the_bound() {
 }
 
 #[test]
-fn a_bad_file_in_each_of_many_pending_loads_is_parted_from_all_others_at_once() {
+fn one_bad_file_in_each_of_many_pending_loads_is_separated_at_once() {
     let mut table = Table::new();
     for number in 0..40 {
         table.record(&[&format!("good{number}"), &format!("bad{number}")]);
@@ -44,7 +44,7 @@ fn a_bad_file_in_each_of_many_pending_loads_is_parted_from_all_others_at_once() 
 }
 
 #[test]
-fn a_file_that_the_warehouse_names_is_parted_at_once() {
+fn a_file_that_the_warehouse_names_is_separated_at_once() {
     let mut table = Table::new();
     table.record(&["a", "b", "c", "ab"]);
     table.run();
@@ -81,7 +81,7 @@ fn entered_objects_stay_apart_from_others_when_a_load_is_divided() {
 }
 
 #[test]
-fn a_pending_load_that_comes_again_never_gets_its_old_key() {
+fn a_pending_load_that_is_written_again_gets_a_new_key() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.record(&["b"]);
@@ -96,7 +96,7 @@ fn a_pending_load_that_comes_again_never_gets_its_old_key() {
 
 /// Loader 0.1 entered each object in the ledger; all of these are gone, and leave it again.
 #[test]
-fn more_gone_objects_than_one_transaction_can_record_are_recorded_in_several() {
+fn more_deleted_objects_than_fit_one_transaction_take_several() {
     let mut table = Table::new();
     table.record_entered(&refs(&many(120)), &LedgerMark::Accepted);
     let note = table.prepare(vec![ObjectState::Missing; 120]);
@@ -125,7 +125,7 @@ impl Table {
 }
 
 #[test]
-fn an_object_that_may_not_be_read_is_parted_and_holds_up_nobody() {
+fn an_object_that_may_not_be_read_is_separated_and_delays_no_other() {
     let mut table = Table::new();
     table.record(&["a", "foreign", "b"]);
     table.refuse(&["foreign"]);
@@ -202,7 +202,7 @@ fn an_object_that_waits_twice_is_one_object_when_it_is_alone() {
 }
 
 #[test]
-fn nothing_that_waits_twice_is_on_both_sides_of_a_split() {
+fn an_object_that_waits_twice_is_on_one_side_of_a_split() {
     let mut table = Table::new();
     table.record_entered(&refs(&many(60)), &LedgerMark::Accepted);
     table.record_entered(&["x"], &LedgerMark::Accepted);

@@ -128,7 +128,7 @@ fn a_load_that_was_given_up_is_quarantined_by_anyone() {
 }
 
 #[test]
-fn a_refused_submit_is_another_attempt_with_the_configuration_of_then() {
+fn a_refused_submit_leads_to_another_attempt_with_the_current_configuration() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.prepare_all();
@@ -155,7 +155,7 @@ fn a_refused_repeat_says_nothing_about_the_first_submit() {
 }
 
 #[test]
-fn a_statement_that_is_found_by_its_name_is_asked_for_and_one_that_is_not_never_was() {
+fn a_statement_found_by_name_is_followed_and_one_not_found_was_never_accepted() {
     for found in [Some("s".to_owned()), None] {
         let mut table = Table::new();
         table.record(&["a"]);
@@ -170,7 +170,7 @@ fn a_statement_that_is_found_by_its_name_is_asked_for_and_one_that_is_not_never_
 }
 
 #[test]
-fn the_ledger_in_the_warehouse_knows_of_a_load_that_nobody_remembers() {
+fn the_warehouses_ledger_answers_for_a_forgotten_load() {
     for committed in [true, false] {
         let mut table = Table::with(json!({"options": {"ledger_table": "loads"}}));
         table.record(&["a"]);

@@ -106,7 +106,7 @@ proptest! {
 }
 
 #[test]
-fn the_loads_that_wait_are_those_that_the_running_load_does_not_name() {
+fn the_waiting_loads_are_those_that_the_running_load_does_not_name() {
     let backlog = vec![pending(1, Vec::new()), pending(2, Vec::new()), pending(3, Vec::new())];
     let state = TableState { slot: slot(4, Some(vec![pending_key(2)])), backlog, complete: true };
     let view = View::read(state);
@@ -150,7 +150,7 @@ fn a_file_is_late_by_the_bound_of_its_own_queue() {
 }
 
 #[test]
-fn a_table_is_stuck_while_it_waits_for_somebody_and_nobody_paused_it() {
+fn a_table_is_stuck_while_it_waits_for_an_operator_and_is_not_paused() {
     let mut view = View::read(TableState { slot: slot(4, Some(Vec::new())), ..TableState::default() });
     let is_stuck = |view: &View| Waits::of(view).map(|waits| waits.is_stuck);
     let waits = |class| Step::Waiting { not_before_millis: 0, class, reason: String::new() };

@@ -118,7 +118,7 @@ impl Surroundings for Port {
     fn report(&self, event: &Event) {
         let text = format!("{event:?}");
         let mut stage = self.lock();
-        if text.contains("without an end") {
+        if text.contains("still not finished after") {
             stage.violation(format!("4 never stuck: {text}"));
         }
         stage.trace((self.id, text));

@@ -32,7 +32,7 @@ fn slot_of(text: &str) -> Slot {
 }
 
 #[test]
-fn a_waiting_load_of_loader_0_1_was_in_the_ledger_before() {
+fn a_pending_load_of_loader_0_1_had_entered_the_ledger() {
     let Ok(Item::Pending(pending)) = decode(attributes(written_by_0_1!("pending"))) else { panic!("not read") };
     assert!(pending.entered);
     assert_eq!(pending.objects.len(), 6);
@@ -54,7 +54,7 @@ fn a_ledger_entry_of_loader_0_1_says_that_the_object_was_accepted() {
 }
 
 #[test]
-fn a_running_load_of_loader_0_1_goes_on_at_every_step() {
+fn a_running_load_of_loader_0_1_continues_at_every_step() {
     let claimed = slot_of(written_by_0_1!("running-claimed"));
     assert_eq!((claimed.version, claimed.number, &claimed.columns), (1, 0, &None));
     let load = claimed.load.unwrap();
@@ -123,7 +123,7 @@ fn loader_0_1_refuses_the_new_slot() {
 
 /// The same for a pending load: its objects are in another attribute.
 #[test]
-fn loader_0_1_refuses_a_new_waiting_load() {
+fn loader_0_1_refuses_a_new_pending_load() {
     let Ok(item) = decode(attributes(written_by_0_1!("pending"))) else { panic!("not read") };
     let written = encode(&DbTable("t".into()), &item);
     assert!(!written.contains_key("objects"), "{written:?}");
@@ -138,7 +138,7 @@ fn only_a_table_with_work_is_in_the_index_of_work() {
 }
 
 #[test]
-fn an_item_that_nobody_wrote_is_refused_with_its_reason() {
+fn an_invalid_item_is_refused_with_the_reason() {
     for (change, why) in [
         (json!({"load": null}), "an id without a load"),
         (json!({"columns": "[1]"}), "its columns cannot be read"),
@@ -155,7 +155,7 @@ fn an_item_that_nobody_wrote_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_mark_that_nobody_knows_is_refused() {
+fn an_unknown_mark_is_refused() {
     let mut attributes = attributes(written_by_0_1!("file"));
     attributes.insert("mark".into(), json!("odd"));
     assert!(decode_mark(&attributes, 0).is_err());
