@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: calls, write units, latency, sizes, starts and what it would cost; measured on this machine, never judged.
+//! `cargo xtask bench`: calls, write units, latency, sizes, cold starts and their cost in AWS. Measured on this machine; never a pass or
+//! fail.
 
 mod cold;
 mod cost;
@@ -39,13 +40,14 @@ use measure::Pace;
 use report::Report;
 use scenario::Scenario;
 
-/// How often each function is started.
+/// Number of cold starts of each function.
 const COLD_STARTS: usize = 7;
-/// How long a statement runs at least: on a warehouse it outlives the write of its id, and calls are counted as they are there.
+/// Minimum duration of a statement. In a real warehouse a statement outlasts the write of its id, so calls are counted under the same
+/// condition.
 const STATEMENT_MILLIS: u64 = 250;
-/// Added to each call to see how many of them wait for one another: far more than the noise of a busy machine.
+/// Delay added to each call to find how many of them are sequential. Far more than the noise of a busy machine.
 const DELAY_MILLIS: u64 = 50;
-/// Files of each of the fifty tables, and seconds of a steady stream.
+/// Number of files for each of the fifty tables, and number of seconds of a steady stream.
 const FILES_A_TABLE: u32 = 10;
 const STEADY_SECONDS: u32 = 60;
 
@@ -69,7 +71,7 @@ pub struct BenchArgs {
     output: Format,
 }
 
-/// Runs the command. Ctrl-C ends the stack before it ends us.
+/// Runs the command. Ctrl-C stops the stack before this program ends.
 pub async fn run(args: &BenchArgs) -> Result<()> {
     let out = Out::new(args.output);
     let profile = args.build_profile.unwrap_or_else(built_profile);
@@ -110,11 +112,11 @@ async fn measure(
             with_files(&mut bench, args, scenario, &mut report).await?;
         }
     }
-    bench.ensure_rows().await.context("these figures are worth nothing")?;
+    bench.ensure_rows().await.context("the figures are not valid")?;
     Ok(report)
 }
 
-/// Those that were asked for, or all, in their order.
+/// The requested scenarios, or all of them, in their order.
 fn wanted(given: &[Scenario]) -> BTreeSet<Scenario> {
     let wanted: &[Scenario] = if given.is_empty() { Scenario::value_variants() } else { given };
     wanted.iter().copied().collect()
@@ -154,7 +156,7 @@ async fn with_files(bench: &mut Bench<'_>, args: &BenchArgs, scenario: Scenario,
     Ok(())
 }
 
-/// What is built already: a benchmark should not begin with a build of minutes.
+/// Uses what is already built: a benchmark should not begin with a build of several minutes.
 fn built_profile() -> Profile {
     let release = workspace::root().join("target/release");
     let built = Function::ALL.iter().all(|function| release.join(function.package()).is_file());
@@ -168,7 +170,7 @@ fn profile_name(profile: Profile) -> &'static str {
     }
 }
 
-/// The executable of a function's zip.
+/// The executable in a function's zip.
 fn unpacked(asset: &Asset, folder: &Path) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let mut zip = zip::ZipArchive::new(std::fs::File::open(&asset.path)?)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the three functions' zips, and their sizes and hashes.
+//! `cargo xtask build`: the zips of the three functions, with their sizes and hashes.
 
 use anyhow::Result;
 use clap::Args;

@@ -1,11 +1,11 @@
-//! `cargo xtask completions`: what a shell needs to complete the commands. clap's scripts complete one word, and this command has two.
+//! `cargo xtask completions`: shell completions. clap's scripts complete a command of one word, but `cargo xtask` has two.
 
 use std::io::Write;
 
 use clap::Args;
 use clap_complete::Shell;
 
-/// In bash, `cargo xtask …` is completed as `xtask …` is; other commands of cargo as they were.
+/// In bash, completes `cargo xtask …` like `xtask …`, and leaves other commands of cargo as they were.
 const BASH: &str = r#"
 if [[ $(complete -p cargo 2>/dev/null) =~ -F\ ([^ ]+) && ${BASH_REMATCH[1]} != _cargo_xtask ]]; then
     _cargo_xtask_others=${BASH_REMATCH[1]}
@@ -24,7 +24,7 @@ _cargo_xtask() {
 complete -F _cargo_xtask -o bashdefault -o default cargo
 "#;
 
-/// How the scripts are used.
+/// How to use the scripts.
 pub const HELP: &str = "\
 bash, once, after what completes cargo's own commands:
   cargo xtask completions bash > ~/.cargo-xtask.bash && echo 'source ~/.cargo-xtask.bash' >> ~/.bashrc
@@ -46,6 +46,6 @@ pub fn run(args: &CompletionsArgs, mut cli: clap::Command) {
     if args.shell == Shell::Bash {
         script.extend_from_slice(BASH.as_bytes());
     }
-    // A reader that went away (`| head`) is no failure.
+    // A closed reader (`| head`) is not a failure.
     let _ = std::io::stdout().write_all(&script);
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole path on this machine with real files, and an honest count at the end.
+//! `cargo xtask demo`: loads real files through the whole system on this machine, and compares the rows at the end.
 
 mod data;
 mod drop;
@@ -27,10 +27,10 @@ use data::Data;
 use drop::Dropper;
 use watch::Watch;
 
-/// How much later the first loads seem to end.
+/// How long the ends of the first loads are delayed.
 const DELAY_MILLIS: u64 = 2_000;
 
-/// The page of what was loaded, below the clone's folder.
+/// The report about the loads, relative to the clone.
 const REPORT: &str = ".local/demo-report.html";
 
 /// `cargo xtask demo`
@@ -44,7 +44,7 @@ pub struct DemoArgs {
     build_profile: Profile,
 }
 
-/// Runs the command. Ctrl-C ends the stack before it ends us. `report` writes the page of the last so many milliseconds.
+/// Runs the command. Ctrl-C stops the stack before this program ends. `report` writes a page about the last so many milliseconds.
 pub async fn run(args: &DemoArgs, report: impl AsyncFn(Aws, Stack, i64, PathBuf) -> Result<()>) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
@@ -85,7 +85,7 @@ async fn show(
     out.title("Load");
     let dropper = Dropper::new(&aws, prepared, data);
     let mut watch = Watch::new(out, Tracker::of_stack(&aws, &loader)?, prepared);
-    // The first loads would be over before anybody could drop another file: their end is noticed late until that is done.
+    // Otherwise the first loads would end before another file could be uploaded. Their ends are reported late until that is done.
     let late = Toxic::new(ToxicKind::DelayMillis(DELAY_MILLIS)).on("redshift-data", "DescribeStatement");
     stack.gateway().add_toxic(&late).await?;
     dropper.first_wave(out).await?;

@@ -1,4 +1,4 @@
-//! `cargo xtask deploy`: from a clone to a loading table, in an account or on this machine, by the same code.
+//! `cargo xtask deploy`: deploys the loader to an account or to this machine, with the same code.
 
 mod by_hand;
 pub mod destroy;

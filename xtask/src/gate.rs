@@ -1,4 +1,4 @@
-//! What must hold before a change goes in: the gate, and the long runs that it only begins.
+//! The checks that a change must pass, and the long runs of which the gate runs only a short part.
 
 pub mod fuzz;
 mod lint;

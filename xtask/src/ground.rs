@@ -1,4 +1,4 @@
-//! What every room uses, and what knows no room: the terminal, other programs, the clients of AWS, stacks.
+//! What all rooms may use and what uses no room: the terminal, other programs, AWS clients and stacks.
 
 pub mod ask;
 pub mod aws;

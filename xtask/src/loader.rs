@@ -1,4 +1,4 @@
-//! The loader as commands handle it: its functions, template, deployment, connections and tracker. Rooms use it; it uses the ground only.
+//! The loader as the commands see it: functions, template, deployment, connections and tracker. Rooms use it; it uses only `ground`.
 
 pub mod connections;
 pub mod dead_letters;

@@ -1,4 +1,4 @@
-//! `cargo xtask local`: the local stack, started, stopped and found again.
+//! `cargo xtask local`: starts, stops and finds the local stack.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -55,7 +55,7 @@ pub async fn run(args: &LocalArgs) -> Result<()> {
     Ok(())
 }
 
-/// So that the commands that are shown work at once. Where it fails, the first statement does the same.
+/// Creates the databases, so that the printed commands work at once. If it fails, the first statement creates them.
 async fn make_databases(out: Out, stack: &StackInfo) {
     let queues = queues::read(&queues::folder(None)).unwrap_or_default();
     let made = match Aws::of_stack(stack.clone()).await {
@@ -63,7 +63,7 @@ async fn make_databases(out: Out, stack: &StackInfo) {
         Err(error) => Err(error),
     };
     if let Err(error) = made {
-        out.line(format!("{} the databases are made by the first statement: {error:#}", out.attention("note:")));
+        out.line(format!("{} the first statement will create the databases: {error:#}", out.attention("note:")));
     }
 }
 

@@ -1,7 +1,7 @@
-//! `cargo xtask`: builds, deploys, watches and tests the loader; shell scripts only start this program.
+//! `cargo xtask`: builds, deploys, watches and tests the loader. Shell scripts only start this program.
 //!
-//! A room for each purpose, named as its commands are. Imports go down only: rooms use [`loader`], which is what several rooms do with a
-//! loader, and [`ground`], which knows no loader. Rooms do not use each other.
+//! One room per purpose, named after its commands. Imports only go down: rooms use [`loader`], the code about loaders that several rooms
+//! share, and [`ground`], which knows nothing about loaders. Rooms do not use each other.
 
 mod bench;
 mod build;

@@ -1,4 +1,4 @@
-//! A loader that runs: what its tables do and did, what its functions logged, and what an operator may change.
+//! Operating a running loader: what its tables are doing, what happened, what its functions logged, and what an operator may change.
 
 mod act;
 pub mod cancel;

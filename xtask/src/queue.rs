@@ -1,4 +1,4 @@
-//! `cargo xtask queue`: the queue configurations of the clone, written, listed, removed, and checked against the warehouse.
+//! `cargo xtask queue`: writes, lists and removes the clone's queue configurations, and checks them against the warehouse.
 
 mod add;
 mod check;

@@ -1,4 +1,4 @@
-//! What lies under a queue's source: whether everything of it was loaded, and loading what is there already.
+//! The files under a queue's source: checking that all are loaded, and loading those that are already there.
 
 pub mod backfill;
 mod folders;

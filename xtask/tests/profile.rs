@@ -82,24 +82,24 @@ fn refused(test: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn without_a_profile_the_environment_counts() {
+fn without_a_profile_the_environment_is_used() {
     assert_eq!(signed("environment", &[]), ("AKIDOFENVIRONMENT".into(), "us-west-2".into()));
 }
 
 #[test]
-fn a_profile_counts_alone_with_its_credentials_and_its_region() {
+fn a_profile_is_the_only_source_of_credentials_and_region() {
     assert_eq!(signed("profile", &["--profile", "wanted"]), ("AKIDOFPROFILE".into(), "eu-west-3".into()));
     assert_eq!(signed("program", &["--profile", "program"]), ("AKIDOFPROGRAM".into(), "eu-west-3".into()));
 }
 
 #[test]
-fn a_region_on_the_command_line_counts_more_than_the_profiles() {
+fn a_region_on_the_command_line_overrides_the_profiles() {
     let arguments = ["--profile", "wanted", "--region", "eu-north-1"];
     assert_eq!(signed("region", &arguments), ("AKIDOFPROFILE".into(), "eu-north-1".into()));
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_refused_with_those_that_are() {
+fn an_unknown_profile_is_refused_with_a_list_of_known_ones() {
     let errors = refused("unknown", &["--profile", "wnated", "--region", "us-east-1"]);
     assert!(errors.contains("there is no profile `wnated`"), "{errors}");
     assert!(errors.contains("nowhere, program, wanted"), "{errors}");

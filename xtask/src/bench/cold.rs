@@ -1,4 +1,4 @@
-//! Cold starts: a function's bootstrap, started as Lambda starts it, against the local stack and a runtime interface in a few lines.
+//! Cold starts: a function's bootstrap is started as Lambda starts it, against the local stack and a minimal runtime interface.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ use crate::loader::settings;
 
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// Starts a function some times, one after the other.
+/// Starts a function several times, one after the other.
 pub async fn measure(
     function: Function,
     bootstrap: &Path,
@@ -48,11 +48,11 @@ pub async fn measure(
     })
 }
 
-/// One start.
+/// The times of one start.
 struct Start {
-    /// Until it asked for an event.
+    /// Until it requested an event.
     init: Duration,
-    /// Until it answered.
+    /// Until it returned a result.
     answer: Duration,
     init_cpu_millis: f64,
     memory_bytes: f64,
@@ -87,7 +87,7 @@ async fn start(function: Function, bootstrap: &Path, loader: &Stack, stack: &Sta
     Ok(start)
 }
 
-/// An event with nothing to do: what is left is the start, the connections and the first reads.
+/// An event without work, so that only the start, the connections and the first reads are measured.
 fn payload(function: Function) -> Value {
     match function {
         Function::MicrobatchLoader => json!({"Records": []}),
@@ -96,7 +96,7 @@ fn payload(function: Function) -> Value {
     }
 }
 
-/// Lambda's runtime interface for one event, until it is answered.
+/// Lambda's runtime interface for one event, until the function has returned a result.
 async fn serve(listener: &TcpListener, payload: &Value, started: Instant, pid: Option<u32>) -> Result<Start> {
     let mut init = None;
     loop {
@@ -116,7 +116,7 @@ async fn serve(listener: &TcpListener, payload: &Value, started: Instant, pid: O
     }
 }
 
-/// Reads a request up to its body.
+/// Reads the head of a request.
 async fn asked_path(stream: &mut TcpStream) -> Result<String> {
     let mut head = Vec::new();
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {

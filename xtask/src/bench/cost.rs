@@ -18,13 +18,13 @@ const S3_PUT: f64 = 5.00 / MILLION;
 const S3_GET: f64 = 0.40 / MILLION;
 const WRITE_UNIT: f64 = 0.625 / MILLION;
 const READ_UNIT: f64 = 0.125 / MILLION;
-/// Sent once, and received and deleted ten at a time.
+/// A message is sent once, and received and deleted in tens.
 const SQS_REQUESTS_PER_FILE: f64 = 1.2;
 
 /// Dollars for a million files, by service.
 #[derive(Debug, Serialize)]
 pub struct Cost {
-    /// Time and requests of the functions.
+    /// Duration and requests of the functions.
     pub lambda: f64,
     /// Requests of the queue.
     pub sqs: f64,

@@ -1,4 +1,4 @@
-//! What was measured, before anybody judges or prints it.
+//! What was measured, before it is printed.
 
 use local_client::calls::Counts;
 use serde::Serialize;
@@ -12,57 +12,57 @@ use crate::bench::units::Units;
 pub struct OneByOne {
     /// Their table.
     pub table: String,
-    /// How many files.
+    /// Number of files.
     pub files: u32,
-    /// Added to each call.
+    /// Delay added to each call.
     pub delay_millis: u64,
-    /// From an object's upload to its rows: half of the files were quicker.
+    /// Median time from an object's upload to its committed rows.
     pub median_millis: f64,
-    /// 95 of 100 were quicker.
+    /// 95th percentile of that time.
     pub p95_millis: f64,
-    /// From the first call of `MicrobatchLoader` for a file until it has the statement's id, median.
+    /// Median time from the first call of `MicrobatchLoader` for a file until it has the statement's id.
     pub submit_millis: f64,
-    /// The longest time without a call in there, median.
+    /// Median of the longest gap between calls in that time.
     pub longest_gap_millis: f64,
-    /// Calls of the functions, by service and operation, all files together.
+    /// Calls of the functions for all files together, by service and operation.
     pub calls: Counts,
 }
 
 /// Many files.
 #[derive(Debug, Serialize)]
 pub struct Many {
-    /// What was dropped, and how.
+    /// What was uploaded, and how.
     pub what: String,
-    /// How many files.
+    /// Number of files.
     pub files: u32,
-    /// How long the uploads took.
+    /// Duration of the uploads.
     pub upload_seconds: f64,
-    /// From the first upload until nothing waits or runs.
+    /// From the first upload until nothing is waiting or running.
     pub drained_seconds: f64,
-    /// COPY commands that were submitted.
+    /// Number of COPY commands submitted.
     pub copies: usize,
     /// Calls of the functions, by service and operation.
     pub calls: Counts,
-    /// Invocations of the functions, and how long they ran.
+    /// Number and duration of the functions' invocations.
     pub invocations: Invocations,
     /// Units of the tracker.
     pub units: Units,
-    /// What a million such files would cost.
+    /// Cost of a million such files.
     pub cost: Cost,
 }
 
-/// Starts of one function, medians.
+/// Medians of the cold starts of one function.
 #[derive(Debug, Serialize)]
 pub struct ColdStart {
     pub function: &'static str,
-    /// How often it was started.
+    /// Number of starts.
     pub runs: usize,
-    /// From the start of the process until it asks for an event.
+    /// From the start of the process until it requests an event.
     pub init_millis: f64,
-    /// From the start of the process until its first response.
+    /// From the start of the process until its first result.
     pub first_answer_millis: f64,
-    /// Processor time of all its threads until it asks for an event; 0 where the system does not tell.
+    /// CPU time of all its threads until it requests an event; 0 if the system does not report it.
     pub init_cpu_millis: f64,
-    /// Its largest memory until its first answer; 0 where the system does not tell.
+    /// Its peak memory until its first result; 0 if the system does not report it.
     pub memory_bytes: f64,
 }

@@ -1,4 +1,4 @@
-//! Dropping the benchmark's files and following them to committed rows.
+//! Uploads the benchmark's files and follows them until their rows are committed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,17 +18,17 @@ use crate::ground::stack::Stack;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::loader::warehouse::Warehouse;
 
-/// Rows of every file.
+/// Rows in each file.
 const ROWS_PER_FILE: u32 = 10;
-/// Uploads at the same time.
+/// Number of concurrent uploads.
 const UPLOADS: usize = 16;
 const POLL: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_mins(10);
 const ITEMS_MAX: usize = 100_000;
-/// No call for so long: the invocations are over.
+/// If there is no call for this long, the invocations have ended.
 const QUIET: Duration = Duration::from_millis(1500);
 
-/// What the measurements need.
+/// Everything that the measurements need.
 pub struct Bench<'a> {
     pub out: Out,
     pub aws: &'a Aws,
@@ -40,7 +40,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Of a deployed loader.
+    /// For a deployed loader.
     pub fn new(
         out: Out,
         aws: &'a Aws,
@@ -57,18 +57,18 @@ impl<'a> Bench<'a> {
         self.configs.get(table).copied().with_context(|| format!("no queue {table}"))
     }
 
-    /// The gateway's counts and faults.
+    /// The gateway's call counts and faults.
     pub fn gateway(&self) -> GatewayAdmin {
         GatewayAdmin::new(&self.stack.endpoint)
     }
 
-    /// Drops one file; the first of a table makes the table.
+    /// Uploads one file. The first file of a table also creates the table.
     pub async fn drop_one(&mut self, table: &str) -> Result<()> {
         let number = self.next_number(table, 1).await?;
         put(&self.aws.s3(), table, number).await
     }
 
-    /// Drops so many files for each of these tables, several at the same time.
+    /// Uploads this many files for each of these tables, several at the same time.
     pub async fn drop_many(&mut self, tables: &[String], per_table: u32) -> Result<()> {
         let mut files = Vec::new();
         for table in tables {
@@ -92,7 +92,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Number of the next file of a table, of which so many are taken.
+    /// Reserves this many file numbers of a table and returns the first.
     async fn next_number(&mut self, table: &str, n: u32) -> Result<u32> {
         if !self.dropped.contains_key(table) {
             let create = format!("CREATE TABLE {table} (id BIGINT, at TIMESTAMP, value VARCHAR(64))");
@@ -103,8 +103,8 @@ impl<'a> Bench<'a> {
         Ok(*next - n)
     }
 
-    /// Waits until everything that was dropped for these tables is loaded, and nothing waits or runs. Returns their loads, the newest of
-    /// a table last.
+    /// Waits until all files uploaded for these tables are loaded and nothing is waiting or running. Returns their loads; the newest of
+    /// each table is last.
     pub async fn drained(&self, tables: &[String]) -> Result<Vec<History>> {
         let started = Instant::now();
         let mut found = Vec::new();
@@ -134,8 +134,8 @@ impl<'a> Bench<'a> {
         Ok(items.into_iter().filter_map(loaded).collect())
     }
 
-    /// The functions' calls since the last reset, once they are at rest; without those of a starting environment, which alone calls
-    /// `GetItem`.
+    /// The functions' calls since the last reset, once no more are made. Excludes the calls of a starting environment, the only ones that
+    /// use `GetItem`.
     pub async fn calls(&self) -> Result<Counts> {
         let mut counts = self.gateway().calls().await?.functions;
         loop {
@@ -160,21 +160,21 @@ impl<'a> Bench<'a> {
         Ok(counts)
     }
 
-    /// COPY commands that were submitted since this time (epoch milliseconds).
+    /// Number of COPY commands submitted since this time (epoch milliseconds).
     pub async fn copies_since(&self, since: i64) -> Result<usize> {
         let statements = DataApiAdmin::new(&self.stack.endpoint).statements().await?;
         let recent = statements.iter().filter(|statement| statement.created_millis >= since);
         Ok(recent.flat_map(|statement| &statement.parts).filter(|part| part.sql.starts_with("COPY ")).count())
     }
 
-    /// When the warehouse ended a statement, by the clock of this machine.
+    /// When the warehouse ended a statement, by this machine's clock.
     pub async fn committed(&self, statement_id: &str) -> Result<i64> {
         let described = self.aws.redshift_data().describe_statement().id(statement_id).send().await;
         let described = described.map_err(failed("ask for a statement"))?;
         Ok(described.updated_at().context("the statement has a time")?.to_millis()?)
     }
 
-    /// Whether every file's rows are there, once: else the figures are worth nothing.
+    /// Checks that every file's rows are there exactly once; otherwise the figures are worthless.
     pub async fn ensure_rows(&self) -> Result<()> {
         for (table, n_files) in &self.dropped {
             let expected = i64::from(*n_files) * i64::from(ROWS_PER_FILE);
@@ -186,7 +186,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Drops a file with rows of its own.
+/// Uploads a file with rows of its own.
 async fn put(client: &aws_sdk_s3::Client, table: &str, number: u32) -> Result<()> {
     let rows = (0..ROWS_PER_FILE)
         .map(|row| format!("{},2026-01-31 12:00:00,row {row} of file {number}\n", number * ROWS_PER_FILE + row));

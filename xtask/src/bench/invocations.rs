@@ -1,4 +1,4 @@
-//! How often the functions ran and how long, as the platform reports it in their logs.
+//! Number and duration of the functions' invocations, as reported in the platform's log lines.
 
 use anyhow::Result;
 use loader_core::contract::Function;
@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::ground::aws::Aws;
 use crate::loader::logs;
 
-/// How often the functions ran, and how long.
+/// Number and duration of invocations.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Invocations {
     pub count: u64,
-    /// Those of `MicrobatchLoader`: each records a pending load.
+    /// Invocations of `MicrobatchLoader`, each of which records a pending load.
     pub recording: usize,
-    /// Seconds of all of them together.
+    /// Total duration in seconds.
     pub seconds: f64,
 }
 

@@ -1,4 +1,4 @@
-//! The measurements with files: one after the other, many at once, one a second.
+//! The measurements with files: one after the other, many at once, and one per second.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,16 @@ use crate::bench::units::{self, Happened};
 use crate::bench::{invocations, path};
 use crate::ground::clock::now_millis;
 
-/// How files come.
+/// How files arrive.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
-    /// So many for each table at once.
+    /// This many for each table at once.
     AtOnce(u32),
-    /// One a second, so many seconds.
+    /// One per second, for this many seconds.
     EverySecond(u32),
 }
 
-/// Files of one table, each loaded before the next is dropped; one before them finds the functions cold and is not counted.
+/// Loads files of one table one after the other. One more file before them absorbs the cold start and is not counted.
 pub async fn one_by_one(bench: &mut Bench<'_>, table: &str, n: u32, delay_millis: u64) -> Result<OneByOne> {
     let step = bench.out.step(format!("{table}: one file after the other, {delay_millis} ms added to each call"));
     let tables = [table.to_owned()];
@@ -64,7 +64,7 @@ pub async fn one_by_one(bench: &mut Bench<'_>, table: &str, n: u32, delay_millis
     })
 }
 
-/// Many files of some tables; one of each before them finds the functions cold and is not counted.
+/// Loads many files of some tables. One more file of each before them absorbs the cold start and is not counted.
 pub async fn many(bench: &mut Bench<'_>, what: &str, tables: &[String], pace: Pace) -> Result<Many> {
     let step = bench.out.step(format!("dropping {what}"));
     bench.drop_many(tables, 1).await?;
@@ -99,7 +99,7 @@ pub async fn many(bench: &mut Bench<'_>, what: &str, tables: &[String], pace: Pa
     Ok(Many { what: what.to_owned(), files, upload_seconds, drained_seconds, copies, calls, invocations, units, cost })
 }
 
-/// Drops the files; returns how many each table got.
+/// Uploads the files. Returns the number for each table.
 async fn drop_at(bench: &mut Bench<'_>, tables: &[String], pace: Pace) -> Result<u32> {
     match pace {
         Pace::AtOnce(n) => {
@@ -117,7 +117,7 @@ async fn drop_at(bench: &mut Bench<'_>, tables: &[String], pace: Pace) -> Result
     }
 }
 
-/// `LOADED#<millis>#…` of before this time.
+/// The key `LOADED#<millis>#…` of a load before this time.
 fn is_older(key: &str, since: i64) -> bool {
     key.split('#').nth(1).and_then(|millis| millis.parse::<i64>().ok()).is_some_and(|millis| millis < since)
 }

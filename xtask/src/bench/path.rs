@@ -1,4 +1,4 @@
-//! From a message to its statement, as the gateway saw the calls of `MicrobatchLoader`.
+//! The path from a message to its statement, as the gateway saw the calls of `MicrobatchLoader`.
 
 use anyhow::{Context, Result};
 use loader_core::contract::Function;
@@ -7,13 +7,13 @@ use local_client::calls::{LogEntry, Port};
 /// From the first call until the statement's id is about to be recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Path {
-    /// All of it.
+    /// Total duration.
     pub millis: f64,
-    /// The longest time between two calls.
+    /// The longest gap between two calls.
     pub longest_gap_millis: f64,
 }
 
-/// Of the calls for one file.
+/// Finds it in the calls for one file.
 pub fn of(log: &[LogEntry]) -> Result<Path> {
     let is_microbatch = |entry: &&LogEntry| {
         entry.port == Port::Functions

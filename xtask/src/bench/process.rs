@@ -1,15 +1,15 @@
-//! What Linux tells about a process; 0 where there is no `/proc`.
+//! What Linux reports about a process; 0 if there is no `/proc`.
 
 use std::fs;
 
-/// Processor time of all its threads, in milliseconds.
+/// CPU time of all its threads, in milliseconds.
 pub fn cpu_millis(pid: u32) -> f64 {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let nanos = threads.filter_map(|thread| first_number(&fs::read_to_string(thread.path().join("schedstat")).ok()?));
     nanos.sum::<f64>() / 1e6
 }
 
-/// Its largest resident memory.
+/// Its peak resident memory in bytes.
 pub fn memory_bytes(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

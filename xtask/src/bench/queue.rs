@@ -1,27 +1,27 @@
-//! The queues of the benchmark; each has a table of the same name.
+//! The queues of the benchmark. Each has a table of the same name.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// Appended.
+/// Rows are appended.
 pub const APPENDED: &str = "bench";
-/// Merged by id and time.
+/// Rows are merged by id and time.
 pub const MERGED: &str = "bench_merged";
-/// Appended, with `load.write_once`.
+/// Rows are appended, with `load.write_once`.
 pub const WRITTEN_ONCE: &str = "bench_once";
 /// The source bucket.
 pub const BUCKET: &str = "rs-loader-bench";
-/// Tables that get files at the same time.
+/// Number of tables that receive files at the same time.
 const MANY: usize = 50;
 
-/// Names of the tables that get files at the same time.
+/// Names of the tables that receive files at the same time.
 pub fn many() -> Vec<String> {
     (1..=MANY).map(|number| format!("bench_{number:02}")).collect()
 }
 
-/// The configurations, in a folder of its own.
+/// Writes the configurations to a separate folder.
 pub fn write(dir: &Path) -> Result<PathBuf> {
     let folder = dir.join("queues");
     std::fs::create_dir_all(&folder)?;

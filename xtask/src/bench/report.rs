@@ -1,4 +1,4 @@
-//! The benchmark's tables.
+//! Prints the results of the benchmark as tables.
 
 use local_client::calls::Counts;
 use serde::Serialize;
@@ -7,12 +7,12 @@ use crate::bench::figures::{ColdStart, Many, OneByOne};
 use crate::bench::queue::{APPENDED, MERGED};
 use crate::ground::output::{Out, size};
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Cargo profile of the functions.
     pub profile: &'static str,
-    /// Bytes of each zip.
+    /// Size of each zip in bytes.
     pub zips: Vec<(&'static str, u64)>,
     /// Cold starts.
     pub cold_starts: Vec<ColdStart>,
@@ -57,7 +57,7 @@ impl Report {
         }
     }
 
-    /// What a millisecond more at each call costs on the way from message to submitted.
+    /// The effect of one more millisecond per call on the time from message to submit.
     #[expect(clippy::cast_precision_loss, reason = "a few milliseconds")]
     fn round_trips(&self, table: &str) -> Option<f64> {
         let of =
@@ -114,7 +114,7 @@ fn operations(out: Out, what: &str, files: u32, calls: &Counts) {
     }
 }
 
-/// Calls a file, of the operations that are wanted.
+/// Calls per file, of the selected operations.
 #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
 fn per_file(calls: &Counts, files: u32, wanted: impl Fn(&str) -> bool) -> f64 {
     let all = calls.values().flatten().filter(|(operation, _)| wanted(operation));

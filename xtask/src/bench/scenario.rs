@@ -1,8 +1,8 @@
-//! What can be measured, each by itself.
+//! The scenarios, each of which can be measured alone.
 
 use clap::ValueEnum;
 
-/// One measurement.
+/// One scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Scenario {
     /// Zips, cold starts, memory

@@ -1,11 +1,11 @@
-//! Medians and percentiles of what was measured.
+//! Medians and percentiles.
 
-/// The middle one; 0 of nothing.
+/// The median; 0 if there are no values.
 pub fn median(values: &mut [f64]) -> f64 {
     percentile(values, 50)
 }
 
-/// The smallest value that so many of a hundred do not exceed; 0 of nothing.
+/// The smallest value that this percentage of the values does not exceed; 0 if there are no values.
 pub fn percentile(values: &mut [f64], hundredths: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let rank = (values.len() * hundredths).div_ceil(100).max(1);

@@ -13,11 +13,11 @@ use serde_json::Value;
 
 const WRITE_UNIT_BYTES: usize = 1024;
 const READ_UNIT_BYTES: usize = 4096;
-/// A write in a transaction costs twice.
+/// A write in a transaction costs twice as much.
 const TRANSACTION: f64 = 2.0;
-/// Pending loads that one look at a table reads at most, beside the slot.
+/// Maximum number of pending loads that the first read of a table returns, besides the slot.
 const LOOK_PENDINGS_MAX: usize = 9;
-/// A slot with a running load, beside its configuration and the keys of its pending loads.
+/// Bytes of a slot with a running load, besides its configuration and the keys of its pending loads.
 const SLOT_BYTES: usize = 700;
 const PENDING_KEY_BYTES: usize = 48;
 const HISTORY_UNITS: f64 = 1.0;
@@ -36,13 +36,13 @@ pub struct Units {
 pub struct Happened<'a> {
     /// Configuration of the tables.
     pub config: &'a LoadConfig,
-    /// Pending loads that were recorded.
+    /// Number of pending loads recorded.
     pub n_pendings: usize,
-    /// `PutItem` calls, pending loads and slots.
+    /// Number of `PutItem` calls, for pending loads and slots.
     pub n_puts: usize,
-    /// `Query` calls.
+    /// Number of `Query` calls.
     pub n_queries: usize,
-    /// Objects of each load that was settled.
+    /// Number of objects of each settled load.
     pub loads: &'a [usize],
 }
 
@@ -74,7 +74,7 @@ fn ledger_units(n_objects: usize) -> f64 {
     if n_objects <= LEDGER_ENTRIES_IN_TRANSACTION_MAX { TRANSACTION * n_objects as f64 } else { n_objects as f64 }
 }
 
-/// A pending load of so many objects, as the loader writes it.
+/// A pending load with this many objects, as the loader writes it.
 fn pending_bytes(config: &LoadConfig, n_objects: usize) -> usize {
     let object = |number: usize| WaitingObject {
         object: ObjectVersion {

@@ -1,4 +1,4 @@
-//! The sample files and what they hold, as `tests/data/expected.json` says.
+//! The sample files and their content, as described by `tests/data/expected.json`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,41 +10,41 @@ use synth::workspace;
 use crate::ground::hash::sha256;
 use crate::ground::output::Failure;
 
-/// Everything that is dropped, and what must be in the warehouse afterwards.
+/// All files to upload, and the expected content of the warehouse.
 #[derive(Debug, Deserialize)]
 pub struct Data {
-    /// The files, in the order of their content.
+    /// The files, ordered by their content.
     pub files: Vec<DataFile>,
-    /// What each table must hold.
+    /// The expected content of each table.
     pub tables: BTreeMap<String, Expected>,
 }
 
 /// One file.
 #[derive(Clone, Debug, Deserialize)]
 pub struct DataFile {
-    /// Table, which is also the queue's name.
+    /// Name of the table and of its queue.
     pub table: String,
-    /// Path under tests/data.
+    /// Path relative to tests/data.
     pub file: String,
     pub rows: u64,
     sha256: String,
 }
 
-/// What a table must hold.
+/// The expected content of a table.
 #[derive(Debug, Deserialize)]
 pub struct Expected {
     pub rows: i64,
-    /// Statements over `{table}`, each with the number it must return.
+    /// SQL queries over `{table}`, each with the number that it must return.
     pub checks: BTreeMap<String, i64>,
 }
 
-/// Where the files are.
+/// Folder of the files.
 pub fn folder() -> PathBuf {
     workspace::root().join("tests/data")
 }
 
 impl Data {
-    /// Reads the list, and checks that every file is the one it was made from.
+    /// Reads the list and checks that every file matches it.
     pub fn read() -> Result<Self> {
         let path = folder().join("expected.json");
         let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
@@ -63,7 +63,7 @@ impl Data {
         self.files.iter().filter(move |file| file.table == table).collect::<Vec<_>>().into_iter()
     }
 
-    /// Different object versions that are dropped: one per file.
+    /// Number of distinct object versions to upload: one per file.
     pub fn n_object_versions(&self) -> u64 {
         self.files.len() as u64
     }
@@ -75,7 +75,7 @@ impl DataFile {
         std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))
     }
 
-    /// Its name without the folder.
+    /// File name without the folder.
     pub fn name(&self) -> &str {
         self.file.rsplit('/').next().unwrap_or(&self.file)
     }

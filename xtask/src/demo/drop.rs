@@ -1,4 +1,4 @@
-//! Dropping files into the source buckets: most of them at first, two per table while a load runs, one of them twice.
+//! Uploads files to the source buckets: most of them at first, two per table while a load runs, and one of them twice.
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
@@ -10,10 +10,10 @@ use crate::ground::aws::{Aws, failed};
 use crate::ground::output::Out;
 use crate::loader::deployment::prepared::Prepared;
 
-/// Files of each table that arrive while a load runs.
+/// Number of files per table that arrive while a load runs.
 pub const LATE_FILES: usize = 2;
 
-/// Drops files.
+/// Uploads files.
 pub struct Dropper<'a> {
     client: Client,
     prepared: &'a Prepared,
@@ -21,12 +21,12 @@ pub struct Dropper<'a> {
 }
 
 impl<'a> Dropper<'a> {
-    /// Of the demo's files.
+    /// For the demo's files.
     pub fn new(aws: &Aws, prepared: &'a Prepared, data: &'a Data) -> Self {
         Self { client: aws.s3(), prepared, data }
     }
 
-    /// All but the late ones.
+    /// Uploads all files but the late ones.
     pub async fn first_wave(&self, out: Out) -> Result<()> {
         for table in self.data.tables.keys() {
             let n_early = self.data.of(table).len().saturating_sub(LATE_FILES);
@@ -40,7 +40,7 @@ impl<'a> Dropper<'a> {
         Ok(())
     }
 
-    /// The late ones, and the last of them once more: the same bytes under the same key.
+    /// Uploads the late files, and the last of them a second time: the same bytes under the same key.
     pub async fn second_wave(&self, out: Out) -> Result<()> {
         for table in self.data.tables.keys() {
             let late: Vec<_> = self.data.of(table).rev().take(LATE_FILES).collect();

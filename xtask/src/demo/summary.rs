@@ -1,4 +1,4 @@
-//! The end of the demo: what was dropped, what was loaded, what is in the warehouse, and whether these agree.
+//! The end of the demo: compares what was uploaded, what was loaded, and what is in the warehouse.
 
 use anyhow::{Context, Result};
 use local_client::{GatewayAdmin, StackInfo};
@@ -11,18 +11,18 @@ use crate::ground::output::{Failure, Out};
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::warehouse::Warehouse;
 
-/// One table's line.
+/// One table's line of the summary.
 struct Line {
     table: String,
     files: usize,
     loads: usize,
     expected: i64,
     found: i64,
-    /// Other numbers that do not agree: the SQL with what it returned.
+    /// Other numbers that differ: the SQL, with its result.
     wrong: Vec<String>,
 }
 
-/// Prints the summary; an error unless everything agrees.
+/// Prints the summary. An error unless everything agrees.
 pub async fn show(
     out: Out,
     aws: &Aws,

@@ -1,4 +1,4 @@
-//! Watching the tracker: a line when a load starts, a line when it is done.
+//! Watches the tracker and prints a line when a load starts and when it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,24 +18,24 @@ const RUNNING_SECONDS_MAX: u64 = 60;
 const IDLE_SECONDS_MAX: u64 = 180;
 const ITEMS_MAX: usize = 1_000;
 
-/// What was seen of the demo's tables.
+/// What is known about the demo's tables.
 pub struct Watch {
     out: Out,
     tracker: Tracker,
-    /// `db_table` by queue.
+    /// `db_table` of each queue.
     tables: BTreeMap<String, String>,
-    /// The running load, by queue.
+    /// Running load of each queue.
     running: BTreeMap<String, String>,
-    /// Loads whose start was told.
+    /// Loads whose start was printed.
     told: BTreeSet<String>,
     /// Finished loads by table, in order.
     pub loads: BTreeMap<String, Vec<History>>,
-    /// Objects in quarantine.
+    /// Number of objects in quarantine.
     pub n_quarantined: usize,
 }
 
 impl Watch {
-    /// Of the prepared queues.
+    /// For the prepared queues.
     pub fn new(out: Out, tracker: Tracker, prepared: &Prepared) -> Self {
         let tables = prepared.queues.iter().map(|queue| (queue.name.clone(), queue.config.db_table().0)).collect();
         Self {
@@ -49,7 +49,7 @@ impl Watch {
         }
     }
 
-    /// Waits until every table runs a load at the same time. Returns the load of each table.
+    /// Waits until all tables run a load at the same time. Returns the load of each table.
     pub async fn until_running(&mut self, stack: &StackInfo) -> Result<BTreeMap<String, String>> {
         let started = Instant::now();
         loop {
@@ -64,13 +64,13 @@ impl Watch {
         }
     }
 
-    /// Whether these loads still run: what was dropped in between was dropped while they ran.
+    /// Whether these loads are still running, so anything uploaded in between was uploaded while they ran.
     pub async fn still_running(&mut self, loads: &BTreeMap<String, String>) -> Result<bool> {
         self.look().await?;
         Ok(&self.running == loads)
     }
 
-    /// Waits until all objects are loaded or in quarantine and nothing runs or waits.
+    /// Waits until all objects are loaded or in quarantine and nothing is running or waiting.
     pub async fn until_idle(&mut self, n_objects: u64) -> Result<()> {
         let started = Instant::now();
         loop {
@@ -81,7 +81,7 @@ impl Watch {
             }
             if started.elapsed() > Duration::from_secs(IDLE_SECONDS_MAX) {
                 bail!(
-                    "{n_loaded} of {n_objects} files are loaded and {n_busy} loads under way after {IDLE_SECONDS_MAX} s"
+                    "{n_loaded} of {n_objects} files are loaded and {n_busy} loads are in progress after {IDLE_SECONDS_MAX} s"
                 );
             }
             tokio::time::sleep(POLL).await;
@@ -95,7 +95,7 @@ impl Watch {
         Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()
     }
 
-    /// Reads every table once and shows what is new. Returns the number of running and waiting loads.
+    /// Reads every table once and prints what is new. Returns the number of running and waiting loads.
     async fn look(&mut self) -> Result<usize> {
         let mut n_busy = 0;
         self.running.clear();
@@ -164,7 +164,7 @@ impl Watch {
     }
 }
 
-/// The first digits of a load id: enough to tell the loads of a demo apart.
+/// The first digits of a load id, which are enough to distinguish the loads of a demo.
 fn short(load_id: &str) -> &str {
     load_id.get(..8).unwrap_or(load_id)
 }

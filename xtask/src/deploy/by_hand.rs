@@ -1,5 +1,5 @@
-//! The command that deploys by hand: the template in cfn-out, and the zips under the hash of their content. Under a name that stays the
-//! same CloudFormation would see no new code.
+//! The command that deploys by hand, with the template in cfn-out and the keys of the zips. A key contains the hash of the zip's content,
+//! because CloudFormation does not notice new code under an unchanged key.
 
 use synth::names::Parameter;
 use synth::workspace;
@@ -7,7 +7,7 @@ use synth::workspace;
 use crate::loader::deployment::assets::hashed_key;
 use crate::loader::functions::Asset;
 
-/// What is to be typed; the other parameters stay as they are in the stack. `environment` leads the command to the local stack.
+/// The command to type. Other parameters keep their values in the stack. `environment` directs it to the local stack.
 pub fn command(environment: &str, stack_name: &str, statement_prefix: &str, assets: &[Asset]) -> String {
     let template = workspace::shown(&workspace::template());
     let mut command = format!(

@@ -1,4 +1,4 @@
-//! `cargo xtask destroy`: removes the stack and keeps the data, unless told otherwise; it says what it kept.
+//! `cargo xtask destroy`: deletes the stack. Keeps the data unless told otherwise, and lists what it kept.
 
 use anyhow::Result;
 use aws_sdk_s3::Client;
@@ -70,7 +70,7 @@ fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<()> {
     Err(Failure::refused(format!("the stack `{}` was not deleted", args.stack_name), "add --yes to agree").into())
 }
 
-/// S3 returns 200 even where it deleted nothing, with an error per object.
+/// S3 returns HTTP 200 even if it deleted nothing; each object has its own error.
 fn check(bucket: &str, deleted: &DeleteObjectsOutput) -> Result<(), Failure> {
     let Some(error) = deleted.errors().first() else { return Ok(()) };
     let text = |text: Option<&str>| text.unwrap_or("no reason given").to_owned();
@@ -80,7 +80,7 @@ fn check(bucket: &str, deleted: &DeleteObjectsOutput) -> Result<(), Failure> {
     Err(Failure::new(message, hint))
 }
 
-/// A bucket can be deleted when no version of any object is left.
+/// A bucket can be deleted only when it contains no version of any object.
 async fn delete_bucket(client: &Client, out: Out, bucket: &str) -> Result<()> {
     let step = out.step(format!("deleting the bucket {bucket}"));
     let mut n_deleted = 0;

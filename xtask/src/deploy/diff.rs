@@ -1,4 +1,4 @@
-//! `cargo xtask diff`: a dry run that needs no prefix, because the deployed stack has one.
+//! `cargo xtask diff`: a dry run without a prefix, which is taken from the deployed stack.
 
 use anyhow::Result;
 use clap::Args;

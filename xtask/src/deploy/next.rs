@@ -1,4 +1,4 @@
-//! What a person sees after a deployment: the outputs, and what to do next.
+//! What is printed after a deployment: the outputs, and what to do next.
 
 use synth::names::EVENTS_OUTPUT;
 
@@ -11,7 +11,7 @@ use crate::loader::deployment::prepared::Prepared;
 use crate::loader::deployment::request::Request;
 use crate::loader::warehouse::local_databases;
 
-/// The stack's outputs.
+/// Prints the stack's outputs.
 pub fn show_outputs(out: Out, deployed: &Deployed) {
     out.title("Outputs");
     let width = deployed.outputs.keys().map(String::len).max().unwrap_or_default();
@@ -20,7 +20,7 @@ pub fn show_outputs(out: Out, deployed: &Deployed) {
     }
 }
 
-/// The commands that are likely to come next.
+/// Prints the commands that are likely to be needed next.
 pub fn show(out: Out, aws: &Aws, request: &Request, prepared: &Prepared, deployed: &Deployed) {
     let has_events = deployed.outputs.contains_key(EVENTS_OUTPUT);
     out.title("Next");

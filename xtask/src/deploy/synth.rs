@@ -1,4 +1,5 @@
-//! `cargo xtask synth`: the template from the queue configurations, written to `cfn-out/` or compared with what is there.
+//! `cargo xtask synth`: generates the template from the queue configurations, and writes it to `cfn-out/` or compares it with the file
+//! there.
 
 use std::path::PathBuf;
 

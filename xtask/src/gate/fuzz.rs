@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the long, coverage-guided run of a fuzz target. Its short run is part of `cargo xtask test`.
+//! `cargo xtask fuzz`: a long, coverage-guided run of a fuzz target. A short run is part of `cargo xtask test`.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -26,7 +26,7 @@ pub fn run(args: &FuzzArgs) -> Result<()> {
         return Err(Failure::new("cargo-fuzz is not installed", hint).into());
     }
     let target = args.target.as_str();
-    // New inputs are written to the first folder, so the seeds come second.
+    // New inputs are written to the first folder, so the seeds are the second.
     let (corpus, seeds) = (format!("{FOLDER}/corpus/{target}"), format!("{FOLDER}/seeds/{target}"));
     std::fs::create_dir_all(workspace::root().join(&corpus)).context(corpus.clone())?;
     let mut command = shell::rustup_cargo("nightly");

@@ -1,4 +1,4 @@
-//! cfn-lint over the template, from a venv of its own with pinned hashes, so that nothing is installed on the machine.
+//! Runs cfn-lint on the template, in a venv of its own with pinned hashes, so that nothing is installed on the machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::ground::shell;
 
 const PYTHON_NAMES: [&str; 6] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
 
-/// Lints the template and returns what the linter says: empty when all is well.
+/// Lints the template and returns the linter's findings; empty if there are none.
 pub fn lint(template: &Path, step: &Step) -> Result<String> {
     let linter = prepare(step)?;
     let mut command = Command::new(linter);
@@ -21,7 +21,7 @@ pub fn lint(template: &Path, step: &Step) -> Result<String> {
     Ok(if passed { String::new() } else { words })
 }
 
-/// The linter's program; the venv is made where it is missing or was made from other requirements.
+/// The linter's program. Creates the venv if it is missing or was made from other requirements.
 fn prepare(step: &Step) -> Result<PathBuf> {
     let requirements = workspace::root().join("tests/local/stack/requirements-lint.txt");
     let wanted = sha256(&std::fs::read(&requirements).context("cannot read the linter's requirements")?);
@@ -55,7 +55,7 @@ fn run(command: Command, wrong: &str, remedy: &str) -> Result<()> {
     Err(Failure::new(format!("{wrong}: {}", words.trim()), remedy).into())
 }
 
-/// A Python that is new enough.
+/// Finds a Python that is new enough.
 fn python() -> Result<&'static str> {
     let is_new_enough = |name: &&&str| {
         let mut command = Command::new(**name);

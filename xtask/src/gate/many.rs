@@ -1,4 +1,4 @@
-//! The template of a stack with as many queues as a user may have: what the linter finds in it would be found in an account else.
+//! The template of a stack with the maximum number of queues, so that the linter's findings appear here and not in an account.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::ground::output::Step;
 
 const QUEUES: usize = 200;
 
-/// Lints it; the words of the linter, empty when all is well.
+/// Lints it and returns the linter's findings; empty if there are none.
 pub fn lint_many(step: &Step) -> Result<String> {
     let queues = (0..QUEUES).map(queue).collect::<Result<_>>()?;
     let template =

@@ -1,5 +1,4 @@
-//! `cargo xtask simulate`: long runs of the simulation of `tests/proof`, which is a program of its own so that this one
-//! stays small.
+//! `cargo xtask simulate`: long runs of the simulation in `tests/proof`, which is a separate program so that this one stays small.
 
 use std::ffi::OsString;
 

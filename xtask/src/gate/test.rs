@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the one gate. Every check runs, whatever the ones before it said; the last line counts them.
+//! `cargo xtask test`: the one gate. Runs every check even if others fail; the last line counts them.
 
 mod programs;
 
@@ -23,14 +23,14 @@ pub struct TestArgs {
     filter: Option<String>,
 }
 
-/// What was counted so far.
+/// Number of checks so far.
 #[derive(Debug, Default)]
 struct Tally {
     passed: u64,
     failed: u64,
 }
 
-/// Runs the command. Documents may name the commands of `xtask`.
+/// Runs the command. `xtask` has the commands that documents may name.
 pub fn run(args: &TestArgs, xtask: &clap::Command) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
@@ -38,7 +38,7 @@ pub fn run(args: &TestArgs, xtask: &clap::Command) -> Result<()> {
     if args.filter.is_none() {
         checks(out, xtask, &mut tally);
     }
-    // What the end-to-end tests start: the stack's program, and the functions as zips.
+    // What the end-to-end tests start: the local stack's program, and the functions as zips.
     let prepared = local_stack::build(out).and_then(|_| {
         let wanted = Wanted { arch: functions::this_machine(), profile: Profile::Dev, runs: Runs::Here };
         functions::build(out, wanted)
@@ -53,7 +53,7 @@ pub fn run(args: &TestArgs, xtask: &clap::Command) -> Result<()> {
 }
 
 impl Tally {
-    /// Counts a check that ran; empty words are a pass.
+    /// Counts a check that ran. An empty complaint means that it passed.
     fn note(&mut self, out: Out, name: &str, outcome: Result<String>) {
         let words = outcome.unwrap_or_else(|error| format!("{error:#}"));
         if words.is_empty() {
@@ -90,7 +90,7 @@ fn checks(out: Out, xtask: &clap::Command, tally: &mut Tally) {
     tally.check(out, "template: cfn-lint of 200 queues", many::lint_many);
 }
 
-/// Runs a program; its words are the complaint.
+/// Runs a program; its output is the complaint if it fails.
 fn words_of(command: Command) -> Result<String> {
     let (passed, words) = shell::run_quietly(command)?;
     Ok(if passed { String::new() } else { words })

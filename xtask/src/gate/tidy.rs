@@ -15,7 +15,7 @@ use anyhow::Result;
 
 use tree::Tree;
 
-/// Checks the clone; documents may name the commands of `xtask`. Returns the complaints, one line each.
+/// Checks the clone and returns the complaints, one line each. `xtask` has the commands that documents may name.
 pub fn check(xtask: &clap::Command) -> Result<Vec<String>> {
     let tree = Tree::read()?;
     Ok([
@@ -38,7 +38,7 @@ mod tests {
 
     use super::*;
 
-    /// Tidy alone, in a second: `cargo test -p xtask tidy`.
+    /// Runs only tidy, in a second: `cargo test -p xtask tidy`.
     #[test]
     fn the_tree_is_tidy() {
         let complaints = check(&crate::Cli::command()).expect("the clone can be read");

@@ -1,10 +1,10 @@
-//! Asking a person, where one is there to ask.
+//! Asks a person for confirmation, if standard input is a terminal.
 
 use std::io::{BufRead, IsTerminal, Write};
 
 use crate::ground::output::Out;
 
-/// Whether a person says yes; false where nobody can be asked.
+/// Whether a person answers yes; false if no one can be asked.
 pub fn agrees(out: Out, question: &str) -> bool {
     if out.is_json() || !std::io::stdin().is_terminal() {
         return false;

@@ -1,4 +1,4 @@
-//! The AWS clients: an account's, or the local stack's. Which of the two is decided here and nowhere else.
+//! The AWS clients of an account or of the local stack. Only this module distinguishes the two.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use local_client::StackInfo;
 use crate::ground::output::Failure;
 use crate::ground::{profile, running};
 
-/// Where to: the account of the ambient credentials, or the local stack.
+/// The target: the account of the ambient credentials, or the local stack.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AwsArgs {
     /// Use the local stack on this machine instead of an AWS account
@@ -31,23 +31,23 @@ pub struct AwsArgs {
     pub region: Option<String>,
 }
 
-/// The clients of one account and Region.
+/// The clients for one account and Region.
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
-    /// Region of everything.
+    /// Region of all clients.
     pub region: String,
-    /// The local stack, when this is it.
+    /// The local stack, if the clients use it.
     pub local: Option<StackInfo>,
 }
 
 impl Aws {
-    /// An account, or the local stack that runs already.
+    /// Clients for an account, or for the running local stack.
     pub async fn new(args: &AwsArgs) -> Result<Self> {
         if args.local { Self::of_stack(running::stack()?).await } else { Self::of_account(args).await }
     }
 
-    /// The account of the profile, or else of the ambient credentials.
+    /// Clients for the account of the profile, or of the ambient credentials.
     async fn of_account(args: &AwsArgs) -> Result<Self> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
         let region = args.region.clone().map(Region::new);
@@ -101,7 +101,7 @@ impl Aws {
         aws_sdk_redshiftdata::Client::new(&self.config)
     }
 
-    /// S3; path style where an endpoint is overridden, because a bucket is no host name there.
+    /// S3 client. Uses path style if the endpoint is overridden, because bucket names do not resolve there.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.config).force_path_style(self.endpoint().is_some());
         aws_sdk_s3::Client::from_conf(config.build())
@@ -114,31 +114,31 @@ impl Aws {
         of_config.or_else(|| of_environment("AWS_ENDPOINT_URL_S3")).or_else(|| of_environment("AWS_ENDPOINT_URL"))
     }
 
-    /// Whose account this is; the first call, so it is where missing credentials show.
+    /// The account of the credentials. This is the first call, so missing credentials are reported here.
     pub async fn place(&self) -> Result<Place> {
         let client = aws_sdk_sts::Client::new(&self.config);
         let identity = client.get_caller_identity().send().await.map_err(|error| {
             let hint = "sign in (`aws login`, `aws sso login`), or choose credentials with --profile NAME; for this machine only, add --local";
             Failure::new(format!("AWS does not accept the credentials, or there are none: {}", Cause(&error)), hint)
         })?;
-        // An identity has no Region, and everything deployed has this one.
+        // An identity has no Region; everything that is deployed is in the client's.
         Ok(Place { region: self.region.clone(), ..Place::of_arn(identity.arn().context("the identity has no ARN")?)? })
     }
 
-    /// Who asks, as an audit record names them: the ARN of the credentials.
+    /// The ARN of the credentials, as audit records name the operator.
     pub async fn caller(&self) -> Result<String> {
         let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let identity = identity.map_err(failed("ask whose credentials these are"))?;
+        let identity = identity.map_err(failed("find out whose credentials these are"))?;
         Ok(identity.arn().context("the identity has no ARN")?.to_owned())
     }
 }
 
-/// A client that accepts the certificates of the system's store.
+/// An HTTP client that accepts the certificates of the system's store.
 pub fn https() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
-/// Where something is in a Region: partition and account are read from any ARN of the same stack.
+/// Partition, Region and account of resources. Partition and account can be read from any ARN of the same stack.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// `aws`, `aws-cn`, …
@@ -149,13 +149,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of an ARN.
+    /// Reads them from an ARN.
     pub fn of_arn(arn: &str) -> Result<Self> {
         match arn.splitn(6, ':').collect::<Vec<_>>().as_slice() {
             ["arn", partition, _, region, account, _] => {
                 Ok(Self { partition: (*partition).into(), region: (*region).into(), account: (*account).into() })
             }
-            _ => Err(anyhow!("`{arn}` is no ARN")),
+            _ => Err(anyhow!("`{arn}` is not an ARN")),
         }
     }
 
@@ -165,7 +165,7 @@ impl Place {
     }
 }
 
-/// What a service said, short: its code and words, or the chain of what went wrong on the way.
+/// A short form of a service's error: its code and message, or the chain of causes if the service did not respond.
 pub struct Cause<'a, E>(pub &'a E);
 
 impl<E: ProvideErrorMetadata + std::error::Error> fmt::Display for Cause<'_, E> {
@@ -181,14 +181,14 @@ impl<E: ProvideErrorMetadata + std::error::Error> fmt::Display for Cause<'_, E> 
     }
 }
 
-/// An error of a service with the thing we wanted from it.
+/// Converts a service's error to one that says what could not be done.
 pub fn failed<E: ProvideErrorMetadata + std::error::Error>(
     wanted: impl fmt::Display,
 ) -> impl FnOnce(E) -> anyhow::Error {
     move |error| anyhow!("cannot {wanted}: {}", Cause(&error))
 }
 
-/// The same for a HEAD: its response has no words, only a status and perhaps the Region of the bucket.
+/// The same for a HEAD request, whose response has no error text, only a status and perhaps the Region of the bucket.
 pub fn failed_head<E>(wanted: impl fmt::Display, error: &SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -1,4 +1,4 @@
-//! Buckets that a command creates where they are missing.
+//! Creating buckets that a command needs.
 
 use anyhow::Result;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
@@ -17,7 +17,7 @@ pub async fn create_bucket(aws: &Aws, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether an error's code says that a bucket or object is not there.
+/// Whether an error's code says that a bucket or object does not exist.
 pub fn is_missing(code: &str) -> bool {
     matches!(code, "NotFound" | "NoSuchBucket" | "NoSuchKey" | "404")
 }

@@ -1,4 +1,4 @@
-//! The time, as the tracker, the logs and the names of change sets count it, and as people write it.
+//! Times in the form that the tracker, the logs and change sets use, and for people.
 
 use time::macros::format_description;
 use time::{OffsetDateTime, Time};
@@ -8,21 +8,21 @@ pub fn now_millis() -> i64 {
     i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
-/// A time for people, UTC: `2026-01-31 23:59:59`.
+/// A UTC time for people: `2026-01-31 23:59:59`.
 pub fn readable(millis: i64) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok();
     at.and_then(|at| at.format(format).ok()).unwrap_or_default()
 }
 
-/// When the month (UTC) of this time began.
+/// The start (UTC) of the month that contains this time.
 pub fn month_began(millis: i64) -> i64 {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
     let first = at.ok().and_then(|at| at.replace_day(1).ok()).map(|first| first.replace_time(Time::MIDNIGHT));
     first.map_or(millis, |first| first.unix_timestamp() * 1000)
 }
 
-/// A period as people write it, in milliseconds: `90s`, `30m`, `24h`, `7d`.
+/// Parses a period such as `90s`, `30m`, `24h` or `7d` to milliseconds.
 pub fn period(text: &str) -> Result<i64, String> {
     let wrong = || format!("`{text}` is not a period: write a number and s, m, h or d, for example 24h");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;

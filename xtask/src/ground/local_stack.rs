@@ -1,7 +1,6 @@
-//! The local stack of a command: built, started with its progress shown, and found again.
+//! The local stack for a command: built, started with progress on the screen, or found running.
 //!
-//! xtask runs the `local-stack` program and does not link it: `local-client` builds in seconds, the stack's Parquet reader does
-//! not.
+//! xtask runs the `local-stack` program instead of linking it: `local-client` builds in seconds, but the stack's Parquet reader does not.
 
 use std::path::{Path, PathBuf};
 
@@ -13,17 +12,19 @@ use crate::ground::output::{Failure, Out, Step};
 use crate::ground::running::default_dir;
 use crate::ground::shell;
 
-/// The running stack, or a new one that goes on after us.
+/// The running stack, or a new one that outlives this program.
 pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
     let dir = default_dir();
     if let Some(stack) = local_client::info(&dir)? {
         if auth && !stack.auth {
-            let message = "the local stack that is up does not check IAM";
-            return Err(
-                Failure::new(message, "stop it with `cargo xtask local down`, then the same command again").into()
-            );
+            let message = "the running local stack does not check IAM";
+            return Err(Failure::new(
+                message,
+                "stop it with `cargo xtask local down`, then run the same command again",
+            )
+            .into());
         }
-        out.line(format!("{} local stack is up already at {}", out.good("ok"), stack.endpoint));
+        out.line(format!("{} the local stack is already running at {}", out.good("ok"), stack.endpoint));
         return Ok(stack);
     }
     let options = StackOptions { auth, ..options(&build(out)?, &dir) };
@@ -33,7 +34,7 @@ pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
     Ok(stack)
 }
 
-/// Starts a stack in a folder of its own, which ends when the returned value does, or this process, however it ends.
+/// Starts a stack in a folder of its own. It ends when the returned value is dropped, or when this process ends for any reason.
 pub async fn start(out: Out, options: StackOptions) -> Result<local_client::Stack> {
     let step = out.step("starting the local stack");
     let stack = local_client::start(options, |event| tell(&step, event)).await?;
@@ -59,7 +60,7 @@ fn tell(step: &Step, event: Progress) {
     }
 }
 
-/// Ends with an error on Ctrl-C or when asked to terminate, so that what was started is stopped in order.
+/// Returns an error on Ctrl-C or SIGTERM, so that what was started is stopped in order.
 pub async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
@@ -72,14 +73,14 @@ pub async fn interruptible<T>(work: impl Future<Output = Result<T>>) -> Result<T
 /// Builds the `local-stack` program.
 pub fn build(out: Out) -> Result<PathBuf> {
     let step = out.step("building the local stack");
-    // With the features of the workspace, so that the tests use the same builds of its dependencies.
+    // With the workspace's features, so that the tests use the same builds of its dependencies.
     let executables = shell::cargo_build(&["build", "--workspace", "--bin", "local-stack"], &step)?;
     let binary = executables.into_iter().find(|(name, _)| name == "local-stack").map(|(_, path)| path);
     step.done("local stack built");
     binary.context("cargo built no executable `local-stack`")
 }
 
-/// Stops the stack that is up; nothing of it is left running.
+/// Stops the running stack with all its processes.
 pub async fn down(out: Out) -> Result<()> {
     let dir = default_dir();
     if local_client::info(&dir)?.is_none() {

@@ -1,7 +1,7 @@
-//! What a person sees: steps with durations, and errors with the next step on a line of its own.
+//! Terminal output: steps with durations, and errors whose next step is on a separate line.
 //!
-//! Progress goes to standard output, or to standard error when the result is wanted as JSON. Colours and moving lines only
-//! on a terminal, and never where `NO_COLOR` is set.
+//! Progress goes to standard output, or to standard error if the result is printed as JSON. Colors and moving lines appear only on a
+//! terminal, and never if `NO_COLOR` is set.
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// How the result of a command is printed.
+/// How a command prints its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
@@ -31,7 +31,7 @@ pub struct Out {
 }
 
 impl Out {
-    /// Writes in this format.
+    /// Output in this format.
     pub fn new(format: Format) -> Self {
         let json = format == Format::Json;
         let terminal = if json { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
@@ -39,14 +39,14 @@ impl Out {
         Self { json, color, live: terminal && std::io::stderr().is_terminal() }
     }
 
-    /// Whether the result is wanted as JSON.
+    /// Whether the result is printed as JSON.
     pub fn is_json(self) -> bool {
         self.json
     }
 
-    /// One line of progress.
+    /// Prints a line of progress.
     pub fn line(self, text: impl AsRef<str>) {
-        // A reader that went away (`| head`) is no failure of the command.
+        // A closed reader (`| head`) is not a failure of the command.
         let _ = if self.json {
             writeln!(std::io::stderr(), "{}", text.as_ref())
         } else {
@@ -54,12 +54,12 @@ impl Out {
         };
     }
 
-    /// An empty line and a title.
+    /// Prints an empty line and a title.
     pub fn title(self, text: &str) {
         self.line(format!("\n{}", self.bold(text)));
     }
 
-    /// The result, in JSON mode only.
+    /// Prints the result, in JSON mode only.
     pub fn result(self, value: &impl Serialize) -> anyhow::Result<()> {
         if self.json {
             let _ = writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(value)?);
@@ -67,7 +67,7 @@ impl Out {
         Ok(())
     }
 
-    /// Begins a step; end it with [`Step::done`].
+    /// Begins a step. End it with [`Step::done`].
     pub fn step(self, text: impl Into<String>) -> Step {
         let text = text.into();
         let bar = self.live.then(|| {
@@ -104,7 +104,7 @@ impl Out {
     }
 }
 
-/// A step under way: a moving line on a terminal, one line when it ends.
+/// A step in progress: a moving line on a terminal, and one line when it ends.
 #[derive(Debug)]
 pub struct Step {
     out: Out,
@@ -114,14 +114,14 @@ pub struct Step {
 }
 
 impl Step {
-    /// What it does right now; seen on a terminal only.
+    /// Shows the current activity, on a terminal only.
     pub fn now(&self, detail: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{} {}", self.text, self.out.dim(detail)));
         }
     }
 
-    /// A line above the moving one.
+    /// Prints a line above the moving one.
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| self.out.line(text)),
@@ -129,14 +129,14 @@ impl Step {
         }
     }
 
-    /// It ended well; `text` says what is true now.
+    /// Ends the step successfully; `text` says what is true now.
     pub fn done(self, text: impl AsRef<str>) {
         let took = self.out.dim(&format!("({})", seconds(self.started.elapsed())));
         self.clear();
         self.out.line(format!("{} {} {took}", self.out.good("ok"), text.as_ref()));
     }
 
-    /// It ended badly and the command goes on.
+    /// Ends the step with a failure, after which the command continues.
     pub fn failed(self, text: impl AsRef<str>) {
         let took = self.out.dim(&format!("({})", seconds(self.started.elapsed())));
         self.clear();
@@ -175,7 +175,7 @@ pub fn short_age(millis: i64) -> String {
     }
 }
 
-/// A number with its thousands apart: `1,461`.
+/// A number with thousands separators: `1,461`.
 pub fn grouped(number: impl ToString + Copy) -> String {
     let text = number.to_string();
     let digit = |(at, letter): (usize, char)| {
@@ -213,7 +213,7 @@ pub fn short_size(bytes: u64) -> String {
     }
 }
 
-/// A text in at most so many characters; what is cut off is its beginning.
+/// A text shortened to at most this many characters by cutting off its beginning.
 pub fn last_of(text: &str, width: usize) -> String {
     let n_characters = text.chars().count();
     if n_characters <= width {
@@ -234,14 +234,14 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// How a command ends when it does not end well.
+/// How a command fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Something went wrong.
     Failed,
-    /// The command line asks for something that cannot be.
+    /// The command line requests something impossible.
     Usage,
-    /// The person said no, or nobody could be asked.
+    /// The person declined, or no one could be asked.
     Refused,
 }
 
@@ -250,23 +250,23 @@ pub enum Exit {
 pub struct Failure {
     /// What went wrong: one line, lower case, no full stop.
     pub message: String,
-    /// What to do next, on a line of its own.
+    /// What to do next; printed on a separate line.
     pub hint: Option<String>,
     pub exit: Exit,
 }
 
 impl Failure {
-    /// Something went wrong, and this is what to do.
+    /// An error about something that went wrong, and what to do.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Failed }
     }
 
-    /// The command line is wrong, and this is what to write.
+    /// An error about the command line, and what to write instead.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, ..Self::new(message, hint) }
     }
 
-    /// Not without a confirmation, and this is how to give it.
+    /// An error about a missing confirmation, and how to give it.
     pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Refused, ..Self::new(message, hint) }
     }
@@ -280,7 +280,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Prints an error once, with the whole chain of causes, then its hint; returns the exit code.
+/// Prints an error once, with its whole chain of causes and its hint. Returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let out = Out { json: true, ..Out::new(Format::Json) };
     out.line(format!("{} {error:#}", out.bad("error:")));

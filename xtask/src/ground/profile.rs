@@ -1,4 +1,4 @@
-//! `--profile`: the credentials and the Region of one profile, whatever the environment says. Only that keeps a deployment out of the
+//! `--profile`: uses the credentials and Region of one profile, whatever the environment contains, so that a deployment cannot reach the
 //! wrong account.
 
 use anyhow::Result;
@@ -10,7 +10,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use crate::ground::aws::https;
 use crate::ground::output::Failure;
 
-/// A profile of the AWS configuration files is the only source of credentials, and of the Region unless one is given.
+/// Makes a profile of the AWS configuration files the only source of credentials, and of the Region unless one is given.
 pub async fn only(loader: ConfigLoader, name: &str, region: Option<Region>) -> Result<ConfigLoader> {
     check(name).await?;
     let region = match region {
@@ -25,7 +25,7 @@ pub async fn only(loader: ConfigLoader, name: &str, region: Option<Region>) -> R
     Ok(loader.profile_name(name).region(region).credentials_provider(credentials))
 }
 
-/// Whether there is such a profile.
+/// Whether this profile exists.
 #[allow(clippy::default_trait_access)] // The three types are of crates that nothing here uses otherwise.
 async fn check(name: &str) -> Result<()> {
     let files = (Default::default(), Default::default(), Default::default());

@@ -1,4 +1,4 @@
-//! The local stack that is up, whoever started it.
+//! The running local stack, whichever command started it.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ pub fn default_dir() -> PathBuf {
     workspace::root().join(".local/stack")
 }
 
-/// Whether a local stack is up: who did not say `--local` may have meant it.
+/// Whether a local stack is running: a user who omitted `--local` may have meant it.
 pub fn is_up() -> bool {
     local_client::info(&default_dir()).is_ok_and(|stack| stack.is_some())
 }
 
-/// The stack that is up already.
+/// The running stack.
 pub fn stack() -> Result<StackInfo> {
     local_client::info(&default_dir())?.ok_or_else(|| {
         Failure::new(

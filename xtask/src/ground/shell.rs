@@ -1,4 +1,4 @@
-//! Running other programs: where the clone is, cargo with its progress, and programs whose output matters only when they fail.
+//! Running other programs: cargo with its progress, and programs whose output matters only if they fail.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -13,14 +13,14 @@ use crate::ground::output::{Failure, Step};
 
 const LAST_LINES: usize = 60;
 
-/// Cargo, in the clone.
+/// A cargo command in the clone.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.args(arguments).current_dir(workspace::root());
     command
 }
 
-/// The cargo of another toolchain, in the clone. What this toolchain tells its children does not concern that one.
+/// A cargo command of another toolchain in the clone. Variables that this toolchain sets for its children do not apply to that one.
 pub fn rustup_cargo(toolchain: &str) -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", toolchain, "cargo"]).current_dir(workspace::root());
@@ -28,7 +28,7 @@ pub fn rustup_cargo(toolchain: &str) -> Command {
     command
 }
 
-/// Builds with cargo and returns the executables by name. The step's line shows the crate at hand.
+/// Builds with cargo and returns the executables by name. The step shows the current crate.
 pub fn cargo_build(arguments: &[&str], step: &Step) -> Result<Vec<(String, PathBuf)>> {
     let mut command = cargo(arguments);
     command.args(["--message-format", "json-render-diagnostics"]);
@@ -41,7 +41,7 @@ pub fn cargo_build(arguments: &[&str], step: &Step) -> Result<Vec<(String, PathB
     Ok(lines.iter().filter_map(artifact).collect())
 }
 
-/// Runs a program to its end and returns its standard output; standard error is the progress, and the error if it fails.
+/// Runs a program and returns its standard output. Its standard error is shown as progress, and as the error if it fails.
 pub fn run_with_progress(mut command: Command, name: &str, step: &Step) -> Result<Vec<String>> {
     let mut child = command
         .stdin(Stdio::null())
@@ -71,7 +71,7 @@ pub fn run_with_progress(mut command: Command, name: &str, step: &Step) -> Resul
     Err(Failure { message: format!("{name} ended with {status}"), ..Failure::new("", "see the lines above") }.into())
 }
 
-/// Runs a program to its end. Returns whether it ended well, and both its streams.
+/// Runs a program. Returns whether it succeeded, and both of its outputs.
 pub fn run_quietly(mut command: Command) -> Result<(bool, String)> {
     let program = command.get_program().display().to_string();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{program}`"))?;

@@ -1,4 +1,4 @@
-//! A CloudFormation stack: what it is, how it is followed to the end of an operation, why that failed.
+//! A CloudFormation stack: its description, and following an operation on it to its end, with the cause if it fails.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -22,17 +22,17 @@ pub struct Stack {
     pub status: StackStatus,
     pub outputs: BTreeMap<String, String>,
     pub parameters: BTreeMap<String, String>,
-    /// When it was last deployed, epoch milliseconds.
+    /// When it was last deployed, in epoch milliseconds.
     pub changed_millis: i64,
 }
 
 impl Stack {
-    /// The stack, or nothing where there is none.
+    /// The stack; `None` if it does not exist.
     pub async fn find(aws: &Aws, name: &str) -> Result<Option<Self>> {
         let described = match aws.cloudformation().describe_stacks().stack_name(name).send().await {
             Ok(described) => described,
             Err(error) if Cause(&error).to_string().contains("does not exist") => return Ok(None),
-            Err(error) => return Err(failed(format!("look at the stack `{name}`"))(error)),
+            Err(error) => return Err(failed(format!("read the stack `{name}`"))(error)),
         };
         let Some(stack) = described.stacks().first() else { return Ok(None) };
         let pair =
@@ -52,7 +52,7 @@ impl Stack {
         }))
     }
 
-    /// The stack, which must be there.
+    /// The stack; an error if it does not exist.
     pub async fn get(aws: &Aws, name: &str) -> Result<Self> {
         Self::find(aws, name).await?.ok_or_else(|| {
             let local = if aws.local.is_some() { " --local" } else { "" };
@@ -61,18 +61,18 @@ impl Stack {
         })
     }
 
-    /// An output, which must be there.
+    /// An output; an error if it does not exist.
     pub fn output(&self, output: Output) -> Result<&str> {
         let name = output.name();
         self.outputs.get(name).map(String::as_str).with_context(|| format!("the stack has no output `{name}`"))
     }
 
-    /// A parameter; nothing where the template had none of this name.
+    /// A parameter; `None` if the template had none of this name.
     pub fn parameter(&self, parameter: Parameter) -> Option<&str> {
         self.parameters.get(parameter.name()).map(String::as_str)
     }
 
-    /// URL of the dead-letter queue that its queues share; nothing where each has its own.
+    /// URL of the dead-letter queue that its queues share; `None` if each has its own.
     pub fn shared_dead_letters(&self) -> Option<&str> {
         self.outputs.get(SHARED_DEAD_LETTERS_OUTPUT).map(String::as_str)
     }
@@ -82,7 +82,7 @@ impl Stack {
         Place::of_arn(&self.id)
     }
 
-    /// Prefix of the names of its queues.
+    /// Prefix of its queues' names.
     pub fn queue_name_prefix(&self) -> &str {
         self.parameter(Parameter::QueueNamePrefix).unwrap_or_default()
     }
@@ -92,11 +92,11 @@ impl Stack {
 #[derive(Debug)]
 pub struct Ended {
     pub status: String,
-    /// Why it failed: the first failure, not the many that follow from it.
+    /// The cause of the failure: the first failed resource, not those that failed because of it.
     pub first_cause: Option<String>,
 }
 
-/// Follows the operation that runs on a stack, a line per resource.
+/// Follows the current operation on a stack, with one line per resource.
 pub struct Follower<'a> {
     client: Client,
     stack_id: &'a str,
@@ -107,7 +107,7 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// To be called before the operation starts: what happened until now is not its doing.
+    /// Must be created before the operation starts, because earlier events are skipped.
     pub async fn new(aws: &Aws, stack_id: &'a str, n_total: usize) -> Result<Self> {
         let client = aws.cloudformation();
         let mut follower = Self { client, stack_id, seen: HashSet::new(), first_cause: None, n_done: 0, n_total };
@@ -115,7 +115,7 @@ impl<'a> Follower<'a> {
         Ok(follower)
     }
 
-    /// Waits for the end of the operation.
+    /// Waits until the operation ends.
     pub async fn follow(mut self, aws: &Aws, step: &Step) -> Result<Ended> {
         let pause_millis = if aws.local.is_some() { 150 } else { 1_500 };
         for _ in 0..POLL_SECONDS_MAX * 1_000 / pause_millis {
@@ -131,7 +131,7 @@ impl<'a> Follower<'a> {
         bail!("the operation on the stack did not end within an hour")
     }
 
-    /// Events not seen yet, oldest first.
+    /// New events, oldest first.
     async fn new_events(&mut self) -> Result<Vec<StackEvent>> {
         let mut events = Vec::new();
         let mut token = None;
@@ -165,7 +165,7 @@ impl<'a> Follower<'a> {
             self.first_cause.get_or_insert(cause);
         } else if status.ends_with("_COMPLETE") && kind != STACK_TYPE {
             self.n_done += 1;
-            // Some resources are updated that the change set did not name.
+            // Some resources are updated although the change set did not name them.
             let total = if self.n_done <= self.n_total { format!("/{}", self.n_total) } else { String::new() };
             step.line(&format!("   [{:>3}{total}]  {status:<16}  {id}  {kind}", self.n_done));
         } else {
@@ -174,7 +174,7 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// Why a resource failed; nothing for one that was only cancelled because another had failed.
+/// Why a resource failed; `None` if it was only cancelled because another one failed.
 fn cause(event: &StackEvent) -> Option<String> {
     let failed = event.resource_status().is_some_and(|status| status.as_str().ends_with("_FAILED"));
     let (id, kind) = (event.logical_resource_id().unwrap_or_default(), event.resource_type().unwrap_or_default());
@@ -190,11 +190,11 @@ async fn status(client: &Client, stack_id: &str) -> Result<String> {
         }
         Err(error) if Cause(&error).to_string().contains("does not exist") => Ok("DELETE_COMPLETE".to_owned()),
         Err(error) if code(&error) == "Throttling" => Ok("THROTTLED_IN_PROGRESS".to_owned()),
-        Err(error) => Err(failed("look at the stack")(error)),
+        Err(error) => Err(failed("read the stack")(error)),
     }
 }
 
-/// Deletes a stack and follows it to its end.
+/// Deletes a stack and waits until it is gone.
 pub async fn delete(aws: &Aws, stack: &Stack, step: &Step) -> Result<()> {
     let follower = Follower::new(aws, &stack.id, 0).await?;
     let request = aws.cloudformation().delete_stack().stack_name(&stack.id);
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_cause_is_no_resource_that_was_only_cancelled_and_not_the_stack() {
+    fn the_first_cause_is_neither_a_cancelled_resource_nor_the_stack() {
         let event = |id: &str, kind: &str, status: &str, reason: &str| {
             let event = StackEvent::builder().logical_resource_id(id).resource_type(kind);
             event.resource_status(status.into()).resource_status_reason(reason).build()

@@ -1,4 +1,4 @@
-//! Which stack a command is about, and how it prints its result.
+//! Options of commands that use a stack: which stack, and how to print the result.
 
 use anyhow::Result;
 use clap::Args;
@@ -22,12 +22,12 @@ pub struct StackArgs {
 }
 
 impl StackArgs {
-    /// Where the command writes.
+    /// The output in the requested format.
     pub fn out(&self) -> Out {
         Out::new(self.output)
     }
 
-    /// The clients, and the stack, which must be there.
+    /// The clients, and the stack; an error if it does not exist.
     pub async fn connect(&self) -> Result<(Aws, Stack)> {
         let aws = Aws::new(&self.aws).await?;
         let stack = Stack::get(&aws, &self.stack_name).await?;

@@ -1,13 +1,13 @@
-//! What a stack may be called.
+//! Valid stack names.
 
 use synth::limits::STACK_NAME_CHARACTERS_MAX;
 
 use crate::ground::output::Failure;
 
-/// Stack name unless another is given; then queue names have no prefix.
+/// The default stack name. With it, queue names have no prefix.
 pub const STACK_NAME_DEFAULT: &str = "redshift-loader";
 
-/// Whether a stack can have this name: it is shorter than CloudFormation allows, because the functions' names begin with it.
+/// Checks a stack name. It must be shorter than CloudFormation requires, because the functions' names begin with it.
 pub fn check(name: &str) -> Result<(), Failure> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -16,7 +16,7 @@ pub fn check(name: &str) -> Result<(), Failure> {
     }
     let n = name.chars().count();
     let message = format!(
-        "`{name}` ({n} characters) is no stack name here: a letter, then letters, digits and `-`, {STACK_NAME_CHARACTERS_MAX} characters at most"
+        "`{name}` ({n} characters) is not allowed as a stack name: use a letter, then letters, digits and `-`, at most {STACK_NAME_CHARACTERS_MAX} characters"
     );
     Err(Failure::usage(message, "choose another with --stack-name NAME"))
 }

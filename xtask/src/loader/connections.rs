@@ -1,5 +1,5 @@
-//! What CloudFormation cannot do for a queue: its configuration file in the loader's bucket, and the notification of a bucket
-//! that is not the stack's own.
+//! What CloudFormation cannot do for a queue: upload its configuration file to the loader's bucket, and set the notification of a bucket
+//! that does not belong to the stack.
 
 pub mod configs;
 pub mod disconnect;
@@ -22,7 +22,7 @@ use crate::loader::connections::configs::Configs;
 use crate::loader::connections::names::Names;
 use crate::loader::connections::plan::{Connections, There, Wanted, Write};
 
-/// What connecting the queues would change. Reads only; a notification that stands in the way is an error.
+/// What connecting the queues would change. Only reads. An error if another notification conflicts.
 pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<Connections> {
     let stack = Stack::find(aws, names.stack).await?;
     let configs = stack.as_ref().and_then(|stack| Configs::of_stack(aws, stack).ok());
@@ -30,7 +30,7 @@ pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<
     Connections::new(&there(aws, configs.as_ref(), &wanted).await?, &wanted)
 }
 
-/// Connects the queues of a stack, and disconnects those that it no longer has. Returns what changed.
+/// Connects the queues of a stack, and disconnects those that it no longer has. Returns the changes.
 pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -> Result<Connections> {
     let step = out.step("connecting the queues");
     let configs = Configs::of_stack(aws, stack)?;
@@ -84,7 +84,7 @@ async fn perform(configs: &Configs, wanted: &Wanted, write: &Write, step: &Step)
     Ok(())
 }
 
-/// Removes the notifications of all queues of a stack, for example before the queues go.
+/// Removes the notifications of all queues of a stack, for example before the queues are deleted.
 pub async fn disconnect(aws: &Aws, out: Out, stack: &Stack) -> Result<()> {
     let step = out.step("disconnecting the source buckets");
     let Ok(configs) = Configs::of_stack(aws, stack) else { return Ok(()) };

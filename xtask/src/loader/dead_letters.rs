@@ -1,4 +1,4 @@
-//! The queues of a stack as SQS knows them, and how many messages are in their dead-letter queues.
+//! The queues of a stack in SQS, and the number of messages in their dead-letter queues.
 
 use anyhow::{Context, Result};
 use aws_sdk_sqs::Client;
@@ -7,7 +7,7 @@ use synth::queue_name::dead_letters_name;
 
 use crate::ground::aws::{code, failed};
 
-/// URL of a queue; nothing where there is none.
+/// URL of a queue; `None` if it does not exist.
 pub async fn url(sqs: &Client, name: &str) -> Result<Option<String>> {
     match sqs.get_queue_url().queue_name(name).send().await {
         Ok(found) => Ok(found.queue_url),
@@ -16,7 +16,7 @@ pub async fn url(sqs: &Client, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// Messages in the dead-letter queue of a queue, approximately; nothing where it has none.
+/// Approximate number of messages in a queue's dead-letter queue; `None` if it has none.
 pub async fn count(sqs: &Client, queue: &str) -> Result<Option<u64>> {
     match url(sqs, &dead_letters_name(queue)).await? {
         Some(url) => Ok(Some(count_of_url(sqs, &url).await?)),
@@ -24,7 +24,7 @@ pub async fn count(sqs: &Client, queue: &str) -> Result<Option<u64>> {
     }
 }
 
-/// The same, of a queue that is there.
+/// The same for a queue that exists.
 pub async fn count_of_url(sqs: &Client, url: &str) -> Result<u64> {
     let name = QueueAttributeName::ApproximateNumberOfMessages;
     let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;

@@ -1,6 +1,6 @@
-//! A deployment, in an account or on this machine, by the same code.
+//! A deployment to an account or to this machine, with the same code.
 //!
-//! Checks first, then builds, uploads, shows what would change, asks, changes, connects. Every step can be repeated.
+//! Checks, builds, uploads, shows what would change, asks, changes and connects, in this order. Every step can be repeated.
 
 pub mod assets;
 mod change_set;
@@ -33,7 +33,7 @@ use crate::loader::deployment::parameters::Ours;
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::deployment::request::Request;
 
-/// What a deployment did.
+/// The result of a deployment.
 #[derive(Debug, Serialize)]
 pub struct Deployed {
     pub stack_name: String,
@@ -44,7 +44,7 @@ pub struct Deployed {
     pub outputs: BTreeMap<String, String>,
 }
 
-/// Deploys what is prepared. `None`: a dry run.
+/// Deploys what is prepared. `None` after a dry run.
 pub async fn apply(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) -> Result<Option<Deployed>> {
     let name = &request.target.stack_name;
     let place = aws.place().await?;
@@ -87,7 +87,7 @@ pub async fn apply(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) 
     Ok(Some(Deployed { stack_name: name.clone(), stack_id: stack.id, difference, outputs: stack.outputs }))
 }
 
-/// The zips are uploaded, and what is left of a first attempt that failed goes.
+/// Uploads the zips, and removes the remains of a failed first attempt.
 async fn make_ready(out: Out, aws: &Aws, ours: &Ours<'_>, leftover: Option<&Leftover>) -> Result<()> {
     if let Some(leftover) = leftover {
         leftover.confirm(out, ours.request.agreed)?;
@@ -103,7 +103,7 @@ async fn make_ready(out: Out, aws: &Aws, ours: &Ours<'_>, leftover: Option<&Left
 async fn change_set(out: Out, aws: &Aws, ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Option<ChangeSet>> {
     let Ours { request, prepared, bucket, .. } = ours;
     let step = out.step("comparing with what is deployed");
-    // Without its white space the template fits a request more often.
+    // Without white space, the template fits into a request more often.
     let compact: serde_json::Value = serde_json::from_str(&prepared.template).context("the template is JSON")?;
     let compact = compact.to_string();
     let template = if compact.len() <= TEMPLATE_BODY_BYTES_MAX {
@@ -129,6 +129,6 @@ async fn execute(out: Out, aws: &Aws, name: &str, set: &ChangeSet) -> Result<()>
         return Ok(());
     }
     let cause = ended.first_cause.unwrap_or_else(|| "CloudFormation gives no reason".to_owned());
-    let message = format!("the deployment failed and was taken back ({}); first cause: {cause}", ended.status);
-    Err(Failure::new(message, "correct the cause, then the same command again").into())
+    let message = format!("the deployment failed and was rolled back ({}); first cause: {cause}", ended.status);
+    Err(Failure::new(message, "correct the cause, then run the same command again").into())
 }

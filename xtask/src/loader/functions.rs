@@ -1,6 +1,6 @@
-//! The three functions' zips, checked against the runtime they are for.
+//! The zips of the three functions, checked against the Lambda runtime.
 //!
-//! One cargo call for all; a zip is written again only when its executable changed.
+//! One cargo call builds all three. A zip is rewritten only if its executable changed.
 
 pub mod archive;
 mod elf;
@@ -22,7 +22,7 @@ use crate::ground::shell;
 use crate::loader::functions::archive::bootstrap_zip;
 use crate::loader::functions::elf::{GLIBC_MAX, newest_glibc};
 
-/// The processor of this machine: what the local stack can run.
+/// The processor of this machine, for which the local stack needs the functions.
 pub fn this_machine() -> Architecture {
     if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
 }
@@ -44,12 +44,12 @@ pub enum Profile {
     Dev,
 }
 
-/// What happens when the executables need a newer glibc than the runtime has.
+/// What to do if the executables need a newer glibc than the runtime has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runs {
-    /// In Lambda: an error.
+    /// For Lambda: report an error.
     InLambda,
-    /// On this machine only: no matter.
+    /// For this machine only: ignore it.
     Here,
 }
 
@@ -58,14 +58,14 @@ pub enum Runs {
 pub struct Wanted {
     pub arch: Architecture,
     pub profile: Profile,
-    /// Where it will run.
+    /// Where the functions will run.
     pub runs: Runs,
 }
 
 /// A function's zip.
 #[derive(Clone, Debug, Serialize)]
 pub struct Asset {
-    /// The function; its package's name in JSON.
+    /// The function; in JSON, the name of its package.
     #[serde(rename = "package", serialize_with = "package")]
     pub function: Function,
     pub path: PathBuf,
@@ -79,7 +79,7 @@ fn package<S: serde::Serializer>(function: &Function, serializer: S) -> Result<S
     serializer.serialize_str(function.package())
 }
 
-/// What the zip was made from; written beside it.
+/// What the zip was made from; stored beside it.
 #[derive(Deserialize, PartialEq, Eq, Serialize)]
 struct Stamp {
     executable_sha256: String,
@@ -119,7 +119,7 @@ const ZIGBUILD: &str = "cargo-zigbuild";
 enum Linker {
     /// This machine's compiler and C library.
     Host,
-    /// `cargo zigbuild`, against the glibc of the runtime.
+    /// `cargo zigbuild`, against the runtime's glibc.
     Zig,
 }
 
@@ -149,7 +149,7 @@ fn summary(zips: &[Zip], folder: &Path) -> String {
     format!("functions built: {changes}, {total} in {}", workspace::shown(folder))
 }
 
-/// The zips that were built last for AWS, whatever of them is there.
+/// The zips that were last built for AWS, as far as they exist.
 pub fn built() -> Vec<Asset> {
     let folder = assets_folder(Profile::Release);
     let asset = |function: Function| {
@@ -177,7 +177,7 @@ fn cargo_words(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
             vec!["zigbuild".to_owned(), "--target".to_owned(), format!("{target}.{}.{}", GLIBC_MAX.0, GLIBC_MAX.1)]
         }
     };
-    // What runs in AWS has its own features only; for the tests, the workspace's: they use the same builds of its dependencies.
+    // For AWS, only the functions' own features are enabled. For the tests, the workspace's are, so that builds of dependencies are shared.
     let selects = match wanted.profile {
         Profile::Release => {
             words.push("--release".to_owned());
@@ -234,7 +234,7 @@ fn zip_function(function: Function, executable: &Path, folder: &Path) -> Result<
     Ok(Zip { asset, glibc: stamp.glibc, written })
 }
 
-/// The stamp lies beside its zip.
+/// The stamp is stored beside its zip.
 fn stamp_path(zip: &Path) -> PathBuf {
     zip.with_added_extension("json")
 }
@@ -243,7 +243,7 @@ fn read_stamp(path: &Path) -> Option<Stamp> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// The zip, or nothing where the one that is there holds the same executable.
+/// The existing zip, if it contains the same executable.
 fn make_zip(data: &[u8], modified_nanos: u128, known: Option<Stamp>) -> Result<(Stamp, Option<Vec<u8>>)> {
     let executable_sha256 = sha256(data);
     if let Some(known) = known.filter(|stamp| stamp.executable_sha256 == executable_sha256) {
@@ -262,7 +262,7 @@ fn make_zip(data: &[u8], modified_nanos: u128, known: Option<Stamp>) -> Result<(
 }
 
 impl Zip {
-    /// Why the runtime cannot run it, and what to do.
+    /// Why the runtime cannot run the executable, and what to do.
     fn too_new(&self, wanted: Wanted) -> Option<Failure> {
         let needed = self.glibc.filter(|version| wanted.runs == Runs::InLambda && *version > GLIBC_MAX)?;
         let (major, minor) = GLIBC_MAX;
@@ -274,7 +274,7 @@ impl Zip {
         );
         let target = rust_target(wanted.arch);
         let hint = format!(
-            "python3 -m pip install cargo-zigbuild ziglang, then the same command again: it builds with `cargo zigbuild --target {target}.{major}.{minor}`"
+            "python3 -m pip install cargo-zigbuild ziglang, then run the same command again: it builds with `cargo zigbuild --target {target}.{major}.{minor}`"
         );
         Some(Failure::new(message, hint))
     }

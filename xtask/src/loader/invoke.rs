@@ -1,4 +1,4 @@
-//! Calls a function of the stack.
+//! Invokes functions of the stack.
 
 use anyhow::{Context, Result, anyhow};
 use aws_sdk_lambda::primitives::Blob;
@@ -10,7 +10,7 @@ use synth::names::Output;
 use crate::ground::aws::{Aws, failed};
 use crate::ground::stack::Stack;
 
-/// Has NextLoader look at a table now, and does not wait for it.
+/// Asks NextLoader to reconcile a table now, without waiting for it.
 pub async fn look_now(aws: &Aws, stack: &Stack, db_table: &str) -> Result<()> {
     let name = stack.output(Output::FunctionName(Function::NextLoader))?;
     let payload = Blob::new(json!({RECONCILE_FIELD: db_table}).to_string());
@@ -18,7 +18,7 @@ pub async fn look_now(aws: &Aws, stack: &Stack, db_table: &str) -> Result<()> {
     request.send().await.map(drop).map_err(failed(format!("invoke {name}")))
 }
 
-/// The function's result; an error that it returns is an error here, in its words.
+/// Returns the function's result. An error from the function is returned with its message.
 pub async fn invoke(aws: &Aws, stack: &Stack, function: Function, payload: &Value) -> Result<Value> {
     let name = stack.output(Output::FunctionName(function))?;
     let request = aws.lambda().invoke().function_name(name).payload(Blob::new(payload.to_string()));

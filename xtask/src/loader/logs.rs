@@ -1,4 +1,4 @@
-//! What CloudWatch has of the functions: one log group each.
+//! The functions' logs in CloudWatch: one log group each.
 
 use anyhow::Result;
 use aws_sdk_cloudwatchlogs::Client;
@@ -9,16 +9,16 @@ use synth::names::log_group_name;
 
 use crate::ground::aws::{code, failed};
 
-/// Everything that a function logged since this time (epoch milliseconds).
+/// All lines that a function has logged since this time (epoch milliseconds).
 pub async fn events(client: &Client, stack: &str, function: Function, since: i64) -> Result<Vec<FilteredLogEvent>> {
     matching(client, stack, function, since, None).await
 }
 
-/// Whether a sweep has come to its end since this time (epoch milliseconds).
+/// Whether a sweep has completed since this time (epoch milliseconds).
 pub async fn has_swept(client: &Client, stack: &str, since: i64) -> Result<bool> {
     let pattern = r#"{ $.event = "swept" }"#;
     let events = matching(client, stack, Function::NextLoader, since, Some(pattern)).await?;
-    // The local CloudWatch does not understand the pattern, and answers with all lines.
+    // The local CloudWatch does not support the pattern and returns all lines.
     let is_swept = |message: &str| serde_json::from_str::<Value>(message).is_ok_and(|line| line["event"] == "swept");
     Ok(events.iter().filter_map(|event| event.message()).any(is_swept))
 }
@@ -37,7 +37,7 @@ async fn matching(
     while let Some(page) = pages.next().await {
         match page {
             Ok(page) => events.extend(page.events.unwrap_or_default()),
-            // A function that never ran may have no group yet.
+            // A function that never ran may have no log group yet.
             Err(error) if code(&error) == "ResourceNotFoundException" => break,
             Err(error) => return Err(failed(format!("read the logs `{group}`"))(error)),
         }

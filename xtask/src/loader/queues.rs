@@ -1,4 +1,4 @@
-//! The queue configurations that a command names; what `synth` refuses of them is told with what to do next.
+//! The queue configurations that a command uses. Problems that `synth` finds in them are reported with what to do.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use synth::{QueueFile, SynthError, workspace};
 
 use crate::ground::output::Failure;
 
-/// Where the configurations are unless `--queues` says otherwise.
+/// Default folder of the configurations; `--queues` sets another.
 pub fn folder(given: Option<&PathBuf>) -> PathBuf {
     given.cloned().unwrap_or_else(workspace::queues)
 }
@@ -17,13 +17,13 @@ pub fn read(folder: &Path) -> Result<Vec<QueueFile>, Failure> {
     synth::queues::read(folder).map_err(|error| refused(&error.into()))
 }
 
-/// The queue of that name, which must be there.
+/// The queue of this name; an error if it does not exist.
 pub fn find<'a>(queues: &'a [QueueFile], name: &str) -> Result<&'a QueueFile, Failure> {
     let found = queues.iter().find(|queue| queue.name == name);
     found.ok_or_else(|| Failure::usage(format!("there is no queue `{name}`"), "cargo xtask queue list"))
 }
 
-/// The error as a command reports it: in one line with its causes.
+/// The error as a command reports it: one line with its causes.
 pub fn refused(error: &SynthError) -> Failure {
     let mut message = error.to_string();
     let mut cause = error.source();

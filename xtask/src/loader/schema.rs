@@ -1,12 +1,12 @@
-//! The JSON Schemas of a queue's and of a warehouse's file, so that an editor completes and checks them, and of the table events: made of the types
-//! that read and write them.
+//! The JSON Schemas of queues' files, of warehouses' files and of table events, so that an editor completes and checks files. They are
+//! generated from the types that read and write them.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 use synth::workspace;
 
-/// The schemas, each with the path where it is committed.
+/// The schemas, each with the path of its committed file.
 fn schemas() -> [(PathBuf, Value); 3] {
     [
         (workspace::queues().join("schema/queue.schema.json"), loader_core::config::schema()),
@@ -54,7 +54,7 @@ mod tests {
         }
     }
 
-    /// The parser refuses fields that it does not know: so every field of the schema is put before it.
+    /// The parser refuses unknown fields, so every field of the schema is tried on it.
     #[test]
     fn the_parser_knows_every_field_of_the_schema() {
         let schema = schema();
@@ -94,7 +94,7 @@ mod tests {
         }
     }
 
-    /// Puts a value at `part.field`, or takes the field away.
+    /// Sets the value at `part.field`, or removes the field.
     fn changed(field: &str, value: Option<Value>) -> Value {
         let mut document = example();
         let (object, name) = match field.split_once('.') {

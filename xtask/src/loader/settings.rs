@@ -1,4 +1,4 @@
-//! What the functions of a stack are told by their environment, made of the stack's outputs and parameters.
+//! The environment of a stack's functions, derived from the stack's outputs and parameters.
 
 use anyhow::{Context, Result};
 use loader_core::contract::{CONFIG_BUCKET, DDB_TRACKER, MANIFEST_BUCKET, PENDING_BUCKET, STATEMENT_NAME_PREFIX};
@@ -7,7 +7,7 @@ use synth::names::{Output, Parameter};
 
 use crate::ground::stack::Stack;
 
-/// Environment variables as the template sets them; those that have a default are left out.
+/// Environment variables as the template sets them, without those that have a default.
 pub fn environment(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
     let bucket = stack.output(Output::LoaderBucketName)?;
     let prefix = stack.parameter(Parameter::StatementNamePrefix).unwrap_or_default().to_owned();
@@ -20,9 +20,10 @@ pub fn environment(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// The same, as the functions read it.
+/// The same as parsed settings.
 pub fn of_stack(stack: &Stack) -> Result<Settings> {
     let environment = environment(stack)?;
     let variable = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-    Settings::read(variable).with_context(|| format!("the outputs of the stack `{}` are no settings", stack.name))
+    Settings::read(variable)
+        .with_context(|| format!("the outputs of the stack `{}` are not valid settings", stack.name))
 }

@@ -1,6 +1,6 @@
-//! The tracker of a stack, read and written as the functions do it: what runs, what waits, what was loaded, what is in quarantine.
+//! The tracker of a stack, read and written in the same way as by the functions.
 //!
-//! Which writes an operator may do, and when, the core decides (`tracker::operator`); `loader-aws` sends them.
+//! The core (`tracker::operator`) decides which writes an operator may make, and when; `loader-aws` sends them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -29,26 +29,26 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// The tracker of a stack.
+    /// Connects to the tracker of a stack.
     pub fn of_stack(aws: &Aws, stack: &Stack) -> Result<Self> {
         let settings = settings::of_stack(stack)?;
         let functions = loader_aws::Aws::with_clients(settings, aws.dynamodb(), aws.s3(), aws.redshift_data());
         Ok(Self { functions })
     }
 
-    /// Items of a table; at most `limit`.
+    /// At most `limit` items of a table.
     pub async fn items(&self, db_table: &str, kind: Kind, order: Order, limit: usize) -> Result<Vec<Item>> {
         let items = self.functions.items(&DbTable(db_table.to_owned()), kind, order, limit).await;
         items.map_err(failed(format!("read the tracker of `{db_table}`")))
     }
 
-    /// Items of a table whose keys hold a time of this range, oldest first.
+    /// Items of a table whose keys contain a time in this range, oldest first.
     pub async fn between(&self, db_table: &str, kind: Kind, times: RangeInclusive<i64>) -> Result<Vec<Item>> {
         let items = self.functions.items_of(&DbTable(db_table.to_owned()), kind, times).await;
         items.map_err(failed(format!("read the tracker of `{db_table}`")))
     }
 
-    /// The slot, and then every load that waits.
+    /// The slot and the whole backlog.
     pub async fn state(&self, db_table: &str) -> Result<TableState> {
         let slot = self.slot(db_table).await?;
         let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
@@ -57,7 +57,7 @@ impl Tracker {
         Ok(TableState { slot, backlog, complete: true })
     }
 
-    /// The slot; a table that no load has taken yet has a free one.
+    /// The slot; free if no load has taken it yet.
     pub async fn slot(&self, db_table: &str) -> Result<Slot> {
         match self.items(db_table, Kind::Slot, Order::OldestFirst, 1).await?.pop() {
             Some(Item::Slot(slot)) => Ok(slot),
@@ -65,14 +65,14 @@ impl Tracker {
         }
     }
 
-    /// Everything in quarantine, oldest first.
+    /// All quarantined items, oldest first.
     pub async fn quarantine(&self, db_table: &str) -> Result<Vec<Quarantined>> {
         let failed = |item| if let Item::Failed(failed) = item { Some(failed) } else { None };
         let items = self.items(db_table, Kind::Failed, Order::OldestFirst, usize::MAX).await?;
         Ok(items.into_iter().filter_map(failed).collect())
     }
 
-    /// The folders that are being listed for a table, also those that were given up.
+    /// The listings of a table, including those that were given up.
     pub async fn listings(&self, db_table: &str) -> Result<Vec<Listing>> {
         let listings = self.functions.listings(&DbTable(db_table.to_owned())).await;
         listings.map_err(failed(format!("read the tracker of `{db_table}`")))
@@ -84,40 +84,40 @@ impl Tracker {
         Ok(self.between(db_table, Kind::Loaded, times).await?.into_iter().filter_map(loaded).collect())
     }
 
-    /// What operators did in this time, oldest first.
+    /// Audit records of this time, oldest first.
     pub async fn audits(&self, db_table: &str, times: RangeInclusive<i64>) -> Result<Vec<Audit>> {
         let audit = |item| if let Item::Audit(audit) = item { Some(audit) } else { None };
         Ok(self.between(db_table, Kind::Audit, times).await?.into_iter().filter_map(audit).collect())
     }
 
-    /// What is under a key now.
+    /// The current state of an object.
     pub async fn object(&self, bucket: &str, key: &str) -> Result<ObjectState> {
         self.functions.object(bucket, key).await.map_err(failed(format!("look at s3://{bucket}/{key}")))
     }
 
-    /// What the ledger has of these objects, in every version.
+    /// The ledger entries of these objects, in every version.
     pub async fn ledger(&self, db_table: &str, bucket: &str, keys: &Keys) -> Result<Vec<LedgerEntry>> {
         let entries = self.functions.ledger_of(&DbTable(db_table.to_owned()), bucket, keys).await;
         entries.map_err(failed(format!("read the ledger of `{db_table}`")))
     }
 
-    /// Tables that have a running or a waiting load.
+    /// Tables with a running load, a pending load or a listing.
     pub async fn tables_with_work(&self) -> Result<BTreeSet<String>> {
         let tables = self.functions.tables_with_work().await.map_err(failed("read the index of the tracker"))?;
         Ok(tables.into_keys().map(|table| table.0).collect())
     }
 
-    /// A page of the objects of a folder, as the functions list it.
+    /// A page of a folder's objects, as the functions list it.
     pub async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> Result<Page> {
         self.functions.list(bucket, prefix, after).await.map_err(failed(format!("list s3://{bucket}/{prefix}")))
     }
 
-    /// How many rows a Parquet file has, as its footer says.
+    /// Number of rows in a Parquet file, from its footer.
     pub async fn rows(&self, file: &WaitingObject) -> Result<u64, String> {
         self.functions.rows(file).await
     }
 
-    /// What the ledger knows of these object versions, by their ids.
+    /// The ledger marks of these object versions, by their ids.
     pub async fn marks(&self, table: &DbTable, ids: Vec<String>) -> Result<BTreeMap<String, LedgerMark>> {
         let ids: BTreeSet<String> = ids.into_iter().collect();
         if ids.is_empty() {
@@ -127,7 +127,7 @@ impl Tracker {
         ledger.map_err(failed(format!("read the ledger of `{table}`", table = table.0)))
     }
 
-    /// Sends an operator's transaction. Returns whether it took effect; `false` when somebody was faster.
+    /// Writes an operator's transaction. Returns `false` if it was refused because the items have changed.
     pub async fn write(&self, transaction: &Transaction) -> Result<bool> {
         match self.functions.write(transaction).await.map_err(failed("write to the tracker"))? {
             Written::Done => Ok(true),

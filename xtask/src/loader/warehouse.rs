@@ -1,4 +1,4 @@
-//! SQL in the warehouse, through the Redshift Data API as the functions use it: the same calls for the local stack and for AWS.
+//! SQL in the warehouse, through the Redshift Data API with the functions' code. The same calls work with the local stack and with AWS.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use synth::QueueFile;
 
 use crate::ground::aws::Aws;
 
-/// A person waits: asked for often at first, and given up late.
+/// For a person who waits: short pauses at first, and a long limit.
 const POLLING: Polling = Polling { first_millis: 20, longest_millis: 1_000, limit_millis: 300_000 };
 
-/// A database, signed in to as a load configuration says.
+/// A database, with the credentials of a load configuration.
 #[derive(Clone, Debug)]
 pub struct Warehouse<'a> {
     client: Client,
@@ -22,12 +22,12 @@ pub struct Warehouse<'a> {
 }
 
 impl<'a> Warehouse<'a> {
-    /// The database that a load configuration loads into.
+    /// The database that a load configuration uses.
     pub fn new(aws: &Aws, config: &'a LoadConfig) -> Self {
         Self { client: aws.redshift_data(), config }
     }
 
-    /// Runs one statement to its end and returns its rows.
+    /// Runs one SQL statement and returns its rows.
     pub async fn run(&self, sql: &str) -> Result<Rows> {
         match self.end_of(sql).await? {
             Ended::Finished(rows) => Ok(rows),
@@ -35,7 +35,7 @@ impl<'a> Warehouse<'a> {
         }
     }
 
-    /// Runs one statement that may fail, and returns what the warehouse says then.
+    /// Runs one SQL statement and returns its error text if it fails.
     pub async fn complaint(&self, sql: &str) -> Result<Option<String>> {
         match self.end_of(sql).await? {
             Ended::Finished(_) => Ok(None),
@@ -43,7 +43,7 @@ impl<'a> Warehouse<'a> {
         }
     }
 
-    /// Runs a statement whose result is one number.
+    /// Runs an SQL statement whose result is one number.
     pub async fn number(&self, sql: &str) -> Result<i64> {
         let rows = self.run(sql).await?;
         let cell = rows.first().and_then(|row| row.first()).context("the statement has no row")?;
@@ -56,7 +56,7 @@ impl<'a> Warehouse<'a> {
     }
 }
 
-/// Has the local warehouse make the databases that these queues load: it makes each when it is first used.
+/// Makes the local warehouse create the databases of these queues; it creates each one when it is first used.
 pub async fn make_local_databases(aws: &Aws, queues: &[QueueFile]) -> Result<()> {
     let mut made = BTreeSet::new();
     for queue in queues {
@@ -67,13 +67,13 @@ pub async fn make_local_databases(aws: &Aws, queues: &[QueueFile]) -> Result<()>
     Ok(())
 }
 
-/// The databases that these queues load, each once, as the local warehouse names them.
+/// The distinct databases of these queues, as the local warehouse names them.
 pub fn local_databases(queues: &[QueueFile]) -> BTreeSet<String> {
     let database = |queue: &QueueFile| {
         let target = &queue.config.target;
         let warehouse = match &target.warehouse {
             RedshiftTarget::Cluster(name) => name,
-            // Of an ARN the last part.
+            // The last part of an ARN.
             RedshiftTarget::Workgroup(name) => name.rsplit(['/', ':']).next().unwrap_or(name),
         };
         format!("{warehouse}.{}", target.database)

@@ -1,5 +1,5 @@
-//! What the commands that change something have in common: they say what follows, can stop there, ask where rows could be there twice, write
-//! together with an audit record, and have the table looked at afterwards.
+//! The common parts of commands that change something: they print what will happen, stop there in a dry run, ask if rows could be
+//! duplicated, write together with an audit record, and have the table reconciled afterwards.
 
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ use crate::ground::stack_args::StackArgs;
 use crate::loader::invoke;
 use crate::operate::tables::Tables;
 
-/// Tries of a write that loads of the table get in the way of.
+/// Number of attempts for a write that conflicts with the table's loads.
 const TRIES_MAX: u32 = 10;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
+/// The holder that these commands write to the tracker. It never submits a load, so it need not be unique.
+pub const HOLDER: &str = "operator";
 
 /// Arguments of every command that changes something.
 #[derive(Args, Debug)]
@@ -35,15 +37,15 @@ pub struct ActArgs {
     stack: StackArgs,
 }
 
-/// An operator at work.
+/// An operator's change in progress.
 pub struct Operator {
     pub out: Out,
     pub tables: Tables,
-    /// Who.
+    /// ARN of the operator.
     pub by: String,
     /// Why.
     pub reason: Option<String>,
-    /// Nothing is changed.
+    /// Whether to change nothing.
     pub dry_run: bool,
 }
 
@@ -56,7 +58,7 @@ impl Operator {
         Ok(Self { out, tables, by, reason: args.reason.clone(), dry_run: args.dry_run })
     }
 
-    /// Says what follows, and whether it follows: not with `--dry-run`.
+    /// Prints what will happen. Returns `false` in a dry run.
     pub fn will(&self, what: &str) -> bool {
         if self.dry_run {
             self.out.line(format!("would {what}; nothing is changed (--dry-run)"));
@@ -66,7 +68,7 @@ impl Operator {
         !self.dry_run
     }
 
-    /// Asks unless `yes`; whoever does not agree is told how to.
+    /// Asks for confirmation unless `yes`; an error says how to agree.
     pub fn must_agree(&self, yes: bool, question: &str, otherwise: &str) -> Result<()> {
         if yes || agrees(self.out, question) {
             return Ok(());
@@ -74,12 +76,21 @@ impl Operator {
         Err(Failure::refused(otherwise, "add --yes to agree").into())
     }
 
-    /// Writes, with an audit record. Returns whether it took effect; `false` when somebody was faster.
+    /// Writes a transaction with its audit record. Returns `false` if it was refused because the items have changed.
     pub async fn write(&self, transaction: Transaction, command: &str, what: &str) -> Result<bool> {
         self.tables.tracker.write(&audited(transaction, &self.act(command, what))).await
     }
 
-    /// Writes only the audit record, of something that was done elsewhere.
+    /// Writes a change of the running load, with its audit record. An error if the load has changed in the meantime.
+    pub async fn write_load(&self, db_table: &str, transaction: Transaction, command: &str, what: &str) -> Result<()> {
+        if self.write(transaction, command, what).await? {
+            return Ok(());
+        }
+        let message = format!("`{db_table}` continued on its own in the meantime");
+        Err(Failure::new(message, "cargo xtask status shows how far it is").into())
+    }
+
+    /// Writes only an audit record, of something done outside the tracker.
     pub async fn note(&self, db_table: &str, command: &str, what: &str) -> Result<()> {
         let noted = noted(&DbTable(db_table.to_owned()), &self.act(command, what));
         self.tables.tracker.write(&noted).await.map(drop)
@@ -96,7 +107,8 @@ impl Operator {
         }
     }
 
-    /// Changes the slot: `change` makes the transaction from the slot as it is, and is asked again when a load wrote it meanwhile.
+    /// Changes the slot. `change` makes the transaction from the current slot, and is called again if a load has written the slot in the
+    /// meantime.
     pub async fn change_slot(
         &self,
         db_table: &str,
@@ -114,7 +126,8 @@ impl Operator {
         Err(busy(db_table).into())
     }
 
-    /// Has NextLoader look at a table now. The sweep comes within a minute anyway, so a failure is only said. Returns whether it worked.
+    /// Asks NextLoader to reconcile a table now. The sweep does so within a minute anyway, so a failure is only printed. Returns whether it
+    /// worked.
     pub async fn look_now(&self, db_table: &str) -> Result<bool> {
         let looked = invoke::look_now(&self.tables.aws, &self.tables.stack, db_table).await;
         if let Err(why) = &looked {
@@ -124,13 +137,13 @@ impl Operator {
     }
 }
 
-/// Loads of the table wrote the slot again and again.
+/// The error if the table's loads kept changing the slot.
 pub fn busy(db_table: &str) -> Failure {
     let message = format!("`{db_table}` moved on {TRIES_MAX} times while it was to be changed");
-    Failure::new(message, "the same command again")
+    Failure::new(message, "run the same command again")
 }
 
-/// When the table is looked at, in words.
+/// When the table is reconciled, in words.
 pub const fn when(now: bool) -> &'static str {
     if now { "now" } else { "within a minute" }
 }

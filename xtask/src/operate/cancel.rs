@@ -1,4 +1,5 @@
-//! `cargo xtask cancel`: ends the statement of a table. The loader cancels it, because the Data API takes that only from the role that submitted it.
+//! `cargo xtask cancel`: cancels a table's running statement. The loader sends the request, because the Data API accepts it only from the
+//! role that submitted the statement.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -8,10 +9,9 @@ use serde_json::json;
 
 use crate::ground::clock::now_millis;
 use crate::ground::output::Failure;
-use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::act::{ActArgs, HOLDER, Operator, when};
 use crate::operate::tables::step;
 
-const HOLDER: &str = "operator";
 const COMMAND: &str = "cancel";
 
 /// `cargo xtask cancel`
@@ -45,10 +45,7 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
     let mut now = false;
     if operator.will(&what) {
         let transaction = operator::cancel(&slot, HOLDER, now_millis()).context("a statement runs")?;
-        if !operator.write(transaction, COMMAND, &format!("load {load_id}, {was}")).await? {
-            let message = format!("`{table}` continued on its own in the meantime");
-            return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
-        }
+        operator.write_load(&table, transaction, COMMAND, &format!("load {load_id}, {was}")).await?;
         now = operator.look_now(&table).await?;
         operator.out.line(format!("{} the statement is cancelled {}", operator.out.good("ok"), when(now)));
     }

@@ -15,11 +15,11 @@ use crate::ground::stack_args::StackArgs;
 use crate::operate::records::Load;
 use crate::operate::tables::Tables;
 
-/// What every cost here is.
+/// What all these estimates assume.
 pub const ESTIMATE: &str =
     "estimated as if only the loader used the workgroup; each wake is billed for at least one minute";
 
-/// Files that arrive less than this apart keep a warehouse awake just as long, in milliseconds.
+/// Files that arrive closer together than this keep a warehouse awake without a break, in milliseconds.
 const APART_MILLIS: i64 = 5_000;
 
 /// `cargo xtask cost`
@@ -35,27 +35,27 @@ pub struct CostArgs {
 /// What loading cost a warehouse.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Cost {
-    /// Its name: cluster or workgroup.
+    /// Name of the cluster or workgroup.
     pub warehouse: String,
-    /// Tables that are loaded into it.
+    /// Number of tables that are loaded into it.
     pub tables: usize,
-    /// Finished loads.
+    /// Number of finished loads.
     pub loads: usize,
-    /// Their files.
+    /// Number of their files.
     pub files: u64,
-    /// How often the loader woke a sleeping workgroup, if nobody else used it.
+    /// How often the loader woke a sleeping workgroup, assuming that no one else uses it.
     pub wakes: usize,
-    /// How long it was awake for that.
+    /// How long it was awake for that, in milliseconds.
     pub seconds_awake: i64,
-    /// Null where the warehouse's file has no price.
+    /// Estimated dollars; null if the warehouse's file has no price.
     pub dollars: Option<f64>,
-    /// How long it would have been awake if each file had been loaded on arrival.
+    /// How long it would have been awake if each file had been loaded on arrival, in milliseconds.
     pub seconds_awake_at_once: i64,
-    /// What that would have cost; null like `dollars`.
+    /// Dollars for that; null like `dollars`.
     pub dollars_at_once: Option<f64>,
 }
 
-/// What a second awake costs each warehouse that has a price, in millionths of a dollar.
+/// Cost of a second awake for each warehouse that has a price, in millionths of a dollar.
 pub type Prices = BTreeMap<String, u64>;
 
 /// The loads of a warehouse.
@@ -76,7 +76,7 @@ pub async fn run(args: &CostArgs) -> Result<()> {
     out.result(&costs)
 }
 
-/// What the loads since then cost each warehouse.
+/// What the loads since this time cost each warehouse.
 pub async fn since(tables: &Tables, since_millis: i64) -> Result<Vec<Cost>> {
     let mut loads = BTreeMap::new();
     for table in tables.known().await? {
@@ -87,13 +87,13 @@ pub async fn since(tables: &Tables, since_millis: i64) -> Result<Vec<Cost>> {
     Ok(costs(loads, &prices(tables).await?))
 }
 
-/// One line a warehouse, and what the figures are.
+/// Prints one line per warehouse, and what the figures assume.
 pub fn lines(out: Out, costs: &[Cost]) -> Vec<String> {
     let warehouses = costs.iter().map(|cost| cost.words(&out.bold(&cost.warehouse)));
     warehouses.chain([out.dim(&format!("   {ESTIMATE}"))]).collect()
 }
 
-/// The prices that the queues' warehouses have.
+/// The prices of the queues' warehouses.
 pub async fn prices(tables: &Tables) -> Result<Prices> {
     let mut prices = Prices::new();
     for config in tables.configs().await?.into_values().flatten() {
@@ -140,8 +140,8 @@ fn cost(name: &str, warehouse: Warehouse, price: Option<u64>) -> Cost {
     }
 }
 
-/// The loads that these files would have been, one each: the history knows when the first of them came, and the others are taken to have
-/// come evenly from then on.
+/// The loads that these files would have been with one load each. The history only says when the first file of a load arrived, so the
+/// others are assumed to have arrived evenly after it.
 fn at_once(load: &Load) -> impl Iterator<Item = (i64, i64)> {
     let (until, load_millis) = (load.claimed_millis(), load.load_millis);
     let waited = load.queue_wait_millis.max(0);
@@ -153,7 +153,7 @@ fn at_once(load: &Load) -> impl Iterator<Item = (i64, i64)> {
 }
 
 impl Cost {
-    /// In dollars, or what is missing for that.
+    /// The dollars, or what is missing to compute them.
     pub fn price(&self) -> String {
         self.dollars.map_or_else(
             || "no price: `base_rpu` and `dollars_per_rpu_hour` in its file in warehouses/".to_owned(),
@@ -161,7 +161,7 @@ impl Cost {
         )
     }
 
-    /// In one line; `name`: its name as it is to be printed.
+    /// One line for people; `name` is the printed name.
     pub fn words(&self, name: &str) -> String {
         let Self { seconds_awake, seconds_awake_at_once, .. } = self;
         let (loads, files) = (counted(self.loads, "load"), counted(self.files, "file"));
@@ -184,7 +184,7 @@ mod tests {
     fn loads_within_a_minute_share_a_wake_and_a_price_makes_dollars() {
         let load = |from: i64, to: i64| Load { at_millis: to, load_millis: to - from, objects: 3, ..Load::default() };
         let (one, other) = ([load(0, 5_000), load(600_000, 720_000)], [load(30_000, 35_000)]);
-        // 8 RPU at 0.375 dollars an hour.
+        // 8 RPU at 0.375 dollars per hour.
         let prices = Prices::from([("workgroup:w".to_owned(), 833)]);
         let costs = costs([("workgroup:w:d:a", one.as_slice()), ("workgroup:w:d:b", other.as_slice())], &prices);
         let [cost] = &costs[..] else { panic!("{costs:?}") };

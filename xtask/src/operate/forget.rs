@@ -1,4 +1,4 @@
-//! `cargo xtask forget`: the ledger forgets object versions, so that they can be loaded again into a table that was truncated.
+//! `cargo xtask forget`: removes object versions from the ledger, so that they can be loaded again into a truncated table.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, busy};
 use crate::operate::objects::Objects;
 
-/// Object versions that are named on the screen.
+/// Maximum number of object versions to print.
 const SHOWN_MAX: usize = 3;
-/// Tries of one transaction that loads of the table get in the way of.
+/// Number of attempts for a transaction that conflicts with the table's loads.
 const TRIES_MAX: u32 = 10;
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
@@ -39,7 +39,7 @@ pub async fn run(args: &ForgetArgs) -> Result<()> {
     let objects = Objects::parse(&args.objects)?;
     let operator = Operator::new(&args.act).await?;
     let (table, entries) = find(&operator, args, &objects).await?;
-    // Nothing is begun that cannot be ended.
+    // Check first, so that nothing is begun that cannot be completed.
     attempt(&operator, &table, &entries[..entries.len().min(FORGOTTEN_MAX)]).await?;
     let n_entries = entries.len();
     let mut n_forgotten = 0;
@@ -68,7 +68,7 @@ pub async fn run(args: &ForgetArgs) -> Result<()> {
         .result(&json!({"table": table, "objects": named, "forgotten": n_forgotten, "dry_run": operator.dry_run}))
 }
 
-/// The one table that is meant, and what its ledger has of the objects.
+/// The one table that is meant, and its ledger entries of the objects.
 async fn find(operator: &Operator, args: &ForgetArgs, objects: &Objects) -> Result<(String, Vec<LedgerEntry>)> {
     let tables = match &args.table {
         Some(name) => [operator.tables.named(name).await?].into(),
@@ -113,7 +113,7 @@ async fn forget(operator: &Operator, table: &str, objects: &str, entries: &[Ledg
     Err(busy(table).into())
 }
 
-/// The transaction, from what the table is doing now.
+/// The transaction, from the table's current state.
 async fn attempt(
     operator: &Operator,
     table: &str,

@@ -1,14 +1,14 @@
-//! How long files waited for their rows. Every file of a load counts as long as the oldest of them, so the truth is not worse. Pure.
+//! How long files waited for their rows. Every file of a load counts as long as its oldest one, so the true times are no worse. Pure.
 
 use loader_core::ids::Millis;
 use loader_core::tracker::item::History;
 
-/// What a load adds: from the recording of its oldest file to its settlement, and how many files.
+/// The contribution of a load: the time from the recording of its oldest file to its settlement, and its number of files.
 pub const fn of(load: &History) -> (Millis, u64) {
     (load.queue_wait_millis + load.load_millis, load.n_objects)
 }
 
-/// So many per cent of the files waited at most so long; nothing where there are none.
+/// The time within which this percentage of the files was loaded; `None` if there are none.
 pub fn within(per_cent: u64, loads: impl IntoIterator<Item = (Millis, u64)>) -> Option<Millis> {
     let mut waits: Vec<(Millis, u64)> = loads.into_iter().collect();
     waits.sort_unstable();
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_count_and_not_loads() {
+    fn files_are_counted_not_loads() {
         assert_eq!(within(90, []), None);
         assert_eq!(within(90, [(500, 1)]), Some(500));
         assert_eq!(within(90, [(10, 90), (1000, 10)]), Some(10));

@@ -1,4 +1,4 @@
-//! `cargo xtask history`: what happened to a table, in time: its loads, its quarantine, and what operators did.
+//! `cargo xtask history`: the history of a table: its loads, its quarantine and operators' commands, ordered by time.
 
 use anyhow::Result;
 use clap::Args;
@@ -35,9 +35,9 @@ pub struct HistoryArgs {
 enum Event {
     /// A load finished.
     Load(Load),
-    /// Files went to quarantine, and are there still.
+    /// Files went to quarantine and are still there.
     Quarantine(Quarantine),
-    /// An operator did something.
+    /// An operator changed something.
     Audit(Act),
 }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_json_is_as_its_schema_says() {
+    fn the_json_matches_its_schema() {
         schema::check_result(&events());
         schema::check_committed::<Vec<Event>>("history");
     }

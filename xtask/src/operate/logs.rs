@@ -1,6 +1,6 @@
-//! `cargo xtask logs`: what the three functions logged, in one list by time.
+//! `cargo xtask logs`: the logs of the three functions, merged by time.
 //!
-//! The loader's own lines are JSON, one per event, every line of a load with its id; the platform's START, END and REPORT are left out.
+//! The loader's own lines are JSON: one per event, with the load's id. The platform's START, END and REPORT lines are left out.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::logs;
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
-/// How far back without --minutes; a load may have waited long before it failed.
+/// How far back to look without `--minutes`; a load may have waited long before it failed.
 const MINUTES: u32 = 15;
 const MINUTES_OF_LOAD: u32 = 1440;
-/// CloudWatch may show a line later than one that was written after it.
+/// CloudWatch may deliver a line after one that was written later.
 const LATE_MILLIS: i64 = 30_000;
 
 /// `cargo xtask logs`
@@ -50,7 +50,7 @@ pub struct LogsArgs {
     aws: AwsArgs,
 }
 
-/// One line of a function.
+/// A line that a function logged.
 struct Line {
     at_millis: i64,
     id: String,
@@ -114,7 +114,7 @@ fn show(out: Out, line: &Line) {
     out.line(format!("{} {:<16} {text}", out.dim(&at), line.function.name()));
 }
 
-/// Lines that say nothing but figures: those of every sweep where nothing is late or stuck, and metrics without an event.
+/// Whether a line has nothing but figures: lines of sweeps if nothing is late or stuck, and metrics without an event.
 fn is_for_machines(message: &str) -> bool {
     let value: Option<Value> = serde_json::from_str(message).ok();
     let event = |value: &Value| value["event"].as_str().map(ToOwned::to_owned);
@@ -124,7 +124,7 @@ fn is_for_machines(message: &str) -> bool {
     })
 }
 
-/// Whether a line is about this table and of this load; both where both are given.
+/// Whether a line is about this table and this load, as far as they are given.
 fn is_wanted(message: &str, table: Option<&str>, load: Option<&str>) -> bool {
     let of_load = |load: &str| {
         let value: Option<Value> = serde_json::from_str(message).ok();
@@ -133,13 +133,13 @@ fn is_wanted(message: &str, table: Option<&str>, load: Option<&str>) -> bool {
     table.is_none_or(|text| message.contains(text)) && load.is_none_or(of_load)
 }
 
-/// `event key=value …`: the same line without its punctuation.
+/// The line as `event key=value …`, without the punctuation of JSON.
 fn readable(message: &str) -> Option<String> {
     let value: Value = serde_json::from_str(message).ok()?;
     let fields = value.as_object()?;
     let event = fields.get("event")?.as_str()?;
     let hidden = ["timestamp_millis", "level", "event"];
-    // The metrics that an event carries, in CloudWatch's embedded format, begin so.
+    // Metrics in CloudWatch's embedded format begin like this.
     let is_metric = |name: &str| name == "_aws" || name.starts_with(|letter: char| letter.is_ascii_uppercase());
     let shown = fields.iter().filter(|(name, value)| {
         !hidden.contains(&name.as_str()) && !is_metric(name) && !value.is_null() && value.as_str() != Some("")

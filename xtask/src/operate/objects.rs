@@ -1,9 +1,9 @@
-//! The objects that a person names: `s3://bucket/key`, or all whose keys begin so.
+//! Objects named on the command line: `s3://bucket/key`, or all with a prefix.
 
 use crate::ground::output::Failure;
 use crate::loader::tracker::Keys;
 
-/// Objects of a bucket.
+/// Objects in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objects {
     pub bucket: String,
@@ -11,10 +11,10 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Reads `s3://bucket/key`; a key that ends in `/` or `*`, or none, means all keys that begin so.
+    /// Reads `s3://bucket/key`. An empty key, or one that ends in `/` or `*`, means all keys with that prefix.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let shape = "write s3://bucket/key, or s3://bucket/folder/ for all below it";
-        let wrong = || Failure::usage(format!("`{text}` is no address of objects"), shape);
+        let wrong = || Failure::usage(format!("`{text}` is not an object address"), shape);
         let (bucket, key) = text.strip_prefix("s3://").ok_or_else(wrong)?.split_once('/').ok_or_else(wrong)?;
         if bucket.is_empty() {
             return Err(wrong());

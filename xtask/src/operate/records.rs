@@ -1,4 +1,4 @@
-//! Loads, quarantines and audit records of the tracker, as commands print them.
+//! Loads, quarantined files and audit records of the tracker, as commands print them.
 
 use std::time::Duration;
 
@@ -14,31 +14,31 @@ use crate::operate::tables::words;
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 #[allow(clippy::struct_field_names, reason = "the words of the tracker")]
 pub struct Load {
-    /// When it was settled, epoch milliseconds.
+    /// When it was settled, in epoch milliseconds.
     pub at_millis: i64,
     /// Load id.
     pub load_id: String,
-    /// Its number among the table's loads; 0 where loader 0.1 loaded it.
+    /// Its number among the table's loads; 0 if loader 0.1 loaded it.
     pub number: u64,
-    /// Files.
+    /// Number of files.
     pub objects: u64,
-    /// Bytes.
+    /// Size of the files in bytes.
     pub bytes: u64,
-    /// Rows, where the service says so.
+    /// Number of rows, if the service reports it.
     pub rows: Option<i64>,
-    /// From the recording of its oldest file to the claim.
+    /// Time from the recording of its oldest file until it took the slot, in milliseconds.
     pub queue_wait_millis: i64,
-    /// From the claim to the settlement.
+    /// Time from taking the slot to the settlement, in milliseconds.
     pub load_millis: i64,
-    /// Attempts it took.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Columns that the target got with its rows, each with its type.
+    /// Columns that the load added to the table, each with its type.
     pub added_columns: Vec<String>,
-    /// Statement of the last attempt; empty where only the ledger in the warehouse tells that it was loaded.
+    /// Statement of the last attempt; empty if only the ledger table in the warehouse shows that it was loaded.
     pub statement_id: String,
     /// Name of that statement.
     pub statement_name: Option<String>,
-    /// `s3://` URL of the list of its files.
+    /// `s3://` URL of the manifest, which lists its files.
     pub manifest: String,
 }
 
@@ -63,17 +63,17 @@ impl From<&History> for Load {
 }
 
 impl Load {
-    /// When it took the slot, epoch milliseconds.
+    /// When it took the slot, in epoch milliseconds.
     pub const fn claimed_millis(&self) -> i64 {
         self.at_millis - self.load_millis
     }
 
-    /// When the oldest of its files was recorded, epoch milliseconds.
+    /// When its oldest file was recorded, in epoch milliseconds.
     pub const fn recorded_millis(&self) -> i64 {
         self.claimed_millis() - self.queue_wait_millis
     }
 
-    /// In one line.
+    /// One line for people.
     pub fn words(&self) -> String {
         let lasted = |millis: i64| seconds(Duration::from_millis(millis.unsigned_abs()));
         let rows = self.rows.map_or_else(String::new, |rows| format!(", {}", counted(rows, "row")));
@@ -96,20 +96,20 @@ impl Load {
     }
 }
 
-/// Files that could not be loaded, with one reason.
+/// Files that could not be loaded, with a common reason.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Quarantine {
     /// The files, as `s3://bucket/key (version)`.
     pub objects: Vec<String>,
     /// Failure class.
     pub class: String,
-    /// The warehouse's words.
+    /// Error text, from the warehouse or the loader.
     pub error: String,
-    /// What to do.
+    /// What an operator should do.
     pub remedy: String,
     /// Statement that failed.
     pub statement_id: Option<String>,
-    /// When, epoch milliseconds.
+    /// When they went to quarantine, in epoch milliseconds.
     pub at_millis: Option<i64>,
 }
 
@@ -127,7 +127,7 @@ impl From<&Quarantined> for Quarantine {
 }
 
 impl Quarantine {
-    /// In one line.
+    /// One line for people.
     pub fn words(&self) -> String {
         let first = self.objects.first().cloned().unwrap_or_default();
         let more = if self.objects.len() > 1 { ", …" } else { "" };
@@ -139,15 +139,15 @@ impl Quarantine {
 /// What an operator did.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Act {
-    /// When, epoch milliseconds.
+    /// When it was done, in epoch milliseconds.
     pub at_millis: i64,
-    /// Who.
+    /// Who did it, as the ARN of the credentials.
     pub by: String,
     /// The command.
     pub command: String,
-    /// What it was done to.
+    /// The objects or setting concerned.
     pub what: String,
-    /// Why, where that was said.
+    /// The reason, if given.
     pub why: Option<String>,
 }
 
@@ -164,7 +164,7 @@ impl From<&Audit> for Act {
 }
 
 impl Act {
-    /// In one line.
+    /// One line for people.
     pub fn words(&self) -> String {
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         format!("{} by {}: {}{why}", self.command, self.by, words(&self.what))

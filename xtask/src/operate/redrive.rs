@@ -1,4 +1,4 @@
-//! `cargo xtask redrive`: the messages of a dead-letter queue go back to their queue. What was loaded before is not loaded again.
+//! `cargo xtask redrive`: returns the messages in a dead-letter queue to their queue. Files that were loaded before are not loaded again.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::ground::output::{Failure, Step, counted};
 use crate::loader::dead_letters;
 use crate::operate::act::{ActArgs, Operator};
 
-/// How SQS, or what stands in for it, says that it does not know the operation.
+/// Error codes with which SQS, or a substitute for it, says that it does not support the operation.
 const NOT_KNOWN: [&str; 4] = [
     "InvalidAction",
     "UnsupportedOperation",
@@ -22,7 +22,7 @@ const NOT_KNOWN: [&str; 4] = [
     "AWS.SimpleQueueService.UnsupportedOperation",
 ];
 const MOVE_PAUSE: Duration = Duration::from_secs(1);
-/// Messages of one `ReceiveMessage` (SQS, `API_ReceiveMessage`).
+/// Maximum number of messages per `ReceiveMessage` (SQS, `API_ReceiveMessage`).
 const RECEIVED_MAX: i32 = 10;
 
 /// `cargo xtask redrive`
@@ -65,13 +65,13 @@ pub async fn run(args: &RedriveArgs) -> Result<()> {
     operator.out.result(&json!({"queue": queue, "messages": n_messages, "moved": n_moved, "dry_run": operator.dry_run}))
 }
 
-/// Where messages were given up.
+/// A dead-letter queue.
 struct DeadLetters {
-    /// The queue that was named, as SQS names it.
+    /// The queue named on the command line, as SQS names it.
     queue: String,
     /// URL of its dead-letter queue.
     url: String,
-    /// Whether other queues give up there too.
+    /// Whether other queues use the same dead-letter queue.
     is_shared: bool,
 }
 
@@ -81,12 +81,12 @@ impl DeadLetters {
     }
 }
 
-/// The last part of a queue's URL, and of its ARN.
+/// The last part of a queue's URL or ARN.
 fn name_of(address: &str) -> &str {
     address.rsplit(['/', ':']).next().unwrap_or(address)
 }
 
-/// The queue's dead-letter queue, the queue named with or without the stack's prefix.
+/// The dead-letter queue of a queue that is named with or without the stack's prefix.
 async fn named(operator: &Operator, sqs: &Client, name: &str) -> Result<DeadLetters> {
     let stack = &operator.tables.stack;
     for queue in [name.to_owned(), format!("{}{name}", stack.queue_name_prefix())] {
@@ -103,9 +103,9 @@ async fn named(operator: &Operator, sqs: &Client, name: &str) -> Result<DeadLett
         .into())
 }
 
-/// SQS moves them where it can; else they are moved here. Returns how many.
+/// Moves the messages with SQS if possible, otherwise one by one. Returns their number.
 ///
-/// Without a destination SQS moves each message to the queue that it came from (SQS, `StartMessageMoveTask`).
+/// Without a destination, SQS moves each message to the queue that it came from (SQS, `StartMessageMoveTask`).
 async fn redrive(operator: &Operator, sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step) -> Result<u64> {
     let arn = operator.tables.stack.place()?.queue_arn(from.name());
     match sqs.start_message_move_task().source_arn(&arn).send().await {
@@ -119,8 +119,8 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
     loop {
         tokio::time::sleep(MOVE_PAUSE).await;
         let tasks = sqs.list_message_move_tasks().source_arn(arn).max_results(1).send().await;
-        let tasks = tasks.map_err(failed("ask how far SQS is"))?;
-        let task = tasks.results().first().context("SQS does not know the task any more")?;
+        let tasks = tasks.map_err(failed("read the progress of the move"))?;
+        let task = tasks.results().first().context("SQS no longer knows the task")?;
         let n_moved = u64::try_from(task.approximate_number_of_messages_moved()).unwrap_or(0);
         match task.status().unwrap_or_default() {
             "RUNNING" => step.now(&counted(n_moved, "message")),
@@ -134,10 +134,11 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
     }
 }
 
-/// Each is sent before it is deleted: who dies in between leaves it in both queues, and the ledger knows what was loaded.
+/// Each message is sent before it is deleted. If this program dies in between, the message is in both queues, and the ledger prevents
+/// loading twice.
 async fn by_hand(sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step) -> Result<u64> {
     let mut n_moved = 0;
-    // One that comes back at once is not moved for ever.
+    // Stops at the number counted before, so that a message that fails again at once is not moved forever.
     while n_moved < n_messages {
         let received = sqs
             .receive_message()
@@ -160,7 +161,7 @@ async fn by_hand(sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step)
     Ok(n_moved)
 }
 
-/// The queue that a message was given up by; nothing where somebody sent it by hand.
+/// The queue that a message came from; `None` if it was sent to the dead-letter queue by hand.
 fn source(message: &Message) -> Option<&str> {
     message.attributes()?.get(&MessageSystemAttributeName::DeadLetterQueueSourceArn).map(|arn| name_of(arn))
 }

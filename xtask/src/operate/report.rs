@@ -1,6 +1,6 @@
-//! `cargo xtask report`: what happened in a period, for all tables: a short text, JSON, or one page for a browser.
+//! `cargo xtask report`: what happened to all tables in a period, as a short text, as JSON or as a web page.
 //!
-//! This reads the tracker as `status`, `history` and `cost` do; `figures` counts, `show` prints, `page` draws.
+//! Reads the tracker as `status`, `history` and `cost` do. `figures` counts, `show` prints, and `page` draws.
 
 mod figures;
 mod page;
@@ -40,7 +40,7 @@ Examples:
   cargo xtask report --since 7d --html report.html
   cargo xtask report --output json | jq '.tables[] | {table: .now.table, totals}'";
 
-/// Tables that are read at the same time.
+/// Number of tables read concurrently.
 const AT_ONCE: usize = 16;
 
 /// `cargo xtask report`
@@ -74,7 +74,7 @@ pub async fn run(args: &ReportArgs) -> Result<()> {
     out.result(&report)
 }
 
-/// Reads what happened in the last `since_millis` and writes the page: for commands that end with one.
+/// Reads what happened in the last `since_millis` and writes the page, for commands that end with one.
 pub async fn draw(aws: Aws, stack: Stack, since_millis: i64, path: PathBuf) -> Result<()> {
     let out = Out::new(Format::Text);
     let tracker = Tracker::of_stack(&aws, &stack)?;
@@ -82,7 +82,7 @@ pub async fn draw(aws: Aws, stack: Stack, since_millis: i64, path: PathBuf) -> R
     write(out, &report, &path)
 }
 
-/// How each table is first, so that a load which ends meanwhile is not missed.
+/// Reads the current state of each table first, so that a load that ends in the meantime is not missed.
 async fn read(out: Out, tables: &Tables, since_millis: i64) -> Result<Report> {
     let step = out.step("reading what happened");
     let since = now_millis() - since_millis;

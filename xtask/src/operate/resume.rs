@@ -1,4 +1,4 @@
-//! `cargo xtask resume`: a table that waits is tried now, whatever its waiting period says.
+//! `cargo xtask resume`: lets a waiting table try again now.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -11,8 +11,6 @@ use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, when};
 use crate::operate::tables::step;
 
-/// Who wrote, in the tracker's words.
-const HOLDER: &str = "operator";
 const COMMAND: &str = "resume";
 
 /// `cargo xtask resume`
@@ -51,7 +49,8 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     retry(&operator, &table, &state.slot, load).await
 }
 
-/// Files wait without a load, or the load is not waiting for a time: an event was lost, a function was killed, or all is well.
+/// Files are waiting without a load, or the load is not waiting for a certain time: an event was lost, a function was killed, or all is
+/// well.
 async fn look(operator: &Operator, table: &str, how: &str) -> Result<()> {
     let what = format!("check {table}: {how}");
     let now = operator.will(&what) && operator.look_now(table).await?;
@@ -68,10 +67,7 @@ async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad
     let mut now = false;
     if operator.will(&what) {
         let transaction = operator::resume(slot, HOLDER, now_millis()).context("it waits")?;
-        if !operator.write(transaction, COMMAND, &format!("load {load_id}, {was}")).await? {
-            let message = format!("`{table}` continued on its own in the meantime");
-            return Err(Failure::new(message, "cargo xtask status shows how far it is").into());
-        }
+        operator.write_load(table, transaction, COMMAND, &format!("load {load_id}, {was}")).await?;
         now = operator.look_now(table).await?;
         operator.out.line(format!("{} load {load_id} is retried {}", operator.out.good("ok"), when(now)));
     }
@@ -81,7 +77,7 @@ async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad
     )
 }
 
-/// A prepared load waits while its submit is refused; otherwise an invocation works on it.
+/// A prepared load waits while its submit is refused; otherwise an invocation is working on it.
 fn waits(load: &RunningLoad) -> bool {
     match &load.step {
         Step::Waiting { .. } => true,

@@ -1,4 +1,4 @@
-//! `cargo xtask retry` and `dismiss`: quarantined files once more, or no more.
+//! `cargo xtask retry` and `dismiss`: load quarantined files again, or remove them from quarantine.
 
 use anyhow::Result;
 use clap::Args;
@@ -12,7 +12,7 @@ use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, when};
 use crate::operate::tables::words;
 
-/// Letters of the warehouse's words that an audit record keeps.
+/// Maximum number of characters of an error text in an audit record.
 const ERROR_LETTERS_MAX: usize = 400;
 
 /// `cargo xtask retry`
@@ -42,7 +42,7 @@ pub struct DismissArgs {
     act: ActArgs,
 }
 
-/// The quarantine of one table, which holds something.
+/// The quarantine of one table; an error if it is empty.
 async fn quarantine(operator: &Operator, name: &str) -> Result<(String, Vec<Quarantined>)> {
     let table = operator.tables.named(name).await?;
     let found = operator.tables.tracker.quarantine(&table).await?;
@@ -105,7 +105,7 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
     )
 }
 
-/// Returns the number of files that are in the backlog now.
+/// Returns the number of files that are now in the backlog.
 async fn send_back(operator: &Operator, wanted: &[Quarantined]) -> Result<usize> {
     let mut n_back = 0;
     for failed in wanted {
@@ -116,7 +116,7 @@ async fn send_back(operator: &Operator, wanted: &[Quarantined]) -> Result<usize>
     Ok(n_back)
 }
 
-/// For the audit record: what was in quarantine, and why, which nobody else remembers afterwards.
+/// The text of the audit record: what was in quarantine, and why, because nothing else keeps that.
 fn what(failed: &Quarantined) -> String {
     let more = if failed.objects.len() > 1 { ", …" } else { "" };
     let first = failed.objects.first().map(|waiting| waiting.object.to_string()).unwrap_or_default();

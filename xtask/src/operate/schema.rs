@@ -1,4 +1,4 @@
-//! The JSON Schemas of what commands of this room print, made of the types that are printed and committed under `docs/schema`.
+//! The JSON Schemas of the results that this room prints. They are generated from the printed types and committed under `docs/schema`.
 
 use std::io::Write as _;
 
@@ -25,7 +25,7 @@ impl SchemaArgs {
     }
 }
 
-/// Schema of one of these.
+/// Schema of this type.
 pub fn of<T: JsonSchema>() -> Value {
     loader_core::schema::draft07::<T>()
 }
@@ -39,14 +39,14 @@ pub fn check_committed<T: JsonSchema>(command: &str) {
     assert_eq!(committed, text, "run `cargo xtask {command} --schema > {path}` and commit the file");
 }
 
-/// Complains where a result is not as the schema says, or the schema takes anything.
+/// Fails if a result does not match the schema, or if the schema accepts anything.
 #[cfg(test)]
 pub fn check_result<T: JsonSchema + serde::Serialize>(results: &[T]) {
     let validator = check_value(&of::<Vec<T>>(), &results);
     assert!(!validator.is_valid(&serde_json::json!([{"none": 1}])));
 }
 
-/// Complains where a value is not as the schema says. Returns what checks it.
+/// Fails if a value does not match the schema. Returns the validator.
 #[cfg(test)]
 pub fn check_value(schema: &Value, value: &impl serde::Serialize) -> jsonschema::Validator {
     let validator = jsonschema::validator_for(schema).unwrap();

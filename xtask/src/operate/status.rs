@@ -1,6 +1,6 @@
-//! `cargo xtask status`: one line a table, what is wrong with it, and what to do.
+//! `cargo xtask status`: one line per table, with its problems and what to do.
 //!
-//! `read` reads the tracker and the queues, `judge` decides what that means, `show` prints it, `report` is the JSON.
+//! `read` reads the tracker and the queues, `judge` decides what that means, `show` prints it, and `report` defines the JSON.
 
 mod judge;
 mod read;
@@ -24,7 +24,7 @@ pub use crate::operate::status::report::{Health, State, TableReport};
 pub use crate::operate::status::report::{Queue, Running};
 use crate::operate::tables::Tables;
 
-/// What `--help` says beside the options.
+/// Additional text of `--help`.
 pub const HELP: &str = "\
 Columns: health; target table; state; age of the oldest waiting file; waiting files and bytes; running statement, and for how
 long; time since the last load; freshness of the last hour (90 % of the files were loaded within this time of being recorded);
@@ -43,7 +43,7 @@ Examples:
   cargo xtask status --output json | jq '.[] | select(.health != \"healthy\")'";
 
 const WATCH_PAUSE: Duration = Duration::from_secs(2);
-/// Terminal: to the upper left corner; the rest of the line; everything below.
+/// Terminal codes: move to the upper left corner, clear the rest of the line, clear everything below.
 const HOME: &str = "\u{1b}[H";
 const CLEAR_LINE: &str = "\u{1b}[K";
 const CLEAR_BELOW: &str = "\u{1b}[J";
@@ -97,7 +97,7 @@ pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
     Ok(ExitCode::from(worst.exit_code()))
 }
 
-/// Every table, or `only` one, as it is now.
+/// The current state of every table, or of `only` this one.
 pub async fn reports(tables: &Tables, only: Option<&str>) -> Result<Vec<TableReport>> {
     let facts = read::read(tables, only).await?;
     let flags = tables.flags();
@@ -110,7 +110,7 @@ async fn watch(out: Out, tables: &Tables, only: Option<&str>) -> Result<ExitCode
         let mut frame = String::from(HOME);
         let lines = match reports(tables, only).await {
             Ok(reports) => show::lines(out, &reports, now_millis()),
-            // A call that fails once is no reason to stop watching.
+            // A single failed call is no reason to stop watching.
             Err(error) => vec![format!("{} {error:#}", out.bad("error:"))],
         };
         for line in lines {

@@ -1,4 +1,4 @@
-//! The target tables that a stack knows, which of them a user means, and how far a load of one is.
+//! The target tables of a stack, how a user names one, and descriptions of a load's step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,19 +23,19 @@ pub struct Tables {
     pub aws: Aws,
     /// The stack.
     pub stack: Stack,
-    /// What the tables do.
+    /// Access to the tracker.
     pub tracker: Tracker,
 }
 
 impl Tables {
-    /// Of a stack, which must be there.
+    /// For a stack; an error if it does not exist.
     pub async fn of_stack(args: &StackArgs) -> Result<Self> {
         let (aws, stack) = args.connect().await?;
         let tracker = Tracker::of_stack(&aws, &stack)?;
         Ok(Self { aws, stack, tracker })
     }
 
-    /// What a command needs to mean the same stack.
+    /// The options that select this stack in other commands.
     pub fn flags(&self) -> String {
         let local = if self.aws.local.is_some() { " --local" } else { "" };
         let name = &self.stack.name;
@@ -43,7 +43,7 @@ impl Tables {
         format!("{local}{stack}")
     }
 
-    /// Tables of all configuration files, and those with a running or a waiting load.
+    /// Tables of all configuration files, and those with work.
     pub async fn known(&self) -> Result<BTreeSet<String>> {
         let mut tables = Configs::of_stack(&self.aws, &self.stack)?.tables().await?;
         tables.extend(self.tracker.tables_with_work().await?);
@@ -55,9 +55,9 @@ impl Tables {
         Configs::of_stack(&self.aws, &self.stack)?.read().await
     }
 
-    /// The table that a user names: as `status` does, or `schema.table`, or a table of the schema `public`, where only one is meant.
+    /// Finds the table that a user names: as in `status`, as `schema.table`, or as a table in `public` if that is unambiguous.
     pub async fn named(&self, name: &str) -> Result<String> {
-        // A table may be in the tracker alone, with nothing but its quarantine: the whole name is believed.
+        // A table may be in the tracker only with its quarantine, so a full name is accepted even if it is not known.
         if name.contains(':') {
             return Ok(name.to_owned());
         }
@@ -86,17 +86,17 @@ fn pick(known: &BTreeSet<String>, name: &str) -> Result<String, Failure> {
     }
 }
 
-/// A table without its warehouse and database, as a person writes it.
+/// A table without its warehouse and database, for people.
 pub fn short_name(db_table: &str) -> String {
     readable(db_table.rsplit(':').next().unwrap_or(db_table))
 }
 
-/// What the warehouse says, in one line; it draws boxes, and the words are what matters.
+/// An error text in one line, without the boxes that the warehouse draws around it.
 pub fn words(text: &str) -> String {
     text.split_whitespace().filter(|word| !word.starts_with("---")).collect::<Vec<_>>().join(" ")
 }
 
-/// How far a load is, in words.
+/// The step of a load, in words.
 pub fn step(step: &Step) -> String {
     match step {
         Step::Claimed => "claimed".into(),
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_found_by_its_name_where_one_is_meant() {
+    fn a_table_is_found_by_an_unambiguous_name() {
         let tables = ["cluster:a:dev:public.sales", "cluster:a:dev:shop.sales", "cluster:a:dev:shop.orders"];
         let mut known: BTreeSet<String> = tables.map(ToOwned::to_owned).into();
         assert_eq!(pick(&known, "shop.sales").unwrap(), tables[1]);

@@ -1,6 +1,6 @@
-//! `cargo xtask trace`: the story of one file, or of all below a prefix: loaded, waiting, in quarantine, or never seen.
+//! `cargo xtask trace`: what became of a file, or of all files below a prefix: loaded, waiting, in quarantine or never seen.
 //!
-//! `fate` decides from what was read; this asks the tracker, the manifests and S3.
+//! `fate` decides from what was read; this module reads the tracker, the manifests and S3.
 
 mod fate;
 
@@ -23,9 +23,9 @@ use crate::operate::schema::SchemaArgs;
 use crate::operate::tables::Tables;
 use crate::operate::trace::fate::{Known, Loaded, Trace, never_seen, traces};
 
-/// The ledger's entry and the history are written together, or, after a crash, within this time.
+/// The ledger entry and the history are written together, or within this time if an invocation died in between.
 const HISTORY_NEAR_MILLIS: i64 = 86_400_000;
-/// Object versions that are printed.
+/// Maximum number of object versions to print.
 const SHOWN_MAX: usize = 100;
 
 /// `cargo xtask trace`
@@ -73,7 +73,7 @@ pub async fn run(args: &TraceArgs) -> Result<()> {
     out.result(&found)
 }
 
-/// What a table knows of the objects: the slot first, so that nothing that moves meanwhile is missed.
+/// Reads what a table knows about the objects. The slot is read first, so that an object that moves in the meantime is not missed.
 async fn read(tables: &Tables, table: &str, objects: &Objects) -> Result<Known> {
     let tracker = &tables.tracker;
     let state = tracker.state(table).await?;
@@ -101,7 +101,7 @@ async fn read(tables: &Tables, table: &str, objects: &Objects) -> Result<Known> 
     })
 }
 
-/// The load that an entry names, with its manifest as far as that is there still.
+/// The load that a ledger entry names, with its manifest as far as that still exists.
 async fn loaded(tables: &Tables, table: &str, load_id: &str, entered: i64) -> Result<Option<Loaded>> {
     for near in [0, HISTORY_NEAR_MILLIS] {
         let loads = tables.tracker.loaded(table, entered - near..=entered + near).await?;
@@ -114,19 +114,19 @@ async fn loaded(tables: &Tables, table: &str, load_id: &str, entered: i64) -> Re
     Ok(None)
 }
 
-/// Bytes of each object that a manifest lists, by its `s3://` URL.
+/// Size in bytes of each object that a manifest lists, by its `s3://` URL.
 async fn manifest(tables: &Tables, url: &str) -> Result<BTreeMap<String, u64>> {
     let (bucket, key) = url.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).context("it has no address")?;
     let answer = tables.aws.s3().get_object().bucket(bucket).key(key).send().await;
     let body = answer.map_err(failed(format!("read {url}")))?.body.collect().await?.to_vec();
-    let manifest: Value = serde_json::from_slice(&body).with_context(|| format!("{url} is no manifest"))?;
+    let manifest: Value = serde_json::from_slice(&body).with_context(|| format!("{url} is not a manifest"))?;
     let entry = |entry: &Value| {
         Some((entry["url"].as_str()?.to_owned(), entry["meta"]["content_length"].as_u64().unwrap_or(0)))
     };
     Ok(manifest["entries"].as_array().into_iter().flatten().filter_map(entry).collect())
 }
 
-/// The version that is under the key now, where no table knows it. Of a prefix: only that no table knows anything.
+/// The current version of an object that no table knows. For a prefix, only that no table knows anything.
 async fn unseen(
     tables: &Tables,
     objects: &Objects,
@@ -144,7 +144,7 @@ async fn unseen(
             (Version::new(version_id.as_deref(), etag.as_deref()), Some(true))
         }
         Ok(ObjectState::Missing) => (None, Some(false)),
-        // Somebody who may not look at it can read the tracker all the same.
+        // A user may be allowed to read the tracker, but not the object.
         Ok(ObjectState::AsNotified) | Err(_) => (None, None),
     };
     let object = version.map(|version| ObjectVersion { bucket: objects.bucket.clone(), key: key.clone(), version });

@@ -1,4 +1,4 @@
-//! `cargo xtask queue add`: a new configuration, written only where the file is valid and fits the others.
+//! `cargo xtask queue add`: writes a new configuration if it is valid and fits the existing ones.
 
 use std::path::Path;
 
@@ -77,7 +77,7 @@ pub fn run(folder: &Path, args: &AddArgs) -> Result<()> {
     synth::queues::parse(&path, text.clone()).map_err(problems)?;
     std::fs::create_dir_all(folder)?;
     std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
-    // The files together may have problems that no single one has.
+    // The files together may have problems that no single file has.
     if let Err(error) = queues::read(folder) {
         std::fs::remove_file(&path)?;
         return Err(error.into());
@@ -146,7 +146,7 @@ mod tests {
         args: AddArgs,
     }
 
-    /// The document that a command line writes.
+    /// The configuration that a command line writes.
     fn written(words: &str) -> Value {
         let words = words.split(' ').map(|word| word.replace('_', " ").replace('~', "_"));
         document(&Line::try_parse_from(words).unwrap().args)

@@ -1,7 +1,7 @@
-//! `cargo xtask queue check`: whether a queue would load, by asking the warehouse and without loading anything.
+//! `cargo xtask queue check`: asks the warehouse whether a queue's files could be loaded, without loading anything.
 //!
-//! Table and columns are in its catalog. Whether COPY may use the role is not: there only the grants are, not which roles are
-//! attached. So the warehouse is asked to copy a file that is not there, and its words tell how far it came.
+//! Tables and columns are in the warehouse's catalog. Whether COPY may use the role is not: the catalog has grants, but not the attached
+//! roles. So the warehouse is asked to copy a file that does not exist, and its error shows how far it came.
 
 use anyhow::Result;
 use clap::Args;
@@ -32,7 +32,7 @@ pub struct CheckArgs {
     output: Format,
 }
 
-/// What would stop a load, and what to do about it.
+/// What would prevent loading, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
 struct Obstacle {
     problem: String,
@@ -116,7 +116,7 @@ async fn table_obstacles(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Resu
             keys.iter().chain([timestamp]).collect()
         }
     };
-    // What marks deleted rows may be in the files only.
+    // The column that marks deletions may be in the files only.
     let marker = config.delete_marker().map(|marker| &marker.column);
     let wanted = config.columns.iter().filter(|column| marker != Some(*column)).chain(merged).filter(missing);
     let mut obstacles: Vec<Obstacle> = wanted
@@ -177,8 +177,8 @@ async fn copy_obstacle(
     Ok(words.filter(|words| !rehearsal_found_nothing(words)).map(|words| explain(&words, config, source)))
 }
 
-/// What the warehouse says about the role, the bucket and the table, and what to do. The texts are its own, as in the
-/// database guide's list of load errors.
+/// What the warehouse's error says about the role, the bucket or the table, and what to do. The texts are those in the database guide's
+/// list of load errors.
 fn explain(words: &str, config: &LoadConfig, source: &SourceFolder) -> Obstacle {
     let SourceFolder { bucket, prefix } = source;
     let first_line = words.lines().next().unwrap_or_default();

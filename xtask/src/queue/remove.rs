@@ -1,4 +1,4 @@
-//! `cargo xtask queue remove`: the notification of a queue goes, then its file.
+//! `cargo xtask queue remove`: removes a queue's notification, and then its file.
 
 use anyhow::Result;
 use clap::Args;

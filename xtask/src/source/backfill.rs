@@ -1,5 +1,5 @@
-//! `cargo xtask backfill`: loads what lies under a queue's source already. BulkLoader lists and records, and goes on by itself with a folder
-//! that is too large for one invocation; this asks it to, and shows how far it is.
+//! `cargo xtask backfill`: loads the files that are already under a queue's source. BulkLoader lists and records them, and continues on its
+//! own with a folder that is too large for one invocation. This command sends the requests and shows the progress.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::loader::invoke::invoke;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::source::folders;
 
-/// Between two looks of `--watch`.
+/// Pause between two reads of `--watch`.
 const WATCH: Duration = Duration::from_secs(2);
 
 /// `cargo xtask backfill`
@@ -48,7 +48,7 @@ pub struct BackfillArgs {
     stack: StackArgs,
 }
 
-/// Loading again what was loaded before.
+/// Options for loading again what was loaded before.
 #[derive(Args, Debug)]
 struct AgainArgs {
     /// Also load files that were loaded before, after a truncate; rows that are still in the table are duplicated unless it merges
@@ -69,17 +69,17 @@ fn checked(text: &str) -> Result<String, String> {
     instant(text).map(|_| text.to_owned())
 }
 
-/// What BulkLoader found.
+/// The counts that BulkLoader returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Sum {
     objects: u64,
     bytes: u64,
     new_objects: u64,
-    /// Those of them that were loaded before.
+    /// Objects that were loaded before.
     again_objects: u64,
-    /// Whether the loader continues some of the folders by itself.
+    /// Whether the loader continues some of the folders on its own.
     goes_on: bool,
-    /// What `--force` means: the instant before which files were loaded.
+    /// The instant of `--force`: what was loaded before it is loaded again.
     force: Option<String>,
 }
 
@@ -89,7 +89,7 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
     let folders = folders::meant(&args.queue, &config, &args.folders)?;
     let mut asking = Asking { aws: &aws, stack: &stack, config: &config, args, order: counting(&args.again) };
-    // Always counted first, so that a person sees what will happen, and can stop it.
+    // Files are always counted first, so that a person sees what will happen and can stop it.
     let counted = asking.all(out, &folders, true).await?;
     let files_max = config.limits.files_max;
     let n_loads = counted.new_objects.div_ceil(files_max);
@@ -123,13 +123,13 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     }))
 }
 
-/// What the counting request says of `--force`: the loader's clock decides what now is.
+/// The `force` field of a counting request. The loader's clock decides what "now" is.
 fn counting(args: &AgainArgs) -> Value {
     let before = args.loaded_before.as_ref().map_or(json!(true), |before| json!(before));
     if args.force { json!({"force": before}) } else { json!({}) }
 }
 
-/// Rows could be there twice: somebody must agree.
+/// Asks for confirmation, because rows could be duplicated.
 fn must_agree(out: Out, yes: bool, again: u64, before: &str) -> Result<()> {
     out.line(format!("   {again} of them were loaded before {before} and would be loaded again"));
     let question = "Load them again? Rows that are still in the table would be duplicated (unless it merges).";
@@ -144,7 +144,7 @@ struct Asking<'a> {
     stack: &'a Stack,
     config: &'a LoadConfig,
     args: &'a BackfillArgs,
-    /// The fields of a request that order to load again.
+    /// The fields of a request that order loading again.
     order: Value,
 }
 
@@ -168,7 +168,7 @@ impl Asking<'_> {
         Ok(sum)
     }
 
-    /// Counting takes as many requests as the folder needs: each result says where the next begins. Recording takes one.
+    /// Counting takes as many requests as the folder needs: each result says where the next request begins. Recording takes one.
     async fn folder(&self, folder: &SourceFolder, dry_run: bool, progress: impl Fn(&Sum)) -> Result<Sum> {
         let (mut sum, mut position) = (Sum::default(), Value::Null);
         loop {
@@ -176,7 +176,7 @@ impl Asking<'_> {
             let results = invoke(self.aws, self.stack, Function::BulkLoader, &request).await?;
             let result = results.get(0).context("BulkLoader returned no result")?;
             if let Some(error) = result["error"].as_str().filter(|_| result["goes_on"] != true) {
-                return Err(Failure::new(error, "the same command again: what is recorded stays recorded").into());
+                return Err(Failure::new(error, "run the same command again: what is recorded stays recorded").into());
             }
             let number = |field: &str| result[field].as_u64().ok_or_else(|| anyhow!("no `{field}` in {result}"));
             sum.objects += number("objects")?;
@@ -191,14 +191,14 @@ impl Asking<'_> {
                 return Ok(sum);
             }
             if next == position {
-                let message = format!("BulkLoader does not come further than {next} within its time");
-                return Err(Failure::new(message, "the same command again; see the log of BulkLoader").into());
+                let message = format!("BulkLoader made no progress beyond {next} within its time limit");
+                return Err(Failure::new(message, "run the same command again; see the log of BulkLoader").into());
             }
             position = next;
         }
     }
 
-    /// The queue's own configuration, as a bulk request has it.
+    /// The queue's own configuration in the form of a bulk request.
     fn request(&self, folder: &SourceFolder, dry_run: bool, position: &Value) -> Result<Value> {
         let document: Value = serde_json::from_str(&self.config.document)?;
         let path = json!({
@@ -225,7 +225,7 @@ impl Asking<'_> {
     }
 }
 
-/// Stays until nothing of the table is listed or waits.
+/// Waits until nothing of the table is being listed or is waiting.
 async fn watch(out: Out, tracker: &Tracker, table: &str) -> Result<()> {
     let step = out.step(format!("loading {table}"));
     loop {
@@ -237,7 +237,7 @@ async fn watch(out: Out, tracker: &Tracker, table: &str) -> Result<()> {
                 listing.position.key,
                 listing.error.as_deref().unwrap_or_default()
             );
-            return Err(Failure::new(message, "remove the cause, then the same command again").into());
+            return Err(Failure::new(message, "remove the cause, then run the same command again").into());
         }
         let waiting = tracker.items(table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
         if waiting.is_empty() && listings.is_empty() {

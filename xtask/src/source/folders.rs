@@ -1,4 +1,4 @@
-//! The configuration of a deployed queue, and the folders that a command is about.
+//! The configuration of a deployed queue, and the folders that a command concerns.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::ground::output::Failure;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::plan::key;
 
-/// Reads a queue's configuration from the loader's bucket: what the functions read.
+/// Reads a queue's configuration from the loader's bucket, as the functions do.
 pub async fn deployed(configs: &Configs, queue: &str) -> Result<Arc<LoadConfig>> {
     let Some(bytes) = configs.get(&key(queue)).await? else {
         let message = format!("the queue `{queue}` is not deployed");
@@ -24,7 +24,7 @@ pub async fn deployed(configs: &Configs, queue: &str) -> Result<Arc<LoadConfig>>
     Ok(config)
 }
 
-/// The folders that are meant: those that are named, which must lie in the source, or the whole source.
+/// The folders to use: the named ones, which must be in the source, or the whole source.
 pub fn meant(queue: &str, config: &LoadConfig, named: &[String]) -> Result<Vec<SourceFolder>> {
     let Some(source) = &config.source else {
         let message = format!("the queue `{queue}` has no `source`");

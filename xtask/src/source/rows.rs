@@ -1,4 +1,4 @@
-//! Rows that COPY reported compared with those that the footers of the loaded files name, load by load.
+//! Compares the rows that COPY reported for each load with the row counts in the footers of its files.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,20 +15,21 @@ use crate::ground::clock::now_millis;
 use crate::ground::output::Failure;
 use crate::loader::tracker::Tracker;
 
-/// Footers that are read at the same time.
+/// Number of footers read concurrently.
 const FOOTERS_AT_ONCE: usize = 16;
 
-/// The loaded files that are still there, by the id of their load.
+/// The loaded files that still exist, by the id of their load.
 pub type Loads = BTreeMap<String, Vec<WaitingObject>>;
 
-/// How rows compare.
+/// The result of comparing rows.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counted {
-    /// Loads that were compared.
+    /// Number of loads compared.
     loads: usize,
-    /// Rows that COPY reported of them.
+    /// Number of rows that COPY reported for them.
     rows: u64,
-    /// Loads that cannot be: a file of theirs is gone, was overwritten or is older than asked for, or nobody reported rows.
+    /// Number of loads that cannot be compared: one of their files was deleted, overwritten or is older than requested, or no rows were
+    /// reported.
     not_compared: usize,
     /// Loads whose rows differ.
     differing: Vec<Differing>,
@@ -40,13 +41,13 @@ struct Differing {
     load_id: String,
     number: u64,
     statement_id: String,
-    /// Rows that COPY reported.
+    /// Number of rows that COPY reported.
     rows: u64,
-    /// Rows that its files have.
+    /// Number of rows in its files.
     rows_in_files: u64,
 }
 
-/// Only Parquet files say how many rows they have.
+/// Only Parquet files contain their number of rows.
 pub fn check_format(queue: &str, config: &LoadConfig) -> Result<()> {
     if config.options.format == FileFormat::Parquet {
         return Ok(());
@@ -55,7 +56,7 @@ pub fn check_format(queue: &str, config: &LoadConfig) -> Result<()> {
     Err(Failure::usage(message, format!("cargo xtask verify {queue}")).into())
 }
 
-/// Compares each load whose files are all there.
+/// Compares each load whose files all still exist.
 pub async fn compare(tracker: &Tracker, table: &str, loads: &Loads, progress: impl Fn(usize)) -> Result<Counted> {
     let (mut counted, mut n_files) = (Counted::default(), 0);
     let history = tracker.loaded(table, 0..=now_millis()).await?;
@@ -94,7 +95,7 @@ impl Counted {
         }
     }
 
-    /// An error where rows differ.
+    /// An error if rows differ.
     pub fn check(&self) -> Result<()> {
         let Some(first) = self.differing.first() else { return Ok(()) };
         let Differing { load_id, number, rows, rows_in_files, .. } = first;

@@ -1,7 +1,7 @@
-//! `cargo xtask verify`: what lies in S3 compared with what the loader knows of it.
+//! `cargo xtask verify`: compares the objects in S3 with those that the loader knows.
 //!
-//! The order of the reads matters: the folder, then the loads that wait, then the ledger. An object goes from the folder to the backlog to
-//! the ledger, and is in the next place before it leaves the one before. What is in none of them is looked for once more.
+//! The order of the reads matters: first the folder, then the backlog, then the ledger. An object moves in this order, and arrives in the
+//! next place before it leaves the previous one. Objects that are in none of them are looked up a second time.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::source::folders;
 use crate::source::rows::{self, Counted, Loads};
 
-/// Unknown objects that are named one by one.
+/// Maximum number of unknown objects to print.
 const NAMED_MAX: usize = 1000;
 
 /// `cargo xtask verify`
@@ -58,7 +58,7 @@ enum Found {
     Unknown,
 }
 
-/// The numbers of a queue.
+/// The counts for a queue.
 #[derive(Debug, Default, Serialize)]
 struct Verified {
     queue: String,
@@ -68,13 +68,13 @@ struct Verified {
     loaded: usize,
     waiting: usize,
     quarantined: usize,
-    /// Younger than the grace period and unknown.
+    /// Objects that are unknown, but younger than the grace period.
     recent: usize,
     unknown: usize,
     recorded: usize,
-    /// The first of them, as URLs.
+    /// `s3://` URLs of the first of them.
     unknown_objects: Vec<String>,
-    /// With `--rows`: how these compare.
+    /// With `--rows`: the result of comparing rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Counted>,
     /// With `--rows`: the loaded files of each load.
@@ -97,7 +97,7 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     let source = ConfigSource { queue: Some(args.queue.clone()), recorded: config.clone() };
     if args.record && !unknown.is_empty() {
         verified.recorded = look.record(&unknown, &source).await?;
-        // Where this fails, the sweep does it within a minute.
+        // If this fails, the sweep does it within a minute.
         let _ = look_now(&aws, &stack, &look.table.0).await;
     }
     let Verified { loaded, waiting, quarantined, recent, recorded, .. } = &verified;
@@ -136,7 +136,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Page after page, so that memory holds one page and what is unknown.
+    /// Reads page by page, so that memory holds only one page and the unknown objects.
     async fn compare(&self, folder: &SourceFolder, progress: impl Fn(usize)) -> Result<(Verified, Vec<WaitingObject>)> {
         let selection = Selection { since_millis: self.args.since, ..Selection::default() };
         let mut verified =
@@ -149,7 +149,7 @@ impl Look<'_> {
                 page.objects.into_iter().filter(|listed| selection.holds(listed.modified_millis)).collect();
             let mut missing = self.sort(&listed, &places, &mut verified).await?;
             if !missing.is_empty() {
-                // Once more: what was on its way between two reads has arrived by now.
+                // Look again, because objects that were being recorded between the two reads are in the tracker by now.
                 places = self.places().await?;
                 missing = self.sort(&missing, &places, &mut verified).await?;
             }
@@ -168,7 +168,7 @@ impl Look<'_> {
         Ok((verified, unknown))
     }
 
-    /// Counts what is known; returns the rest.
+    /// Counts the known objects and returns the others.
     async fn sort(
         &self,
         listed: &[Listed],
@@ -208,7 +208,7 @@ impl Look<'_> {
         Ok(rest)
     }
 
-    /// The objects that wait or are in quarantine, by their ids.
+    /// The objects that are waiting or in quarantine, by their ids.
     async fn places(&self) -> Result<BTreeMap<String, Found>> {
         let mut places = BTreeMap::new();
         for (kind, found) in [(Kind::Failed, Found::Quarantined), (Kind::Pending, Found::Waiting)] {
@@ -224,7 +224,7 @@ impl Look<'_> {
         Ok(places)
     }
 
-    /// As `MicrobatchLoader` records a notification.
+    /// Records objects as `MicrobatchLoader` records a notification.
     async fn record(&self, objects: &[WaitingObject], source: &ConfigSource) -> Result<usize> {
         let mut recorded = 0;
         for pending in enqueue::pendings(objects.to_vec(), source, now_millis()) {

@@ -18,7 +18,7 @@ pub async fn failed_change(user: &Checkout, world: &World, orders: &mut Feed) ->
     let said = user.xtask(&user.deploy_words("--statement-name-prefix third --memory 1024")).await?;
     ensure!(said.code == Some(1), "{said:?}");
     let cause = cause(&said)?;
-    ensure!(cause.contains("was taken back (UPDATE_ROLLBACK_COMPLETE)"), "{cause}");
+    ensure!(cause.contains("was rolled back (UPDATE_ROLLBACK_COMPLETE)"), "{cause}");
     ensure!(cause.contains("first cause: NextLoader (AWS::Lambda::Function)"), "{cause}");
     ensure!(codes(world).await? == before, "some code is not what it was");
     for of in Function::ALL {

@@ -1,4 +1,4 @@
-//! The test programs of the workspace: built by cargo, run two at a time, one line each.
+//! The workspace's test programs: built by cargo, run two at a time, and reported in one line each.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use super::Tally;
 use crate::ground::output::{Out, Step, seconds};
 use crate::ground::shell;
 
-/// Tests print a line that begins like this to show what was proven: states explored, seeds run, …
+/// Prefix of the lines with which tests report what they proved: states explored, seeds run, …
 const PROOF: &str = "proof:";
 
-/// While one program waits for the local AWS, the other computes.
+/// While one program waits for the local AWS, the other can compute.
 const AT_ONCE: usize = 2;
 
 /// A test program.
 struct Program {
-    /// Crate or test, and source: `loader_core src/lib.rs`.
+    /// Crate or test, and source file: `loader_core src/lib.rs`.
     name: String,
     executable: PathBuf,
-    /// Folder of its package: where cargo would run it.
+    /// Folder of its package, in which cargo would run it.
     package: PathBuf,
 }
 
-/// How a program ended, and what it printed.
+/// How a program ended, and its output.
 struct Ended {
     name: String,
     output: String,
@@ -56,7 +56,7 @@ pub fn run(out: Out, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
             let (queue, sender) = (&queue, sender.clone());
             scope.spawn(move || {
                 while let Some(program) = next(queue) {
-                    // Nobody listens any more only when this program itself ends.
+                    // The receiver is gone only if this program is ending.
                     drop(sender.send(program.run(filter)));
                 }
             });
@@ -75,7 +75,7 @@ fn next(queue: &Mutex<VecDeque<Program>>) -> Option<Program> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-/// End-to-end tests come first: they take longest.
+/// End-to-end tests come first, because they take longest.
 fn build(step: &Step) -> Result<Vec<Program>> {
     let mut cargo = shell::cargo(&["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
     cargo.stdin(std::process::Stdio::null());
@@ -85,7 +85,7 @@ fn build(step: &Step) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-/// The test program that a line of cargo is about.
+/// The test program in a line of cargo's output, if any.
 fn program(line: &str) -> Option<Program> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message["profile"]["test"] != true {
@@ -108,11 +108,11 @@ impl Program {
     }
 }
 
-/// One line for a program, below it what it proved, and all it printed if a test failed.
+/// Prints one line per program, followed by what it proved, and by its whole output if a test failed.
 fn report(out: Out, step: &Step, tally: &mut Tally, ended: Ended) {
     let Ended { name, output, is_success } = ended;
     let (passed, failed, took) = output.lines().find_map(test_result).unwrap_or_default();
-    // A program that died has no result line.
+    // A program that crashed has no result line.
     let failed = if is_success { failed } else { failed.max(1) };
     tally.passed += passed;
     tally.failed += failed;

@@ -1,11 +1,11 @@
-//! Modules side by side do not use each other in a circle. A module and those below it are one family: a file and its parts may know each
+//! Sibling modules must not import each other in a circle. A module and its submodules count as one: a file and its parts may use each
 //! other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::{File, Tree};
 
-/// For each module its neighbours that it uses.
+/// The siblings that each module uses.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 /// Complains about every circle.
@@ -19,7 +19,7 @@ pub fn check(tree: &Tree) -> Vec<String> {
     crates.iter().flat_map(|(folder, files)| complaints(folder, files)).collect()
 }
 
-/// The crate's folder and the module, as `tracker/slot`; `None` for the root of a crate.
+/// The folder of a file's crate, and the module, as in `tracker/slot`; `None` for the root of a crate.
 fn module_of(path: &str) -> Option<(&str, String)> {
     let (folder, file) = path.split_once("/src/")?;
     let module = file.strip_suffix(".rs").filter(|module| *module != "lib" && *module != "main")?;
@@ -48,7 +48,7 @@ fn complaint(folder: &str, parent: &str, circle: &[String]) -> String {
     )
 }
 
-/// The modules that a file names in paths from `crate` or `super`.
+/// The modules that a file names in paths that begin with `crate` or `super`.
 fn used_by(module: &str, file: &File, files: &BTreeMap<String, &File>) -> BTreeSet<String> {
     let lines = file.text.lines().take(file.product_lines());
     let code = lines.filter_map(|line| line.split("//").next()).collect::<Vec<_>>().join(" ");
@@ -65,7 +65,7 @@ fn used_by(module: &str, file: &File, files: &BTreeMap<String, &File>) -> BTreeS
     used
 }
 
-/// The paths that begin here: one, or one for each name in braces.
+/// The paths that begin here: one, or one per name in braces.
 fn heads(rest: &str) -> Vec<String> {
     let word = |text: &str| -> String {
         let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
@@ -77,7 +77,7 @@ fn heads(rest: &str) -> Vec<String> {
     }
 }
 
-/// The longest beginning of a path that is a module.
+/// The longest prefix of a path that is a module.
 fn longest(path: &str, files: &BTreeMap<String, &File>) -> Option<String> {
     let mut path = path.trim_end_matches('/');
     loop {
@@ -88,7 +88,7 @@ fn longest(path: &str, files: &BTreeMap<String, &File>) -> Option<String> {
     }
 }
 
-/// Where the ways to two modules part: the parent with its `/`, and the two names there. `None` where one is above the other.
+/// The common parent of two modules, with its `/`, and the names of its children on the way to each. `None` if one contains the other.
 fn neighbours(one: &str, other: &str) -> Option<(String, String, String)> {
     let (ones, others): (Vec<&str>, Vec<&str>) = (one.split('/').collect(), other.split('/').collect());
     let shared = ones.iter().zip(&others).take_while(|(a, b)| a == b).count();
@@ -97,7 +97,7 @@ fn neighbours(one: &str, other: &str) -> Option<(String, String, String)> {
     Some((parent, (*a).to_owned(), (*b).to_owned()))
 }
 
-/// A circle, its first module again at its end.
+/// A circle, with its first module repeated at the end.
 fn circle(uses: &Uses) -> Option<Vec<String>> {
     uses.keys().find_map(|start| {
         let mut way = vec![start.clone()];
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_named_with_its_way() {
+    fn a_circle_is_reported_with_its_path() {
         let complaints = complaints_about(&[
             ("synth/src/a.rs", "use crate::b::B;"),
             ("synth/src/b.rs", "use crate::{c, d};"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_and_its_parts_are_one_family_and_tests_are_free() {
+    fn a_module_and_its_parts_count_as_one_and_tests_are_exempt() {
         let fine = [
             ("synth/src/a.rs", "use self::b::B;\n#[cfg(test)]\nmod tests { use crate::c::C; }"),
             ("synth/src/a/b.rs", "use super::A; // crate::c"),

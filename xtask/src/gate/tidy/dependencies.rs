@@ -1,8 +1,8 @@
-//! A package uses every dependency that it lists.
+//! A package must use every dependency that it lists.
 
 use super::tree::{File, Tree};
 
-/// Complains about every dependency whose name is in no source of its package.
+/// Complains about every dependency that no source file of its package names.
 pub fn check(tree: &Tree) -> Vec<String> {
     tree.packages.iter().flat_map(|package| complaints(package, tree)).collect()
 }
@@ -14,7 +14,9 @@ fn complaints(package: &File, tree: &Tree) -> Vec<String> {
         let used = name.replace('-', "_");
         !sources.iter().any(|file| file.text.contains(&used) && names(&file.text, &used))
     });
-    unused.map(|name| format!("{}: `{name}` is used by no source of the package: remove it", package.path)).collect()
+    unused
+        .map(|name| format!("{}: `{name}` is not used by any source of the package: remove it", package.path))
+        .collect()
 }
 
 fn dependencies(text: &str) -> impl Iterator<Item = &str> {
@@ -29,7 +31,7 @@ fn dependencies(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether code, not a comment, has the name as a word.
+/// Whether the code, without comments, contains the name as a word.
 fn names(text: &str, name: &str) -> bool {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -41,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dependency_that_nobody_uses_is_found() {
+    fn an_unused_dependency_is_reported() {
         let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
         let package = "[package]\nname = \"x\"\n[dependencies]\naws-config.workspace = true\nhex = { version = \"1\" }\n[lints]\nworkspace = true\n";
         let tree = Tree {
@@ -52,6 +54,6 @@ mod tests {
             ],
             ..Tree::default()
         };
-        assert_eq!(check(&tree), ["x/Cargo.toml: `hex` is used by no source of the package: remove it"]);
+        assert_eq!(check(&tree), ["x/Cargo.toml: `hex` is not used by any source of the package: remove it"]);
     }
 }

@@ -1,16 +1,16 @@
-//! What a document names exists: each path, each link to a file, and each `cargo xtask` command.
+//! What a document names must exist: paths, links to files, and `cargo xtask` commands.
 
 use clap::Command;
 use synth::workspace;
 
 use super::tree::{File, Tree};
 
-/// Folders of the clone that paths in documents begin with.
+/// Folders of the clone with which paths in documents begin.
 const ROOTS: [&str; 8] = ["runtime/", "synth/", "xtask/", "tests/", "docs/", "queues/", "scripts/", ".ci/"];
-/// Made by a command, and in no clone.
+/// Folders that commands create, so no clone has them.
 const MADE: [&str; 3] = ["runtime/core/fuzz/artifacts", "runtime/core/fuzz/corpus", "queues/sales.json"];
 
-/// Complains about every path and command that does not exist.
+/// Complains about every path, link and command that does not exist.
 pub fn check(tree: &Tree, xtask: &Command) -> Vec<String> {
     tree.documents.iter().flat_map(|document| complaints(document, tree, xtask)).collect()
 }
@@ -22,14 +22,14 @@ fn complaints(document: &File, tree: &Tree, xtask: &Command) -> Vec<String> {
         let paths = quoted(line).filter(|text| is_path(text) && !exists(text, tree));
         complaints.extend(paths.map(|path| format!("{place}: `{path}` does not exist: write the path as it is now")));
         let links = links(line).filter(|target| !is_linked(document, target, tree));
-        complaints.extend(links.map(|target| format!("{place}: the link to {target} leads nowhere: correct it")));
+        complaints.extend(links.map(|target| format!("{place}: the link to {target} is broken: correct it")));
         let commands = line
             .match_indices("cargo xtask ")
             .filter_map(|(start, prefix)| wrong(&line[start + prefix.len()..], xtask));
-        complaints.extend(
-            commands
-                .map(|name| format!("{place}: `cargo xtask {name}` is no command: `cargo xtask --help` lists them")),
-        );
+        complaints
+            .extend(commands.map(|name| {
+                format!("{place}: `cargo xtask {name}` is not a command: `cargo xtask --help` lists them")
+            }));
     }
     complaints
 }
@@ -38,7 +38,7 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// A path of the clone, not a pattern and not a place in AWS.
+/// Whether the text is a path in the clone, not a pattern or a location in AWS.
 fn is_path(text: &str) -> bool {
     let is_plain = text.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
     is_plain && (ROOTS.iter().any(|root| text.starts_with(root)) || is_source(text))
@@ -48,7 +48,7 @@ fn is_source(path: &str) -> bool {
     std::path::Path::new(path).extension().is_some_and(|extension| extension == "rs")
 }
 
-/// The end of a file's path is enough: `choose.rs` beside the path of its neighbour.
+/// The end of a path is enough: documents write `choose.rs` next to a sibling's full path.
 fn exists(path: &str, tree: &Tree) -> bool {
     let end = format!("/{path}");
     MADE.contains(&path)
@@ -56,7 +56,7 @@ fn exists(path: &str, tree: &Tree) -> bool {
         || is_source(path) && tree.sources.iter().any(|file| file.path.ends_with(&end))
 }
 
-/// Targets of Markdown links to files, and to headings of documents.
+/// Targets of Markdown links to files and to headings.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     targets.filter(|target| !target.is_empty() && !target.contains(':'))
@@ -72,14 +72,14 @@ fn is_linked(document: &File, target: &str, tree: &Tree) -> bool {
     tree.documents.iter().find(linked).is_none_or(|file| file.text.lines().filter_map(anchor).any(|it| it == heading))
 }
 
-/// The anchor that GitHub gives a heading.
+/// The anchor that GitHub generates for a heading.
 fn anchor(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
     let kept = heading.to_lowercase().replace(' ', "-");
     Some(kept.chars().filter(|letter| letter.is_alphanumeric() || "-_".contains(*letter)).collect())
 }
 
-/// The command after `cargo xtask` if there is none of that name.
+/// The command after `cargo xtask`, if there is none of that name.
 fn wrong(text: &str, xtask: &Command) -> Option<String> {
     let is_name = |letter: char| letter.is_ascii_lowercase() || letter == '-' || letter == '|';
     let mut words = text.split(' ').map(|word| word.split(|letter| !is_name(letter)).next().unwrap_or_default());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_does_not_exist_is_found() {
+    fn a_path_that_does_not_exist_is_reported() {
         assert_eq!(complaints_about("`xtask/src/main.rs`, `x.rs`, `*.rs`, [here](docs/protocol.md#steps)"), 0);
         assert_eq!(complaints_about("`xtask/src/nobody.rs`"), 1);
         assert_eq!(complaints_about("`nobody.rs`"), 1);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heading_that_does_not_exist_is_found() {
+    fn a_heading_that_does_not_exist_is_reported() {
         let protocol = File { path: "docs/protocol.md".into(), text: "# The protocol\n## What shows `it`\n".into() };
         let tree = Tree { documents: vec![protocol.clone()], ..Tree::default() };
         let of = |line: &str| {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_does_not_exist_is_found() {
+    fn an_unknown_command_is_reported() {
         assert_eq!(
             complaints_about(
                 "cargo xtask queue add sales, `cargo xtask test`, cargo xtask queue add|list, `cargo xtask --help`"

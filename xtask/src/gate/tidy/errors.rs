@@ -1,4 +1,4 @@
-//! The codes of `docs/errors.md` are those of the log: every event and every failure class is explained, and nothing else is.
+//! `docs/errors.md` must explain exactly the codes in the log: every event and every failure class.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use loader_core::outcome::FailureClass;
 use super::tree::Tree;
 
 const PAGE: &str = "docs/errors.md";
-/// Where the events get their names.
+/// The file that names the events.
 const LOG: &str = "runtime/aws/src/log.rs";
 const LEVELS: [&str; 3] = ["INFO", "WARN", "ERROR"];
 
-/// Complains about every code that the page or the source lacks.
+/// Complains about every code that is only on the page or only in the source.
 pub fn check(tree: &Tree) -> Vec<String> {
     let text = |path: &str, files: &[super::tree::File]| files.iter().find(|file| file.path == path).cloned();
     let (Some(page), Some(log)) = (text(PAGE, &tree.documents), text(LOG, &tree.sources)) else {
@@ -26,7 +26,7 @@ pub fn check(tree: &Tree) -> Vec<String> {
     missing.chain(gone).collect()
 }
 
-/// The texts that stand before a level.
+/// The texts that precede a log level.
 fn events(source: &str) -> Vec<String> {
     let parts: Vec<&str> = source.split('"').collect();
     let quoted = (1..parts.len()).step_by(2);
@@ -37,7 +37,7 @@ fn events(source: &str) -> Vec<String> {
     quoted.filter(is_event).map(|at| parts[at].to_owned()).collect()
 }
 
-/// The codes in the first column of every table whose title is *code*; other texts in backticks there are no codes.
+/// The codes in the first column of every table whose title is *code*. Other texts in backticks are not codes.
 fn explained(page: &str) -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     let mut is_table = false;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_missed_on_either_side() {
+    fn a_code_missing_on_either_side_is_reported() {
         let classes = FailureClass::ALL.map(|class| format!("| `{}` | x |\n", class.name())).concat();
         let of = |page: &str| {
             let log = "match x { A => (\"taken\", \"INFO\", json!({\"a\": b})), B => (\n\"refused\",\nif c { \"WARN\" } else { \"ERROR\" }, d) }";

@@ -1,4 +1,4 @@
-//! The glossary names what exists: each name in its column *code* is an identifier in the sources.
+//! Names in the glossary's column *code* must be identifiers in the sources.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::tree::Tree;
 
 const GLOSSARY: &str = "docs/glossary.md";
 
-/// Complains about every name that no source has.
+/// Complains about every name that is not in the sources.
 pub fn check(tree: &Tree) -> Vec<String> {
     let Some(glossary) = tree.documents.iter().find(|file| file.path == GLOSSARY) else {
         return vec![format!("{GLOSSARY}: not found: every word of the project is explained there")];
@@ -37,7 +37,7 @@ fn names(text: &str) -> Vec<(usize, &str)> {
     names
 }
 
-/// Words of the code; comments and texts name what need not exist.
+/// Words of the code without comments and string literals, which may name anything.
 fn identifiers(text: &str) -> impl Iterator<Item = &str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.flat_map(|line| line.split('"').step_by(2)).flat_map(words)
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_no_source_has_is_found() {
+    fn a_name_that_no_source_has_is_reported() {
         let file = |path: &str, text: &str| File { path: path.into(), text: text.into() };
         let glossary = "| term | code |\n| --- | --- |\n| slot | `Slot` |\n| lock | `Lock::Held` |\n";
         let source = "//! Lock\nstruct Slot; const HELD: &str = \"Lock\";";

@@ -1,18 +1,18 @@
-//! A file begins with what it decides, and nothing unfinished is left behind.
+//! A file begins with what it decides, and contains nothing unfinished.
 
 use super::tree::{File, Tree};
 
-/// What nobody leaves behind, in pieces so that this file passes.
+/// Marks of unfinished work, split so that this file passes.
 const LEFT_BEHIND: [&str; 3] = [concat!("to", "do!("), concat!("unimplement", "ed!("), concat!("db", "g!(")];
 
-/// Complains about every file that breaks the rule.
+/// Complains about every file that breaks a rule.
 pub fn check(tree: &Tree) -> Vec<String> {
     tree.sources.iter().flat_map(complaints).collect()
 }
 
 fn complaints(file: &File) -> Vec<String> {
     let mut complaints = Vec::new();
-    // An inner attribute comes first in the root of a program without tests; everything else starts with its header.
+    // The root of a program may begin with an inner attribute; all other files begin with their header.
     if !file.text.lines().take(3).any(|line| line.starts_with("//!")) {
         let remedy = "say what the module decides, and what it does not know";
         complaints.push(format!("{}: starts without `//!`: {remedy}", file.path));
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_behind_is_found() {
+    fn unfinished_work_is_reported() {
         assert_eq!(complaints_about(&format!("//! The program.\nfn main() {{ {}) }}", LEFT_BEHIND[0])), 1);
     }
 }

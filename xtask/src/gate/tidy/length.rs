@@ -1,4 +1,4 @@
-//! How long a file and a function may be. What is longer says more than one thing.
+//! Maximum length of files and functions. Longer ones have more than one subject.
 
 use super::tree::{File, Tree};
 
@@ -34,14 +34,14 @@ fn complaints(file: &File) -> Vec<String> {
 }
 
 struct Function<'a> {
-    /// From 1.
+    /// Line number, from 1.
     line: usize,
     name: &'a str,
-    /// From the line with `fn` to the one with the closing brace.
+    /// Number of lines, from the one with `fn` to the one with the closing brace.
     n_lines: usize,
 }
 
-/// The functions with a body. rustfmt puts the closing brace under the beginning of the line with `fn`.
+/// The functions with a body. rustfmt aligns the closing brace with the start of the line with `fn`.
 fn functions(text: &str) -> Vec<Function<'_>> {
     let lines: Vec<&str> = text.lines().collect();
     let mut functions = Vec::new();

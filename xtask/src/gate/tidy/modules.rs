@@ -1,8 +1,8 @@
-//! A module with parts is `x.rs` beside `x/`: one style, and no two editor tabs with one name.
+//! A module with parts is `x.rs` beside `x/`: one style, and no two editor tabs with the same name.
 
 use super::tree::{File, Tree};
 
-/// Complains about every `mod.rs` outside of a `tests` folder. There Cargo would take `common.rs` for a test of its own.
+/// Complains about every `mod.rs` outside `tests` folders, where Cargo would treat `common.rs` as a test.
 pub fn check(tree: &Tree) -> Vec<String> {
     tree.sources.iter().filter(|file| is_wrong(file)).map(complaint).collect()
 }

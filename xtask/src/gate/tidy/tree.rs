@@ -1,34 +1,34 @@
-//! The clone as the rules read it: the Rust sources by package, and the documents.
+//! The clone as the rules see it: the Rust sources by package, and the documents.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use synth::workspace;
 
-/// Folders with our own code.
+/// Folders with our code.
 const FOLDERS: [&str; 5] = ["runtime", "synth", "xtask", "tests", "scripts"];
 
 /// A text file of the clone.
 #[derive(Clone, Debug, Default)]
 pub struct File {
-    /// Relative to the clone, with `/`.
+    /// Path relative to the clone, with `/`.
     pub path: String,
     pub text: String,
 }
 
-/// What the rules look at.
+/// The files that the rules check.
 #[derive(Debug, Default)]
 pub struct Tree {
     /// Every Rust file, sorted by path.
     pub sources: Vec<File>,
     /// Every `Cargo.toml` of a package.
     pub packages: Vec<File>,
-    /// What a person reads: Markdown in the clone's folder, in `docs` and in `tests`.
+    /// Documents: Markdown files in the root of the clone, in `docs` and in `tests`.
     pub documents: Vec<File>,
 }
 
 impl Tree {
-    /// Reads the clone that this program was built from.
+    /// Reads the clone from which this program was built.
     pub fn read() -> Result<Self> {
         let mut tree = Self::default();
         for folder in FOLDERS {
@@ -72,7 +72,7 @@ impl Tree {
 }
 
 impl File {
-    /// A test, or what only tests use: the proofs, the acceptance tests and the `tests` folder of a package.
+    /// Whether the file is a test or used only by tests: the proofs, the acceptance tests, and the `tests` folders of packages.
     pub fn is_test(&self) -> bool {
         let outside = ["tests/proof/", "tests/acceptance/", "scripts/"];
         outside.iter().any(|folder| self.path.starts_with(folder))

@@ -16,7 +16,7 @@ use crate::ground::buckets::is_missing;
 use crate::ground::stack::Stack;
 use crate::loader::connections::plan::key;
 
-/// Mark of the configuration files that a deployment wrote: only those does it remove again.
+/// Mark of configuration files that were written by a deployment: only those may be removed by one.
 const MARK: &str = "deployed-by";
 const MARK_VALUE: &str = "cargo-xtask";
 
@@ -28,18 +28,18 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// Of a stack, which must have its bucket already.
+    /// Of a stack whose bucket already exists.
     pub fn of_stack(aws: &Aws, stack: &Stack) -> Result<Self> {
         Ok(Self { client: aws.s3(), bucket: stack.output(Output::LoaderBucketName)?.to_owned() })
     }
 
-    /// Tables of all files, deployed or written by hand.
+    /// Tables of all files, whether written by a deployment or by hand.
     pub async fn tables(&self) -> Result<BTreeSet<String>> {
         let read = self.read().await?;
         Ok(read.into_values().filter_map(|config| Some(config.ok()?.db_table().0)).collect())
     }
 
-    /// Every file, deployed or written by hand, as the functions read it; by the queue's name.
+    /// Every file by the queue's name, as the functions read it, whether written by a deployment or by hand.
     pub async fn read(&self) -> Result<BTreeMap<String, Result<Arc<LoadConfig>, Problems>>> {
         let mut found = BTreeMap::new();
         for key in self.keys().await? {
@@ -51,7 +51,7 @@ impl Configs {
         Ok(found)
     }
 
-    /// The files of these queues, and those that a deployment wrote for others; by the queue's name.
+    /// The files of these queues, and those that a deployment wrote for other queues, by the queue's name.
     pub async fn of(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut found = BTreeMap::new();
         for key in self.keys().await? {
@@ -75,7 +75,7 @@ impl Configs {
         Ok(())
     }
 
-    /// A file's bytes, or nothing where there is none.
+    /// The content of a file; `None` if it does not exist.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => Ok(Some(object.body.collect().await.context("the object is cut off")?.to_vec())),

@@ -1,4 +1,4 @@
-//! Taking the notification of one queue away: its entry in the bucket's document and nothing else.
+//! Removes the notification of one queue from its bucket, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -13,17 +13,17 @@ use crate::ground::stack::Stack;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::{document, filter, notification, plan};
 
-/// A queue of a stack, as far as a notification names it.
+/// A queue as notifications refer to it.
 struct Sought<'a> {
     stack_name: &'a str,
     name: &'a str,
-    /// Where the stack is there.
+    /// Partition, Region and account, if the stack exists.
     queue_arn: Option<String>,
 }
 
-/// Removes the notification of one queue and says what it did. Returns whether the queue was deployed.
+/// Removes the notification of one queue and prints what it did. Returns whether the queue was deployed.
 ///
-/// A queue that is notified of its folder through something else is an error; then nothing is changed.
+/// An error, without any change, if another notification still sends the queue's folder to it.
 pub async fn disconnect_queue(aws: &Aws, out: Out, stack_name: &str, queue: &QueueFile) -> Result<bool> {
     let step = out.step(format!("disconnecting {}", queue.name));
     let stack = Stack::find(aws, stack_name).await?;
@@ -68,7 +68,7 @@ impl Sought<'_> {
         format!("{}{}", document::owner(self.stack_name), self.name)
     }
 
-    /// The document without the queue's entry, and the folder that it was for; nothing when it has none.
+    /// The document without the queue's entry, and the entry's folder; `None` if there is no entry.
     fn without(
         &self,
         bucket: &str,
@@ -80,7 +80,7 @@ impl Sought<'_> {
         Some((document::without(document, |queue| queue.id() == Some(&id))?, folder))
     }
 
-    /// An entry that notifies the queue of its folder and is not the stack's.
+    /// An entry that notifies the queue of its folder, but was not made by the stack.
     fn other<'a>(
         &self,
         bucket: &str,
@@ -110,12 +110,12 @@ impl Sought<'_> {
                 let local = if aws.local.is_some() { " --local" } else { "" };
                 format!("cargo xtask queue remove {} --stack-name {stack}{local}", self.name)
             }
-            None => format!("remove that notification from the bucket `{bucket}`, then the same command again"),
+            None => format!("remove that notification from the bucket `{bucket}`, then run the same command again"),
         };
         Failure::new(message, hint)
     }
 
-    /// What was done, in words.
+    /// What was done, for people.
     fn report(&self, taken: &[String], has_stack: bool, was_deployed: bool) -> String {
         let Self { stack_name, name, .. } = self;
         match (taken, has_stack, was_deployed) {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_entry_of_the_queue_goes() {
+    fn only_the_queues_own_entry_is_removed() {
         let all = [
             ("audit", "audit", "logs/"),
             ("redshift-loader/shop/new-sales", "shop-new-sales", "new/"),

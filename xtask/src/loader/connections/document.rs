@@ -1,4 +1,4 @@
-//! The notification document of a bucket: what is the stack's in it is replaced, everything else stays as it is.
+//! Changes a bucket's notification document: replaces the stack's entries, and keeps all others as they are.
 
 use aws_sdk_s3::types::{
     Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{
 
 use super::filter;
 
-/// Notifications of a bucket (S3, quotas: "Event notifications").
+/// Maximum number of notifications of a bucket (S3, quotas: "Event notifications").
 const NOTIFICATIONS_MAX: usize = 100;
 const ALL_CREATIONS: &str = "s3:ObjectCreated:*";
 const CREATIONS: [&str; 4] = [
@@ -17,32 +17,32 @@ const CREATIONS: [&str; 4] = [
     "s3:ObjectCreated:CompleteMultipartUpload",
 ];
 
-/// A queue that gets the notifications of a folder.
+/// A queue to notify of a folder.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Id of the configuration: the stack and the queue, so that it is found again.
+    /// Id of the entry. It contains the stack and the queue, so that the entry can be found again.
     pub id: String,
     pub queue_arn: String,
     pub prefix: String,
 }
 
-/// The configuration that stands in the way.
+/// An entry that conflicts with the deployment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Clash {
-    /// What is wrong with it.
+    /// What is wrong with the entry.
     pub message: String,
     pub hint: &'static str,
 }
 
-/// Begins the ids of all configurations that deployments make.
+/// Prefix of the ids of all entries that deployments make.
 pub const OWNER_PREFIX: &str = "redshift-loader/";
 
-/// First part of the ids of a stack's configurations.
+/// Prefix of the ids of a stack's entries.
 pub fn owner(stack_name: &str) -> String {
     format!("{OWNER_PREFIX}{stack_name}/")
 }
 
-/// Exactly these listeners are the stack's; nothing when the document says so already.
+/// The document with exactly these listeners for the stack; `None` if it already has them.
 pub fn merged(
     current: &NotificationConfiguration,
     owner: &str,
@@ -77,15 +77,17 @@ pub fn merged(
         + merged.lambda_function_configurations().len();
     if n_notifications > NOTIFICATIONS_MAX {
         return Err(Clash {
-            message: format!("would have {n_notifications} notifications, S3 takes {NOTIFICATIONS_MAX} for a bucket"),
-            hint: "let queues of this bucket have fewer folders, or load from more buckets (`source` in the queues' files)",
+            message: format!(
+                "would have {n_notifications} notifications, but S3 allows {NOTIFICATIONS_MAX} per bucket"
+            ),
+            hint: "use fewer queues for this bucket, or load from more buckets (`source` in the queues' files)",
         });
     }
     Ok(Some(merged))
 }
 
-/// Without those of a stack that are not to be kept; nothing when there is none. One for another queue than the listener of its
-/// id goes too: S3 accepts no document that names a queue which is gone.
+/// The document without a stack's entries, except those to keep; `None` if there are none to remove. An entry for another queue than that
+/// of its id's listener is removed too, because S3 accepts no document that names a deleted queue.
 pub fn cleared(
     current: &NotificationConfiguration,
     owner: &str,
@@ -97,7 +99,7 @@ pub fn cleared(
     without(current, |queue| is_of(queue, owner) && !is_kept(queue))
 }
 
-/// Without these; nothing when there is none of them.
+/// The document without these entries; `None` if it has none of them.
 pub fn without(
     current: &NotificationConfiguration,
     goes: impl Fn(&QueueConfiguration) -> bool,
@@ -108,7 +110,7 @@ pub fn without(
     (!gone.is_empty()).then_some(rest)
 }
 
-/// The stack's own.
+/// The stack's own entries.
 pub fn ours<'a>(
     document: &'a NotificationConfiguration,
     owner: &'a str,
@@ -120,7 +122,7 @@ fn is_of(queue: &QueueConfiguration, owner: &str) -> bool {
     queue.id().is_some_and(|id| id.starts_with(owner))
 }
 
-/// Whether others notify the same queue of every new object of the same folder; of some of them only is a clash.
+/// Whether another entry notifies the same queue of every new object in the same folder. An entry for only some of them is a conflict.
 fn is_connected_by_hand(others: &[QueueConfiguration], listener: &Listener) -> Result<bool, Clash> {
     let same = |other: &&QueueConfiguration| {
         other.queue_arn() == listener.queue_arn
@@ -144,7 +146,7 @@ fn is_connected_by_hand(others: &[QueueConfiguration], listener: &Listener) -> R
     })
 }
 
-/// The events of new objects that are not among these, in words; empty when all are.
+/// The events for new objects that are missing in this list, for people; empty if none is missing.
 fn missing_creations(events: &[&str]) -> String {
     let missing: Vec<&str> = CREATIONS.into_iter().filter(|event| !events.contains(event)).collect();
     match missing.len() {
@@ -154,7 +156,7 @@ fn missing_creations(events: &[&str]) -> String {
     }
 }
 
-/// Compared as it is written: a value that was not encoded is written again.
+/// Compares values as written, so one that was not encoded is replaced.
 fn same(ours: &[QueueConfiguration], wanted: &[QueueConfiguration]) -> bool {
     let key = |queue: &QueueConfiguration| {
         let mut events: Vec<String> = queue.events().iter().map(|event| event.as_str().to_owned()).collect();
@@ -170,7 +172,7 @@ fn same(ours: &[QueueConfiguration], wanted: &[QueueConfiguration]) -> bool {
     sorted(ours) == sorted(wanted)
 }
 
-/// How a listener is written.
+/// The entry for a listener.
 pub fn configuration(listener: &Listener) -> QueueConfiguration {
     let rule = FilterRule::builder().name(FilterRuleName::Prefix).value(filter::encode(&listener.prefix)).build();
     let key = S3KeyFilter::builder().filter_rules(rule).build();
@@ -184,7 +186,7 @@ pub fn configuration(listener: &Listener) -> QueueConfiguration {
         .expect("queue and events are set")
 }
 
-/// Somebody else's configuration for new objects.
+/// An entry of someone else for new objects.
 struct Rival<'a> {
     name: String,
     events: &'a [Event],
@@ -230,7 +232,7 @@ fn rivals<'a>(
     queues.chain(topics).chain(functions)
 }
 
-/// A configuration in words.
+/// An entry in words.
 pub fn name(id: Option<&str>, arn: &str) -> String {
     format!("`{}` (to {arn})", id.unwrap_or("unnamed"))
 }
@@ -250,7 +252,7 @@ mod tests {
         configuration(&Listener { id: id.into(), ..listener("theirs", prefix) })
     }
 
-    /// Made by hand for our queue, with these events.
+    /// An entry made by hand for our queue, with these events.
     fn by_hand(events: &[&str]) -> NotificationConfiguration {
         let mut by_hand = configuration(&Listener { id: "by-hand".into(), ..listener("sales", "sales/") });
         by_hand.events = events.iter().map(|event| Event::from(*event)).collect();
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_stays() {
+    fn existing_entries_stay() {
         let merged = merged(&document(vec![foreign("audit", "logs/")]), OWNER, &[listener("sales", "sales/")]);
         assert_eq!(ids(merged.unwrap()), ["audit".to_owned(), format!("{OWNER}sales")]);
     }
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_gone_loses_its_notification() {
+    fn a_removed_queue_loses_its_notification() {
         let first = merged(&document(vec![foreign("audit", "logs/")]), OWNER, &[listener("sales", "sales/")]).unwrap();
         assert_eq!(ids(merged(first.as_ref().unwrap(), OWNER, &[]).unwrap()), ["audit"]);
         assert_eq!(ids(cleared(&first.unwrap(), OWNER, &[])), ["audit"]);
@@ -315,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_without_encoding_is_written_again() {
+    fn a_value_without_encoding_is_written_again() {
         let mut raw = configuration(&listener("sales", "new sales/"));
         let rule = FilterRule::builder().name(FilterRuleName::Prefix).value("new sales/").build();
         let key = S3KeyFilter::builder().filter_rules(rule).build();
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_of_removed_objects_is_no_rival() {
+    fn a_notification_of_removed_objects_is_no_conflict() {
         let removed =
             QueueConfiguration::builder().id("x").queue_arn("arn").events(Event::S3ObjectRemoved).build().unwrap();
         assert!(merged(&document(vec![removed]), OWNER, &[listener("sales", "sales/")]).is_ok());

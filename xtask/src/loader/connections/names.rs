@@ -1,4 +1,4 @@
-//! What the names of a stack's queues are made of, and what connecting these queues asks for.
+//! What the names of a stack's queues consist of, and what connecting these queues requires.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::ground::aws::Place;
 use crate::loader::connections::document::{self, Listener};
 use crate::loader::connections::plan::Wanted;
 
-/// What the names of a stack's queues are made of.
+/// The parts of the names of a stack's queues.
 pub struct Names<'a> {
     pub stack: &'a str,
-    /// Before the name of each queue.
+    /// Prefix of each queue's name.
     pub queue_prefix: &'a str,
     /// Partition, Region and account.
     pub place: &'a Place,
 }
 
 impl Names<'_> {
-    /// The files and notifications of these queues.
+    /// The configuration files and notifications for these queues.
     pub fn wanted(&self, queues: &[QueueFile]) -> Wanted {
         let owner = document::owner(self.stack);
         let mut wanted = Wanted { owner, configs: BTreeMap::new(), listeners: BTreeMap::new() };
@@ -38,7 +38,7 @@ impl Names<'_> {
         wanted
     }
 
-    /// A queue's file as it is uploaded: with the tables that it feeds too, which only their own files say.
+    /// A queue's file as uploaded, including the other tables that it feeds, which only their own files name.
     fn deployed(&self, queue: &QueueFile, queues: &[QueueFile]) -> String {
         let is_fed = |other: &&QueueFile| other.config.fed_by.as_deref() == Some(&queue.name);
         let fed = queues.iter().filter(is_fed).map(|other| format!("{}{}", self.queue_prefix, other.name));

@@ -1,7 +1,7 @@
-//! The notification of a source bucket: merged into what is there, never instead of it.
+//! The notification of a source bucket, merged into the existing document.
 //!
-//! S3 has one notification document per bucket, shared by everything that is notified of its objects. It is read, changed and
-//! written back; what is not ours stays as it is.
+//! S3 has one notification document per bucket, shared by everything that is notified of its objects. It is read, changed and written back;
+//! entries of others stay as they are.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::ground::output::Step;
 use crate::loader::connections::document::{self, Listener};
 use crate::loader::connections::plan;
 
-/// A new queue policy takes a while until S3 sees it.
+/// S3 takes a while to see a new queue policy.
 const PROPAGATION_TRIES_MAX: u32 = 30;
 const PROPAGATION_PAUSE: Duration = Duration::from_secs(2);
 
-/// Makes exactly these listeners the stack's, in one bucket.
+/// Sets exactly these listeners for the stack in one bucket.
 pub async fn set(client: &Client, bucket: &str, owner: &str, listeners: &[Listener], step: &Step) -> Result<()> {
     let current = read(client, bucket).await?;
     match plan::merged(bucket, &current, owner, listeners)? {
@@ -36,7 +36,7 @@ pub async fn clear(client: &Client, bucket: &str, owner: &str, keep: &[Listener]
     Ok(true)
 }
 
-/// The document of a bucket; an empty one where there is no such bucket.
+/// The document of a bucket; empty if the bucket does not exist.
 pub async fn read(client: &Client, bucket: &str) -> Result<NotificationConfiguration> {
     match client.get_bucket_notification_configuration().bucket(bucket).send().await {
         Ok(found) => Ok(NotificationConfiguration::builder()
@@ -50,7 +50,7 @@ pub async fn read(client: &Client, bucket: &str) -> Result<NotificationConfigura
     }
 }
 
-/// Writes the document of a bucket; waits until S3 sees the policies of its queues.
+/// Writes the document of a bucket, and waits until S3 sees the policies of its queues.
 pub async fn write(client: &Client, bucket: &str, document: &NotificationConfiguration, step: &Step) -> Result<()> {
     for attempt in 1.. {
         let request =

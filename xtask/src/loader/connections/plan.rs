@@ -1,4 +1,4 @@
-//! What connecting a stack's queues would write, and in which order: from what is there and what is wanted, nothing else.
+//! Decides what to write to connect a stack's queues, and in which order, from the current and the desired state. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,29 +12,29 @@ use crate::ground::output::{Failure, Out};
 use crate::loader::connections::document::{self, Listener};
 use crate::loader::connections::filter;
 
-/// What is there.
+/// The current state.
 #[derive(Clone, Debug, Default)]
 pub struct There {
-    /// Texts of the configuration files, by the queue's name.
+    /// Texts of the configuration files by the queue's name.
     pub configs: BTreeMap<String, Vec<u8>>,
-    /// Notification documents of the source buckets, old and new.
+    /// Notification documents of the old and new source buckets.
     pub documents: BTreeMap<String, NotificationConfiguration>,
 }
 
-/// What should be there.
+/// The desired state.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// First part of the ids of the stack's notifications.
+    /// Prefix of the ids of the stack's notifications.
     pub owner: String,
-    /// Texts of the configuration files, by the queue's name.
+    /// Texts of the configuration files by the queue's name.
     pub configs: BTreeMap<String, String>,
-    /// The queues to notify, by source bucket.
+    /// Queues to notify, by source bucket.
     pub listeners: BTreeMap<String, Vec<Listener>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Take the notifications of queues away that this bucket is no source of any more.
+    /// Remove the notifications of queues for which this bucket is no longer a source.
     Clear(String),
     Put(String),
     /// Set the notifications of a bucket.
@@ -44,19 +44,19 @@ pub enum Write {
 }
 
 impl Wanted {
-    /// The queues of a bucket.
+    /// The queues that a bucket should notify.
     pub fn listeners(&self, bucket: &str) -> &[Listener] {
         self.listeners.get(bucket).map_or(&[], Vec::as_slice)
     }
 
-    /// The buckets to look at: those wanted, and those that the files which are there name.
+    /// The buckets to look at: the desired ones, and those that the existing files name.
     pub fn buckets(&self, configs: &BTreeMap<String, Vec<u8>>) -> BTreeSet<String> {
         let before = configs.values().filter_map(|text| source(text)).map(|source| source.bucket);
         self.listeners.keys().cloned().chain(before).collect()
     }
 }
 
-/// Source of a configuration that is there.
+/// Source in an existing configuration file.
 pub fn source(text: &[u8]) -> Option<SourceFolder> {
     let config = LoadConfig::parse(&String::from_utf8_lossy(text)).ok()?;
     config.source.clone()
@@ -67,7 +67,7 @@ pub fn key(name: &str) -> String {
     format!("{CONFIG_PREFIX_DEFAULT}{name}.json")
 }
 
-/// The document to write, or nothing when it is there already; what stands in the way is an error.
+/// The document to write; `None` if nothing changes. An error if another notification conflicts.
 pub fn merged(
     bucket: &str,
     current: &NotificationConfiguration,
@@ -78,10 +78,10 @@ pub fn merged(
         .map_err(|clash| Failure::new(format!("the bucket `{bucket}` {}", clash.message), clash.hint).into())
 }
 
-/// The writes in their order.
+/// The writes, in order.
 ///
-/// A bucket notifies a queue only while the queue's configuration file names the bucket: cleared before the file is overwritten,
-/// set after it. So whatever ends a deployment between two writes, the next one finds every notification of this one.
+/// A bucket notifies a queue only while the queue's configuration file names the bucket: its notification is removed before the file is
+/// overwritten, and set afterwards. So if a deployment is interrupted between two writes, the next one can find all of its notifications.
 pub fn writes(there: &There, wanted: &Wanted) -> Result<Vec<Write>> {
     let (mut clears, mut notifies) = (Vec::new(), Vec::new());
     for (bucket, document) in &there.documents {
@@ -101,14 +101,14 @@ pub fn writes(there: &There, wanted: &Wanted) -> Result<Vec<Write>> {
     Ok(clears.into_iter().chain(puts).chain(notifies).chain(forgotten).collect())
 }
 
-/// How something changes; the words of a change set.
+/// Kind of change, in the words of a change set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Action {
-    /// It is new.
+    /// Something is new.
     Add,
-    /// It becomes another.
+    /// Something changes.
     Modify,
-    /// It goes.
+    /// Something is removed.
     Remove,
 }
 
@@ -123,13 +123,13 @@ pub struct ConfigurationChange {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotificationChange {
     pub action: Action,
-    /// Its id in the bucket's document.
+    /// Id in the bucket's document.
     pub id: String,
     /// The folder: s3://bucket/prefix.
     pub folder: String,
 }
 
-/// What CloudFormation knows nothing of, and what of it changes.
+/// The changes that CloudFormation does not make.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Connections {
     /// Configuration files.
@@ -139,7 +139,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// What changes, for people and for JSON.
+    /// The changes, for people and for JSON.
     pub fn new(there: &There, wanted: &Wanted) -> Result<Self> {
         let mut all = Self::default();
         for write in writes(there, wanted)? {
@@ -165,7 +165,7 @@ impl Connections {
         self.configurations.is_empty() && self.notifications.is_empty()
     }
 
-    /// The list, for a person.
+    /// The list for people.
     pub fn show(&self, out: Out) {
         for change in &self.configurations {
             out.line(line(out, change.action, &change.key, "configuration", ""));
@@ -215,7 +215,7 @@ mod tests {
 
     const OWNER: &str = "redshift-loader/shop/";
 
-    /// What a folder of queue configurations wants: name and source of each queue.
+    /// The name and source of each queue that a folder of configurations defines.
     fn wanted(queues: &[(&str, &str)]) -> Wanted {
         let mut wanted = Wanted { owner: OWNER.into(), configs: BTreeMap::new(), listeners: BTreeMap::new() };
         for (name, source) in queues {
@@ -234,7 +234,7 @@ mod tests {
         wanted
     }
 
-    /// The whole world: every bucket's document, whether a deployment knows of it or not.
+    /// The whole world: the documents of all buckets, whether or not a deployment knows about them.
     #[derive(Clone, Default)]
     struct World {
         configs: BTreeMap<String, Vec<u8>>,
@@ -246,14 +246,14 @@ mod tests {
             self.documents.get(bucket).cloned().unwrap_or_else(|| NotificationConfiguration::builder().build())
         }
 
-        /// What a deployment sees of it.
+        /// The part that a deployment sees.
         fn seen(&self, wanted: &Wanted) -> There {
             let buckets = wanted.buckets(&self.configs);
             let documents = buckets.into_iter().map(|bucket| (bucket.clone(), self.document(&bucket))).collect();
             There { configs: self.configs.clone(), documents }
         }
 
-        /// The first writes of a deployment, until it is ended.
+        /// The first writes of a deployment, until it is interrupted.
         fn deploy(&mut self, wanted: &Wanted, n_writes_max: usize) {
             for write in writes(&self.seen(wanted), wanted).unwrap().into_iter().take(n_writes_max) {
                 match write {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moved_a_new_and_a_gone_queue_are_told_apart() {
+    fn moved_new_and_removed_queues_are_distinguished() {
         let mut world = World::default();
         world.deploy(&wanted(&[("gone", "s3://one/gone/"), ("moved", "s3://one/moved/")]), usize::MAX);
         let after = wanted(&[("moved", "s3://two/moved/"), ("new", "s3://one/new/")]);

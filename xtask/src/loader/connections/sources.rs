@@ -1,4 +1,4 @@
-//! The source buckets: there, and in the Region of the queues that they notify.
+//! Checks that the source buckets exist, and are in the Region of the queues that they notify.
 
 use anyhow::{Result, bail};
 use loader_core::config::SourceFolder;
@@ -8,8 +8,7 @@ use crate::ground::aws::{Aws, code, failed_head};
 use crate::ground::buckets::{create_bucket, is_missing};
 use crate::ground::output::{Failure, Out};
 
-/// Whether every source bucket is there; checked before anything is changed. The local stack gets what it lacks, unless nothing
-/// may be changed.
+/// Checks every source bucket before anything is changed. In the local stack, missing ones are created, except in a dry run.
 pub async fn check(aws: &Aws, out: Out, queues: &[QueueFile], dry_run: bool) -> Result<()> {
     let client = aws.s3();
     let mut checked = Vec::new();

@@ -1,4 +1,4 @@
-//! What a deployment uploads: the functions' zips under the hash of their content, and a template that is too long for a request.
+//! What a deployment uploads: the functions' zips under the hash of their content, and a template that is too large for a request.
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
@@ -13,7 +13,7 @@ use crate::ground::output::{Out, counted, size};
 use crate::loader::functions::Asset;
 
 const HASH_DIGITS: usize = 16;
-/// Metadata of an object: SHA-256 of its content.
+/// Metadata key of an object: SHA-256 of its content.
 const HASH: &str = "sha256";
 
 /// The bucket of the zips.
@@ -24,13 +24,13 @@ pub struct AssetsBucket {
 }
 
 impl AssetsBucket {
-    /// The bucket of an account and Region unless a name is given; the template's default is the same.
+    /// The default bucket of an account and Region unless a name is given. The template has the same default.
     pub fn new(aws: &Aws, account: &str, given: Option<&String>) -> Self {
         let name = given.cloned().unwrap_or_else(|| assets_bucket_name(account, &aws.region));
         Self { client: aws.s3(), name }
     }
 
-    /// Creates it where it is missing: private, encrypted by S3 as every bucket is.
+    /// Creates the bucket if it is missing: private, and encrypted by S3 like every bucket.
     pub async fn ensure(&self, aws: &Aws, out: Out) -> Result<()> {
         match self.client.head_bucket().bucket(&self.name).send().await {
             Ok(_) => return Ok(()),
@@ -51,7 +51,8 @@ impl AssetsBucket {
         Ok(())
     }
 
-    /// Uploads the zips that are not there yet; under its plain name, the template's default, each is what it is in this deployment.
+    /// Uploads the zips that are missing. Those under the plain names, which are the template's defaults, become the ones of this
+    /// deployment.
     pub async fn upload(&self, out: Out, assets: &[Asset]) -> Result<()> {
         let step = out.step(format!("uploading to s3://{}", self.name));
         let (mut n_new, mut bytes) = (0, 0);
@@ -80,7 +81,7 @@ impl AssetsBucket {
         Ok(())
     }
 
-    /// Uploads a template and returns the URL that CloudFormation reads.
+    /// Uploads a template and returns the URL for CloudFormation.
     pub async fn upload_template(&self, aws: &Aws, template: String) -> Result<String> {
         let key = format!("template-{}.json", &sha256(template.as_bytes())[..HASH_DIGITS]);
         let hash = sha256(template.as_bytes());
@@ -92,7 +93,7 @@ impl AssetsBucket {
         Ok(format!("https://{}.s3.{}.{suffix}/{key}", self.name, aws.region))
     }
 
-    /// Hash of an object's content, as its upload noted it; nothing where there is no object.
+    /// Hash of an object's content, as recorded when it was uploaded; `None` if the object does not exist.
     async fn hash(&self, key: &str) -> Result<Option<String>> {
         match self.client.head_object().bucket(&self.name).key(key).send().await {
             Ok(found) => Ok(Some(found.metadata().and_then(|all| all.get(HASH)).cloned().unwrap_or_default())),
@@ -109,7 +110,7 @@ impl AssetsBucket {
     }
 }
 
-/// Key of a zip: its content's hash is in it, because CloudFormation sees a change of code by its key only.
+/// Key of a zip. It contains the hash of the content, because CloudFormation recognizes new code only by a new key.
 pub fn hashed_key(asset: &Asset) -> String {
     format!("{}-{}.zip", asset.function.package(), &asset.sha256[..HASH_DIGITS])
 }

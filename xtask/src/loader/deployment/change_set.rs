@@ -1,4 +1,4 @@
-//! A change set: what a deployment would change, as a list that a person can read before it happens.
+//! A change set: the list of what a deployment would change, which a person can read first.
 
 use std::time::Duration;
 
@@ -18,28 +18,28 @@ use crate::ground::stack::Stack;
 
 const POLL_MILLIS: u64 = 500;
 const POLLS_MAX: usize = 600;
-/// What gives or takes permissions.
+/// Types of resources that grant or remove permissions.
 const PERMISSION_TYPES: [&str; 4] =
     ["AWS::IAM::", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"];
 
-/// One resource that would change.
+/// A resource that would change.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
     /// `Add`, `Modify` or `Remove`.
     pub action: String,
     pub id: String,
     pub kind: String,
-    /// What it is called where it is: for a queue its URL.
+    /// Physical id; for a queue, its URL.
     #[serde(skip)]
     pub physical_id: Option<String>,
-    /// Whether a removal leaves what is there in the account.
+    /// Whether a removed resource stays in the account.
     #[serde(skip)]
     pub is_kept: bool,
-    /// Whether what is there is thrown away: `True`, `False`, `Conditional`.
+    /// Whether the existing resource is replaced: `True`, `False` or `Conditional`.
     pub replacement: Option<String>,
     /// Properties that change.
     pub properties: Vec<String>,
-    /// Whether it gives or takes permissions.
+    /// Whether the change grants or removes permissions.
     pub permissions: bool,
 }
 
@@ -66,7 +66,7 @@ impl Change {
         }
     }
 
-    /// All resources of a template, each of them new.
+    /// All resources of a template, each as an addition.
     pub fn all_new(template: &Value) -> Vec<Self> {
         let resources = template["Resources"].as_object().into_iter().flatten();
         let change = |(id, resource): (&String, &Value)| {
@@ -77,7 +77,7 @@ impl Change {
         resources.map(change).collect()
     }
 
-    /// Whether what is there may be thrown away.
+    /// Whether the existing resource may be replaced.
     pub fn is_replacement(&self) -> bool {
         self.replacement.as_deref().is_some_and(|replacement| replacement != Replacement::False.as_str())
     }
@@ -112,22 +112,22 @@ pub struct ChangeSet {
     pub id: String,
     /// ARN of its stack.
     pub stack_id: String,
-    /// Whether the stack is new.
+    /// Whether it creates the stack.
     pub creates: bool,
     pub changes: Vec<Change>,
 }
 
-/// The template of a change set: inside the request, or in a bucket when it is too long.
+/// The template of a change set, in the request or in a bucket.
 #[derive(Clone, Debug)]
 pub enum TemplateSource {
-    /// The text itself.
+    /// The text, if it is small enough for a request.
     Body(String),
-    /// Where it was uploaded.
+    /// URL of the uploaded template.
     Url(String),
 }
 
 impl ChangeSet {
-    /// Asks CloudFormation what would change. `None`: nothing.
+    /// Asks CloudFormation what would change. `None` if nothing would.
     pub async fn create(
         aws: &Aws,
         name: &str,
@@ -163,7 +163,7 @@ impl ChangeSet {
         Ok(Some(set))
     }
 
-    /// Removes it, and the empty stack that came with it.
+    /// Deletes the change set, and the empty stack that was created with it.
     pub async fn discard(&self, aws: &Aws) -> Result<()> {
         let client = aws.cloudformation();
         client.delete_change_set().change_set_name(&self.id).send().await.map_err(failed("remove the change set"))?;
@@ -173,39 +173,39 @@ impl ChangeSet {
         Ok(())
     }
 
-    /// Lets it happen.
+    /// Executes the change set.
     pub async fn execute(&self, aws: &Aws) -> Result<()> {
         let request = aws.cloudformation().execute_change_set().change_set_name(&self.id);
         request.send().await.map_err(failed("execute the change set"))?;
         Ok(())
     }
 
-    /// The list, for a person.
+    /// The list for people.
     pub fn show(&self, out: Out) {
         show(out, &self.changes);
     }
 
-    /// What a person must agree to, in words; nothing when the changes are harmless.
+    /// What a person must agree to; `None` if the changes are harmless.
     pub fn concern(&self) -> Option<String> {
         let n_replaced = self.changes.iter().filter(|change| change.is_replacement()).count();
         let n_permissions = self.changes.iter().filter(|change| change.permissions).count();
         match (n_replaced, n_permissions) {
             (0, 0) => None,
-            (0, n) => Some(format!("{n} of the changes give or take permissions")),
+            (0, n) => Some(format!("{n} of the changes grant or remove permissions")),
             (n, 0) => Some(format!("{n} of the changes replace a resource")),
-            (n, m) => Some(format!("{n} of the changes replace a resource, {m} give or take permissions")),
+            (n, m) => Some(format!("{n} of the changes replace a resource, {m} grant or remove permissions")),
         }
     }
 }
 
-/// A list of changes, for a person.
+/// A list of changes for people.
 pub fn show(out: Out, changes: &[Change]) {
     for change in changes {
         out.line(change.line(out));
     }
 }
 
-/// Waits for the list; `None` when CloudFormation says that nothing changes.
+/// Waits for the list of changes; `None` if CloudFormation says that nothing changes.
 async fn wait(aws: &Aws, id: &str) -> Result<Option<Vec<Change>>> {
     for _ in 0..POLLS_MAX {
         let described = describe(aws, id, None).await?;
@@ -237,7 +237,7 @@ async fn all_changes(aws: &Aws, id: &str, mut page: DescribeChangeSetOutput) -> 
 
 async fn describe(aws: &Aws, id: &str, token: Option<String>) -> Result<DescribeChangeSetOutput> {
     let request = aws.cloudformation().describe_change_set().change_set_name(id).set_next_token(token);
-    request.send().await.map_err(failed("look at the change set"))
+    request.send().await.map_err(failed("read the change set"))
 }
 
 #[cfg(test)]
@@ -265,19 +265,19 @@ mod tests {
     }
 
     #[test]
-    fn new_code_is_no_concern() {
+    fn new_code_needs_no_confirmation() {
         assert_eq!(set(&[("Modify", "AWS::Lambda::Function", Some("False"))]).concern(), None);
     }
 
     #[test]
-    fn a_replacement_is_a_concern() {
+    fn a_replacement_needs_confirmation() {
         let concern = set(&[("Modify", "AWS::SQS::Queue", Some("True"))]).concern().unwrap();
         assert_eq!(concern, "1 of the changes replace a resource");
         assert!(set(&[("Modify", "AWS::SQS::Queue", Some("Conditional"))]).concern().is_some());
     }
 
     #[test]
-    fn a_changed_policy_is_a_concern() {
+    fn a_changed_policy_needs_confirmation() {
         for kind in ["AWS::IAM::Role", "AWS::SQS::QueuePolicy", "AWS::Lambda::Permission"] {
             assert!(set(&[("Modify", kind, Some("False"))]).concern().is_some(), "{kind}");
         }

@@ -1,4 +1,4 @@
-//! Asking a person before what cannot be taken back.
+//! Confirmation of changes that cannot be undone.
 
 use std::io::IsTerminal;
 
@@ -10,7 +10,7 @@ use crate::ground::output::{Failure, Out};
 use crate::loader::deployment::change_set::ChangeSet;
 use crate::loader::deployment::request::Request;
 
-/// Asks a person before what cannot be taken back.
+/// Asks for confirmation if a change cannot be undone.
 pub async fn confirm(out: Out, aws: &Aws, request: &Request, set: &ChangeSet) -> Result<()> {
     let Some(concern) = set.concern() else { return Ok(()) };
     if request.agreed {

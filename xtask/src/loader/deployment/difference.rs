@@ -1,4 +1,4 @@
-//! What a deployment changes, or changed: the stack's resources, and what CloudFormation knows nothing of.
+//! What a deployment changes: the stack's resources, and what CloudFormation does not manage.
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -8,10 +8,10 @@ use crate::ground::output::Out;
 use crate::loader::connections::plan::Connections;
 use crate::loader::deployment::change_set::{self, Change, ChangeSet};
 
-/// The difference between what is deployed and what should be; the same words before and after.
+/// The difference between the deployed and the desired state. Described in the same words before and after a deployment.
 #[derive(Debug, Serialize)]
 pub struct Difference {
-    /// Whether there is any.
+    /// Whether there is any difference.
     pub changed: bool,
     /// Resources of the stack.
     pub changes: Vec<Change>,
@@ -21,14 +21,14 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Of a change set, if there is one, and of what is connected after it.
+    /// The changes of a change set, if there is one, and of connecting the queues afterwards.
     pub fn new(set: Option<ChangeSet>, connections: Connections) -> Self {
         let changed = set.is_some() || !connections.is_empty();
         Self { changed, changes: set.map(|set| set.changes).unwrap_or_default(), connections }
     }
 }
 
-/// The list, for a person.
+/// Prints the list.
 pub fn show(out: Out, set: Option<&ChangeSet>, connections: &Connections) {
     match set {
         Some(set) => set.show(out),
@@ -40,7 +40,7 @@ pub fn show(out: Out, set: Option<&ChangeSet>, connections: &Connections) {
     connections.show(out);
 }
 
-/// Where a stack would be created; the difference is the result.
+/// The result of a dry run for a stack that does not exist yet.
 pub fn of_creation(out: Out, template: &str, connections: Connections) -> Result<()> {
     let changes = Change::all_new(&serde_json::from_str(template).context("the template is JSON")?);
     change_set::show(out, &changes);
@@ -50,7 +50,7 @@ pub fn of_creation(out: Out, template: &str, connections: Connections) -> Result
     Ok(())
 }
 
-/// Takes the change set back; the difference is the result.
+/// Discards the change set of a dry run and returns the difference.
 pub async fn end_dry_run(out: Out, aws: &Aws, set: Option<ChangeSet>, connections: Connections) -> Result<()> {
     if let Some(set) = &set {
         set.discard(aws).await?;

@@ -1,4 +1,4 @@
-//! What a deployment may not take away: messages in a queue that goes, and the policy of a queue that stays.
+//! What a deployment must not remove: a queue that contains messages, and the policy of a queue that stays.
 
 use anyhow::Result;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -9,15 +9,15 @@ use crate::loader::deployment::change_set::{Change, ChangeSet};
 
 const QUEUE: &str = "AWS::SQS::Queue";
 const QUEUE_POLICY: &str = "AWS::SQS::QueuePolicy";
-/// Messages that can be received, are being worked on, or are delayed.
+/// The attributes that count messages: available, in flight and delayed.
 const COUNTS: [QueueAttributeName; 3] = [
     QueueAttributeName::ApproximateNumberOfMessages,
     QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
     QueueAttributeName::ApproximateNumberOfMessagesDelayed,
 ];
 
-/// Refuses a change set that would lose something. The last look before it happens: a message may still arrive afterwards, but a queue that
-/// goes is not notified any more, and a dead-letter queue gets what was received five times.
+/// Refuses a change set that would lose something. This is checked just before the change: a message may still arrive afterwards, but a
+/// removed queue is no longer notified, and a dead-letter queue only receives messages that have been received five times.
 pub async fn check(aws: &Aws, set: &ChangeSet) -> Result<()> {
     if let Some(failure) = orphaned(&set.changes) {
         set.discard(aws).await?;
@@ -35,20 +35,20 @@ pub async fn check(aws: &Aws, set: &ChangeSet) -> Result<()> {
         return Ok(());
     }
     set.discard(aws).await?;
-    let message = format!("not deployed: queues would go with the messages that are in them:{}", full.concat());
+    let message = format!("not deployed: these queues would be deleted together with their messages:{}", full.concat());
     let hint = "wait until a queue is empty; for a dead-letter queue (…-dlq) remove the cause and run cargo xtask redrive QUEUE, or purge \
                 what needs no loading (aws sqs purge-queue)";
     Err(Failure::new(message, hint).into())
 }
 
-/// Whether a queue goes with what is in it.
+/// Whether a queue is removed with its messages.
 fn loses_a_queue(change: &Change) -> bool {
     let goes = change.action == "Remove" && !change.is_kept || change.replacement.as_deref() == Some("True");
     change.kind == QUEUE && goes
 }
 
-/// A queue's own policy goes although the queue stays: a shared one takes its place, and the removal would take that away too. Templates of
-/// this version say that such a policy is kept; one of an earlier version does not.
+/// Whether a queue's own policy is removed while the queue stays. A shared policy replaces it, and removing the old one would remove the
+/// new one too. Templates of this version keep such a policy; those of earlier versions do not.
 fn orphaned(changes: &[Change]) -> Option<Failure> {
     let is_removed = |id: &str| changes.iter().any(|change| change.id == id && change.action == "Remove");
     let orphan = changes.iter().find(|change| {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_an_earlier_version_may_not_go_while_its_queue_stays() {
+    fn a_policy_of_an_earlier_version_must_not_be_removed_while_its_queue_stays() {
         let policy = |is_kept| change("Remove", "SalesQueuePolicy", QUEUE_POLICY, is_kept);
         let failure = orphaned(&[policy(false)]).unwrap();
         assert!(failure.message.contains("removing `SalesQueuePolicy` would leave its queue without one"), "{failure}");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_goes_when_it_is_removed_or_replaced() {
+    fn a_queue_is_lost_when_it_is_removed_or_replaced() {
         let mut replaced = change("Modify", "SalesQueue", QUEUE, false);
         assert!(!loses_a_queue(&replaced));
         replaced.replacement = Some("True".to_owned());

@@ -1,4 +1,4 @@
-//! The two prefixes of a deployment's names: whether the services take the names that come of them.
+//! Checks the two prefixes of a deployment: whether the services accept the resulting names.
 
 use synth::QueueFile;
 use synth::limits::STATEMENT_NAME_PREFIX_CHARACTERS_MAX;
@@ -6,7 +6,7 @@ use synth::queue_name::{SQS_QUEUE_NAME_CHARACTERS_MAX, dead_letters_name};
 
 use crate::ground::output::Failure;
 
-/// Whether statements can be named after it.
+/// Checks the prefix of statement names.
 pub fn check_statement_prefix(prefix: &str) -> Result<(), Failure> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_.$-".contains(c);
     let n = prefix.chars().count();
@@ -14,17 +14,17 @@ pub fn check_statement_prefix(prefix: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!(
-        "--statement-name-prefix `{prefix}` ({n} characters): 1 to {STATEMENT_NAME_PREFIX_CHARACTERS_MAX} letters, digits, `_`, `.`, `$` and `-`"
+        "--statement-name-prefix `{prefix}` ({n} characters) is not allowed: use 1 to {STATEMENT_NAME_PREFIX_CHARACTERS_MAX} letters, digits, `_`, `.`, `$` and `-`"
     );
     Err(Failure::usage(message, "give the name of the database, or another word"))
 }
 
-/// Whether SQS takes the names of all queues with this prefix, and those of their dead-letter queues.
+/// Checks that SQS accepts the names of all queues with this prefix, and of their dead-letter queues.
 pub fn check_queue_prefix(prefix: &str, queues: &[QueueFile]) -> Result<(), Failure> {
     let hint = "choose another with --queue-name-prefix PREFIX";
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !prefix.chars().all(allowed) {
-        let message = format!("the queue name prefix `{prefix}`: letters, digits, `-` and `_`");
+        let message = format!("the queue name prefix `{prefix}` is not allowed: use letters, digits, `-` and `_`");
         return Err(Failure::usage(message, hint));
     }
     let length = |queue: &QueueFile| prefix.len() + dead_letters_name(&queue.name).len();
@@ -36,7 +36,7 @@ pub fn check_queue_prefix(prefix: &str, queues: &[QueueFile]) -> Result<(), Fail
         return Ok(());
     }
     let message = format!(
-        "the queue name prefix `{prefix}` is too long: SQS takes names of {SQS_QUEUE_NAME_CHARACTERS_MAX} characters{}",
+        "the queue name prefix `{prefix}` is too long: SQS allows names of {SQS_QUEUE_NAME_CHARACTERS_MAX} characters{}",
         long.concat()
     );
     Err(Failure::usage(message, format!("{hint}, or rename the queues' files")))
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn every_queue_that_gets_too_long_a_name_is_told() {
+    fn every_queue_whose_name_becomes_too_long_is_listed() {
         let text =
             r#"{"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"}}"#;
         let file =

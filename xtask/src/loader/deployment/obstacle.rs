@@ -1,4 +1,4 @@
-//! What stands in the way of a deployment: what is left of a first attempt that failed, or an operation that still runs.
+//! What prevents a deployment: the remains of a failed first attempt, or another operation in progress.
 
 use anyhow::Result;
 use aws_sdk_cloudformation::types::{ResourceStatus, StackStatus};
@@ -8,26 +8,26 @@ use crate::ground::aws::{Aws, failed};
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack::{self, Stack};
 
-/// How a stack stands to a change.
+/// Whether a stack can be changed.
 #[derive(Debug)]
 enum Standing {
     /// It can be changed.
     Ready,
-    /// Its creation failed: it can only be deleted.
+    /// Its creation failed, so it can only be deleted.
     Leftover,
-    /// It is not ours to touch now.
+    /// It cannot be changed now.
     Busy(Failure),
 }
 
-/// What is left of a first attempt that failed; CloudFormation can only delete it.
+/// The remains of a failed first attempt, which CloudFormation can only delete.
 #[derive(Debug)]
 pub struct Leftover {
     stack: Stack,
-    /// What of it is still there: logical id and type.
+    /// The remaining resources: logical ID and type.
     resources: Vec<(String, String)>,
 }
 
-/// Whether something stands in the way, and what can be cleared away.
+/// An error if the stack cannot be changed; the remains if they can be deleted.
 pub async fn find(aws: &Aws, existing: Option<&Stack>) -> Result<Option<Leftover>> {
     let Some(stack) = existing else { return Ok(None) };
     match standing(&stack.name, &stack.status) {
@@ -43,12 +43,12 @@ fn standing(name: &str, status: &StackStatus) -> Standing {
         StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => Standing::Leftover,
         StackStatus::ReviewInProgress => Standing::Ready,
         StackStatus::UpdateRollbackFailed => Standing::Busy(Failure::new(
-            format!("the stack `{name}` is in {text}: an earlier change could not be taken back"),
+            format!("the stack `{name}` is in {text}: an earlier change could not be rolled back"),
             format!("aws cloudformation continue-update-rollback --stack-name {name}"),
         )),
         _ if text.ends_with("_IN_PROGRESS") => Standing::Busy(Failure::new(
-            format!("the stack `{name}` is in {text}: another operation is under way"),
-            "wait until it has ended, then the same command again",
+            format!("the stack `{name}` is in {text}: another operation is in progress"),
+            "wait until it has ended, then run the same command again",
         )),
         _ => Standing::Ready,
     }
@@ -66,7 +66,7 @@ async fn resources(aws: &Aws, stack: &Stack) -> Result<Vec<(String, String)>> {
 }
 
 impl Leftover {
-    /// Says what a deployment deletes first.
+    /// Prints what a deployment would delete first.
     pub fn show(&self, out: Out) {
         out.line(format!("   {}: a deployment deletes it first", self.what()));
         for (id, kind) in &self.resources {
@@ -83,7 +83,7 @@ impl Leftover {
         format!("the stack {name} is in {status}, its creation failed and {left}")
     }
 
-    /// Asks a person whether it may be deleted.
+    /// Asks for confirmation to delete the remains.
     pub fn confirm(&self, out: Out, agreed: bool) -> Result<()> {
         self.show(out);
         if agreed || agrees(out, &format!("Delete the stack {} and deploy?", self.stack.name)) {
@@ -92,7 +92,7 @@ impl Leftover {
         Err(Failure::refused(format!("not deployed: {}", self.what()), "add --yes to have it deleted first").into())
     }
 
-    /// Deletes it.
+    /// Deletes the remains.
     pub async fn remove(&self, out: Out, aws: &Aws) -> Result<()> {
         let status = self.stack.status.as_str();
         let step = out.step(format!("removing what is left of the first attempt ({status})"));

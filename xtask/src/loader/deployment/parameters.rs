@@ -1,4 +1,4 @@
-//! The template's parameters in a deployment: ours, and every other as it is in the stack.
+//! The template's parameters in a deployment: those that it sets, and all others as they are in the stack.
 
 use anyhow::Result;
 use aws_sdk_cloudformation::types;
@@ -9,19 +9,19 @@ use crate::loader::deployment::assets::{AssetsBucket, hashed_key};
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::deployment::request::Request;
 
-/// What we say ourselves.
+/// The source of the parameters that a deployment sets.
 pub struct Ours<'a> {
-    /// What is asked.
+    /// The requested deployment.
     pub request: &'a Request,
     /// What is ready to be deployed.
     pub prepared: &'a Prepared,
-    /// Where the zips are.
+    /// Bucket of the zips.
     pub bucket: &'a AssetsBucket,
-    /// What is before the name of each queue.
+    /// Prefix of each queue's name.
     pub queue_prefix: &'a str,
 }
 
-/// Ours, and every other parameter as it is in the stack.
+/// The parameters that are set, and every other one with its current value.
 pub fn values(ours: &Ours<'_>, deployed: Option<&Stack>) -> Result<Vec<types::Parameter>> {
     let mut values = vec![
         (Parameter::StatementNamePrefix.name(), ours.request.statement_name_prefix.clone()),

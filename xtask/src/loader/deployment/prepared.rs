@@ -1,4 +1,4 @@
-//! What a deployment needs and no AWS: valid configurations, the template, the functions' zips.
+//! What a deployment needs before it uses AWS: valid configurations, the template, and the functions' zips.
 
 use anyhow::Result;
 use synth::{Architecture, QueueFile, SynthProps, TemplateFile, synthesize, workspace};
@@ -10,7 +10,7 @@ use crate::loader::deployment::request::{Switch, TargetArgs};
 use crate::loader::functions::{self, Asset};
 use crate::loader::queues::{folder, refused};
 
-/// What is ready to be deployed: everything that needs no AWS.
+/// Everything that is ready to be deployed.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub queues: Vec<QueueFile>,
@@ -19,7 +19,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The same, with the table events that the deployed stack has: only the command line takes them away.
+    /// The same, with table events if the deployed stack has them: only the command line turns them off.
     pub fn with_events(&self, target: &TargetArgs) -> Result<Self> {
         let target = TargetArgs { events: Some(Switch::On), ..target.clone() };
         let synthesis = synthesize(&props(&target)).map_err(|error| refused(&error))?;
@@ -32,7 +32,8 @@ impl Prepared {
     }
 }
 
-/// Checks the configurations, synthesizes the template, builds the zips. The template of the clone's own queues is written to its file.
+/// Checks the configurations, generates the template and builds the zips. Writes the template to its file if it is that of the clone's own
+/// queues.
 pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     stack_name::check(&target.stack_name)?;
     let synthesis = synthesize(&props(target)).map_err(|error| refused(&error))?;

@@ -1,4 +1,4 @@
-//! What is asked of a deployment: what is deployed, where to, and what it may do without asking again.
+//! The request for a deployment: what to deploy, where, and what needs no confirmation.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::ground::aws::AwsArgs;
 use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::functions::{Profile, Runs, Wanted, this_machine};
 
-/// What is deployed, and where to; the same for `deploy` and `diff`.
+/// What to deploy, and where; shared by `deploy` and `diff`.
 #[derive(Args, Clone, Debug)]
 pub struct TargetArgs {
     /// Folder of the queue configurations [default: queues]
@@ -45,7 +45,7 @@ pub struct TargetArgs {
     pub aws: AwsArgs,
 }
 
-/// Something that is on or off.
+/// An option that is on or off.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
     /// It is on.
@@ -54,7 +54,7 @@ pub enum Switch {
     Off,
 }
 
-/// The ARN of a topic, or nothing.
+/// Parses the ARN of a topic, or an empty text.
 fn topic(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let is_topic = matches!(parts[..], ["arn", _, "sns", region, account, name]
@@ -71,13 +71,13 @@ impl TargetArgs {
         self.arch.unwrap_or(if self.aws.local { this_machine() } else { Architecture::X86_64 })
     }
 
-    /// What is built for it.
+    /// The platform to build for.
     pub fn wanted(&self) -> Wanted {
         let runs = if self.aws.local { Runs::Here } else { Runs::InLambda };
         Wanted { arch: self.architecture(), profile: self.build_profile, runs }
     }
 
-    /// What is before the name of each queue: what the command line says, else what the deployed stack has, else what a new one gets.
+    /// Prefix of each queue's name: from the command line, otherwise from the deployed stack, otherwise the default of a new one.
     pub fn queue_prefix(&self, deployed: Option<&str>) -> String {
         match self.queue_name_prefix.as_deref().or(deployed) {
             Some(prefix) => prefix.to_owned(),
@@ -94,14 +94,14 @@ pub struct Request {
     pub statement_name_prefix: String,
     /// What is deployed, and where to.
     pub target: TargetArgs,
-    /// Replacements and changes of permissions are agreed to: nobody is asked.
+    /// Whether replacements and changes of permissions need no confirmation.
     pub agreed: bool,
     /// Show what would change, and change nothing.
     pub dry_run: bool,
 }
 
 impl Request {
-    /// What a local stack of a command's own gets: everything, unasked.
+    /// The request for a command's own local stack: everything, without confirmation.
     pub fn for_own_local_stack(queues: Option<PathBuf>, build_profile: Profile) -> Self {
         let target = TargetArgs {
             queues,

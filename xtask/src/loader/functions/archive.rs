@@ -1,4 +1,4 @@
-//! A function's zip: one executable named `bootstrap`, the same bytes for the same executable, whenever and wherever it is made.
+//! A function's zip: one executable named `bootstrap`. The same executable always produces the same bytes.
 
 use std::io::{Cursor, Write};
 
@@ -6,10 +6,10 @@ use anyhow::Result;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// Name of the executable inside the zip, Lambda's word.
+/// Name of the executable in the zip, as Lambda requires.
 pub const BOOTSTRAP: &str = "bootstrap";
 const MODE: u32 = 0o755;
-/// Deflate's best; a fixed number, so that a new default changes no bytes.
+/// Maximum compression, as a fixed number, so that a new default does not change the bytes.
 const LEVEL: i64 = 9;
 
 /// The zip of an executable.

@@ -1,13 +1,13 @@
-//! What an executable asks of the system it runs on, read from its ELF file.
+//! Reads the requirements of an executable from its ELF file.
 
 use anyhow::{Context, Result};
 use object::Endianness;
 use object::read::elf::ElfFile64;
 
-/// glibc of the `provided.al2023` runtime.
+/// glibc version of the `provided.al2023` runtime.
 pub const GLIBC_MAX: (u32, u32) = (2, 34);
 
-/// The newest `GLIBC_` symbol version that the executable needs; `None` when it needs none.
+/// The newest `GLIBC_` symbol version that the executable needs; `None` if it needs none.
 pub fn newest_glibc(data: &[u8]) -> Result<Option<(u32, u32)>> {
     let file = ElfFile64::<Endianness>::parse(data).context("not a 64-bit ELF executable")?;
     let (endian, sections) = (file.endian(), file.elf_section_table());
@@ -41,13 +41,13 @@ mod tests {
     }
 
     #[test]
-    fn the_own_executable_needs_some_glibc() {
+    fn our_own_executable_needs_some_glibc() {
         let data = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert!(newest_glibc(&data).unwrap().is_some());
     }
 
     #[test]
-    fn a_text_is_no_executable() {
+    fn a_text_is_not_an_executable() {
         assert!(newest_glibc(b"hello").is_err());
     }
 }

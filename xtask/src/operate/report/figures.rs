@@ -1,5 +1,5 @@
-//! What a period was, in figures: the JSON of `cargo xtask report`, and all that the page draws. Pure.
-//! `docs/schema/report.schema.json` is made of these types.
+//! The figures of a period: the JSON of `cargo xtask report`, and everything that the page draws. Pure. `docs/schema/report.schema.json` is
+//! generated from these types.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::operate::records::{Act, Load};
 use crate::operate::status::TableReport;
 use crate::operate::tables::short_name;
 
-/// Bounds of the spread of freshness; what took longer is counted apart.
+/// Upper bounds of the distribution of freshness, in milliseconds; longer times are counted separately.
 const SPREAD_SECONDS: [i64; 8] = [1, 5, 15, 60, 300, 900, 3_600, 21_600];
 
 /// What happened in a period.
@@ -24,28 +24,28 @@ const SPREAD_SECONDS: [i64; 8] = [1, 5, 15, 60, 300, 900, 3_600, 21_600];
 pub struct Report {
     /// Name of the stack.
     pub stack: String,
-    /// Begin of the period, epoch milliseconds.
+    /// Start of the period, in epoch milliseconds.
     pub since_millis: i64,
-    /// Its end, and when the tables were looked at, epoch milliseconds.
+    /// End of the period, when the tables were read, in epoch milliseconds.
     pub until_millis: i64,
-    /// All tables together.
+    /// Sums over all tables.
     pub totals: Totals,
     /// How long files waited for their rows, over all tables.
     pub freshness: Freshness,
     /// Each day (UTC) on which a load ended, over all tables.
     pub days: Vec<Day>,
-    /// Each table, those with something wrong first.
+    /// Each table; those with problems come first.
     pub tables: Vec<TableStory>,
-    /// What the period's loads cost each warehouse.
+    /// Cost of the period's loads for each warehouse.
     pub costs: Vec<Cost>,
 }
 
 /// What happened to a table.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TableStory {
-    /// How it is at the end of the period, as `status` tells it.
+    /// Its state at the end of the period, as `status` reports it.
     pub now: TableReport,
-    /// The period in figures.
+    /// Sums of the period.
     pub totals: Totals,
     /// How long files waited for their rows.
     pub freshness: Freshness,
@@ -53,60 +53,60 @@ pub struct TableStory {
     pub days: Vec<Day>,
     /// The loads that ended in the period, oldest first.
     pub loads: Vec<Load>,
-    /// What operators did, oldest first.
+    /// Operators' commands, oldest first.
     pub acts: Vec<Act>,
 }
 
 /// Sums over finished loads, and what is in quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Totals {
-    /// Finished loads.
+    /// Number of finished loads.
     pub loads: u64,
-    /// Their files.
+    /// Number of their files.
     pub objects: u64,
-    /// Their bytes.
+    /// Size of the files in bytes.
     pub bytes: u64,
-    /// Their rows, as far as the service says so.
+    /// Number of rows, as far as the service reports it.
     pub rows: i64,
-    /// Loads that needed several attempts.
+    /// Number of loads that needed several attempts.
     pub loads_again: u64,
-    /// Files in quarantine at the end of the period.
+    /// Number of files in quarantine at the end of the period.
     pub quarantined: u64,
 }
 
-/// From the recording of a file to its rows. Every file of a load counts as long as the oldest of them.
+/// Time from the recording of a file to its committed rows. Every file of a load counts as long as its oldest one.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Freshness {
-    /// Half of the files took at most so long, in milliseconds; null where nothing was loaded.
+    /// Half of the files took at most this long, in milliseconds; null if nothing was loaded.
     pub p50_millis: Option<i64>,
-    /// Nine of ten files.
+    /// Nine out of ten files took at most this long.
     pub p90_millis: Option<i64>,
-    /// Every file.
+    /// All files took at most this long.
     pub max_millis: Option<i64>,
-    /// How many files took how long.
+    /// Number of files by the time that they took.
     pub spread: Vec<Spread>,
 }
 
-/// Files that took at most so long, and longer than the entry before.
+/// Files that took at most this long, and longer than the previous entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Spread {
-    /// Upper bound in milliseconds; null for all that took longer.
+    /// Upper bound in milliseconds; null for all longer times.
     pub up_to_millis: Option<i64>,
-    /// Files.
+    /// Number of files.
     pub objects: u64,
 }
 
 /// What was loaded on a day.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Day {
-    /// The day (UTC), `2026-01-31`.
+    /// The day in UTC, such as `2026-01-31`.
     pub day: String,
-    /// What was loaded.
+    /// Sums of the day.
     pub totals: Totals,
 }
 
 impl Report {
-    /// Of a period in which these things happened.
+    /// A report about a period, from what happened in it.
     pub fn new(stack: &str, times: RangeInclusive<Millis>, mut tables: Vec<TableStory>, prices: &Prices) -> Self {
         tables.sort_by_key(|table| Reverse(table.now.health));
         let loads = tables.iter().flat_map(|table| &table.loads);
@@ -121,7 +121,7 @@ impl Report {
 }
 
 impl TableStory {
-    /// Of a table; `loads` and `acts` oldest first.
+    /// A report about a table; `loads` and `acts` are sorted, oldest first.
     pub fn new(now: TableReport, loads: Vec<Load>, acts: Vec<Act>) -> Self {
         let quarantined = now.quarantine.iter().map(|quarantine| quarantine.objects.len() as u64).sum();
         let totals = Totals { quarantined, ..Totals::of(&loads) };
@@ -129,13 +129,13 @@ impl TableStory {
         Self { now, totals, freshness, days, loads, acts }
     }
 
-    /// As a person writes it; for what belongs to no table its queue.
+    /// The name for people; for an entry without a table, its queue.
     pub fn name(&self) -> String {
         let queue = || self.now.queues.first().map(|queue| format!("queue {}", queue.name));
         self.now.table.as_deref().map(short_name).or_else(queue).unwrap_or_default()
     }
 
-    /// Whether there is anything to tell.
+    /// Whether anything happened.
     pub fn is_quiet(&self) -> bool {
         let now = &self.now;
         let is_still = now.running.is_none() && now.waiting_objects == 0 && now.advice.is_empty();
@@ -166,7 +166,7 @@ impl Freshness {
     }
 }
 
-/// Empty where nothing was loaded.
+/// Empty if nothing was loaded.
 fn spread(waits: &[(Millis, u64)]) -> Vec<Spread> {
     let bounds = SPREAD_SECONDS.map(|seconds| Some(seconds * 1000)).into_iter().chain([None]);
     let mut spread: Vec<Spread> = bounds.map(|up_to_millis| Spread { up_to_millis, objects: 0 }).collect();

@@ -1,7 +1,7 @@
-//! The page: one HTML document that loads nothing and needs no script. A pure function of the report; maud escapes every text.
+//! The page: one HTML document that loads nothing and contains no script. A pure function of the report; maud escapes every text.
 //!
-//! `timeline` places a table's loads in time, `table` tells one table, `parts` are what both levels use. What is too much to draw is
-//! left out in words: [`Bounds`] is all that limits a page.
+//! `timeline` draws a table's loads over time, `table` describes one table, and `parts` is shared by both levels. What exceeds [`Bounds`]
+//! is not drawn, and the page says so.
 
 mod parts;
 mod table;
@@ -18,14 +18,14 @@ use parts::{age, badge, cards, columns, days, spread};
 use timeline::Axis;
 
 const STYLE: &str = include_str!("page/page.css");
-/// Nothing is loaded from anywhere, and no script runs.
+/// Nothing may be loaded from anywhere, and no script may run.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// Tables that have a part of their own; those with something wrong come first.
+/// Maximum number of tables with a part of their own; those with problems come first.
 const TABLES_MAX: usize = 200;
-/// Parts that are unfolded at the beginning, and those of all tables with something wrong.
+/// Number of parts that are unfolded at first, and of those with problems.
 const UNFOLDED_MAX: usize = 12;
-/// Bars of one timeline, and of all together.
+/// Maximum number of bars in one timeline, and in all together.
 const BARS_MAX: usize = 250;
 const BARS_MIN: usize = 40;
 const BARS_ALL: usize = 12_000;
@@ -33,11 +33,11 @@ const BARS_ALL: usize = 12_000;
 /// How much is drawn.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    /// Loads that are nearer to each other than the period divided by this share a bar.
+    /// Loads that are closer together than the period divided by this number share a bar.
     bars: i64,
 }
 
-/// The document.
+/// Renders the document.
 pub fn page(report: &Report) -> String {
     let told: Vec<&TableStory> = report.tables.iter().filter(|table| !table.is_quiet()).collect();
     let n_bars = (BARS_ALL / told.len().max(1)).clamp(BARS_MIN, BARS_MAX);
@@ -86,7 +86,7 @@ fn header(report: &Report) -> Markup {
     }
 }
 
-/// One line a table; the name leads to its part.
+/// One line per table; its name links to its part.
 fn overview(report: &Report) -> Markup {
     let mut n_told = 0;
     html! {

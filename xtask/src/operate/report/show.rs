@@ -1,4 +1,4 @@
-//! The period in a short text: one line a table, and under it what failed and what was done.
+//! The period as a short text: one line per table, followed by failures and operators' commands.
 
 use super::figures::{Report, TableStory, Totals};
 use crate::ground::clock::readable;
@@ -19,10 +19,10 @@ const COLUMNS: [(&str, usize); 10] = [
     ("p90", 6),
     ("quar", 4),
 ];
-/// Quarantine items of a table that are shown.
+/// Maximum number of quarantine items to show per table.
 const QUARANTINE_MAX: usize = 3;
 
-/// Everything that `report` prints.
+/// All lines that `report` prints.
 pub fn lines(out: Out, report: &Report) -> Vec<String> {
     let times = format!("{} to {} (UTC)", readable(report.since_millis), readable(report.until_millis));
     let mut lines = vec![format!("{}  {times}", out.bold(&report.stack))];

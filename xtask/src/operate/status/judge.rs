@@ -1,4 +1,4 @@
-//! What was read of a table means: its state, its health, and what somebody should do. Pure.
+//! Decides what was read of a table means: its state, its health, and what someone should do. Pure.
 
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{History, Millis};
@@ -13,10 +13,10 @@ use crate::operate::freshness;
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{short_name, step, words};
 
-/// No function is silent about a load for longer while it works on it; then the sweep takes it over.
+/// While a function works on a load, it writes to the tracker at least this often, in milliseconds; after that, the sweep takes over.
 const UNTOUCHED_MILLIS: Millis = 60_000;
 
-/// The report on a table. `flags`: what the commands that it advises need to mean this stack.
+/// The report on a table. `flags` are the options that the advised commands need to select this stack.
 pub fn judge(facts: Facts, flags: &str, now: Millis) -> TableReport {
     let state = state(&facts);
     let waits = Waits::of(&view(&facts));
@@ -56,7 +56,7 @@ fn state(facts: &Facts) -> State {
     let is_paused = facts.state.slot.pause.is_some()
         || !facts.queues.is_empty() && facts.queues.iter().all(|queue| queue.config.as_ref().is_ok_and(|it| it.paused));
     match facts.state.slot.load.as_ref().map(|load| &load.step) {
-        // What may be submitted ends, paused or not.
+        // A statement that may have been submitted runs to its end, paused or not.
         Some(Step::Claimed | Step::Waiting { .. }) | None if is_paused => State::Paused,
         Some(Step::Prepared(prepared)) if prepared.refusals == 0 => State::Loading,
         Some(Step::Claimed | Step::Submitted { .. }) => State::Loading,
@@ -69,7 +69,7 @@ fn state(facts: &Facts) -> State {
     }
 }
 
-/// The table as the functions see it, with its queues' files as they are now.
+/// The table as the functions see it, with the current files of its queues.
 fn view(facts: &Facts) -> View {
     let config = |queue: &QueueFacts| queue.config.clone().ok().map(|config| (queue.name.clone(), config));
     View { configs: facts.queues.iter().filter_map(config).collect(), ..View::read(facts.state.clone()) }

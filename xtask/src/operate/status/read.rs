@@ -1,4 +1,4 @@
-//! What `status` reads of each table: its slot, backlog, quarantine and last hour in the tracker, and its queues.
+//! Reads what `status` needs: each table's slot, backlog, quarantine and last hour from the tracker, and its queues.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::loader::{dead_letters, logs};
 use crate::operate::tables::Tables;
 
-/// Tables, or queues, that are asked about at the same time.
+/// Number of tables or queues read concurrently.
 const AT_ONCE: usize = 16;
 const HOUR_MILLIS: i64 = 3_600_000;
-/// Two sweeps that did not come to their end.
+/// The time of two missed sweeps.
 const SILENCE_MILLIS: i64 = 120_000;
 
-/// What was read of a table, or of queues that belong to none.
+/// What was read about a table, or about queues that belong to none.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// Target table as the tracker spells its key.
+    /// The target table, as the tracker spells its key.
     pub table: Option<String>,
     /// Slot and backlog.
     pub state: TableState,
-    /// Everything in quarantine.
+    /// All quarantined items.
     pub quarantine: Vec<Quarantined>,
-    /// Loads that ended within an hour.
+    /// Loads that ended in the last hour.
     pub hour: Vec<History>,
     /// The newest finished load.
     pub last: Option<History>,
@@ -38,14 +38,14 @@ pub struct Facts {
     pub queues: Vec<QueueFacts>,
 }
 
-/// What was read of a queue.
+/// What was read about a queue.
 #[derive(Clone, Debug)]
 pub struct QueueFacts {
-    /// Name, as SQS has it.
+    /// Name in SQS.
     pub name: String,
     /// Its configuration, or what is wrong with it.
     pub config: Result<Arc<LoadConfig>, String>,
-    /// Messages in its dead-letter queue.
+    /// Number of messages in its dead-letter queue.
     pub dead_letters: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ impl QueueFacts {
     }
 }
 
-/// Every table, by name, and then what belongs to none. `only`: one table and its queues.
+/// Reads every table, by name, and then what belongs to no table. `only`: one table and its queues.
 pub async fn read(tables: &Tables, only: Option<&str>) -> Result<Vec<Facts>> {
     let queues = queues(tables).await?;
     let mut names: BTreeSet<String> = queues.iter().filter_map(QueueFacts::table).collect();
@@ -94,7 +94,7 @@ async fn of_table(tracker: &Tracker, table: String, queues: Vec<QueueFacts>) -> 
     Ok(Facts { table: Some(table), state, quarantine, hour, last, queues })
 }
 
-/// Every queue that has a configuration, and the dead-letter queues that belong to none, where something is in them.
+/// Every queue that has a configuration, and dead-letter queues without a queue if they contain messages.
 async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
     let sqs = tables.aws.sqs();
     let mut queues: Vec<QueueFacts> = stream::iter(tables.configs().await?)
@@ -129,14 +129,14 @@ async fn queues(tables: &Tables) -> Result<Vec<QueueFacts>> {
     Ok(queues)
 }
 
-/// The sweep, where it has not come to its end for a while. Right after a deployment it has not had its minute yet.
+/// The sweep, if none has completed for a while. Right after a deployment, it has not had its minute yet.
 async fn silent_sweep(tables: &Tables) -> Result<Option<QueueFacts>> {
     let since = now_millis() - SILENCE_MILLIS;
     let stack = &tables.stack;
     if stack.changed_millis > since || logs::has_swept(&tables.aws.logs(), &stack.name, since).await? {
         return Ok(None);
     }
-    let why = "no sweep has come to its end for two minutes, so lost events are not made up for: is NextLoader's rule enabled, and what \
+    let why = "no sweep has completed for two minutes, so lost events are not made up for: is NextLoader's rule enabled, and what \
                does its log say? Deploying again enables the rule (runbook, Sweep)";
     let name = LogicalId::Sweep.name().to_owned();
     Ok(Some(QueueFacts { name, config: Err(why.to_owned()), dead_letters: None }))

@@ -1,61 +1,61 @@
-//! The JSON of `cargo xtask status`: an array with one entry a table. `docs/schema/status.schema.json` is made of these types.
+//! The JSON of `cargo xtask status`: an array with one entry per table. `docs/schema/status.schema.json` is generated from these types.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::operate::records::Quarantine;
 
-/// What is known of one target table, or of a queue whose configuration cannot be read.
+/// The state of one target table, or of a queue whose configuration cannot be read.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TableReport {
-    /// Target table as the tracker spells its key; null for what belongs to no table.
+    /// Target table, as the tracker spells its key; null for an entry without a table.
     pub table: Option<String>,
-    /// Whether somebody has to look at it.
+    /// Whether someone has to look at it.
     pub health: Health,
-    /// What it does.
+    /// What the table is doing.
     pub state: State,
     /// What is wrong and what to do, one sentence each.
     pub advice: Vec<String>,
-    /// Pending loads in the tracker, those of the running load included.
+    /// Number of pending loads in the tracker, including those of the running load.
     pub pending_loads: usize,
-    /// Files that wait, those of the running load included.
+    /// Number of waiting files, including those of the running load.
     pub waiting_objects: usize,
-    /// Bytes of these files.
+    /// Size of these files in bytes.
     pub waiting_bytes: u64,
-    /// When the file was recorded that waits longest, epoch milliseconds.
+    /// When the oldest waiting file was recorded, in epoch milliseconds.
     pub oldest_waiting_since_millis: Option<i64>,
-    /// When the first of its waiting files is late, or was, epoch milliseconds.
+    /// When the first waiting file becomes or became late, in epoch milliseconds.
     pub late_at_millis: Option<i64>,
-    /// The load that holds the table's slot.
+    /// The running load.
     pub running: Option<Running>,
-    /// Set while an operator has paused the table.
+    /// Present while an operator has paused the table.
     pub paused: Option<Paused>,
     /// The newest finished load.
     pub last_load: Option<LastLoad>,
     /// Loads of the last hour.
     pub loads_last_hour: usize,
-    /// Nine of ten files of the last hour were loaded within this time of being recorded, in milliseconds.
+    /// Nine out of ten files of the last hour were loaded within this time of being recorded, in milliseconds.
     pub freshness_p90_millis: Option<i64>,
-    /// What could not be loaded.
+    /// Files that could not be loaded.
     pub quarantine: Vec<Quarantine>,
     /// The queues that load into the table.
     pub queues: Vec<Queue>,
 }
 
-/// Whether somebody has to look at a table. Ordered: the worst is the greatest.
+/// Whether someone has to look at a table. Ordered: the worst is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// Nobody.
+    /// Nothing is wrong.
     Healthy,
-    /// The oldest file waits longer than it should.
+    /// The oldest file has waited longer than it should.
     Late,
-    /// Somebody has to act.
+    /// Someone has to act.
     Broken,
 }
 
 impl Health {
-    /// Exit code of the command; 1 to 3 mean that it could not answer.
+    /// Exit code of the command; codes 1 to 3 mean that it failed.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Healthy => 0,
@@ -64,7 +64,7 @@ impl Health {
         }
     }
 
-    /// In a word.
+    /// One word for people.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Healthy => "ok",
@@ -74,30 +74,30 @@ impl Health {
     }
 }
 
-/// What a table does.
+/// What a table is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Nothing was ever recorded.
     New,
-    /// Nothing waits.
+    /// Nothing is waiting.
     Idle,
-    /// Files wait, no load runs.
+    /// Files are waiting, and no load is running.
     Waiting,
-    /// A load runs.
+    /// A load is running.
     Loading,
-    /// An attempt failed, another follows by itself.
+    /// An attempt failed, and another follows without anyone's action.
     Retrying,
     /// A load waits for an operator.
     Operator,
-    /// Nothing starts, because an operator or the queue's file says so.
+    /// An operator or the queue's file has paused the table.
     Paused,
-    /// Nobody knows whether the load was committed: it goes to quarantine.
+    /// It is unknown whether the load was committed; it goes to quarantine.
     Unknown,
 }
 
 impl State {
-    /// In a word.
+    /// One word for people.
     pub const fn word(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -119,26 +119,26 @@ pub struct Running {
     pub load_id: String,
     /// Its number among the table's loads.
     pub number: u64,
-    /// Attempt, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// How far it is, in words.
+    /// The current step, in words.
     pub step: String,
-    /// Statement that runs.
+    /// The running statement.
     pub statement_id: Option<String>,
-    /// Since when the statement runs, else since when the load holds the slot, epoch milliseconds.
+    /// Since when the statement has been running, or else since when the load has held the slot, in epoch milliseconds.
     pub since_millis: i64,
-    /// When the next attempt may start, epoch milliseconds.
+    /// Earliest start of the next attempt, in epoch milliseconds.
     pub next_attempt_millis: Option<i64>,
 }
 
 /// An operator's pause.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Paused {
-    /// Who.
+    /// Who paused it, as the ARN of the credentials.
     pub by: String,
-    /// Since when, epoch milliseconds.
+    /// When it was paused, in epoch milliseconds.
     pub since_millis: i64,
-    /// Why.
+    /// The reason, if given.
     pub reason: Option<String>,
 }
 
@@ -147,26 +147,26 @@ pub struct Paused {
 pub struct LastLoad {
     /// Load id.
     pub load_id: String,
-    /// Files.
+    /// Number of files.
     pub objects: u64,
-    /// Rows, where the service says so.
+    /// Number of rows, if the service reports it.
     pub rows: Option<i64>,
-    /// Bytes.
+    /// Size of the files in bytes.
     pub bytes: u64,
     /// Statement that loaded it.
     pub statement_id: String,
-    /// When it ended, epoch milliseconds.
+    /// When it ended, in epoch milliseconds.
     pub at_millis: i64,
 }
 
 /// A queue that loads into a table.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Queue {
-    /// Name, as SQS has it.
+    /// Name in SQS.
     pub name: String,
-    /// Messages in its dead-letter queue; null where it has none of its own.
+    /// Number of messages in its dead-letter queue; null if it has none of its own.
     pub dead_letters: Option<u64>,
-    /// Whether its file says `load.paused`.
+    /// Whether its file sets `load.paused`.
     pub paused: bool,
     /// What is wrong with its file.
     pub problem: Option<String>,

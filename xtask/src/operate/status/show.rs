@@ -1,4 +1,4 @@
-//! One line a table, no longer than a terminal is wide; under it what is wrong and what to do.
+//! Prints one line per table, no wider than a terminal, followed by its problems and what to do.
 
 use std::cmp::Reverse;
 
@@ -25,7 +25,7 @@ const COLUMNS: [(&str, usize); 12] = [
     ("quar", 4),
     ("dlq", 4),
 ];
-/// Files of a quarantine item that are shown.
+/// Maximum number of files to show per quarantine item.
 const OBJECTS_MAX: usize = 3;
 
 /// Everything that `status` prints, what is wrong first.
@@ -83,7 +83,7 @@ fn quarantined(quarantine: &Quarantine) -> Vec<String> {
     if let Some(n_more) = quarantine.objects.len().checked_sub(OBJECTS_MAX).filter(|n| *n > 0) {
         lines.push(format!("           and {n_more} more: --output json lists all"));
     }
-    // The advice below says what helps a class; where columns do not fit, there is more to say.
+    // The advice below is the same for all failures of a class; for misfits there is more to say.
     let of_class = FailureClass::parse(&quarantine.class).map(FailureClass::remedy);
     if of_class.is_some_and(|remedy| remedy != quarantine.remedy) {
         lines.push(format!("           {}", words(&quarantine.remedy)));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_with_something_wrong_says_what_to_do() {
+    fn a_table_with_problems_says_what_to_do() {
         let lines = shown(in_quarantine());
         assert!(lines[1].starts_with("BROKEN shop.sales"), "{lines:?}");
         assert!(lines[2].contains("(bad_input): ERROR: Load into table 'sales' failed. Invalid digit"), "{lines:?}");
@@ -159,7 +159,7 @@ mod tests {
 
     /// The committed schema describes what is printed.
     #[test]
-    fn the_json_is_as_its_schema_says() {
+    fn the_json_matches_its_schema() {
         let facts = [waiting(0), submitted(), in_quarantine(), Facts::default()];
         schema::check_result(&facts.map(|facts| judge(facts, "", NOW)));
         schema::check_committed::<Vec<TableReport>>("status");

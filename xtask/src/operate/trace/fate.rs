@@ -1,4 +1,4 @@
-//! What became of an object version in one table, from what was read of the table. Pure.
+//! Decides what became of an object version in one table, from what was read of the table. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,18 +14,18 @@ use crate::operate::objects::Objects;
 use crate::operate::records::{Act, Load, Quarantine};
 use crate::operate::tables::{short_name, step, words};
 
-/// What a table knows of some objects.
+/// What a table knows about some objects.
 #[derive(Debug)]
 pub struct Known {
     pub table: String,
-    /// What a command needs to mean the same stack.
+    /// The options that select this stack in other commands.
     pub flags: String,
-    /// Which objects are meant.
+    /// The selected objects.
     pub objects: Objects,
     pub state: TableState,
     pub quarantine: Vec<Quarantined>,
     pub ledger: Vec<LedgerEntry>,
-    /// The loads that the ledger names, as far as the history has them.
+    /// The loads that the ledger names, as far as the history still has them.
     pub loads: BTreeMap<LoadId, Loaded>,
     pub audits: Vec<Act>,
 }
@@ -34,52 +34,52 @@ pub struct Known {
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub load: Load,
-    /// Bytes of each object that its manifest lists, or why the manifest cannot be read.
+    /// Size in bytes of each object in its manifest, or why the manifest cannot be read.
     pub listed: Result<BTreeMap<String, u64>, String>,
 }
 
-/// The story of one object version.
+/// What became of one object version.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Trace {
     /// The object as `s3://bucket/key (version)`.
     pub object: String,
-    /// Target table; null where no table knows it.
+    /// Target table; null if no table knows the object version.
     pub table: Option<String>,
-    /// How it is.
+    /// What became of it.
     pub fate: Fate,
-    /// When it was recorded, entered, or put into quarantine, epoch milliseconds.
+    /// When it was recorded, entered in the ledger or put into quarantine, in epoch milliseconds.
     pub at_millis: Option<i64>,
     /// The same in sentences, with what it waits for.
     pub story: Vec<String>,
-    /// The load that loaded it, or is about to.
+    /// The load that loaded it, or that contains it now.
     pub load_id: Option<String>,
     /// The load that loaded it.
     pub load: Option<Load>,
-    /// Its bytes in the manifest of that load.
+    /// Its size in bytes in the manifest of that load.
     pub listed_bytes: Option<u64>,
     /// Why it could not be loaded.
     pub quarantine: Option<Quarantine>,
 }
 
-/// How an object version is.
+/// What became of an object version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// It is in the load that runs.
+    /// It is in the running load.
     Loading,
-    /// It waits for its turn.
+    /// It is waiting.
     Waiting,
-    /// It waits, and is dropped when its turn comes, because it was loaded before.
+    /// It is waiting, but will be dropped because it was loaded before.
     Duplicate,
     /// Its rows are committed.
     Loaded,
-    /// It could not be loaded.
+    /// It could not be loaded and is in quarantine.
     Quarantined,
-    /// An operator took it out of quarantine for good.
+    /// An operator removed it from quarantine without loading it.
     Dismissed,
-    /// Loader 0.1 recorded it: it was loaded, or waits.
+    /// Loader 0.1 recorded it, so it is loaded or waiting.
     Accepted,
-    /// No notification of it has come.
+    /// No notification about it has arrived.
     NeverSeen,
 }
 
@@ -98,12 +98,12 @@ impl Trace {
         }
     }
 
-    /// Whether it is this version's story.
+    /// Whether this is the trace of this version.
     pub fn is_of(&self, object: &ObjectVersion) -> bool {
         self.object == object.to_string()
     }
 
-    /// For people.
+    /// The text for people.
     pub fn lines(&self, out: Out) -> Vec<String> {
         let table = self.table.as_deref().map_or_else(String::new, |table| format!(" in {}", short_name(table)));
         let mut lines = vec![format!("{}{table}", out.bold(&self.object))];
@@ -113,7 +113,7 @@ impl Trace {
 }
 
 impl Known {
-    /// What operators made the ledger forget of these objects, in words.
+    /// Operators' commands that made the ledger forget these objects, in words.
     pub fn forgotten(&self, objects: &Objects) -> Vec<String> {
         let covers = |act: &&Act| {
             let wanted = act.what.rsplit_once(": ").and_then(|(text, _)| Objects::parse(text).ok());
@@ -129,7 +129,7 @@ impl Known {
     }
 }
 
-/// The stories of all versions that are meant, by key.
+/// The traces of all selected versions, ordered by key.
 pub fn traces(known: &Known, now: Millis) -> Vec<Trace> {
     let mut found: BTreeMap<ObjectVersion, Trace> = BTreeMap::new();
     for entry in known.ledger.iter().filter(|entry| known.is_meant(&entry.object)) {
@@ -255,7 +255,7 @@ fn of_pending(
     trace
 }
 
-/// What holds a waiting load up.
+/// What delays a waiting load.
 fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&SortKey>, now: Millis) -> String {
     let (slot, table) = (&known.state.slot, short_name(&known.table) + &known.flags);
     let earlier = known.state.backlog[..place].iter().filter(|other| !own.contains(&other.key));
@@ -290,7 +290,7 @@ fn behind(known: &Known, place: usize, pending: &PendingLoad, own: &BTreeSet<&So
     )
 }
 
-/// Nobody knows this object, or this version of it.
+/// No table knows this object, or this version of it.
 pub fn never_seen(
     place: &str,
     object: Option<&ObjectVersion>,

@@ -1,4 +1,4 @@
-//! A period with everything in it, for the tests of what counts, prints and draws it.
+//! A period with everything in it, for testing the figures, the text and the page.
 
 use super::*;
 use crate::operate::records::Quarantine;
@@ -9,10 +9,10 @@ use crate::operate::status::{Health, Queue, Running, State};
 pub const UNTIL: Millis = 1_700_000_000_000;
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 1_440 * MINUTE;
-/// As a key may be.
+/// A key with special characters.
 pub const UGLY: &str = "s3://b/<script>alert('1')</script>&\".csv (e)";
 
-/// A load that ended so long before the end of the period.
+/// A load that ended this long before the end of the period.
 pub fn load(number: u64, ago: Millis, wait: Millis, attempts: u32) -> Load {
     Load {
         at_millis: UNTIL - ago,
@@ -83,7 +83,7 @@ fn broken() -> TableReport {
     }
 }
 
-/// Two days with a table that is broken, one that is well, one that is quiet, and a queue without a table.
+/// Two days with one table that is broken, one that is healthy, one that is quiet, and a queue without a table.
 pub fn report() -> Report {
     let act = |command: &str| Act {
         at_millis: UNTIL - 30 * MINUTE,
@@ -106,7 +106,7 @@ pub fn report() -> Report {
     Report::new("redshift-loader", UNTIL - 2 * DAY..=UNTIL, tables, &Prices::from([("workgroup:w".into(), 833)]))
 }
 
-/// So many tables with so many loads each, one a minute.
+/// This many tables with this many loads each, one per minute.
 pub fn busy(n_tables: usize, n_loads: u32) -> Report {
     let story = |at: usize| {
         let loads = (0..n_loads).rev().map(|ago| load(ago.into(), Millis::from(ago) * MINUTE, 9_000, 1)).collect();
@@ -116,7 +116,7 @@ pub fn busy(n_tables: usize, n_loads: u32) -> Report {
 }
 
 #[test]
-fn what_is_wrong_comes_first_and_everything_is_summed_up() {
+fn tables_with_problems_come_first_and_everything_is_summed_up() {
     let report = report();
     let names: Vec<String> = report.tables.iter().map(TableStory::name).collect();
     assert_eq!(names, ["shop.sales", "queue lost", "shop.orders", "shop.quiet"]);
@@ -143,7 +143,7 @@ fn each_file_is_counted_under_the_time_that_it_took() {
 
 /// The committed schema describes what is printed.
 #[test]
-fn the_json_is_as_its_schema_says() {
+fn the_json_matches_its_schema() {
     let schema = schema::of::<Report>();
     let validator = schema::check_value(&schema, &report());
     assert!(!validator.is_valid(&serde_json::json!({"stack": "s"})));

@@ -1,4 +1,4 @@
-//! What tells of one table and of all together alike: figures, the spread of freshness, days.
+//! Parts used both for one table and for all together: figures, the distribution of freshness, and days.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::ground::output::{grouped, seconds, short_age, size};
 use crate::operate::report::figures::{Day, Freshness, Spread, Totals};
 use crate::operate::status::Health;
 
-/// Newest days that are listed.
+/// Maximum number of days to list, newest first.
 const DAYS_MAX: usize = 31;
 
-/// The head of a table: columns of words, then columns of numbers.
+/// The head of a table: text columns, then number columns.
 pub fn columns(words: &[&str], numbers: &[&str]) -> Markup {
     html! {
         thead { tr {
@@ -21,7 +21,7 @@ pub fn columns(words: &[&str], numbers: &[&str]) -> Markup {
     }
 }
 
-/// A table's health, in a word and a colour.
+/// A table's health, as a word with a color.
 pub fn badge(health: Health) -> Markup {
     let class = match health {
         Health::Healthy => "badge good",
@@ -55,7 +55,7 @@ pub fn cards(totals: &Totals, freshness: &Freshness) -> Markup {
     }
 }
 
-/// How many files had their rows within which time, from the shortest to the longest that there was.
+/// Number of files by the time to their rows, from the shortest time to the longest that occurred.
 pub fn spread(freshness: &Freshness) -> Markup {
     let spread = &freshness.spread;
     let most = spread.iter().map(|spread| spread.objects).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! The part of one table: its loads in time, freshness, days, what failed and why, what operators did.
+//! The part about one table: its loads over time, freshness, days, failures with their reasons, and operators' commands.
 
 use maud::{Markup, html};
 
@@ -12,13 +12,13 @@ use crate::operate::report::figures::TableStory;
 use crate::operate::status::Health;
 use crate::operate::tables::words;
 
-/// Quarantine items of a table, files of each, loads and acts that are listed.
+/// Maximum number of quarantine items, files per item, loads and commands to list.
 const QUARANTINE_MAX: usize = 50;
 const OBJECTS_MAX: usize = 10;
 const LOADS_MAX: usize = 10;
 const ACTS_MAX: usize = 30;
 
-/// The part; `at` is its place, which the overview links to.
+/// Renders the part; `at` is its position, which the overview links to.
 pub fn part(table: &TableStory, at: usize, is_unfolded: bool, axis: &Axis, bounds: Bounds) -> Markup {
     let now = &table.now;
     html! {
@@ -73,7 +73,7 @@ fn files(objects: &[String]) -> Markup {
     }
 }
 
-/// The load that holds the slot, with the words of its last failure.
+/// The running load, with the error of its last failure.
 fn running(table: &TableStory, axis: &Axis) -> Markup {
     let now = &table.now;
     html! {
@@ -91,7 +91,7 @@ fn running(table: &TableStory, axis: &Axis) -> Markup {
     }
 }
 
-/// The loads that took several attempts, those with the most first.
+/// The loads that took several attempts, most attempts first.
 fn again(loads: &[Load]) -> Markup {
     let mut again: Vec<&Load> = loads.iter().filter(|load| load.attempts > 1).collect();
     again.sort_by_key(|load| std::cmp::Reverse(load.attempts));
@@ -133,7 +133,7 @@ fn acts(acts: &[Act]) -> Markup {
     }
 }
 
-/// How many of these are beyond what is shown.
+/// Number of entries beyond those shown, if any.
 fn more(count: usize, shown: usize) -> Option<usize> {
     count.checked_sub(shown).filter(|n_more| *n_more > 0)
 }

@@ -1,10 +1,10 @@
-//! The page holds what it should, escapes what it must, and stays small.
+//! The page contains what it should, escapes what it must, and stays small.
 
 use super::super::figures::tests::{UGLY, busy, report};
 use super::*;
 
 #[test]
-fn the_page_tells_every_table_every_failure_and_the_cost() {
+fn the_page_shows_every_table_every_failure_and_the_cost() {
     let page = page(&report());
     for wanted in [
         "shop.sales",

@@ -1,6 +1,7 @@
-//! A table's loads in time: what waited, what was loading, what failed. All tables share one axis, so that they can be compared.
+//! A table's loads over time: what was waiting, what was loading and what failed. All tables share one time axis, so that they can be
+//! compared.
 //!
-//! The drawing has no words, so it may be stretched to any width; what a bar stands for is its `<title>`.
+//! The drawing contains no text, so it can be stretched to any width. A bar's `<title>` says what it stands for.
 
 use loader_core::ids::Millis;
 use maud::{Markup, html};
@@ -13,11 +14,11 @@ use crate::operate::report::figures::{Report, TableStory};
 use crate::operate::status::State;
 use crate::operate::tables::words;
 
-/// Units of the drawing from left to right, of the narrowest bar, and of what must not be overlooked.
+/// Width of the drawing, of the narrowest bar, and of marks that must be noticed, in units of the drawing.
 const WIDTH: i64 = 10_000;
 const BAR_WIDTH_MIN: i64 = 50;
 const FAILED_WIDTH_MIN: i64 = 120;
-/// So much at least is drawn.
+/// Minimum period to draw.
 const SPAN_MILLIS_MIN: i64 = 10_000;
 const DAY_MILLIS: i64 = 86_400_000;
 
@@ -27,16 +28,16 @@ const LOADING: (&str, i64, i64) = ("loading", 16, 16);
 const FAILED: (&str, i64, i64) = ("failed", 36, 10);
 const HEIGHT: i64 = 48;
 
-/// The time that is drawn: from the first thing that is known of the period to its end.
+/// The time axis: from the earliest known event of the period to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axis {
-    /// Left end.
+    /// Time at the left end.
     pub from: Millis,
-    /// Right end.
+    /// Time at the right end.
     pub to: Millis,
 }
 
-/// What a bar says.
+/// Kind of a bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Waiting,
@@ -46,7 +47,7 @@ enum Kind {
     Failed,
 }
 
-/// A bar of a lane.
+/// A bar in a lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bar {
     kind: Kind,
@@ -56,7 +57,7 @@ struct Bar {
 }
 
 impl Axis {
-    /// Of everything in the report.
+    /// The axis for everything in the report.
     pub fn of(report: &Report) -> Self {
         let to = report.until_millis;
         let begins = report.tables.iter().flat_map(begins).filter(|at| *at >= report.since_millis).min();
@@ -70,14 +71,14 @@ impl Axis {
         (at.clamp(self.from, self.to) - self.from) * WIDTH / (self.to - self.from)
     }
 
-    /// Left edge and width of a bar, which is wide enough to be seen and within the drawing.
+    /// Left edge and width of a bar: wide enough to be seen, and within the drawing.
     fn place(&self, bar: &Bar) -> (i64, i64) {
         let width_min = if bar.kind == Kind::Failed { FAILED_WIDTH_MIN } else { BAR_WIDTH_MIN };
         let x = self.x(bar.from).min(WIDTH - width_min);
         (x, (self.x(bar.to) - x).max(width_min))
     }
 
-    /// Which of `count` equal parts a time is in.
+    /// Index of the part that contains a time, if the axis is divided into `count` equal parts.
     fn part(&self, at: Millis, count: i64) -> i64 {
         (at - self.from) * count / (self.to - self.from)
     }
@@ -99,7 +100,7 @@ fn begins(table: &TableStory) -> impl Iterator<Item = Millis> {
     begins_of_work(table).chain(table.now.quarantine.iter().filter_map(|quarantine| quarantine.at_millis))
 }
 
-/// What the colours mean, and what one bar may stand for.
+/// The legend: what the colors mean, and when loads share a bar.
 pub fn legend(axis: &Axis, bounds: Bounds) -> Markup {
     let kinds = [Kind::Waiting, Kind::Done, Kind::Again, Kind::Running, Kind::Failed];
     html! {
@@ -134,7 +135,7 @@ pub fn timeline(table: &TableStory, axis: &Axis, bounds: Bounds) -> Markup {
     }
 }
 
-/// What waited and what was loading, the present included.
+/// The bars of waiting and loading files, including the current ones.
 fn of_loads(table: &TableStory, axis: &Axis, bounds: Bounds) -> (Vec<Bar>, Vec<Bar>) {
     let now = &table.now;
     let together =
@@ -154,7 +155,7 @@ fn of_loads(table: &TableStory, axis: &Axis, bounds: Bounds) -> (Vec<Bar>, Vec<B
     (waiting, loading)
 }
 
-/// The bars of loads that share one: when they waited, and when they were loading.
+/// The bars of loads that share one: when they were waiting, and when they were loading.
 fn of_group(loads: &[Load]) -> (Bar, Bar) {
     let (first, last) = (&loads[0], &loads[loads.len() - 1]);
     let from = |begin: fn(&Load) -> Millis| loads.iter().map(begin).min().unwrap_or_default();
@@ -175,7 +176,7 @@ fn of_group(loads: &[Load]) -> (Bar, Bar) {
     (waiting, Bar { kind, from: claimed, to: last.at_millis, title })
 }
 
-/// When files went to quarantine.
+/// The bars of files that went to quarantine.
 fn failed(table: &TableStory, axis: &Axis, bounds: Bounds) -> Vec<Bar> {
     let at = |quarantine: &Quarantine| quarantine.at_millis.unwrap_or_default();
     let is_drawn = |quarantine: &&Quarantine| at(quarantine) >= axis.from;
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn near_loads_share_a_bar_that_counts_them() {
+    fn loads_close_together_share_a_bar_that_counts_them() {
         let report = busy(1, 1_000);
         let (axis, bounds) = (Axis::of(&report), Bounds { bars: 50 });
         let (waiting, loading) = of_loads(&report.tables[0], &axis, bounds);

@@ -1,4 +1,4 @@
-//! Tables in every state, and what is said about them.
+//! Tables in every state, and what is reported about them.
 
 use loader_core::config::LoadConfig;
 use loader_core::fit::Fit;
@@ -27,7 +27,7 @@ fn objects() -> Vec<WaitingObject> {
     vec![WaitingObject { object: ObjectVersion { bucket: "b".into(), key: "k".into(), version }, size_bytes: 7 }]
 }
 
-/// A table whose file has waited for so long, with a queue that calls ten minutes late.
+/// A table whose file has waited this long, with a queue whose files are late after ten minutes.
 pub fn waiting(age: Millis) -> Facts {
     let source = source(600);
     let queue = QueueFacts { name: "sales".into(), config: Ok(source.recorded.clone()), dead_letters: Some(0) };
@@ -115,7 +115,7 @@ fn a_table_is_late_when_its_oldest_file_waits_longer_than_its_queue_allows() {
 }
 
 #[test]
-fn a_table_without_a_queue_is_judged_by_what_its_loads_say() {
+fn a_table_without_a_queue_is_judged_by_its_recorded_configuration() {
     let facts = Facts { queues: Vec::new(), ..waiting(10 * MINUTE + 1) };
     assert_eq!(judged(facts).0, Health::Late);
 }
@@ -138,7 +138,7 @@ fn a_load_that_runs_is_named_with_its_statement() {
 }
 
 #[test]
-fn a_load_that_nobody_works_on_and_one_whose_event_is_lost_can_be_looked_at() {
+fn a_load_without_a_worker_and_one_with_a_lost_event_can_be_checked() {
     let mut facts = loading(Step::Claimed);
     assert_eq!(judged(facts.clone()).2, "");
     facts.state.slot.load.as_mut().unwrap().touched_millis = NOW - 2 * MINUTE;
@@ -169,7 +169,7 @@ fn quarantine_dead_letters_and_a_wrong_file_are_broken() {
 }
 
 #[test]
-fn a_paused_table_says_who_paused_it_and_how_it_goes_on() {
+fn a_paused_table_says_who_paused_it_and_how_to_resume_it() {
     let mut facts = waiting(MINUTE);
     let pause = Pause { by: "ada".into(), since_millis: NOW - 2 * MINUTE, reason: Some("rebuild".into()) };
     facts.state.slot.pause = Some(pause.clone());

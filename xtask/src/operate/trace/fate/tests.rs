@@ -1,4 +1,4 @@
-//! One object version in every place that the tracker has for it.
+//! One object version in every state that the tracker can have for it.
 
 use loader_core::config::LoadConfig;
 use loader_core::ids::{Version, WaitingObject};
@@ -89,7 +89,7 @@ fn run(known: &mut Known, place: usize) {
     known.state.slot = Slot { load: Some(load), ..Slot::default() };
 }
 
-/// The one story, checked against the schema.
+/// The only trace, checked against the schema.
 fn story(known: &Known) -> (Fate, String) {
     let traces = traces(known, NOW);
     schema::check_result(&traces);
@@ -114,7 +114,7 @@ fn a_loaded_file_names_load_statement_rows_and_manifest() {
 }
 
 #[test]
-fn an_entry_that_has_expired_keeps_nothing_from_loading() {
+fn an_expired_entry_does_not_prevent_loading() {
     let mut known = known("s3://b/a");
     enter(&mut known, "a", LedgerMark::Loaded(load_id()));
     known.ledger[0].expires_at -= 1;
