@@ -150,7 +150,11 @@ fn columns_are_compared_unless_the_configuration_says_otherwise() {
     assert_eq!(with("CSV", Value::Null), Ok(false));
     assert_eq!(with("CSV", json!("ignore")), Ok(false));
     assert!(with("CSV", json!("fail")).unwrap_err().contains("only columns of Parquet files are compared"));
-    assert!(with("PARQUET", json!("add")).unwrap_err().contains("`add` is not allowed: write `fail`, `add_columns` or `ignore`"));
+    assert!(
+        with("PARQUET", json!("add"))
+            .unwrap_err()
+            .contains("`add` is not allowed: write `fail`, `add_columns` or `ignore`")
+    );
     assert_eq!(with("PARQUET", json!("add_columns")), Ok(true));
     for header in [
         "JSON 'auto'",
