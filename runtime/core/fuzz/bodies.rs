@@ -1,4 +1,4 @@
-//! What must hold of every text from outside. Run by cargo-fuzz for as long as one likes, and shortly by the tests.
+//! Properties that must hold for every external text. cargo-fuzz runs them for as long as one likes; the tests run them briefly.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use loader_core::tracker::write::WriteAction;
 use loader_core::{bulk_request, s3_event, statement_event};
 use serde_json::Value;
 
-/// The body of an SQS message: what it tells of can be recorded and read back.
+/// The body of an SQS message: the objects in it can be recorded and read back.
 pub fn s3_notification(text: &str) {
     let Ok(notification) = s3_event::parse(text) else { return };
     assert!(notification.objects.iter().all(|waiting| !waiting.object.key.is_empty() && waiting.size_bytes > 0));
@@ -28,7 +28,7 @@ pub fn s3_notification(text: &str) {
     can_be_recorded(&notification.objects, &config.expect("a good configuration"));
 }
 
-/// A queue's configuration: what is accepted makes SQL, and survives the tracker.
+/// A queue's configuration: an accepted one produces SQL, and is stored in the tracker without loss.
 pub fn configuration(text: &str) {
     let Ok(config) = LoadConfig::parse(text) else { return };
     makes_sql(&config);
@@ -37,7 +37,7 @@ pub fn configuration(text: &str) {
     can_be_recorded(&s3_event::parse(object).expect("a good notification").objects, &config);
 }
 
-/// The payload of `NextLoader`: a name that is understood is one that the loader gives.
+/// The payload of `NextLoader`: an accepted statement name is one that the loader could have given.
 pub fn status_change(text: &str) {
     let Ok(payload) = serde_json::from_str(text) else { return };
     if let Trigger::StatementEnded { name, .. } = statement_event::parse(&payload) {
@@ -45,7 +45,7 @@ pub fn status_change(text: &str) {
     }
 }
 
-/// The payload of `BulkLoader`: a prefix ends where a folder ends.
+/// The payload of `BulkLoader`: a prefix ends at the end of a folder's name.
 pub fn bulk_request(text: &str) {
     let Ok(payload) = serde_json::from_str(text) else { return };
     for path in bulk_request::parse(&payload).unwrap_or_default() {
@@ -54,7 +54,7 @@ pub fn bulk_request(text: &str) {
     }
 }
 
-/// Attributes of a tracker item: what is read is written back the same.
+/// Attributes of a tracker item: what is read is written back unchanged.
 pub fn tracker_item(text: &str) {
     let Ok(Value::Object(attributes)) = serde_json::from_str(text) else { return };
     let Some(table) = attributes.get("db_table").and_then(Value::as_str).map(str::to_owned) else { return };
@@ -102,7 +102,7 @@ fn makes_sql(config: &LoadConfig) {
     }
 }
 
-/// A target that has what the configuration names.
+/// A target with the columns that the configuration names.
 fn from_catalog(config: &LoadConfig) -> TargetColumns {
     let merged = match &config.mode {
         LoadMode::Append => Vec::new(),

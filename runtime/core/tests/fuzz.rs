@@ -1,5 +1,4 @@
-//! A short run of the fuzz targets: every seed, and many changed copies of each. The long run, guided by coverage, is
-//! `cargo xtask fuzz`.
+//! A short run of the fuzz targets: every seed, and many mutations of each. `cargo xtask fuzz` makes a long, coverage-guided run.
 
 #![allow(clippy::disallowed_methods, reason = "the seeds are files")]
 
@@ -12,7 +11,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 mod bodies;
 
 const COPIES_PER_SEED: usize = 8_000;
-/// Pieces that are put where they do not belong.
+/// Pieces that are inserted where they do not belong.
 const PIECES: [&str; 16] = [
     "\"",
     "\\u0000",
@@ -48,7 +47,7 @@ fn run(target: &str, body: fn(&str)) {
     println!("proof: fuzz {target}: {} inputs", seeds.len() * (COPIES_PER_SEED + 1));
 }
 
-/// The text with some places cut, doubled, swapped or overwritten.
+/// The text with some parts removed, doubled, swapped or overwritten.
 fn changed(text: &str, rng: &mut TestRng) -> String {
     let mut characters: Vec<char> = text.chars().collect();
     for _ in 0..rng.random_range(1..6) {

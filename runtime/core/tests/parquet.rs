@@ -1,4 +1,4 @@
-//! The columns and rows of files that the `parquet` crate writes, and of footers that nobody should have written.
+//! The columns and rows of files that the `parquet` crate writes, and of invalid footers.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ fn read(file: &[u8]) -> Result<Vec<FileColumn>, Unreadable> {
     read_with(file, schema)
 }
 
-/// As the loader reads a file: its end, then the part that holds the beginning of a long footer.
+/// Reads a file as the loader does: its end, and then the beginning of a long footer.
 fn read_with<T>(file: &[u8], read: fn(&[u8]) -> Result<T, Unreadable>) -> Result<T, Unreadable> {
     let part = |from: u64, length: u64| {
         let from = usize::try_from(from).unwrap();
@@ -141,7 +141,7 @@ fn deep_or_long_structures_are_refused() {
     assert_eq!(schema(&[0x29, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0]), Err(Unreadable::TooMany));
 }
 
-/// Names and types, as a writer may choose them.
+/// Names and types that a writer may choose.
 fn fields() -> impl Strategy<Value = Vec<(String, usize)>> {
     proptest::collection::vec(("[a-zA-Zäß_ .\"]{1,12}", 0..types().len()), 1..12)
 }
@@ -157,7 +157,7 @@ proptest! {
         prop_assert_eq!(bare(read(&file).unwrap()), expected);
     }
 
-    /// Neither a panic nor columns that are not there: a footer that breaks off says nothing.
+    /// An incomplete footer causes neither a panic nor columns that do not exist.
     #[test]
     fn a_footer_that_breaks_off_says_nothing(fields in fields(), cut in 0.0..1.0_f64) {
         let types = types();

@@ -1,4 +1,4 @@
-//! Files that go by the names of their columns: which fit, with which list, and what the target gets before.
+//! Files that are matched by the names of their columns: which fit, with which column list, and which columns are added first.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,8 @@ fn merging(value: &mut Value) {
 const KEY: [&str; 4] = ["id", "", "bigint", "NO"];
 const WHEN: [&str; 4] = ["at", "", "timestamp without time zone", "NO"];
 
-/// The list of a file of the table (id, at, val), and what is added; or `None` where it goes by position; or why it does not fit.
+/// The column list of a file for the table (id, at, val), and the added columns; `None` if it is matched by position; or why it does not
+/// fit.
 fn fit(columns: &[(&str, Physical)]) -> Result<Option<(String, Vec<String>)>, String> {
     fit_of(&adding(|_| {}), &[ID, AT, VAL], &file(columns))
 }
@@ -140,7 +141,7 @@ fn columns_are_added_one_by_one_before_the_rows() {
     "#);
 }
 
-/// The guard comes first: the columns are those that were asked for. The stage comes after: it has the new ones.
+/// The guard comes first, because it compares the columns that were read. The staging table comes later, because it has the new ones.
 #[test]
 fn a_merge_has_them_in_its_stage() {
     let more = file(&[("id", Int64), ("more", Int64), ("at", Int96)]);

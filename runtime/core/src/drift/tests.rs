@@ -1,4 +1,4 @@
-//! Which files fit, which do not, and what is said about them.
+//! Which files fit, which do not, and the messages about them.
 
 use serde_json::{Value, json};
 
@@ -112,7 +112,7 @@ fn other_types_are_refused() {
     assert!(error(&[("_0", Bytes), ("_1", Int64), ("_2", Bytes)], |_| {}).is_some(), "by position");
 }
 
-/// What is refused although COPY might take it would be a file that loads today.
+/// Refusing a file that COPY might accept would refuse a file that loads today.
 #[test]
 fn only_types_that_certainly_contradict_are_refused() {
     let all = [Boolean, Int32, Int64, Int96, Float, Double, Bytes, FixedBytes, Nested];

@@ -1,4 +1,4 @@
-//! Dates at the edges of months, years and days, and what is refused.
+//! Dates at the boundaries of months, years and days, and what is refused.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_check_covers_the_previous_check_again() {
     }
 }
 
-/// The folder that a path means at an instant.
+/// The folder that a path gives for an instant.
 fn resolved(path: &str, at: &str, zone: &str) -> String {
     let at: Timestamp = at.parse().unwrap();
     DatedPath::parse(path).unwrap().resolve(at.as_millisecond(), zone).unwrap()
@@ -48,7 +48,7 @@ fn the_day_is_that_of_the_time_zone() {
     assert_eq!(yesterday("2026-07-01T10:30:00Z", "Pacific/Kiritimati"), "2026-07-01");
 }
 
-/// In Berlin 29 March 2026 has 23 hours and 25 October 25.
+/// In Berlin, 29 March 2026 has 23 hours, and 25 October has 25.
 #[test]
 fn yesterday_is_right_when_clocks_change() {
     for (at, expected) in [
@@ -65,7 +65,7 @@ fn yesterday_is_right_when_clocks_change() {
 fn hours_follow_local_time() {
     let path = "s3://bucket/{last_hour:%Y/%m/%d/%H}/";
     assert_eq!(resolved(path, "2026-01-01T00:05:00Z", "UTC"), "s3://bucket/2025/12/31/23/");
-    // Where clocks go forward there is no two o'clock, where they go back there are two.
+    // When clocks go forward there is no two o'clock; when they go back there are two.
     assert_eq!(resolved(path, "2026-03-29T01:05:00Z", "Europe/Berlin"), "s3://bucket/2026/03/29/01/");
     assert_eq!(resolved(path, "2026-10-25T01:05:00Z", "Europe/Berlin"), "s3://bucket/2026/10/25/02/");
     assert_eq!(resolved(path, "2026-10-25T02:05:00Z", "Europe/Berlin"), "s3://bucket/2026/10/25/02/");

@@ -1,4 +1,4 @@
-//! Who takes the slot, when, and what a stale write can do.
+//! Which invocation takes the slot, when, and what a stale write can do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Many small waiting loads: their number neither ends a wait nor makes a small load.
+//! Many small pending loads: their number neither ends a wait nor makes a load small.
 
 use loader_core::ids::WaitingObject;
 use loader_core::limits::{LOAD_PENDINGS_MAX, PENDING_BYTES_MAX, TRANSACTION_ACTIONS_MAX};
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::table::{Table, keys, many, object, refs};
 
-/// Records so many files, each in a waiting load of its own, and one second after the other.
+/// Records this many files, each in a pending load of its own, one second apart.
 fn trickle(table: &mut Table, n_files: usize) {
     for key in many(n_files) {
         table.record(&[&key]);
@@ -164,7 +164,7 @@ fn a_gathering_never_exceeds_a_transaction() {
     assert_eq!(n_waiting(&table), 2 * GATHERED_MAX);
 }
 
-/// Records a file that came to this queue, or one of a backfill.
+/// Records a file that arrived in this queue, or one of a backfill.
 fn recorded(table: &mut Table, queue: Option<&str>, key: &str) {
     let source = ConfigSource { queue: queue.map(ToOwned::to_owned), recorded: table.config.clone() };
     let pending = enqueue::pendings(vec![object(key, "1")], &source, table.now).remove(0);
@@ -206,7 +206,7 @@ fn a_live_file_that_comes_during_a_load_of_a_backfill_is_next_however_long_the_b
         table.run();
         assert!(keys(&table.own()).iter().all(|key| key.starts_with('f')), "round {round}");
         recorded(&mut table, Some("q"), &format!("live{round}"));
-        // Who settles reads only the begin of the backlog.
+        // Settling reads only the beginning of the backlog.
         let mut view = table.view();
         view.state.backlog.truncate(3);
         let next = choose(&table.name(), &view, &table.context()).ok().and_then(Choice::load).expect("a load");

@@ -1,4 +1,4 @@
-//! What keeps an object version from being loaded twice.
+//! What prevents an object version from being loaded twice.
 
 use loader_core::ids::{LoadId, ObjectVersion};
 use loader_core::limits::LEDGER_ENTRIES_IN_TRANSACTION_MAX;
@@ -65,7 +65,7 @@ fn an_order_to_load_again_loads_once_what_was_loaded_before_its_instant() {
     table.know(&object("bad", "1").object, LedgerMark::Quarantined);
     table.now = before;
     table.know(&since, loaded_before());
-    // Recorded twice, by an invocation that died; and loaded by one whose clock is behind.
+    // Recorded twice by an invocation that died, and loaded by one whose clock is behind.
     table.now = 1_000_000;
     table.record(&["a", "new", "since", "bad"]);
     table.record(&["a"]);
@@ -99,7 +99,7 @@ fn only_loaded_objects_among_the_entered_are_dropped() {
     }
 }
 
-/// Loader 0.1 recorded `a`, and its notification comes again.
+/// Loader 0.1 recorded `a`, and its notification arrives again.
 #[test]
 fn an_entered_object_is_not_loaded_a_second_time_by_its_duplicate() {
     let mut table = Table::new();
@@ -138,7 +138,7 @@ fn the_entries_of_a_few_objects_are_part_of_the_settling_write_and_those_of_many
     }
 }
 
-/// Whoever wrote the entries was killed before the settling write.
+/// The invocation that wrote the entries was killed before the settlement.
 #[test]
 fn ledger_entries_without_the_settlement_do_no_harm() {
     let mut table = Table::new();

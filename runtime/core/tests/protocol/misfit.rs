@@ -1,4 +1,4 @@
-//! Files whose columns are not the target's: quarantined before COPY, each with its ledger entry in the same write.
+//! Files whose columns do not match the target's are quarantined before COPY, each with its ledger entry in the same write.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn misfit(what: &str) -> Misfit {
     Misfit { error: format!("it has {what}"), remedy: format!("mend {what}") }
 }
 
-/// A table that these files of the first version do not fit.
+/// A table that these files do not fit in their first version.
 fn table_with(misfits: &[(&str, &str)]) -> Table {
     let id = |key: &str| object(key, "1").object.id();
     let misfits = misfits.iter().map(|(key, what)| (id(key), misfit(what))).collect();
@@ -85,7 +85,7 @@ fn a_newer_version_that_does_not_fit_takes_the_older_one_with_it() {
     }
 }
 
-/// A transaction has 100 actions, and what is written before it could be true of files that still wait.
+/// A transaction has 100 actions, and an entry written before it could belong to a file that is still waiting.
 #[test]
 fn more_misfits_than_a_transaction_takes_stay_in_the_backlog() {
     for (n_pendings, shapes) in [(1, 1), (1, 300), (80, 1), (80, 300)] {

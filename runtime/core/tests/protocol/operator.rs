@@ -1,4 +1,4 @@
-//! What a person may ask for.
+//! What a person may change.
 
 use loader_core::limits::TRANSACTION_ACTIONS_MAX;
 use loader_core::tracker::decide::{Action, Idle, decide};
@@ -101,7 +101,7 @@ fn a_submit_that_waits_after_a_refusal_can_be_resumed() {
     assert!(matches!(decide(&table.name(), &view, &table.context()), Action::Write(_)), "taken over, then submitted");
 }
 
-/// The object was gone, came back, and was found to be bad: sending the first quarantine item again must not load the bad one.
+/// The object was deleted, uploaded again and found to be bad: retrying the first quarantine item must not load the bad one.
 #[test]
 fn a_deleted_object_that_is_in_quarantine_again_is_not_loaded_by_its_first_item() {
     let mut table = Table::new();
@@ -166,7 +166,7 @@ fn a_load_that_waits_after_a_failure_does_not_retry_while_its_table_is_paused() 
     assert_eq!(decide(&table.name(), &table.view(), &table.context()), Action::Idle(Idle::Paused));
 }
 
-/// Who has looked at a load before the pause may not take the slot after it.
+/// An invocation that looked at a load before the pause must not take the slot after it.
 #[test]
 fn a_pause_is_a_fence() {
     let mut table = Table::new();
@@ -206,7 +206,7 @@ fn objects_in_use_are_not_forgotten() {
     assert_eq!(refused, expected.map(|(key, why)| (object(key, "1").object, why)).into());
 }
 
-/// A load that ends in between may have entered the object: then its entry must stay.
+/// A load that ends in between may have entered the object, so its entry must stay.
 #[test]
 fn nothing_is_forgotten_when_a_load_has_begun_or_ended_since() {
     let mut table = Table::new();
@@ -216,7 +216,7 @@ fn nothing_is_forgotten_when_a_load_has_begun_or_ended_since() {
     assert_eq!(apply(&mut table.items, &forget), Written::Refused(vec![0]));
 }
 
-/// With the check of the slot and the record of who asked, it is as large as a transaction may be.
+/// With the check of the slot and the audit record, it is as large as a transaction may be.
 #[test]
 fn one_transaction_forgets_as_many_entries_as_it_can_hold() {
     let table = Table::new();

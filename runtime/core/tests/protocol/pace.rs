@@ -1,4 +1,4 @@
-//! Loads that wait for the others of their warehouse, and statements that run for too long.
+//! Loads that wait for others of their warehouse, and statements that run for too long.
 
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::cancel;
@@ -123,7 +123,7 @@ fn a_person_can_cancel_a_statement_that_runs_and_nothing_else() {
 
 #[test]
 fn a_table_whose_submit_is_refused_repeatedly_does_not_fall_behind() {
-    // Also where the longest wait is shorter than the first.
+    // Also if the longest wait is shorter than the first.
     for cap in [600_000, 1_000] {
         refuse_again_and_again(cap);
     }

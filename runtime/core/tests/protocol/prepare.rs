@@ -1,4 +1,4 @@
-//! What is really in S3 decides what is listed; what nobody had time to look at stays in the backlog.
+//! The current state of S3 determines what is listed. Objects that could not be looked at in time stay in the backlog.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ fn a_newer_version_that_waits_elsewhere_is_loaded_here_and_dropped_there() {
     assert!(matches!(table.prepare(vec![found("2")]), Note::Emptied { n_known: 1, n_deleted: 0, misfits: None }));
 }
 
-/// The newer version was not looked at, so nobody knows whether its turn comes with this load.
+/// The newer version was not looked at, so it is not known whether it belongs to this load.
 #[test]
 fn a_newer_version_beyond_the_end_of_looking_is_loaded_here() {
     let mut table = Table::new();
@@ -76,7 +76,7 @@ fn a_newer_version_beyond_the_end_of_looking_is_loaded_here() {
 }
 
 impl Table {
-    /// Settles this load, drains the rest; returns the keys that were loaded, in order.
+    /// Settles this load and drains the rest. Returns the keys that were loaded, in order.
     fn drain_after_submit(&mut self) -> Vec<String> {
         self.submit();
         let mut loaded = keys(&self.own());
@@ -150,7 +150,7 @@ fn a_deleted_object_is_quarantined_and_loads_if_uploaded_again() {
     assert_eq!(loaded.into_iter().collect::<Vec<_>>(), [("a".into(), 1)], "uploaded again, and sent again");
 }
 
-/// What the ledger says of the older version says nothing of the newer one: in quarantine, that must not come there again.
+/// The older version's ledger entry says nothing about the newer one: if that is in quarantine, it must not be quarantined again.
 #[test]
 fn a_newer_version_of_an_entered_object_waits_like_any_other() {
     let mut table = Table::new();
@@ -187,7 +187,7 @@ fn a_deleted_object_that_waits_twice_is_quarantined_once() {
     assert!(table.backlog().is_empty());
 }
 
-/// Two pending loads of three objects; looking ends after each possible number of them.
+/// Two pending loads of three objects; looking ends after every possible number of them.
 #[test]
 fn objects_that_were_not_looked_at_stay_in_the_backlog() {
     for n_seen in 1..=6 {
@@ -204,7 +204,7 @@ fn objects_that_were_not_looked_at_stay_in_the_backlog() {
         assert_eq!(table.prepared().n_objects, n_seen as u64);
         let rest: BTreeSet<String> = keys(&table.view().others().cloned().collect::<Vec<_>>()).into_iter().collect();
         assert_eq!(rest, all[n_seen..].iter().cloned().collect(), "left");
-        // A pending load that is divided keeps its key for what is listed; one that nobody looked at is not written at all.
+        // A parted pending load keeps its key for the listed objects; one that was not looked at is not written at all.
         let kept: Vec<SortKey> = before[..n_seen.div_ceil(3)].iter().map(|pending| pending.key.clone()).collect();
         assert_eq!(table.load().pending_keys, kept);
         assert_eq!(table.view().state.backlog.contains(&before[1]), n_seen == 6 || n_seen <= 3);

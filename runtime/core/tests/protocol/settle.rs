@@ -25,7 +25,7 @@ fn n_next(change: &Change) -> usize {
     }
 }
 
-/// Settles from this view, and not from what the tracker holds.
+/// Settles from this view, not from the tracker's content.
 fn settling_from(table: &Table, view: &View) -> Change {
     let slot = &view.state.slot;
     let next = choose(&table.name(), view, &table.context()).ok().and_then(Choice::load);
@@ -40,7 +40,7 @@ fn settling_removes_exactly_the_loaded_objects_and_keeps_new_ones() {
     table.run();
     let view = table.view();
     table.record(&["b"]);
-    // Who settles has not seen `b`.
+    // The view that the settlement is decided from does not contain `b`.
     let change = settling_from(&table, &view);
     assert_eq!(apply(&mut table.items, &change.transaction), Written::Done);
     assert_eq!(table.waiting_keys(), set(&["b"]));
@@ -192,7 +192,7 @@ fn an_unexplained_failure_sets_an_object_aside_and_then_quarantines_it() {
     assert_eq!((probes, aside), (6, 6));
 }
 
-/// The tracker keeps the warehouse's words for whoever mends it; a log is read by more people, and for longer.
+/// The tracker keeps the full error text for the operator; a log is read by more people and kept longer.
 #[test]
 fn the_log_of_a_failure_contains_no_values_of_rows() {
     let texts = [

@@ -1,4 +1,4 @@
-//! Files of several shapes: one load takes those of one, the others wait, and what is asked about the target is asked again.
+//! Files of several shapes: a load takes the files of one shape, the others wait, and cached columns are read again.
 
 use loader_core::fit::{AddedColumn, Fit};
 use loader_core::ident::Ident;
@@ -24,14 +24,14 @@ fn newer() -> Fit {
     fit(&["id", "more"], &["more"])
 }
 
-/// A table of which these files of the first version fit so.
+/// A table into which these files fit like this, in their first version.
 fn table_with(fits: &[(&str, Fit)]) -> Table {
     let fits = fits.iter().map(|(key, fit)| (object(key, "1").object.id(), fit.clone())).collect();
     let known = KnownColumns { columns: TargetColumns::Named(vec![Ident::exact("id")]), asked_millis: 5 };
     Table { fits, columns: Some(known), ..Table::new() }
 }
 
-/// Files of the waiting loads that no load has taken, in the order of their names.
+/// Files of the pending loads that no load has taken, ordered by name.
 fn left(table: &Table) -> Vec<String> {
     let own = keys(&table.own());
     table.waiting_keys().into_iter().filter(|key| !own.contains(key)).collect()
@@ -107,7 +107,7 @@ fn a_file_that_waits_for_another_load_is_neither_lost_nor_loaded_twice() {
     assert_eq!(loaded, ["a", "b"]);
 }
 
-/// Each pending load of which a part waits costs one write more.
+/// Each parted pending load takes one more write.
 #[test]
 fn many_pending_loads_of_two_shapes_fit_a_transaction() {
     let names: Vec<String> = (0..160).map(|number| format!("{number:03}")).collect();

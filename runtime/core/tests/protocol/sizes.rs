@@ -1,4 +1,4 @@
-//! Everything fits: an item, a transaction, the pending loads of one load.
+//! Everything fits: items, transactions, and the pending loads of one load.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::table::{HOUR, Table, found, keys, object};
 
-/// Bytes as DynamoDB counts them: names and UTF-8 values; 21 for a number at most; 3 and 1 for each element of a list or a map.
+/// Size as DynamoDB counts it: names and UTF-8 values; at most 21 bytes for a number; 3 for a list or map and 1 for each of its elements.
 fn bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 1,
@@ -54,7 +54,7 @@ fn an_object() -> impl Strategy<Value = WaitingObject> {
         "[0-9a-f]{32}-[0-9]{1,5}".prop_map(Version::ETag),
         "[A-Za-z0-9._]{32}".prop_map(Version::Id),
     ];
-    // S3's largest object has 14 digits.
+    // The size of S3's largest object has 14 digits.
     ("[a-z]{3,63}", key, version, 0..100_000_000_000_000_u64).prop_map(|(bucket, key, version, size_bytes)| {
         WaitingObject { object: ObjectVersion { bucket, key, version }, size_bytes }
     })
@@ -112,7 +112,7 @@ fn thousands_of_objects_fit_one_item() {
     assert!(sizes[0] < ITEM_BYTES_MAX / 2, "{} bytes", sizes[0]);
 }
 
-/// As many pending loads as one load takes, filled with keys as long as they get; each twice as bad as any that S3 sends.
+/// As many pending loads as one load takes, with keys of maximum length, each twice as large as any that S3 sends.
 fn full_table() -> Table {
     let mut table = Table::with(json!({"load": {"files_max": 1_000_000, "bytes_max": 1_000_000_000}}));
     for number in 0..LOAD_PENDINGS_MAX {
@@ -174,7 +174,7 @@ fn a_load_of_as_many_pending_loads_as_may_be_can_be_settled_divided_and_quaranti
 fn deleted_objects_of_a_load_fit_one_transaction_or_the_load_is_divided() {
     let mut table = full_table();
     let n_objects = keys(&table.begin().1).len();
-    // Of each pending load one object is left, and looking ends within the last one.
+    // One object of each pending load is left, and looking ends within the last one.
     let states = (0..n_objects - 1).map(|at| if at % 3 == 1 { found("1") } else { ObjectState::Missing });
     let (change, manifest) = table.plan(states.collect());
     check(&table, &change);

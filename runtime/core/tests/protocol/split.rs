@@ -94,7 +94,7 @@ fn a_pending_load_that_is_written_again_gets_a_new_key() {
     assert!(before.is_disjoint(&after) && after.len() == 2, "{before:?} {after:?}");
 }
 
-/// Loader 0.1 entered each object in the ledger; all of these are gone, and leave it again.
+/// Loader 0.1 entered each object in the ledger. All of them are deleted, and leave the ledger again.
 #[test]
 fn more_deleted_objects_than_fit_one_transaction_take_several() {
     let mut table = Table::new();
@@ -112,7 +112,7 @@ fn more_deleted_objects_than_fit_one_transaction_take_several() {
 }
 
 impl Table {
-    /// These objects of the load that is looked at may not be looked at.
+    /// These objects of the current load may not be looked at.
     fn refuse(&mut self, keys: &[&str]) -> Note {
         let (load, pendings) = self.begin();
         let refused = keys.iter().map(|key| object(key, "1").object.id()).collect();
@@ -165,7 +165,7 @@ fn a_table_whose_objects_may_not_be_read_waits_and_gives_way_after_some_probes()
     assert!(matches!(decide(&table.name(), &view, &table.context()), Action::Idle(Idle::NotBefore(_))));
 }
 
-/// The notification of an object that loader 0.1 recorded came again, and its owner lets nobody read it.
+/// The notification of an object that loader 0.1 recorded arrived again, and no one may read the object.
 #[test]
 fn an_object_that_waits_twice_and_may_not_be_read_waits_once() {
     for entered in [true, false] {
@@ -185,7 +185,7 @@ fn an_object_that_waits_twice_and_may_not_be_read_waits_once() {
     }
 }
 
-/// The same, and it is the only object that waits: the permission itself may be missing.
+/// The same, but it is the only waiting object, so the permission itself may be missing.
 #[test]
 fn an_object_that_waits_twice_is_one_object_when_it_is_alone() {
     let mut table = Table::new();

@@ -1,4 +1,4 @@
-//! One attempt has one name and one token; what nobody can know any more is never guessed.
+//! An attempt has one name and one token; an outcome that can no longer be known is never guessed.
 
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::change::Note;
@@ -89,7 +89,7 @@ fn a_lost_submit_is_repeated_then_looked_up_then_given_up() {
     assert_eq!(table.quarantine()[0].class, FailureClass::OutcomeUnknown);
 }
 
-/// The ledger's entries of many objects are written before the transaction, so their decision is durable first.
+/// The ledger entries of many objects are written before the transaction, so the step that decides them is stored first.
 #[test]
 fn a_load_is_given_up_before_its_ledger_entries_say_so() {
     let mut table = Table::new();

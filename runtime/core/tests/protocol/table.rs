@@ -28,9 +28,9 @@ pub struct Table {
     pub config: Arc<LoadConfig>,
     pub timing: Timing,
     pub now: i64,
-    /// What the catalog says of the target's columns.
+    /// The target's columns in the catalog.
     pub columns: Option<KnownColumns>,
-    /// Files whose columns are not the target's, by ledger id.
+    /// Files whose columns do not match the target's, by ledger id.
     pub misfits: BTreeMap<String, Misfit>,
     pub fits: BTreeMap<String, Fit>,
 }
@@ -40,7 +40,7 @@ impl Table {
         Self::with(json!({}))
     }
 
-    /// A table whose configuration has these fields more.
+    /// A table with these additional fields in its configuration.
     pub fn with(fields: Value) -> Self {
         let mut document =
             json!({"copy": {"role_arn": "default", "table_name": "t"}, "cluster": {"identifier": "c", "db_name": "d"}});
@@ -84,7 +84,7 @@ impl Table {
         written
     }
 
-    /// A waiting load whose objects were in the ledger before, with this mark.
+    /// Records objects that had entered the ledger with this mark.
     pub fn record_entered(&mut self, keys: &[&str], mark: &LedgerMark) {
         let objects: Vec<WaitingObject> = keys.iter().map(|key| object(key, "1")).collect();
         for waiting in &objects {
@@ -102,7 +102,7 @@ impl Table {
         self.items.insert(SortKey::file(object), Item::File(entry));
     }
 
-    /// What the ledger says of an object.
+    /// The ledger mark of an object.
     pub fn mark(&self, object: &ObjectVersion) -> Option<LedgerMark> {
         match self.items.get(&SortKey::file(object)) {
             Some(Item::File(entry)) => Some(entry.mark.clone()),
@@ -110,7 +110,7 @@ impl Table {
         }
     }
 
-    /// When the ledger learned of each object.
+    /// When each object was entered in the ledger.
     fn entered(&self) -> BTreeMap<String, i64> {
         let entry = |item: &Item| if let Item::File(entry) = item { Some(entry.clone()) } else { None };
         self.items.values().filter_map(entry).map(|entry| (entry.object.id(), entry.entered_millis)).collect()
@@ -153,12 +153,12 @@ impl Table {
         View::read(TableState { slot: self.slot(), backlog: self.backlog(), complete: true })
     }
 
-    /// The pending loads of the load that holds the slot.
+    /// The pending loads of the running load.
     pub fn own(&self) -> Vec<PendingLoad> {
         self.view().pendings(&self.load().pending_keys).expect("its pending loads are there")
     }
 
-    /// Applies a change as an invocation does: the ledger's entries first. What the change makes of a view must be what is read.
+    /// Writes a change as an invocation does, with its ledger entries first. The resulting view must equal what is read.
     pub fn apply(&mut self, change: &Change) -> Written {
         for entry in &change.entries {
             self.items.insert(SortKey::file(&entry.object), Item::File(entry.clone()));
@@ -176,7 +176,7 @@ impl Table {
         assert_eq!(self.apply(change), Written::Done);
     }
 
-    /// What an invocation sees before it prepares: the ledger's marks of the objects, and of newer versions under their keys.
+    /// What an invocation sees before it prepares: the ledger marks of the objects, and of newer versions under their keys.
     pub fn see(&self, pendings: &[PendingLoad], states: Vec<ObjectState>) -> Seen {
         let objects: Vec<&WaitingObject> = pendings.iter().flat_map(|pending| &pending.objects).collect();
         let newer = objects.iter().zip(&states).filter_map(|(waiting, state)| prepare::newer(waiting, state));
@@ -188,7 +188,7 @@ impl Table {
         Seen { states, ledger, columns: self.columns.clone(), misfits: self.misfits.clone(), fits: self.fits.clone() }
     }
 
-    /// The load that is to be prepared, with its pending loads; one that takes the slot first has taken it.
+    /// The load to prepare, with its pending loads. If it takes the slot first, it has already done so.
     pub fn begin(&mut self) -> (RunningLoad, Vec<PendingLoad>) {
         loop {
             let view = self.view();
@@ -201,7 +201,7 @@ impl Table {
         }
     }
 
-    /// From what an invocation sees to the change; the manifest's text beside it.
+    /// The change that follows from what an invocation sees, and the text of the manifest.
     pub fn plan(&mut self, states: Vec<ObjectState>) -> (Change, Option<String>) {
         let (load, pendings) = self.begin();
         let seen = self.see(&pendings, states);
@@ -209,7 +209,7 @@ impl Table {
         (plan.change, plan.manifest.map(|manifest| manifest.content))
     }
 
-    /// Prepares a load, with these states of its objects.
+    /// Prepares a load whose objects have these states.
     pub fn prepare(&mut self, states: Vec<ObjectState>) -> Note {
         let (change, _) = self.plan(states);
         self.done(&change);
@@ -231,13 +231,13 @@ impl Table {
         self.done(&change);
     }
 
-    /// From waiting to submitted, every object as it was recorded.
+    /// Runs a load from waiting to submitted, with every object as it was recorded.
     pub fn run(&mut self) {
         self.prepare_all();
         self.submit();
     }
 
-    /// The statement ended, but not well.
+    /// Ends the statement without success.
     pub fn end(&mut self, status: StatementStatus) {
         let slot = self.slot();
         let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
@@ -249,7 +249,7 @@ impl Table {
         self.end(StatementStatus::Failed { error: error.into() });
     }
 
-    /// The change that settles the load that has finished; the next one takes the slot where it may.
+    /// The change that settles the finished load. The next load takes the slot if it may.
     pub fn settling(&self) -> Change {
         let (view, slot) = (self.view(), self.slot());
         let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
@@ -257,7 +257,7 @@ impl Table {
         settle::finished(held, &self.own(), Some(1), next.as_ref(), &self.context())
     }
 
-    /// Settles the load that has finished, and leaves the slot free.
+    /// Settles the finished load and leaves the slot free.
     pub fn finish_alone(&mut self) {
         let slot = self.slot();
         let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
@@ -271,8 +271,8 @@ impl Table {
         change.note
     }
 
-    /// Loads everything; `error` is what the warehouse says about a load of these keys. Returns what was loaded, each as often as it
-    /// was, and by how many statements.
+    /// Loads everything; `error` gives the warehouse's error for a load with these keys. Returns how often each key was loaded, and the
+    /// number of statements.
     pub fn drain(&mut self, error: impl Fn(&BTreeSet<String>) -> Option<String>) -> (BTreeMap<String, usize>, usize) {
         let (mut loaded, mut statements) = (BTreeMap::new(), 0);
         while !self.backlog().is_empty() {
@@ -297,7 +297,7 @@ impl Table {
     }
 }
 
-/// Object keys of pending loads, in their order.
+/// Object keys of pending loads, in order.
 pub fn keys(pendings: &[PendingLoad]) -> Vec<String> {
     pendings.iter().flat_map(|pending| &pending.objects).map(|waiting| waiting.object.key.clone()).collect()
 }
@@ -318,7 +318,7 @@ fn as_recorded(waiting: &WaitingObject) -> ObjectState {
     }
 }
 
-/// So many keys, `f0` to the last.
+/// This many keys, from `f0`.
 pub fn many(n_keys: usize) -> Vec<String> {
     (0..n_keys).map(|number| format!("f{number}")).collect()
 }

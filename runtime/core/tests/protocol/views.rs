@@ -1,4 +1,4 @@
-//! A view that is carried on through one's own writes is what reading again would return.
+//! A view that is updated by the invocation's own writes equals what reading again would return.
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ fn the_oldest_object_waits_in_the_backlog_or_in_the_running_load() {
     assert_eq!(since(&state), None);
 }
 
-/// Two queues feed the table: the younger file is late first, because its queue asks for more.
+/// Two queues feed the table. The younger file becomes late first, because its queue has a shorter limit.
 #[test]
 fn a_file_is_late_by_the_bound_of_its_own_queue() {
     let of = |queue: &str, after_seconds: u32| {
