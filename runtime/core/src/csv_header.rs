@@ -24,6 +24,8 @@ pub enum NoHeader {
 
 /// Reads the first line. `head` is the beginning of the file; `is_whole` says whether it is the whole file.
 pub fn columns(head: &[u8], is_whole: bool, delimiter: char, quote: char) -> Result<Vec<FileColumn>, NoHeader> {
+    // A notification without a size counts as one byte, so a single byte may be only the beginning of the file.
+    let is_whole = is_whole && head.len() > 1;
     let end = head.iter().position(|byte| *byte == b'\n' || *byte == b'\r');
     let end = end.or_else(|| is_whole.then_some(head.len())).ok_or(NoHeader::Endless)?;
     let line = std::str::from_utf8(&head[..end]).map_err(|_| NoHeader::NotText)?;
@@ -94,6 +96,12 @@ mod tests {
         assert_eq!(names("id,\"n\n"), Err(NoHeader::Quotes));
         assert_eq!(names("\"id\"x,n\n"), Err(NoHeader::Quotes));
         assert_eq!(columns(b"\xff\xfe\n", false, ',', '"'), Err(NoHeader::NotText));
+    }
+
+    #[test]
+    fn a_file_whose_notification_has_no_size_is_not_compared_by_its_first_byte() {
+        assert_eq!(columns(b"i", true, ',', '"'), Err(NoHeader::Endless));
+        assert!(columns(b"id", true, ',', '"').is_ok());
     }
 
     proptest! {

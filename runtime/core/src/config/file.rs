@@ -209,7 +209,7 @@ pub(super) enum OnSchemaChange {
     Ignore,
 }
 
-/// In a queue's file it is a name; the deployed configuration has the content of the file with that name.
+/// In a queue's file, the name of a file in warehouses/; in the deployed configuration, the content of that file.
 #[cfg(feature = "schema")]
 #[derive(schemars::JsonSchema)]
 #[serde(untagged)]
