@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, counted};
-use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::act::{ActArgs, HOLDER, Operator, when};
 use crate::operate::tables::step;
 
 const COMMAND: &str = "resume";
