@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use local_client::{Toxic, ToxicKind};
 use serde_json::json;
 
-use super::told::BROKEN;
+use super::reported::BROKEN;
 use super::{A, B, Drill, FAULT_SECONDS_MAX, FORGOTTEN, LOST};
 
 impl Drill {

@@ -6,8 +6,8 @@
 
 mod again;
 mod faults;
-mod mended;
-mod told;
+mod repaired;
+mod reported;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
