@@ -1,4 +1,4 @@
-//! The JSONPaths files that COPY options name. They are part of the configuration, and cached as long.
+//! The JSONPaths files that COPY options name. They are part of the configuration, and cached for the same time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::sync::Mutex;
 use crate::s3::PART_MAX;
 use crate::{Aws, errors};
 
-/// The paths of a file, or why they cannot be had.
+/// The paths of a file, or why they are not available.
 type Read = Result<Arc<[String]>, String>;
 
-/// The files by their URLs, with when they were read. Whoever reads one keeps the others waiting, so each is read once.
+/// The files by their URLs, with the times when they were read. A read holds the lock, so that each file is read only once.
 #[derive(Debug, Default)]
 pub struct Cache(Mutex<HashMap<String, (Millis, Read)>>);
 

@@ -5,7 +5,7 @@
 use crate::copy_options::HEAD_BYTES;
 use crate::parquet::{FileColumn, Meaning, Physical};
 
-/// Why a header says nothing.
+/// Why a header cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoHeader {
     /// The first line does not end within the bytes that were read.

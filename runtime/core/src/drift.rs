@@ -1,9 +1,9 @@
 //! Drift: whether the columns of a file match those into which its load's COPY would write them.
 //!
-//! COPY from Parquet goes by position and converts no type (Redshift database guide, "COPY from columnar data formats"), so columns in
-//! another order are silent corruption. Only a clear contradiction is a misfit; whatever is not known for certain is COPY's to decide.
-//! JSON goes by names: what no column has the name of, COPY drops.
-//! Where columns are added, a file goes by its names: it fits with the column list of [`Fit`], although it would be a misfit by position.
+//! COPY from Parquet matches columns by position and converts no types (Redshift database guide, "COPY from columnar data formats"), so
+//! columns in another order silently corrupt rows. Only a clear contradiction is a misfit; anything uncertain is left to COPY. JSON is
+//! matched by names: COPY drops keys without a column. If columns are to be added, a file is matched by the names of its columns: it fits
+//! with the column list of [`Fit`], even if it would be a misfit by position.
 
 use self::by_name::by_name;
 use self::compare::{Differences, compare};
@@ -31,7 +31,7 @@ pub struct Misfit {
 /// Maximum number of columns named in a message; the others are counted.
 const NAMED_MAX: usize = 8;
 
-/// Whether files of such a load, of Parquet, CSV with a header or JSON, are compared with the target before COPY.
+/// Whether the files of such a load are compared with the target before COPY: Parquet, CSV with a header, or JSON.
 pub fn is_compared(config: &LoadConfig) -> bool {
     config.schema_change != SchemaChange::Ignore
 }

@@ -1,7 +1,7 @@
-//! The keys of a JSON file's objects, read from its beginning, and the paths of a JSONPaths file that begin with them.
+//! Reads the keys of a JSON file's objects from its beginning, and the paths of a JSONPaths file.
 //!
-//! A file is objects one after the other, as COPY expects them (Redshift database guide, "COPY from JSON format"). Only the keys of
-//! whole objects are those of columns: what is in their values counts for nothing.
+//! A file consists of objects one after the other, as COPY expects (Redshift database guide, "COPY from JSON format"). Only top-level keys
+//! belong to columns; keys inside values do not count.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,31 +13,32 @@ use serde_json::Deserializer;
 use crate::copy_options::HEAD_BYTES;
 use crate::parquet::{FileColumn, Meaning, Physical};
 
-/// Bytes of a JSONPaths file that are read: 1600 columns (Redshift's limit) with paths of 300 bytes.
+/// Bytes to read of a JSONPaths file: enough for 1600 columns (Redshift's limit) with paths of 300 bytes.
 pub const PATHS_BYTES_MAX: u64 = 512 * 1024;
 
-/// Why the beginning of a file, or its JSONPaths file, says nothing.
+/// Why the beginning of a file, or its JSONPaths file, cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoKeys {
-    /// Something else than objects, or not JSON.
+    /// It contains something other than objects, or is not JSON.
     #[error("its beginning is not JSON objects one after the other")]
     NotObjects,
-    /// Not one object has a key, or the first does not come to its first one.
+    /// No object has a key, or the first key is not complete.
     #[error("its first {HEAD_BYTES} bytes have no key")]
     Empty,
-    /// Not a JSONPaths file.
+    /// It is not a JSONPaths file.
     #[error("it is not `{{\"jsonpaths\": [\"$.key\", …]}}`")]
     NotPaths,
 }
 
-/// The keys of the objects, each once, in alphabetical order. `head`: the beginning of the file; `is_whole`: all of it.
+/// The distinct keys of the objects, in alphabetical order. `head` is the beginning of the file; `is_whole` says whether it is the whole
+/// file.
 pub fn keys(head: &[u8], is_whole: bool) -> Result<Vec<FileColumn>, NoKeys> {
     let mut found = BTreeSet::new();
     let mut objects = Deserializer::from_slice(head);
     while objects.end().is_err() {
         match objects.deserialize_map(Keys(&mut found)) {
             Ok(()) => {}
-            // What was read of the object that the block cuts is read for certain.
+            // The keys that were read of an incomplete object are certain.
             Err(error) if error.is_eof() && !is_whole => break,
             Err(_) => return Err(NoKeys::NotObjects),
         }
@@ -58,13 +59,13 @@ pub fn paths(text: &[u8]) -> Result<Vec<String>, NoKeys> {
     if jsonpaths.is_empty() { Err(NoKeys::NotPaths) } else { Ok(jsonpaths) }
 }
 
-/// The paths as columns of a file with these keys; none where every path begins with a key that the file does not have.
+/// The paths as columns of a file with these keys; empty if every path begins with a key that the file does not have.
 pub fn along(paths: &[String], keys: &[FileColumn]) -> Vec<FileColumn> {
     let is_found = |path: &String| first_key(path).is_none_or(|(key, _)| keys.iter().any(|column| column.name == key));
     if paths.iter().any(is_found) { paths.iter().cloned().map(column).collect() } else { Vec::new() }
 }
 
-/// The key with which a path begins, and whether it ends there: `$.key`, `$['key']`. `None` where that is not certain.
+/// The first key of a path, and whether the path ends there: `$.key`, `$['key']`. `None` if that is uncertain.
 pub fn first_key(path: &str) -> Option<(&str, bool)> {
     let rest = path.trim().strip_prefix('$')?;
     let (key, after) = if let Some(member) = rest.strip_prefix('.') {
@@ -82,7 +83,7 @@ fn column(name: String) -> FileColumn {
     FileColumn { name, physical: Physical::Written, meaning: Meaning::Plain }
 }
 
-/// Keeps the keys of an object, also of one that breaks off.
+/// Collects the keys of an object, even if it is incomplete.
 struct Keys<'a>(&'a mut BTreeSet<String>);
 
 impl<'de> Visitor<'de> for Keys<'_> {

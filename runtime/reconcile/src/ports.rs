@@ -155,8 +155,8 @@ pub struct Listed {
 pub trait Objects {
     /// The current state of the object under this key.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
-    /// The columns that the footer of a Parquet file names, or the header of a CSV file or the keys of a JSON file that these options load,
-    /// read with few and short calls; an error where that cannot be read of exactly this version.
+    /// The columns of a file: from the footer of a Parquet file, the header of a CSV file, or the keys of a JSON file that is loaded with
+    /// these options. Uses few and short calls. An error if they cannot be read from exactly this version.
     fn columns(
         &self,
         file: &WaitingObject,

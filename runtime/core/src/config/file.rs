@@ -41,26 +41,26 @@ pub(super) struct File {
     /// Name of another queue whose source contains this one: the table gets its objects from that queue's messages.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[A-Za-z0-9_-]{1,60}$")))]
     pub queue: Option<String>,
-    /// Whole names of the configurations of other tables that are fed by this queue too; written by the deployment.
+    /// Full names of the configurations of other tables that this queue also feeds; written by the deployment.
     #[serde(default)]
     pub feeds: Vec<String>,
-    /// What COPY does.
+    /// The COPY command.
     pub copy: CopyPart,
     /// The warehouse.
     pub cluster: ClusterPart,
-    /// How rows are merged; when absent they are appended.
+    /// How rows are merged; if absent, rows are appended.
     pub options: Option<OptionsPart>,
-    /// Name of a file in warehouses/ that says how the warehouse is used; the loader puts its content here.
+    /// Name of a file in warehouses/ that says how the warehouse is used; the deployment replaces it with the content.
     #[cfg_attr(feature = "schema", schemars(with = "Option<NameOr>"))]
     pub warehouse: Option<Value>,
-    /// Bounds of one load.
+    /// Limits of one load.
     pub load: Option<LoadPart>,
     /// Of a bulk request that loads again what was loaded before then, epoch milliseconds; written by the loader.
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub again_before_millis: Option<i64>,
-    /// How often the source is compared with what was loaded, for events that never came.
+    /// How often the source is searched for files without an event.
     pub source_check: Option<SourceCheckPart>,
-    /// Folders that are loaded on a schedule, whether or not S3 told about their files.
+    /// Folders that are loaded on a schedule, whether or not S3 sent events about their files.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = SCHEDULES_MAX)))]
     pub bulk: Vec<BulkPart>,
@@ -107,7 +107,7 @@ pub(super) struct CopyPart {
     pub role_arn: String,
     /// COPY options, separated by spaces; Parquet unless a format is named.
     pub options: Option<String>,
-    /// Columns to load, in the order of the files; all when absent.
+    /// Columns to load, in the order of the files; if absent, all columns.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
     pub columns: Vec<String>,
@@ -142,18 +142,18 @@ pub(super) struct OptionsPart {
     pub merge_pk: Option<OneOrMany>,
     /// Column that says which row is newer.
     pub merge_timestamp: Option<String>,
-    /// How much older than the oldest row of a load a row can be that is replaced, in days; any age when absent.
+    /// Maximum age of the rows that a load replaces, in days before the load's oldest row; if absent, any age.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = WINDOW_DAYS_MAX)))]
     pub merge_window_days: Option<u32>,
-    /// Rows of the files that say that their row is gone, as change data capture writes them.
+    /// Rows of the files that mark deletions, as change data capture writes them.
     pub delete_marker: Option<DeleteMarkerPart>,
-    /// true: the target is locked before anything else, because others write it too.
+    /// true: each load locks the target first, because others write to it too.
     #[serde(default)]
     pub lock: bool,
-    /// Table in the warehouse that remembers what was loaded, in the same transaction as the rows.
+    /// Table in the warehouse that records what was loaded, in the same transaction as the rows.
     pub ledger_table: Option<String>,
-    /// Files whose columns are not the target's: Parquet, and where it is said here CSV with a header and JSON. fail: they go to quarantine before COPY;
-    /// add_columns: they go by the names of their columns, and the target gets new ones; ignore: COPY decides, by position.
+    /// Files whose columns do not match the table's: Parquet, and if this field is set, CSV with a header and JSON. fail: they go to
+    /// quarantine before COPY; add_columns: they are matched by column names, and new columns are added to the table; ignore: COPY decides.
     #[cfg_attr(feature = "schema", schemars(with = "Option<OnSchemaChange>", extend("default" = "fail")))]
     pub on_schema_change: Option<String>,
 }
@@ -162,13 +162,13 @@ pub(super) struct OptionsPart {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct DeleteMarkerPart {
-    /// Column of the files; the target may have it, too.
+    /// Column of the files; the target may have it too.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub column: String,
-    /// Its value in rows that are gone.
+    /// Its value in rows that mark a deletion.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub value: String,
-    /// Days for which a deletion is remembered after it was loaded; for ever when absent.
+    /// Days for which a deletion is remembered after it was loaded; if absent, forever.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEEP_DAYS_MAX)))]
     pub keep_days: Option<u32>,
 }
@@ -176,22 +176,22 @@ pub(super) struct DeleteMarkerPart {
 #[derive(Deserialize, Default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(super) struct LoadPart {
-    /// Files of one load at most.
+    /// Maximum number of files in a load.
     #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = FILES_MAX_DEFAULT)))]
     pub files_max: Option<u64>,
-    /// Bytes of one load at most.
+    /// Maximum size of a load in bytes.
     #[cfg_attr(feature = "schema", schemars(range(min = 1), extend("default" = BYTES_MAX_DEFAULT)))]
     pub bytes_max: Option<u64>,
-    /// Seconds that files wait for others before their load starts; when absent as the warehouse says, else 0.
+    /// Seconds that files wait for others before their load starts; if absent, as the warehouse's file says, or 0.
     #[cfg_attr(feature = "schema", schemars(range(max = AGE_SECONDS_MAX)))]
     pub age_seconds: Option<u32>,
-    /// Minutes that a statement may run before it is cancelled and repeated.
+    /// Minutes that a statement may run before it is cancelled and repeated; if absent, no limit.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = TIMEOUT_MINUTES_MAX)))]
     pub timeout_minutes: Option<u32>,
-    /// The table is late when its oldest file has waited so many seconds; when absent, ten minutes after its load may start.
+    /// Seconds after which a waiting file makes the table late; if absent, ten minutes after its load may start.
     #[cfg_attr(feature = "schema", schemars(range(min = ALARM_AFTER_SECONDS_MIN, max = ALARM_AFTER_SECONDS_MAX)))]
     pub alarm_after_seconds: Option<u32>,
-    /// Nothing is started while this is true.
+    /// true: no load starts.
     #[serde(default)]
     pub paused: bool,
     /// true: keys are never overwritten (Firehose, Spark, most exports), so objects are not looked at before they are loaded.

@@ -97,8 +97,8 @@ fn pace(content: Option<&Value>, problems: &mut Problems) -> Option<Arc<Pace>> {
     }
 }
 
-/// Parquet files tell their columns. So do CSV files with a header and JSON files, at the price of a call for each: they are compared where it is
-/// asked for. Of the others nothing is compared.
+/// Parquet files describe their columns. CSV files with a header and JSON files do too, but reading them takes a call per file, so they are
+/// compared only if the queue asks for it. Other formats are never compared.
 fn schema_change(
     wishes: Option<&OptionsPart>,
     copy: Option<&CopyOptions>,

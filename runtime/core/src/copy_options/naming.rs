@@ -1,45 +1,45 @@
-//! Whether the beginning of the files names their columns, and how it is read.
+//! Whether and how the beginning of the files names their columns.
 
 use super::{CopyOptions, FileFormat};
 use crate::folder::SourceFolder;
 
-/// Bytes of a file that are read: 1600 columns (Redshift's limit) with names of 40 bytes.
+/// Bytes to read from the beginning of a file: enough for 1600 columns (Redshift's limit) with names of 40 bytes.
 pub const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Where the beginning of a file names its columns.
+/// How the beginning of a file names its columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// CSV: in its first line.
     Header(Header),
-    /// JSON: by the keys of its objects, among which COPY looks for the names of the columns.
+    /// JSON: by the keys of its objects, which COPY matches to the names of the columns.
     Keys {
-        /// `ID` is the column `id`, too.
+        /// Whether case does not matter, so that the key `ID` belongs to the column `id`.
         any_case: bool,
     },
-    /// JSON: this JSONPaths file says which key goes into which column, in their order.
+    /// JSON: by a JSONPaths file, which lists the path for each column, in order.
     Paths(JsonPaths),
 }
 
-/// How fields are told apart in a line.
+/// How the fields of a line are separated and quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Between two fields.
+    /// Separates fields.
     pub delimiter: char,
-    /// Around a field.
+    /// Encloses a field.
     pub quote: char,
 }
 
-/// Where a JSONPaths file is.
+/// The location of a JSONPaths file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPaths {
-    /// Its bucket.
+    /// Bucket name.
     pub bucket: String,
-    /// Its object key.
+    /// Object key.
     pub key: String,
 }
 
 impl CopyOptions {
-    /// How the beginning of the files names their columns; `None` where it does not, or not for certain.
+    /// How the beginning of the files names their columns; `None` if it does not, or may not.
     pub fn naming(&self) -> Option<Naming> {
         let unreadable = ["GZIP", "BZIP2", "LZOP", "ZSTD", "ENCODING"];
         if unreadable.iter().any(|name| self.has(name)) {
@@ -62,7 +62,7 @@ impl CopyOptions {
         Some(Header { delimiter: character("DELIMITER", ',')?, quote: character("QUOTE", '"')? })
     }
 
-    /// `'noshred'` has one column for everything, and no names.
+    /// `'noshred'` loads whole objects into one column, so there are no names.
     fn keys(&self) -> Option<Naming> {
         match self.format_argument.as_deref()? {
             "auto" => Some(Naming::Keys { any_case: false }),
@@ -80,7 +80,7 @@ impl CopyOptions {
     }
 }
 
-/// The character in a literal, of which Redshift reads `\t` as a tab.
+/// The single character of a literal. Redshift reads `\t` as a tab.
 fn one_character(literal: &str) -> Option<char> {
     let text = literal.strip_prefix('\'')?.strip_suffix('\'')?;
     let mut characters = text.chars();

@@ -1,5 +1,4 @@
-//! JSON files against the columns of their target. COPY drops a key that no column has, and loads NULL where a key is missing; neither is
-//! an error to it.
+//! Compares JSON files with the columns of their target. COPY silently drops a key without a column, and loads NULL for a missing key.
 
 use super::compare::is_same;
 use super::{Misfit, NAMED_MAX, listed, misfit};
@@ -12,9 +11,9 @@ use crate::sql::columns::{TargetColumn, TargetColumns, marker_column};
 
 const IGNORE: &str = "`\"options\": {\"on_schema_change\": \"ignore\"}`";
 
-/// What is wrong with a file whose keys go into the columns of their names: values that COPY would drop. A column that `copy.columns` leaves out
-/// is left out on purpose. `any_case`: case does not matter; otherwise a key is exactly the column's name, which Redshift keeps in
-/// lower case.
+/// What is wrong with a file whose keys are matched to columns by name: values that COPY would drop. A column that `copy.columns` omits is
+/// omitted on purpose. With `any_case`, case does not matter; otherwise a key must equal the column's name, which Redshift keeps in lower
+/// case.
 pub(super) fn by_keys(
     config: &LoadConfig,
     target: &TargetColumns,
@@ -53,9 +52,9 @@ pub(super) fn by_keys(
     Some(Misfit { error, remedy: ways.join("; ").replace(";;", ";") })
 }
 
-/// What is wrong with a file whose keys go into columns by the paths of a JSONPaths file, in their order. Paths are the user's statement about
-/// which key is which column, as `copy.columns` is for files that go by position; so their order is wrong only where each of them has
-/// the name of a column. A single key may be missing from a whole file, but not every key.
+/// What is wrong with a file whose keys are matched to columns by the paths of a JSONPaths file, in their order. Like `copy.columns`, the
+/// paths are the user's statement about which key belongs to which column, so their order is wrong only if each of them has the name of a
+/// column. A whole file may lack a single key, but not every key.
 pub(super) fn by_paths(
     config: &LoadConfig,
     target: &TargetColumns,
@@ -87,7 +86,7 @@ pub(super) fn by_paths(
     })
 }
 
-/// The columns that a key can be; `None` where they are not known.
+/// The columns to which keys can belong; `None` if they are not known.
 fn columns(config: &LoadConfig, target: &TargetColumns) -> Option<Vec<TargetColumn>> {
     match target {
         TargetColumns::Asked(all) if !all.is_empty() => {

@@ -32,20 +32,20 @@ pub struct PaceFile {
     /// The file's name; the loader adds it.
     #[serde(default)]
     pub(super) name: String,
-    /// From the creation of an object to the commit of its rows at most, in seconds: 0 (loads start at once) or 300 to 86400.
+    /// Maximum time from an object's creation to the commit of its rows, in seconds: 0 (loads start at once) or 300 to 86400.
     #[serde(default)]
     pub(super) freshness_seconds: u32,
-    /// Hours with another promise. Of several that fit, the first holds.
+    /// Hours with a different promise. The first window that matches applies.
     #[serde(default)]
     pub(super) windows: Vec<WindowPart>,
-    /// Time zone of the windows, such as Europe/Berlin; UTC when absent.
+    /// Time zone of the windows, such as Europe/Berlin; if absent, UTC.
     pub(super) time_zone: Option<String>,
-    /// Loads of this warehouse at the same time.
+    /// Maximum number of concurrent loads of this warehouse; if absent, no limit.
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub(super) concurrent_loads_max: Option<u32>,
-    /// Base capacity of a workgroup in RPU, for the estimate of what loading costs.
+    /// Base capacity of a workgroup in RPU, for estimating the cost of loading.
     base_rpu: Option<u32>,
-    /// Price of an RPU hour in dollars, for the same.
+    /// Price of an RPU hour in dollars, for the same estimate.
     dollars_per_rpu_hour: Option<f64>,
 }
 
@@ -53,12 +53,12 @@ pub struct PaceFile {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct WindowPart {
-    /// Days on which it begins: mon, tue, wed, thu, fri, sat, sun; every day when absent.
+    /// Days on which it begins: mon, tue, wed, thu, fri, sat, sun; if absent, every day.
     #[serde(default)]
     days: Vec<String>,
-    /// Begin, as in 08:00.
+    /// Start, as in 08:00.
     from: String,
-    /// End, as in 20:00 or 24:00; on the next day when it is not later than the begin.
+    /// End, as in 20:00 or 24:00; on the next day if it is not later than the start.
     to: String,
     /// As above; null: nothing starts in these hours.
     freshness_seconds: Option<u32>,

@@ -61,7 +61,7 @@ pub fn columns_query(table: &TableName) -> String {
     )
 }
 
-/// Asks whether the user owns a table or is a superuser: 1 or 0. Both may change its columns (database guide, ALTER TABLE).
+/// The query that asks whether the user owns a table or is a superuser: 1 or 0. Both may change its columns (database guide, ALTER TABLE).
 pub fn owner_query(table: &TableName) -> String {
     format!(
         "SELECT COUNT(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_user u ON u.usename = current_user \
@@ -71,8 +71,8 @@ pub fn owner_query(table: &TableName) -> String {
     )
 }
 
-/// Asks for the grants with which others may change its columns: a role's ALTER TABLE, or ALTER on the table. A user is shown only what was
-/// granted to it (database guide, `SVV_SYSTEM_PRIVILEGES` and `SVV_RELATION_PRIVILEGES`).
+/// The query for grants that allow others to change its columns: a role's ALTER TABLE, or ALTER on the table. A user sees only its own
+/// grants (database guide, `SVV_SYSTEM_PRIVILEGES` and `SVV_RELATION_PRIVILEGES`).
 pub fn alter_grants_query(table: &TableName) -> String {
     format!(
         "SELECT (SELECT COUNT(*) FROM svv_system_privileges WHERE system_privilege = 'ALTER TABLE') + \
@@ -82,8 +82,8 @@ pub fn alter_grants_query(table: &TableName) -> String {
     )
 }
 
-/// The column that marks deleted rows, where only the files have it: the staging table has it as a text. Where `copy.columns` does not
-/// say its place it is the files' first, as AWS DMS writes it.
+/// The column that marks deletions, if only the files have it; the staging table has it as text. Unless `copy.columns` gives its position,
+/// it is the first column of the files, where AWS DMS writes it.
 pub(crate) fn marker_column(config: &LoadConfig, target: &[TargetColumn]) -> Option<TargetColumn> {
     let marker = config.delete_marker()?;
     let is_there = target.iter().any(|column| column.name == marker.column);

@@ -44,23 +44,23 @@ pub enum Kind {
 pub struct Said {
     /// What happened.
     pub kind: Kind,
-    /// The load; empty where there is none.
+    /// The load; empty if there is none.
     pub load_id: String,
-    /// Files, in digits; empty for `paused`.
+    /// Number of files, in digits; empty for `paused`.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9]*$")))]
     pub files: String,
-    /// Bytes of the files, in digits; empty for `paused`.
+    /// Size of the files in bytes, in digits; empty for `paused`.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9]*$")))]
     pub bytes: String,
-    /// Rows, in digits; empty where the service does not say, and where nothing was loaded.
+    /// Number of rows, in digits; empty if the service does not report it, or if nothing was loaded.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9]*$")))]
     pub rows: String,
-    /// From the recording of the oldest file to the settlement of the load, in digits; empty where nothing was loaded.
+    /// Milliseconds from the recording of the oldest file to the settlement, in digits; empty if nothing was loaded.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^-?[0-9]*$")))]
     pub freshness_millis: String,
-    /// Failure class of the files or of the last attempt; `paused` where an operator paused the table; empty for `loaded`.
+    /// Failure class of the files or of the last attempt; `paused` if an operator paused the table; empty for `loaded`.
     pub class: String,
-    /// Why, without values of rows, at most 1,000 characters; empty for `loaded`. `cargo xtask status` has all words.
+    /// Why, without values of rows, at most 1,000 characters; empty for `loaded`. `cargo xtask status` shows the full text.
     pub reason: String,
 }
 
@@ -149,9 +149,9 @@ mod published {
     #[derive(JsonSchema)]
     #[allow(dead_code)]
     pub(super) struct TableEvent {
-        /// Who says it.
+        /// Source of the event.
         source: String,
-        /// What kind of event it is for `EventBridge`.
+        /// Type of the event in `EventBridge`.
         #[schemars(rename = "detail-type")]
         detail_type: String,
         /// What happened.
@@ -161,10 +161,10 @@ mod published {
     #[derive(JsonSchema)]
     #[allow(dead_code)]
     struct Detail {
-        /// The same for every delivery of the same fact.
+        /// Identifies the fact: every delivery of it has the same id.
         #[schemars(length(min = 1))]
         id: String,
-        /// Table, as `status` and `history` name it: `cluster:analytics:dev:shop.sales`.
+        /// Table, as in `status` and `history`: `cluster:analytics:dev:shop.sales`.
         #[schemars(length(min = 1))]
         table: String,
         #[schemars(flatten)]
