@@ -1,10 +1,10 @@
-//! What the gateway says about the calls that passed it.
+//! The gateway's counts and log of calls.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Which of the two ports a call came in by.
+/// The port that a call arrived at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Port {
@@ -29,22 +29,22 @@ pub struct Calls {
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
-    /// Position in the order of arrival, from 1, since the start of the stack.
+    /// Position in the order of arrival since the start of the stack, counted from 1.
     pub sequence: u64,
-    /// When it arrived, in milliseconds since 1970.
+    /// Time of arrival, in milliseconds since 1970.
     pub at_millis: u64,
-    /// Which port.
+    /// The port that it arrived at.
     pub port: Port,
     /// Signing name of the service.
     pub service: String,
     /// API name of the operation.
     pub operation: String,
-    /// Status of the answer that was sent; none while it runs and when no answer was sent.
+    /// HTTP status of the response; `None` until or unless one is sent.
     pub status: Option<u16>,
-    /// The toxic that decided its fate, and how.
+    /// Names of the toxics that were applied.
     pub fault: Option<String>,
-    /// Process of the caller, where known.
+    /// Process of the caller, if known.
     pub pid: Option<u32>,
-    /// Function of the caller, where known.
+    /// Function of the caller, if known.
     pub function: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Client of the Data API stand-in's administration, `/_standin/…`.
+//! Client of the Data API stand-in's administration under `/_standin/`.
 
 use anyhow::Result;
 use hyper::Method;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::http::JsonPaths;
 
-/// Statements and settings of the stand-in of one stack.
+/// Reads statements of a stand-in and changes its settings.
 #[derive(Clone, Debug)]
 pub struct DataApiAdmin {
     paths: JsonPaths,
@@ -18,16 +18,16 @@ pub struct DataApiAdmin {
 pub struct Statement {
     /// Statement id.
     pub id: String,
-    /// Statement name, where one was given.
+    /// Statement name, if one was given.
     pub name: Option<String>,
     /// Status in the service's words.
     pub status: String,
-    /// Error, of a statement that failed or was aborted.
+    /// Error of a statement that failed or was aborted.
     pub error: Option<String>,
-    /// When it was submitted, in milliseconds since 1970.
+    /// Time of the submit, in milliseconds since 1970.
     #[serde(rename = "created")]
     pub created_millis: i64,
-    /// Its SQL statements in order.
+    /// The SQL statements in order.
     pub parts: Vec<StatementPart>,
 }
 
@@ -41,7 +41,7 @@ pub struct StatementPart {
 }
 
 impl Statement {
-    /// Whether its name or its SQL contains this text.
+    /// Whether the name or the SQL contains this text.
     pub fn mentions(&self, text: &str) -> bool {
         self.name.as_ref().is_some_and(|name| name.contains(text))
             || self.parts.iter().any(|part| part.sql.contains(text))
@@ -49,19 +49,19 @@ impl Statement {
 }
 
 impl DataApiAdmin {
-    /// Of the stack with this endpoint for users, or of a stand-in on its own.
+    /// The stand-in behind a stack's endpoint for users, or at its own URL.
     pub fn new(endpoint: &str) -> Self {
         Self { paths: JsonPaths::new(format!("{endpoint}/_standin")) }
     }
 
     /// All remembered statements, newest first.
     pub async fn statements(&self) -> Result<Vec<Statement>> {
-        self.paths.ask(Method::GET, "statements").await
+        self.paths.request(Method::GET, "statements").await
     }
 
-    /// Changes settings; the members are described in the module `admin` of `local-data-api`.
+    /// Changes settings. The module `admin` of `local-data-api` describes them.
     pub async fn change(&self, settings: &Value) -> Result<()> {
-        let _in_force: Value = self.paths.tell("settings", settings).await?;
+        let _settings: Value = self.paths.post("settings", settings).await?;
         Ok(())
     }
 }

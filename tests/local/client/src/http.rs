@@ -1,4 +1,4 @@
-//! A small HTTP client for loopback: requests with the whole body in memory.
+//! A small HTTP client for loopback, with whole bodies in memory.
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
@@ -8,14 +8,14 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
-/// Client with its connection pool.
+/// An HTTP client with a connection pool.
 #[derive(Clone, Debug)]
 pub struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Http {
-    /// A client without connections.
+    /// Creates a client without connections.
     pub fn new() -> Self {
         Self { client: Client::builder(TokioExecutor::new()).build_http() }
     }
@@ -24,14 +24,14 @@ impl Http {
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         let uri = request.uri().clone();
         let response = self.client.request(request).await;
-        let response = response.with_context(|| format!("no answer from `{uri}`"))?;
+        let response = response.with_context(|| format!("no response from `{uri}`"))?;
         let status = response.status();
         let body = response.into_body().collect().await;
-        let body = body.with_context(|| format!("the answer of `{uri}` broke off"))?;
+        let body = body.with_context(|| format!("the response of `{uri}` is incomplete"))?;
         Ok((status, body.to_bytes()))
     }
 
-    /// GET, for its status.
+    /// Sends a GET request and returns the status of the response, if there is one.
     pub async fn status(&self, uri: &str) -> Option<StatusCode> {
         let request = Request::get(uri).body(Full::default()).ok()?;
         self.send(request).await.ok().map(|(status, _)| status)
@@ -44,7 +44,7 @@ impl Default for Http {
     }
 }
 
-/// The paths below one URL, with JSON in both directions.
+/// The paths below a URL, with JSON requests and responses.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonPaths {
     http: Http,
@@ -52,18 +52,18 @@ pub(crate) struct JsonPaths {
 }
 
 impl JsonPaths {
-    /// Below `base`, which has no slash at its end.
+    /// The paths below `base`, which has no trailing slash.
     pub(crate) fn new(base: String) -> Self {
         Self { http: Http::new(), base }
     }
 
-    /// A request without a body.
-    pub(crate) async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T> {
+    /// Sends a request without a body.
+    pub(crate) async fn request<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T> {
         self.send(method, path, Bytes::new()).await
     }
 
-    /// A request with a JSON body.
-    pub(crate) async fn tell<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T> {
+    /// Sends a POST request with a JSON body.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T> {
         self.send(Method::POST, path, serde_json::to_vec(body)?.into()).await
     }
 
@@ -74,6 +74,6 @@ impl JsonPaths {
         if !status.is_success() {
             bail!("`{uri}` returned {status}: {}", String::from_utf8_lossy(&body));
         }
-        serde_json::from_slice(&body).with_context(|| format!("unexpected answer of `{uri}`"))
+        serde_json::from_slice(&body).with_context(|| format!("unexpected response of `{uri}`"))
     }
 }

@@ -1,7 +1,7 @@
-//! `stack.json`: where a stack is reached, and whether it is up.
+//! `stack.json`: the addresses of a running stack.
 //!
-//! The supervisor writes the file when everything answers, and keeps a lock for its whole life, so that a stale file is
-//! recognised whatever happened.
+//! The supervisor writes the file when everything is ready, and holds a lock as long as it runs, so that a stale file is recognised
+//! however the supervisor ended.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -10,31 +10,31 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// File in a stack's folder that says where everything is.
+/// File in a stack's folder with its addresses.
 pub const STACK_FILE: &str = "stack.json";
-/// File that the supervisor keeps locked while it lives.
+/// File that the supervisor locks as long as it runs.
 pub const STACK_LOCK_FILE: &str = "stack.lock";
-/// File that the guard of the supervisor keeps locked while it lives.
+/// File that the supervisor's guard locks as long as it runs.
 pub const GUARD_LOCK_FILE: &str = "guard.lock";
 
-/// Where a stack is reached, as written to `stack.json`.
+/// The content of `stack.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StackInfo {
     /// The supervisor's process id.
     pub pid: u32,
     /// Endpoint URL for users, tools and tests: all of AWS and the Data API.
     pub endpoint: String,
-    /// Endpoint URL that the functions use; counted and disturbed separately.
+    /// Endpoint URL for the functions. Its calls are counted separately, and have their own toxics.
     pub functions_endpoint: String,
     /// The PostgreSQL server behind the Data API.
     pub warehouse: Warehouse,
-    /// Region of everything.
+    /// Region of all resources.
     pub region: String,
-    /// Account of everything.
+    /// Account of all resources.
     pub account: String,
     /// Access key of the root user.
     pub access_key_id: String,
-    /// Secret of the root user.
+    /// Secret access key of the root user.
     pub secret_access_key: String,
     /// Whether signatures and policies are checked.
     pub auth: bool,
@@ -49,18 +49,18 @@ pub struct Warehouse {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// User, without password.
+    /// User; it needs no password.
     pub user: String,
 }
 
 impl StackInfo {
-    /// The command that opens a database of the warehouse, named `<cluster or workgroup>.<database>`.
+    /// The command that opens a database of the warehouse. `database` is `<cluster or workgroup>.<database>`.
     pub fn psql(&self, database: &str) -> String {
         let Warehouse { host, port, user } = &self.warehouse;
         format!("psql -h {host} -p {port} -U {user} -d {database}")
     }
 
-    /// The settings that point the aws command line at the stack.
+    /// The environment variables that make the AWS command line use the stack.
     pub fn environment(&self) -> String {
         format!(
             "AWS_ENDPOINT_URL={} AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
@@ -69,7 +69,7 @@ impl StackInfo {
     }
 }
 
-/// The stack in `dir`, if one is up; a stale `stack.json` is removed.
+/// Returns the stack in `dir` if one is running. A stale `stack.json` is removed.
 pub fn info(dir: &Path) -> Result<Option<StackInfo>> {
     if !is_locked(&dir.join(STACK_LOCK_FILE))? {
         let _ = std::fs::remove_file(dir.join(STACK_FILE));
@@ -82,7 +82,7 @@ pub fn info(dir: &Path) -> Result<Option<StackInfo>> {
     }
 }
 
-/// Whether a living process holds the lock.
+/// Whether a running process holds the lock.
 pub fn is_locked(file: &Path) -> Result<bool> {
     let file = match File::open(file) {
         Ok(file) => file,
@@ -92,6 +92,6 @@ pub fn is_locked(file: &Path) -> Result<bool> {
     match file.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error).context("cannot look at the lock"),
+        Err(TryLockError::Error(error)) => Err(error).context("cannot check the lock"),
     }
 }

@@ -1,15 +1,15 @@
-//! What a program needs to use the local stack: starting it, finding it, stopping it, and steering it from outside.
+//! Starts, finds, stops and controls a local stack from another program.
 //!
-//! It also holds what both ends of each conversation must agree on: `stack.json`, the progress lines of `local-stack up`, and
-//! the JSON of the administrative paths. It knows nothing of how the stack works.
+//! The crate also defines what both sides must agree on: `stack.json`, the progress lines of `local-stack up`, and the JSON of the
+//! administrative paths. It does not depend on how the stack works.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `info` | `stack.json`, and whether the stack of a folder is up |
-//! | `stack`, `progress` | starting and stopping one, and what it reports meanwhile |
-//! | `gateway`, `calls`, `toxic` | `/_local/…`: counted calls and injected faults |
-//! | `data_api` | `/_standin/…`: what the Data API stand-in was sent, and how it is made to misbehave |
-//! | `http` | requests on loopback |
+//! | `info` | `stack.json`, and whether a folder's stack is running |
+//! | `stack`, `progress` | starting and stopping a stack, and its progress meanwhile |
+//! | `gateway`, `calls`, `toxic` | `/_local/`: counted calls and injected faults |
+//! | `data_api` | `/_standin/`: submitted statements, and faults of the Data API stand-in |
+//! | `http` | HTTP requests on loopback |
 
 pub mod calls;
 mod data_api;

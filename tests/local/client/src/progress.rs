@@ -1,33 +1,33 @@
-//! What `local-stack up` reports while it works: one JSON line each, on its standard output.
+//! The progress that `local-stack up` writes to its standard output, one JSON line per event.
 
 use serde::{Deserialize, Serialize};
 
 use crate::info::StackInfo;
 
-/// One thing that happened on the way up or down.
+/// An event while a stack starts or stops.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
-    /// A step began or ended.
+    /// A step begins.
     Step {
         /// Which part: `tools`, `warehouse`, `ministack`, `stand-in`, `gateway`, `stop`.
         part: String,
-        /// What happens now, for a person.
+        /// Description of the step.
         message: String,
     },
-    /// Everything answers.
+    /// Everything is ready.
     Ready(StackInfo),
-    /// It did not come up; nothing is left running.
+    /// The stack did not start; no process of it is left.
     Failed {
-        /// The whole chain of causes.
+        /// The error with all its causes.
         error: String,
     },
-    /// Everything has ended.
+    /// All processes have ended.
     Stopped,
 }
 
 impl Progress {
-    /// A step of one part.
+    /// A step of a part of the stack.
     pub fn step(part: &str, message: impl Into<String>) -> Self {
         Self::Step { part: part.to_owned(), message: message.into() }
     }

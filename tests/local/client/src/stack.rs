@@ -1,7 +1,6 @@
-//! Starting and stopping a stack from another program (xtask, tests).
+//! Starts and stops a stack from another program (xtask, tests).
 //!
-//! A stack is a supervisor process of the `local-stack` program. It ends with the program that started it, or goes on until
-//! [`down`].
+//! A stack is a supervisor process of the program `local-stack`. It ends with the program that started it, or runs until [`down`].
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,29 +14,29 @@ use tokio::process::{Child, ChildStdin, Command};
 use crate::info::{GUARD_LOCK_FILE, STACK_LOCK_FILE, StackInfo, info, is_locked};
 use crate::{DataApiAdmin, GatewayAdmin, Progress};
 
-/// Names the `local-stack` program when it is not beside the running program.
+/// Environment variable with the path of the `local-stack` program, if it is not beside the running program.
 pub const BINARY_VARIABLE: &str = "LOCAL_STACK_BIN";
 const STOP_SECONDS_MAX: u64 = 40;
 const POLL_MILLIS: u64 = 20;
 
-/// What to start.
+/// Options of a stack.
 #[derive(Clone, Debug, Default)]
 pub struct StackOptions {
-    /// The `local-stack` program; without it, the one beside the running program.
+    /// The `local-stack` program; default: the one beside the running program.
     pub binary: Option<PathBuf>,
-    /// Root of the clone, where `.local/` with the tools is; empty means the current folder.
+    /// Root of the clone, which contains `.local/` with the tools; if empty, the current folder.
     pub clone_root: PathBuf,
-    /// Folder of this stack: its `stack.json` and logs. One stack per folder; several side by side are fine.
+    /// Folder of the stack, with its `stack.json` and logs. Each running stack needs its own folder.
     pub dir: PathBuf,
-    /// Check signatures and IAM policies.
+    /// Whether signatures and IAM policies are checked.
     pub auth: bool,
-    /// Collect batches for event source mappings as AWS does, up to their size and window, instead of passing messages on at once.
+    /// Whether batches for event source mappings are collected up to their size and window, as AWS does; otherwise messages are passed on at once.
     pub batching: bool,
-    /// Folder with PostgreSQL's programs; without it they are looked for.
+    /// Folder with PostgreSQL's programs; default: they are searched for.
     pub pg_bin: Option<PathBuf>,
 }
 
-/// A stack that ends with us: its supervisor ends when its standard input does.
+/// A stack that ends with this process: its supervisor ends when its standard input is closed.
 #[derive(Debug)]
 pub struct Stack {
     info: StackInfo,
@@ -46,22 +45,22 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Where it is reached.
+    /// The addresses of the stack.
     pub fn info(&self) -> &StackInfo {
         &self.info
     }
 
-    /// Its fault injection, counts and call log.
+    /// Client of the gateway: toxics, counts and call log.
     pub fn gateway(&self) -> GatewayAdmin {
         GatewayAdmin::new(&self.info.endpoint)
     }
 
-    /// Its Data API's statements and settings.
+    /// Client of the Data API stand-in: statements and settings.
     pub fn data_api(&self) -> DataApiAdmin {
         DataApiAdmin::new(&self.info.endpoint)
     }
 
-    /// Stops it and waits until nothing of it is left.
+    /// Stops the stack and waits until all its processes have ended.
     pub async fn stop(mut self) -> Result<()> {
         drop(self.input.take());
         let ended = tokio::time::timeout(Duration::from_secs(STOP_SECONDS_MAX), self.child.wait()).await;
@@ -70,7 +69,7 @@ impl Stack {
     }
 }
 
-/// Starts a stack that lives as long as the returned value (or this process).
+/// Starts a stack that runs as long as the returned value exists (or this process).
 pub async fn start(options: StackOptions, mut progress: impl FnMut(Progress)) -> Result<Stack> {
     let mut command = up_command(&options)?;
     command.arg("--foreground-stdin").stdin(Stdio::piped());
@@ -80,7 +79,7 @@ pub async fn start(options: StackOptions, mut progress: impl FnMut(Progress)) ->
     Ok(Stack { info, child, input })
 }
 
-/// Starts a stack that goes on until [`down`].
+/// Starts a stack that runs until [`down`].
 pub async fn start_detached(options: StackOptions, mut progress: impl FnMut(Progress)) -> Result<StackInfo> {
     let mut command = up_command(&options)?;
     command.stdin(Stdio::null());
@@ -90,7 +89,7 @@ pub async fn start_detached(options: StackOptions, mut progress: impl FnMut(Prog
     Ok(info)
 }
 
-/// Stops the stack in `dir` and waits until all its processes are gone; `false` when none was up.
+/// Stops the stack in `dir` and waits until all its processes have ended. Returns `false` if none was running.
 pub async fn down(dir: &Path) -> Result<bool> {
     let info = info(dir)?;
     if let Some(pid) = info.as_ref().and_then(|info| Pid::from_raw(i32::try_from(info.pid).ok()?)) {
@@ -129,11 +128,11 @@ fn up_command(options: &StackOptions) -> Result<Command> {
 }
 
 fn spawn(mut command: Command) -> Result<Child> {
-    // A group of its own: Ctrl-C is ours to hear, and the stack's end ours to order.
+    // In its own process group, the stack does not receive Ctrl-C: this process decides when the stack ends.
     command.stdout(Stdio::piped()).process_group(0).spawn().context("cannot run the local-stack program")
 }
 
-/// Passes progress on until the stack is ready.
+/// Reports progress until the stack is ready.
 async fn follow(child: &mut Child, progress: &mut impl FnMut(Progress)) -> Result<StackInfo> {
     let output = child.stdout.take().context("the local stack has no output")?;
     let mut lines = BufReader::new(output).lines();
@@ -144,14 +143,14 @@ async fn follow(child: &mut Child, progress: &mut impl FnMut(Progress)) -> Resul
                 progress(Progress::Ready(info.clone()));
                 return Ok(info);
             }
-            Progress::Failed { error } => bail!("the local stack does not start: {error}"),
+            Progress::Failed { error } => bail!("the local stack did not start: {error}"),
             other => progress(other),
         }
     }
     bail!("the local stack ended before it was ready")
 }
 
-/// The program beside the running one, or one folder up from `deps/`.
+/// The program beside the running one, or one folder above it (tests run in `deps/`).
 fn binary() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(BINARY_VARIABLE) {
         return Ok(named.into());

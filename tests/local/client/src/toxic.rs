@@ -1,15 +1,15 @@
-//! Toxics: which calls the gateway disturbs, and how.
+//! Toxics: faults that the gateway injects, and the calls that they match.
 
 use serde::{Deserialize, Serialize};
 
-/// A rule that disturbs matching calls. Everything that is not given matches.
+/// A fault for matching calls. Fields that are absent match every call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Toxic {
-    /// Name for listing and removal; chosen when not given.
+    /// Name, for listing and removal; default: generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Which port's calls; only the functions' unless said.
+    /// Port of the calls; default: that of the functions.
     #[serde(default)]
     pub port: PortFilter,
     /// Signing name of the service.
@@ -21,16 +21,16 @@ pub struct Toxic {
     /// Name of the calling function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
-    /// Number of matching calls that pass undisturbed first.
+    /// Number of matching calls that pass first.
     #[serde(default)]
     pub after_matches: u64,
-    /// Largest number of calls that are disturbed; unlimited when not given.
+    /// Maximum number of calls that the toxic is applied to; default: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// Share of the matching calls that are disturbed, 0 to 1; all when not given.
+    /// Share of the matching calls that the toxic is applied to, 0 to 1; default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
-    /// Seed of the choice made with `probability`.
+    /// Seed of the random choice with `probability`.
     #[serde(default)]
     pub seed: u64,
     /// What happens.
@@ -38,7 +38,7 @@ pub struct Toxic {
 }
 
 impl Toxic {
-    /// A toxic for every call of the functions.
+    /// A toxic for all calls of the functions.
     pub fn new(kind: ToxicKind) -> Self {
         Self {
             id: None,
@@ -54,7 +54,7 @@ impl Toxic {
         }
     }
 
-    /// Only calls of one operation.
+    /// Matches only calls of one operation.
     #[must_use]
     pub fn on(mut self, service: &str, operation: &str) -> Self {
         self.service = Some(service.to_owned());
@@ -62,7 +62,7 @@ impl Toxic {
         self
     }
 
-    /// Only the matching call after `n` others.
+    /// Applies the toxic once, after `n` matching calls.
     #[must_use]
     pub fn once_after(mut self, n: u64) -> Self {
         self.after_matches = n;
@@ -70,7 +70,7 @@ impl Toxic {
         self
     }
 
-    /// Calls of this port instead of the functions'.
+    /// Matches calls of this port instead of the functions'.
     #[must_use]
     pub fn port(mut self, port: PortFilter) -> Self {
         self.port = port;
@@ -78,7 +78,7 @@ impl Toxic {
     }
 }
 
-/// Ports that a toxic looks at.
+/// Ports whose calls a toxic matches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortFilter {
@@ -95,33 +95,33 @@ pub enum PortFilter {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToxicKind {
-    /// Answered with an error; not forwarded.
+    /// Returns an error; the call is not forwarded.
     Error {
         /// HTTP status.
         status: u16,
-        /// Error code in the service's words.
+        /// Error code of the service.
         code: String,
-        /// Error text.
+        /// Error message.
         message: String,
     },
-    /// Answered with the service's own throttling error; not forwarded.
+    /// Returns the service's throttling error; the call is not forwarded.
     Throttle,
-    /// Forwarded after a wait.
+    /// Forwards the call after a delay.
     DelayMillis(u64),
-    /// The connection is closed; not forwarded.
+    /// Closes the connection; the call is not forwarded.
     DropRequest,
-    /// Forwarded; the connection is closed instead of answering.
+    /// Forwards the call and closes the connection instead of returning the response.
     DropResponse,
-    /// Forwarded twice, one after the other; the second answer is sent, as to a client that tried again.
+    /// Forwards the call twice in a row and returns the second response, as if the client had retried.
     Double,
-    /// The calling process is killed; not forwarded.
+    /// Kills the calling process; the call is not forwarded.
     KillBefore,
-    /// Forwarded; the calling process is killed before the answer.
+    /// Forwards the call and kills the calling process before it receives the response.
     KillAfter,
 }
 
 impl ToxicKind {
-    /// Its name in the API.
+    /// The kind's name in the JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Error { .. } => "error",
@@ -136,15 +136,15 @@ impl ToxicKind {
     }
 }
 
-/// A toxic and what it has done.
+/// A toxic with its counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToxicState {
-    /// The toxic, with its name.
+    /// The toxic; its name is set.
     #[serde(flatten)]
     pub toxic: Toxic,
     /// Calls that matched.
     pub matches: u64,
-    /// Calls that were disturbed.
+    /// Calls that the toxic was applied to.
     pub applied: u64,
 }
 
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_json_of_a_toxic_is_short() {
+    fn the_json_of_a_toxic_needs_only_its_kind() {
         let toxic: Toxic = serde_json::from_str(r#"{"service": "sqs", "kind": {"delay_millis": 5}}"#).expect("valid");
         assert_eq!(toxic.kind, ToxicKind::DelayMillis(5));
         assert_eq!(toxic.port, PortFilter::Functions);

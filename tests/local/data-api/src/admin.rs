@@ -1,6 +1,6 @@
-//! The paths under `/_standin/`: what a test may ask of the stand-in beyond what the service answers.
+//! The paths under `/_standin/`, with which tests inspect the stand-in and inject faults.
 //!
-//! Nothing here is part of the Data API. Without a request to these paths the stand-in behaves as the service does.
+//! They are not part of the Data API. Unless they are used, the stand-in behaves as the service does.
 //!
 //! # `GET /_standin/statements`
 //!
@@ -9,25 +9,25 @@
 //!
 //! # `GET /_standin/settings`
 //!
-//! The settings in force. `now_millis` is the stand-in's time, shifts included.
+//! Returns the current settings. `now_millis` is the stand-in's time, including shifts.
 //!
 //! # `POST /_standin/settings`
 //!
-//! A JSON object; every member is optional, an unknown one is refused. Answers the settings in force.
+//! Changes settings with a JSON object and returns the current settings. Every member is optional; unknown ones are refused.
 //!
 //! | member | effect |
 //! | --- | --- |
-//! | `queued_millis`, `started_millis` | time that statements submitted from now on spend in SUBMITTED and in STARTED |
+//! | `queued_millis`, `started_millis` | how long statements stay in SUBMITTED and in STARTED, from the next submit on |
 //! | `active_limit` | how many statements of a warehouse may be active (500) |
-//! | `shift_clock_seconds` | moves the stand-in's time: tokens expire after 8 h, statements are forgotten after 24 h |
-//! | `forget_statements` | forgets all statements whose name contains this text (`""`: all) |
+//! | `shift_clock_seconds` | shifts the stand-in's time: client tokens expire after 8 h, statements after 24 h |
+//! | `forget_statements` | forgets all statements whose name contains this text (`""`: all statements) |
 //! | `forget_tokens` | `true`: forgets all client tokens |
-//! | `fail` | `{"name", "times", "error", "status"}`: the next `times` (1) statements whose name contains `name` end without touching the warehouse, `FAILED` (or `"status": "ABORTED"`) with `error` |
-//! | `hold` | `{"name", "at"}`: statements whose name contains `name` stay where they are until released. `at` is `"SUBMITTED"` (nothing is done yet; the default) or `"COMMIT"` (everything is done but the commit) |
-//! | `release` | releases the holds with exactly this `name` |
-//! | `events` | `{"drop", "double", "delay_millis"}`: the next `drop` completion events are lost; of those after, the next `double` arrive twice; all are late by `delay_millis` |
-//! | `roles` | the IAM roles attached to the warehouses, as a list of ARNs; the first is their default role. Until it is given a COPY may name any role |
-//! | `reset` | `true`: first ends all holds, failures and event faults, attaches every role and restores the default limit |
+//! | `fail` | `{"name", "times", "error", "status"}`: the next `times` (default 1) statements whose name contains `name` end as `FAILED` (or with `"status": "ABORTED"`) with `error`, without using the warehouse |
+//! | `hold` | `{"name", "at"}`: statements whose name contains `name` are held until they are released. `at` is `"SUBMITTED"` (before anything is done; the default) or `"COMMIT"` (before the commit) |
+//! | `release` | ends the holds with exactly this `name` |
+//! | `events` | `{"drop", "double", "delay_millis"}`: the next `drop` status changes are lost, the next `double` after them are sent twice, and all are delayed by `delay_millis` |
+//! | `roles` | the IAM roles attached to the warehouses, as a list of ARNs; the first is the default role. Unless this is set, a COPY may use any role |
+//! | `reset` | `true`: before the other members apply, ends all holds, failures and event faults, allows every role and restores the default limit |
 
 use std::sync::Arc;
 

@@ -1,10 +1,8 @@
-//! `ALTER TABLE … ADD COLUMN` of Redshift as PostgreSQL takes it: one column in a statement, no `IF NOT EXISTS`, NULL unless it has a default.
+//! Translates Redshift's `ALTER TABLE … ADD COLUMN`: one column per statement, no `IF NOT EXISTS`, and NOT NULL only with a default.
 //!
-//! Everything else about `ALTER TABLE` goes to PostgreSQL as it stands.
+//! Any other `ALTER TABLE` is passed to PostgreSQL unchanged.
 
-use sqlparser::tokenizer::Token;
-
-use crate::create_table::column;
+use crate::create_table::{column, split_at_commas};
 use crate::errors::SqlError;
 use crate::lexeme::Lexeme;
 
@@ -14,7 +12,7 @@ pub fn rewrite(lexemes: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     if element[0].identifier().is_none() || (element[0].is("IF") && element[1].is("NOT")) {
         return Err(element[0].syntax_error());
     }
-    if let Some(comma) = outside_parentheses(element) {
+    if let Some(comma) = element.get(split_at_commas(element)[0].len()) {
         return Err(comma.syntax_error());
     }
     let required = element.windows(2).any(|pair| pair[0].is("NOT") && pair[1].is("NULL"));
@@ -28,7 +26,7 @@ pub fn rewrite(lexemes: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     Ok(output)
 }
 
-/// Where the name of an added column stands.
+/// The index of an added column's name.
 fn added(lexemes: &[Lexeme]) -> Option<usize> {
     let add = lexemes.iter().position(|lexeme| lexeme.is("ADD"))?;
     let is_table = lexemes.get(1).is_some_and(|lexeme| lexeme.is("TABLE"));
@@ -36,18 +34,6 @@ fn added(lexemes: &[Lexeme]) -> Option<usize> {
     let start = if named.is("COLUMN") { add + 2 } else { add + 1 };
     let is_constraint = named.is_any(&["CONSTRAINT", "PRIMARY", "FOREIGN", "UNIQUE", "PARTITION"]);
     (is_table && !is_constraint && lexemes.len() > start + 1).then_some(start)
-}
-
-fn outside_parentheses(element: &[Lexeme]) -> Option<&Lexeme> {
-    let mut depth = 0_usize;
-    element.iter().find(|lexeme| {
-        match lexeme.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0 && lexeme.token == Token::Comma
-    })
 }
 
 #[cfg(test)]

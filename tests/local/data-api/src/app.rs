@@ -1,4 +1,4 @@
-//! Everything a request or a running statement may need, in one value.
+//! The shared state of the stand-in.
 
 use crate::aws::Aws;
 use crate::clock::Clock;

@@ -1,4 +1,4 @@
-//! The calls that the stand-in itself makes: S3 as the warehouse does, `EventBridge` and Lambda as the event bus does.
+//! The stand-in's own calls: S3, as the warehouse makes them, and `EventBridge` and Lambda, as the event bus does.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Aws {
     s3: S3,
 }
 
-/// What S3 answered instead of the object.
+/// S3's error response.
 #[derive(Clone, Debug)]
 pub struct S3Failure {
     status: u16,
@@ -46,7 +46,7 @@ impl fmt::Display for S3Failure {
 }
 
 impl Aws {
-    /// The credentials are those of the environment, or invented ones: local services accept any.
+    /// Creates the clients, with the credentials of the environment or invented ones; local services accept any.
     pub async fn connect(settings: &Settings) -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let credentials = match (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
@@ -83,7 +83,7 @@ impl Aws {
         Ok(body.into_bytes())
     }
 
-    /// All keys with this prefix, in order.
+    /// Lists all keys with this prefix, in order.
     pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, S3Failure> {
         let mut pages = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         let mut keys = Vec::new();

@@ -1,4 +1,4 @@
-//! The race between cancelling a statement and its commit: one of the two wins.
+//! The race between cancellation and commit: exactly one of them wins.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ const RUNNING: u8 = 0;
 const CANCELLED: u8 = 1;
 const COMMITTING: u8 = 2;
 
-/// Either a statement is cancelled or it reaches its commit, never both.
+/// Decides whether a statement is cancelled or committed.
 #[derive(Default)]
 pub struct Cancellation {
     state: AtomicU8,
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Cancellation {
 }
 
 impl Cancellation {
-    /// False: too late.
+    /// Cancels the statement. Returns `false` if it is too late.
     pub fn cancel(&self) -> bool {
         let cancelled = self.state.compare_exchange(RUNNING, CANCELLED, Ordering::SeqCst, Ordering::SeqCst).is_ok();
         if cancelled {
@@ -34,13 +34,13 @@ impl Cancellation {
         cancelled
     }
 
-    /// False: the statement was cancelled and must not commit.
+    /// Whether the statement may commit: `false` if it was cancelled. After `true`, it can no longer be cancelled.
     pub fn may_commit(&self) -> bool {
         self.state.compare_exchange(RUNNING, COMMITTING, Ordering::SeqCst, Ordering::SeqCst).is_ok()
             || self.state.load(Ordering::SeqCst) == COMMITTING
     }
 
-    /// After a commit in the middle of a batch the rest may be cancelled again.
+    /// Allows cancellation again, after a commit in the middle of a batch.
     pub fn resume(&self) {
         let _ = self.state.compare_exchange(COMMITTING, RUNNING, Ordering::SeqCst, Ordering::SeqCst);
     }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cancelled_or_committed_never_both() {
+    fn a_statement_is_cancelled_or_committed_but_never_both() {
         let cancellation = Cancellation::default();
         assert!(cancellation.may_commit());
         assert!(!cancellation.cancel());

@@ -1,7 +1,7 @@
-//! What the catalog of every warehouse has beyond PostgreSQL's own.
+//! Redshift's additions to PostgreSQL's catalog.
 
-/// Run once in every new database: the tables and functions that Redshift has and PostgreSQL has not, and
-/// `information_schema.columns` with an IDENTITY column's default as Redshift shows it.
+/// SQL that runs once in every new database. It creates system tables and functions of Redshift, and an `information_schema.columns` that
+/// shows the default of an IDENTITY column as Redshift does.
 pub const SYSTEM_TABLES: &str = r#"
     SET allow_system_table_mods = on;
     CREATE TABLE pg_catalog.standin_load_error (

@@ -1,9 +1,9 @@
-//! The time the stand-in lives in: the machine's, moved by an offset that tests may shift.
+//! The stand-in's clock: the machine's, plus an offset that tests can shift.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since the epoch, as the stand-in sees it.
+/// Milliseconds since the epoch, on the stand-in's clock.
 pub type Millis = i64;
 
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ impl Clock {
         i64::try_from(machine.as_millis()).unwrap_or(i64::MAX) + self.offset_millis.load(Ordering::Relaxed)
     }
 
-    /// Moves every later [`Clock::now`] by this many seconds, forwards or backwards.
+    /// Shifts the clock by this many seconds, forwards or backwards.
     pub fn shift(&self, seconds: i64) {
         self.offset_millis.fetch_add(seconds.saturating_mul(1000), Ordering::Relaxed);
     }

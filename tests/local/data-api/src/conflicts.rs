@@ -1,12 +1,12 @@
-//! Two writers of one table: Redshift's conflicts are per table, PostgreSQL's per row.
+//! Conflicts between writers of a table, which Redshift detects per table and PostgreSQL per row.
 //!
-//! A transaction that writes a table is refused when another one that is still running wrote it, or when another one
-//! wrote it and committed after this one began.
+//! A write of a table is refused if another running transaction has written it, or if another transaction has written it and
+//! committed after this one began.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A table of a database.
+/// A database and the id of a table in it.
 type Table = (String, u32);
 
 #[derive(Default)]
@@ -16,14 +16,14 @@ pub struct Conflicts {
 
 #[derive(Default)]
 struct State {
-    /// Moves with every begin and every commit.
+    /// Incremented by every begin and every commit.
     sequence: u64,
     writer: HashMap<Table, u64>,
-    /// Who committed a write of the table last, and when.
+    /// The transaction that last committed a write of the table, and the sequence number of its commit.
     committed: HashMap<Table, (u64, u64)>,
 }
 
-/// A running transaction; dropping it without [`Transaction::commit`] is a rollback.
+/// A running transaction. Dropping it without [`Transaction::commit`] rolls it back.
 pub struct Transaction<'a> {
     conflicts: &'a Conflicts,
     database: String,
@@ -43,7 +43,7 @@ impl Conflicts {
 }
 
 impl Transaction<'_> {
-    /// `Err`: the transaction that stands in the way.
+    /// Registers a write of the table. The error is the conflicting transaction.
     pub fn write(&self, table_id: u32) -> Result<(), u64> {
         let table = (self.database.clone(), table_id);
         let mut state = self.conflicts.lock();
@@ -59,7 +59,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Its snapshot is of now, and not of its begin: nothing was read yet.
+    /// Moves the snapshot from the begin of the transaction to now. Nothing may have been read yet.
     pub fn see_what_is_committed(&mut self) {
         let mut state = self.conflicts.lock();
         state.sequence += 1;
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_running_writer_is_refused() {
+    fn a_second_concurrent_writer_is_refused() {
         let conflicts = Conflicts::default();
         let (first, second) = (conflicts.begin("d"), conflicts.begin("d"));
         assert_eq!(first.write(1), Ok(()));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_committed_meanwhile_is_in_the_way_too() {
+    fn a_writer_that_has_committed_meanwhile_conflicts_too() {
         let conflicts = Conflicts::default();
         let (first, second) = (conflicts.begin("d"), conflicts.begin("d"));
         first.write(1).expect("free");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_leaves_nothing() {
+    fn a_rollback_ends_the_conflict() {
         let conflicts = Conflicts::default();
         let second = conflicts.begin("d");
         conflicts.begin("d").write(1).expect("free");

@@ -1,4 +1,4 @@
-//! What a test has asked for: statements that fail, are held or run late, events that are lost.
+//! The faults that tests have requested: statements that fail, are held or delayed, and events that are lost.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::clock::Clock;
 
 const ACTIVE_LIMIT_DEFAULT: usize = 500;
 
-/// What a test has asked for.
+/// The requested faults and settings.
 pub(crate) struct Controls {
     state: Mutex<Inner>,
     released: Notify,
@@ -26,14 +26,14 @@ struct Inner {
     roles: Option<Vec<String>>,
 }
 
-/// Where a statement can be held.
+/// The point at which a statement is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Stage {
-    /// Nothing is done yet.
+    /// Before anything is done.
     #[default]
     Submitted,
-    /// Everything is done but the commit.
+    /// Before the commit.
     Commit,
 }
 
@@ -67,13 +67,13 @@ struct EventFaults {
     delay_millis: u64,
 }
 
-/// The end of a statement that a test asked to fail.
+/// The requested end of a statement.
 pub(crate) struct Failure {
     pub aborts: bool,
     pub error: Option<String>,
 }
 
-/// What happens to one completion event.
+/// What happens to a status change.
 pub(crate) struct EventFault {
     pub lost: bool,
     pub doubled: bool,
@@ -99,12 +99,12 @@ impl Controls {
         self.lock().active_limit
     }
 
-    /// Roles attached to the warehouses; `None`: all.
+    /// Roles attached to the warehouses; `None` stands for all roles.
     pub(crate) fn roles(&self) -> Option<Vec<String>> {
         self.lock().roles.clone()
     }
 
-    /// Returns when no hold at this stage matches the name.
+    /// Waits until no hold at this stage matches the name.
     pub(crate) async fn wait(&self, name: &str, stage: Stage) {
         loop {
             let released = self.released.notified();
@@ -142,7 +142,7 @@ impl Controls {
         EventFault { lost: false, doubled, delay_millis }
     }
 
-    /// Does what is asked of statements and events from now on.
+    /// Applies a change to later statements and events.
     pub(crate) fn apply(&self, change: Change) {
         let mut state = self.lock();
         if change.reset == Some(true) {
@@ -202,7 +202,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Whether all of it can be done; an error names what cannot.
+    /// Checks the values. The error names an invalid one.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self.fail.as_ref().and_then(|fail| fail.status.as_deref()) {
             None | Some("FAILED" | "ABORTED") => Ok(()),

@@ -1,15 +1,15 @@
-//! COPY, executed for real.
+//! Executes COPY.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `command`, `options` | the text of the command, parsed completely |
+//! | `command`, `options` | parses the command |
 //! | `role` | whether the warehouse may assume the role |
-//! | `target` | the table and the columns that are loaded |
-//! | `location`, `source` | the objects: manifest or key prefix, read from S3 |
-//! | `parquet`, `text`, `json` | the rows in an object |
-//! | `convert`, `moment` | a value as the type of its column, or the reason why it is none |
-//! | `insert` | the rows' way into the table |
-//! | `failure` | `sys_load_error_detail` |
+//! | `target` | the table, and the columns that are loaded |
+//! | `location`, `source` | reads the objects of a manifest or key prefix from S3 |
+//! | `parquet`, `text`, `json` | reads the rows of an object |
+//! | `convert`, `moment` | converts values to the types of their columns |
+//! | `insert` | writes the rows into the table |
+//! | `failure` | records load errors in `sys_load_error_detail` |
 
 pub mod command;
 mod convert;

@@ -1,7 +1,7 @@
-//! `CREATE TABLE` of Redshift as PostgreSQL takes it.
+//! Translates Redshift's `CREATE TABLE`.
 //!
-//! Distribution, sort and encoding have no meaning here and go. Keys go too: Redshift does not enforce them, except
-//! that the columns of a primary key are NOT NULL. Types get the meaning that they have in Redshift.
+//! Distribution, sort keys and encodings have no meaning in PostgreSQL and are removed. Keys are removed as well: Redshift does not enforce
+//! them, except that the columns of a primary key are NOT NULL. Types are translated to what they mean in Redshift.
 
 use sqlparser::tokenizer::Token;
 
@@ -55,9 +55,9 @@ fn closing(lexemes: &[Lexeme], open: usize) -> Result<usize, SqlError> {
     Err(SqlError::syntax("", lexemes.last().map_or(1, |last| last.position)))
 }
 
-/// Everything between the parentheses; `open` gives invented tokens a position.
+/// Translates what is between the parentheses. Inserted tokens get the position of `open`.
 fn columns(open: &Lexeme, inner: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
-    let elements = split(inner);
+    let elements = split_at_commas(inner);
     let required = primary_key(&elements);
     let mut output = vec![open.clone()];
     let mut first = true;
@@ -79,7 +79,7 @@ fn columns(open: &Lexeme, inner: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
 }
 
 /// Splits at the commas outside parentheses.
-fn split(inner: &[Lexeme]) -> Vec<&[Lexeme]> {
+pub fn split_at_commas(inner: &[Lexeme]) -> Vec<&[Lexeme]> {
     let mut depth = 0_usize;
     inner
         .split(|lexeme| {
@@ -101,7 +101,7 @@ fn is_constraint(element: &[Lexeme]) -> bool {
     })
 }
 
-/// The columns of a primary key that is declared for the table.
+/// The columns of a primary key that is declared as a table constraint.
 fn primary_key(elements: &[&[Lexeme]]) -> Vec<String> {
     elements
         .iter()
@@ -111,7 +111,7 @@ fn primary_key(elements: &[&[Lexeme]]) -> Vec<String> {
         .collect()
 }
 
-/// A column as it is defined, its type translated.
+/// Translates the definition of a column.
 pub fn column(element: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     let mut output = vec![element[0].clone()];
     let mut index = 1 + data_type(element, &mut output)?;
@@ -150,7 +150,7 @@ pub fn column(element: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     Ok(output)
 }
 
-/// Pushes the type; answers how many tokens of the element it took.
+/// Translates the type and returns how many tokens of the element it has.
 fn data_type(element: &[Lexeme], output: &mut Vec<Lexeme>) -> Result<usize, SqlError> {
     let lexeme = &element[1];
     let Some(word) = lexeme.word().map(str::to_uppercase) else { return Err(lexeme.syntax_error()) };
@@ -185,7 +185,7 @@ fn data_type(element: &[Lexeme], output: &mut Vec<Lexeme>) -> Result<usize, SqlE
     })
 }
 
-/// `REFERENCES table [(column)]`: how many tokens it is.
+/// The number of tokens of `REFERENCES table [(column)]`.
 fn references(tail: &[Lexeme]) -> Result<usize, SqlError> {
     let mut used = 2;
     while tail.get(used).is_some_and(|lexeme| lexeme.token == Token::Period) {
@@ -197,20 +197,20 @@ fn references(tail: &[Lexeme]) -> Result<usize, SqlError> {
     Ok(used)
 }
 
-/// `IDENTITY(seed, step)` at this index; answers how many tokens it is.
+/// Translates `IDENTITY(seed, step)` at this index and returns how many tokens it has.
 fn identity(element: &[Lexeme], index: usize, kind: &str, output: &mut Vec<Lexeme>) -> Result<usize, SqlError> {
     let lexeme = &element[index];
     let close = closing(element, index + 1).map_err(|_| lexeme.syntax_error())?;
     let numbers: String = element[index + 2..close].iter().map(Lexeme::near).collect();
     let (seed, step) = numbers.split_once(',').ok_or_else(|| lexeme.syntax_error())?;
-    // PostgreSQL begins at 1 unless the bound is moved.
+    // PostgreSQL's default bound is 1, so the seed must be set as the bound too.
     let bound = if step.starts_with('-') { "MAXVALUE" } else { "MINVALUE" };
     let text = format!("GENERATED {kind} AS IDENTITY (START WITH {seed} INCREMENT BY {step} {bound} {seed})");
     output.push(lexeme.replaced_by(keyword(&text)));
     Ok(close + 1 - index)
 }
 
-/// What stands after the columns: table attributes go, `AS query` stays.
+/// Translates what follows the columns: table attributes are removed, `AS query` is kept.
 fn attributes(lexemes: &[Lexeme], start: usize) -> Result<Vec<Lexeme>, SqlError> {
     let mut index = start;
     while let Some(lexeme) = lexemes.get(index) {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn distribution_sort_and_encoding_go() {
+    fn distribution_sort_keys_and_encodings_are_removed() {
         check(
             "CREATE TABLE public.t (id BIGINT NOT NULL ENCODE az64 DISTKEY SORTKEY, d DECIMAL(10,2) ENCODE raw DEFAULT 0) \
              BACKUP NO DISTSTYLE KEY COMPOUND SORTKEY (id, d)",
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_not_enforced_but_a_primary_key_is_not_null() {
+    fn keys_are_removed_but_a_primary_key_is_not_null() {
         check(
             "CREATE TABLE t (a INT PRIMARY KEY, b INT UNIQUE REFERENCES o(id), c INT, PRIMARY KEY (c), FOREIGN KEY (b) REFERENCES o (id))",
             "CREATE TABLE t ( a INT NOT NULL , b INT , c INT NOT NULL )",
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn types_mean_what_they_mean_in_redshift() {
+    fn types_are_translated_to_their_meaning_in_redshift() {
         check(
             "CREATE TABLE t (a SUPER, b VARBYTE(10), c VARCHAR, d TEXT, e VARCHAR(MAX), f NUMERIC, g VARCHAR(7), h BINARY VARYING(9))",
             "CREATE TABLE t ( a jsonb , b bytea , c varchar(256) , d varchar(256) , e varchar(65535) , f numeric(18,0) , g VARCHAR ( 7 ) , h bytea )",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_columns_number_themselves() {
+    fn identity_columns_are_translated() {
         check(
             "CREATE TABLE t (id BIGINT IDENTITY(0, 1), n INT GENERATED BY DEFAULT AS IDENTITY(1,2))",
             "CREATE TABLE t ( id BIGINT GENERATED ALWAYS AS IDENTITY (START WITH 0 INCREMENT BY 1 MINVALUE 0) , n INT GENERATED BY DEFAULT AS IDENTITY (START WITH 1 INCREMENT BY 2 MINVALUE 1) )",
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_name_is_a_temporary_table() {
+    fn a_name_with_a_hash_is_a_temporary_table() {
         check(
             "CREATE TABLE #s (LIKE public.t INCLUDING DEFAULTS)",
             "CREATE TEMP TABLE \"#s\" ( LIKE public . t INCLUDING DEFAULTS )",

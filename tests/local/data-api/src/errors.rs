@@ -1,18 +1,18 @@
-//! Every error text, in the service's words.
+//! The service's error texts.
 //!
-//! [`SqlError`] is what a SQL statement ends with (it becomes the statement's `Error`); [`ServiceError`] is what a
-//! request is refused with. Texts marked *own* are the stand-in's, because no real one is known.
+//! A [`SqlError`] ends a SQL statement and becomes the statement's `Error`; a [`ServiceError`] refuses a request. Texts marked *own* are the
+//! stand-in's, because the real ones are not known.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tokio_postgres::error::SqlState;
 
-/// The text a SQL statement fails with, always beginning with `ERROR: `.
+/// The error of a SQL statement. Its text always begins with `ERROR: `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError {
     pub text: String,
-    /// The database ended the statement because it was cancelled: the status is ABORTED, not FAILED.
+    /// The statement was cancelled, so its status is ABORTED, not FAILED.
     pub cancelled: bool,
 }
 
@@ -38,7 +38,7 @@ impl SqlError {
         Self::new(format!("syntax error at or near \"{near}\"\n  Position: {position}"))
     }
 
-    /// *Own*: something Redshift can do and this stand-in cannot.
+    /// *Own*: something that Redshift can do and the stand-in cannot.
     pub fn beyond_stand_in(what: &str) -> Self {
         Self::new(format!("stand-in limit: {what} (Redshift itself may accept this)"))
     }
@@ -56,7 +56,7 @@ impl SqlError {
         Self::new(format!("Load into table '{table}' failed.  Check 'sys_load_error_detail' system table for details."))
     }
 
-    /// `transactions` are the two that form the cycle, the refused one first.
+    /// `transactions` are the two that form the cycle, beginning with the refused one.
     pub fn serializable_violation(table_id: u32, transactions: [u64; 2]) -> Self {
         let [own, other] = transactions;
         Self::new(format!(
@@ -65,7 +65,7 @@ impl SqlError {
         ))
     }
 
-    /// `tables` are the relations the statement names: Redshift lists them where a column is unknown.
+    /// `tables` are the relations in the statement, which Redshift lists if a column is unknown.
     pub fn from_postgres(error: &tokio_postgres::Error, tables: &[String], query: i64) -> Self {
         let Some(db) = error.as_db_error() else {
             return Self::new(format!("connection to the warehouse was lost: {error}"));
@@ -114,7 +114,7 @@ fn capitalized(message: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A refused request: the exception, with the HTTP status the service gives it.
+/// The exception for a refused request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceError {
     Validation(String),
@@ -123,7 +123,7 @@ pub enum ServiceError {
         resource: String,
     },
     ActiveStatementsExceeded(String),
-    /// The warehouse could not be reached while a request needed it.
+    /// The warehouse could not be reached for a request that needs it.
     DatabaseConnection(String),
     UnknownOperation(String),
     Serialization(String),
@@ -174,19 +174,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_column_names_the_relations_as_redshift_does() {
+    fn an_unknown_column_error_lists_the_relations() {
         let error = from_state(&SqlState::UNDEFINED_COLUMN, "column \"c\" does not exist", None, &["t".to_owned()], 7);
         assert_eq!(error.text, "ERROR: column \"c\" does not exist in t");
     }
 
     #[test]
-    fn null_in_a_required_column_names_the_column() {
+    fn a_null_in_a_required_column_names_the_column() {
         let error = from_state(&SqlState::NOT_NULL_VIOLATION, "null value", Some("id"), &[], 7);
         assert!(error.text.starts_with("ERROR: Cannot insert a NULL value into column id\n"), "{}", error.text);
     }
 
     #[test]
-    fn too_long_a_value_carries_the_type_in_its_context() {
+    fn the_error_for_a_value_that_is_too_long_contains_the_type() {
         let message = "value too long for type character varying(5)";
         let error = from_state(&SqlState::STRING_DATA_RIGHT_TRUNCATION, message, None, &[], 7);
         assert!(error.text.starts_with("ERROR: Value too long for character type\n"), "{}", error.text);
@@ -194,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn serialization_failure_is_1023() {
+    fn a_serialization_failure_is_error_1023() {
         let error = from_state(&SqlState::T_R_SERIALIZATION_FAILURE, "could not serialize", None, &[], 7);
         assert!(error.text.starts_with("ERROR: 1023 DETAIL: Serializable isolation violation on table - "));
     }
 
     #[test]
-    fn permission_speaks_of_relations() {
+    fn a_permission_error_says_relation() {
         let error = from_state(&SqlState::INSUFFICIENT_PRIVILEGE, "permission denied for table x", None, &[], 7);
         assert_eq!(error.text, "ERROR: permission denied for relation x");
     }

@@ -1,7 +1,7 @@
-//! Completion events: their shape, the deployed rules that match, and the targets of those rules.
+//! Status changes: their format, the deployed rules that match, and the targets of those rules.
 //!
-//! The event bus refuses events of AWS services from anyone but AWS, so the stand-in reads the rules and calls the
-//! targets itself. What goes wrong here is logged and harms no statement.
+//! The event bus accepts events of AWS services only from AWS, so the stand-in reads the rules and calls the targets itself. Errors are
+//! logged and do not affect the statement.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::store::STATEMENT_AGE_MILLIS_MAX;
 const ATTEMPTS_MAX: u32 = 5;
 const FIRST_PAUSE_MILLIS: u64 = 200;
 
-/// Sends the status change of an ended statement to whom it may concern.
+/// Sends the status change of an ended statement to the targets of matching rules.
 pub async fn announce(app: &App, id: &str) {
     let Some(statement) = app.store.get(id, app.clock.now()) else { return };
     let fault = app.controls.take_event_fault();
@@ -37,7 +37,7 @@ pub async fn announce(app: &App, id: &str) {
     }
 }
 
-/// The event of a batch has no `redshiftQueryId`, and `rows` -1.
+/// The event of a statement. That of a batch has no `redshiftQueryId`, and its `rows` is -1.
 fn event(aws: &Aws, statement: &Statement) -> Value {
     let Aws { region, account, .. } = aws;
     let submission = &statement.submission;
@@ -82,7 +82,7 @@ async fn deliver(aws: &Aws, event: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names of the enabled rules on the default bus whose pattern matches.
+/// Names of the enabled rules on the default bus whose patterns match.
 async fn matching_rules(aws: &Aws, event: &Value) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     let mut token = None;
@@ -102,7 +102,7 @@ async fn matching_rules(aws: &Aws, event: &Value) -> anyhow::Result<Vec<String>>
     }
 }
 
-/// Invokes a function, again with growing pauses while Lambda refuses.
+/// Invokes a function, with retries after growing pauses if Lambda refuses.
 async fn call(aws: &Aws, target: &Target, event: &Value) {
     if !target.arn().contains(":lambda:") {
         tracing::warn!(target = target.arn(), "only functions are supported as targets");
@@ -118,7 +118,7 @@ async fn call(aws: &Aws, target: &Target, event: &Value) {
     }
 }
 
-/// What the target receives: all of the event unless its Input, `InputPath` or `InputTransformer` says otherwise.
+/// The payload for the target: the whole event, unless the target has an `Input`, `InputPath` or `InputTransformer`.
 fn input(target: &Target, event: &Value) -> Value {
     if let Some(input) = target.input() {
         return serde_json::from_str(input).unwrap_or_else(|_| json!(input));
@@ -138,7 +138,7 @@ fn input(target: &Target, event: &Value) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
-/// `$.detail.state`.
+/// The value at a path such as `$.detail.state`.
 fn at<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
     path.strip_prefix('$')?.split('.').skip(1).try_fold(event, |value, name| value.get(name))
 }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_may_ask_for_a_part() {
+    fn a_target_can_receive_a_part_of_the_event_or_a_constant() {
         let event = json!({"detail": {"state": "FAILED"}});
         let part = target().input_path("$.detail.state").build().expect("a target");
         assert_eq!(input(&part, &event), json!("FAILED"));

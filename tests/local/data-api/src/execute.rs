@@ -1,4 +1,4 @@
-//! The life of one statement: it waits, runs, ends, and says so.
+//! Runs a statement: it waits, runs, ends, and sends its status change.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::plan::{Plan, plan};
 use crate::session::{Outcome, Session};
 use crate::statement::{Mode, Statement, Status};
 
-/// How a statement ended, before it is written down.
+/// How a statement has ended.
 struct End {
     status: Status,
     error: Option<String>,
@@ -28,7 +28,7 @@ impl End {
         Self { status: Status::Aborted, error: None }
     }
 
-    /// `part`: which SQL statement of a batch failed, counted from 0.
+    /// `part` is the index of the failed SQL statement in a batch.
     fn failed(error: &SqlError, part: Option<usize>) -> Self {
         let status = if error.cancelled { Status::Aborted } else { Status::Failed };
         let error = match part {
@@ -39,7 +39,7 @@ impl End {
     }
 }
 
-/// Runs a submitted statement to its end. Spawned once per statement.
+/// Runs a submitted statement to its end. It is spawned once per statement.
 pub async fn run(app: Arc<App>, statement: Statement) {
     let started = Instant::now();
     let end = tokio::select! {
@@ -51,7 +51,7 @@ pub async fn run(app: Arc<App>, statement: Statement) {
             End::aborted()
         }
     };
-    // An event goes out after the status can be read.
+    // The status must be visible before the event is sent.
     finish(&app, &statement.id, &end, started.elapsed());
     if statement.submission.with_event {
         events::announce(&app, &statement.id).await;
@@ -146,7 +146,7 @@ async fn transaction(app: &App, statement: &Statement, session: &mut Session<'_>
     }
 }
 
-/// Each SQL statement is a transaction; one that fails does not stop the others, but the batch has failed.
+/// Runs each SQL statement in its own transaction. If one fails, the others still run, but the batch fails.
 async fn auto_commit(app: &App, statement: &Statement, session: &mut Session<'_>) -> End {
     let mut end = End::finished();
     for index in 0..statement.parts.len() {
@@ -188,7 +188,7 @@ async fn planned_part(
     }
 }
 
-/// Runs one SQL statement and writes down how it went.
+/// Runs a SQL statement and stores its outcome.
 async fn part(
     app: &App,
     statement: &Statement,
@@ -235,7 +235,7 @@ fn size(rows: &[Vec<Option<String>>]) -> i64 {
 async fn commit(app: &App, statement: &Statement, session: &mut Session<'_>, last: usize) -> Result<(), SqlError> {
     app.controls.wait(statement.submission.name.as_deref().unwrap_or_default(), Stage::Commit).await;
     if !statement.cancellation.may_commit() {
-        // The cancellation ends this task; it must not reach the commit.
+        // The cancellation drops this task, which must not reach the commit.
         return std::future::pending().await;
     }
     let outcome = session.commit(statement.parts[last].query_id).await;

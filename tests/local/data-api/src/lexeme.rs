@@ -1,13 +1,13 @@
-//! Redshift SQL as a list of tokens with their positions: what `plan`, `rewrite` and `copy` read.
+//! Redshift SQL as a list of tokens with their positions.
 //!
-//! Whitespace and comments are dropped; [`render`] puts one space between tokens, which PostgreSQL reads the same.
+//! White space and comments are dropped. [`render`] puts one space between tokens, which does not change the meaning.
 
 use sqlparser::dialect::RedshiftSqlDialect;
 use sqlparser::tokenizer::{Location, Token, Tokenizer, Word};
 
 use crate::errors::SqlError;
 
-/// A token and the character, counted from 1, at which it begins.
+/// A token, and the position of its first character, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lexeme {
     pub token: Token,
@@ -15,7 +15,7 @@ pub struct Lexeme {
 }
 
 impl Lexeme {
-    /// True for this unquoted word, in any case.
+    /// Whether this is the unquoted word `keyword`, ignoring case.
     pub fn is(&self, keyword: &str) -> bool {
         self.word().is_some_and(|word| word.eq_ignore_ascii_case(keyword))
     }
@@ -24,7 +24,7 @@ impl Lexeme {
         keywords.iter().any(|keyword| self.is(keyword))
     }
 
-    /// The unquoted word as it was written.
+    /// The unquoted word, as written.
     pub fn word(&self) -> Option<&str> {
         match &self.token {
             Token::Word(Word { value, quote_style: None, .. }) => Some(value),
@@ -32,7 +32,7 @@ impl Lexeme {
         }
     }
 
-    /// The identifier this token names: Redshift folds quoted and unquoted ones to lower case alike.
+    /// The identifier in lower case: Redshift folds both quoted and unquoted ones.
     pub fn identifier(&self) -> Option<String> {
         match &self.token {
             Token::Word(Word { value, quote_style: None, .. }) => Some(value.to_lowercase()),
@@ -49,7 +49,7 @@ impl Lexeme {
         }
     }
 
-    /// How an error message quotes this token.
+    /// The token as error messages quote it.
     pub fn near(&self) -> String {
         self.token.to_string()
     }
@@ -58,23 +58,23 @@ impl Lexeme {
         SqlError::syntax(&self.near(), self.position)
     }
 
-    /// A token that was not in the text, standing where `self` stands.
+    /// A token that is not in the text, at the position of this one.
     pub fn replaced_by(&self, token: Token) -> Self {
         Self { token, position: self.position }
     }
 }
 
-/// An unquoted word, for a token that the rewriter puts in.
+/// An unquoted word.
 pub fn keyword(word: &str) -> Token {
     Token::make_word(word, None)
 }
 
-/// A quoted identifier for PostgreSQL.
+/// Quotes an identifier for PostgreSQL.
 pub fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
-/// Splits the text; a trailing semicolon is dropped, one in the middle is refused.
+/// Splits the text into tokens. A trailing semicolon is dropped; one in the middle is an error.
 pub fn lex(sql: &str) -> Result<Vec<Lexeme>, SqlError> {
     let tokens = Tokenizer::new(&RedshiftSqlDialect {}, sql)
         .with_unescape(false)
@@ -95,7 +95,7 @@ pub fn lex(sql: &str) -> Result<Vec<Lexeme>, SqlError> {
     Ok(lexemes)
 }
 
-/// The text that PostgreSQL gets.
+/// The SQL for PostgreSQL.
 pub fn render(lexemes: &[Lexeme]) -> String {
     lexemes.iter().map(|lexeme| render_one(&lexeme.token)).collect::<Vec<_>>().join(" ")
 }
@@ -106,7 +106,7 @@ fn render_one(token: &Token) -> String {
             quoted(&value.trim_matches('"').replace("\"\"", "\"").to_lowercase())
         }
         Token::Word(Word { value, .. }) if value.starts_with('#') => quoted(&value.to_lowercase()),
-        // Redshift reads a backslash in a plain literal as an escape; PostgreSQL does so after an E.
+        // A backslash is an escape in every literal of Redshift, but in PostgreSQL only after an E.
         Token::SingleQuotedString(raw) if raw.contains('\\') => format!("E'{raw}'"),
         other => other.to_string(),
     }
@@ -142,7 +142,7 @@ fn unescape(raw: &str) -> String {
                     'b' => value.push('\u{8}'),
                     'f' => value.push('\u{c}'),
                     '\\' | '\'' => value.push(escaped),
-                    // `'\N'`: the NULL marker of COPY keeps its backslash.
+                    // COPY's NULL marker `'\N'` keeps its backslash.
                     other => value.extend(['\\', other]),
                 }
             }
@@ -152,7 +152,7 @@ fn unescape(raw: &str) -> String {
     value
 }
 
-/// For each line, how many characters come before it.
+/// For each line, the number of characters before it.
 fn line_starts(sql: &str) -> Vec<usize> {
     let mut starts = vec![0];
     starts.extend(sql.chars().enumerate().filter(|(_, letter)| *letter == '\n').map(|(index, _)| index + 1));
@@ -188,18 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_table_keeps_its_name() {
+    fn the_name_of_a_temporary_table_keeps_its_hash() {
         check("SELECT * FROM #Staging", "SELECT * FROM \"#staging\"");
     }
 
     #[test]
-    fn comments_go_and_positions_stay() {
+    fn comments_are_dropped_but_count_in_positions() {
         let lexemes = lex("-- first\nSELECT /* x */ ünknown, x").expect("tokens");
         assert_eq!(lexemes.iter().map(|lexeme| lexeme.position).collect::<Vec<_>>(), [10, 25, 32, 34]);
     }
 
     #[test]
-    fn two_statements_in_one_are_refused() {
+    fn two_statements_in_one_text_are_refused() {
         check("SELECT 1;", "SELECT 1");
         assert_eq!(
             lex("SELECT 1; SELECT 2").expect_err("refused").text,

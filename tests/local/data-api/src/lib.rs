@@ -1,37 +1,37 @@
-//! A local stand-in for the Redshift Data API over a real PostgreSQL.
+//! A local stand-in for the Redshift Data API, over a real PostgreSQL.
 //!
-//! It decides what the service and the warehouse would answer: which requests are refused and in which words, in which
-//! order a statement's status moves, when a completion event is sent, what COPY reads and what it rejects. It
-//! deliberately knows nothing of the programs that call it: no name, table or statement of theirs appears here.
+//! It behaves as the service and the warehouse do: which requests are refused and with which error, how the status of a statement changes,
+//! when a status change is sent, what COPY reads and what it rejects. It deliberately does not know the programs that call it: none of their
+//! names, tables or statements appears here.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `server` | the wire: AWS JSON 1.1 in, answers and errors out |
-//! | `operations` | one function per operation: check the request, answer it |
-//! | `statement`, `cancellation` | what was submitted and how far it is; cancelled or committed, never both |
-//! | `store` | statements, client tokens and how long each is remembered |
-//! | `execute` | the life of one statement: waiting, running, ending |
-//! | `session`, `warehouse`, `catalog`, `conflicts` | one transaction in PostgreSQL; databases; their system tables; two writers of one table |
-//! | `lexeme`, `table_name`, `plan`, `rewrite`, `create_table` | Redshift SQL read token by token and turned into PostgreSQL's |
+//! | `server` | HTTP: AWS JSON 1.1 requests and responses |
+//! | `operations` | one function per operation: checks the request and returns the response |
+//! | `statement`, `cancellation` | a submitted statement and its progress; the race between cancellation and commit |
+//! | `store` | statements and client tokens, and how long each is remembered |
+//! | `execute` | runs a statement to its end |
+//! | `session`, `warehouse`, `catalog`, `conflicts` | a transaction in PostgreSQL; databases; their system tables; concurrent writers of a table |
+//! | `lexeme`, `table_name`, `plan`, `rewrite`, `create_table`, `alter_table` | translates Redshift's SQL to PostgreSQL's, token by token |
 //! | `copy` | COPY, from its text to the rows |
-//! | `events`, `pattern` | completion events: rules, patterns, targets |
-//! | `admin`, `controls` | the paths under `/_standin/`, for tests that need the service to misbehave |
-//! | `errors` | every error text, in the service's words |
+//! | `events`, `pattern` | status changes: rules, patterns, targets |
+//! | `admin`, `controls` | the paths under `/_standin/`, for tests that inject faults |
+//! | `errors` | the service's error texts |
 //!
 //! # Warehouses
 //!
-//! Database `dev` of cluster (or workgroup) `my-cluster` is the PostgreSQL database `my-cluster.dev`, created when it
-//! is first used: `psql -d 'my-cluster.dev'`.
+//! Database `dev` of cluster (or workgroup) `my-cluster` is the PostgreSQL database `my-cluster.dev`. It is created on first use:
+//! `psql -d 'my-cluster.dev'`.
 //!
-//! A `DbUser` that exists as a role in PostgreSQL (`CREATE USER … PASSWORD …`) has that role's privileges; any other may
-//! do everything. A role is known to all warehouses.
+//! A `DbUser` that exists as a role in PostgreSQL (`CREATE USER … PASSWORD …`) has that role's privileges; any other may do everything.
+//! Roles are shared by all warehouses.
 //!
 //! # What it cannot do
 //!
-//! AVRO, ORC, fixed-width and shape files, LZOP, nested Parquet columns, other encodings than UTF-8; UNLOAD, CALL,
+//! AVRO, ORC, fixed-width and shape files, LZOP, nested Parquet columns, encodings other than UTF-8; UNLOAD, CALL,
 //! MERGE … REMOVE DUPLICATES, external tables, materialized views; sessions (`SessionId`), `WaitTimeSeconds` and
-//! result format CSV; Redshift's own functions beyond GETDATE, SYSDATE, NVL, LEN and `JSON_PARSE`. A SQL statement that
-//! meets such a limit fails with `ERROR: stand-in limit: …`, or because PostgreSQL does not know the function.
+//! result format CSV; Redshift's own functions except GETDATE, SYSDATE, NVL, LEN and `JSON_PARSE`. A SQL statement that
+//! needs one of these fails with `ERROR: stand-in limit: …`, or because PostgreSQL does not know the function.
 //!
 //! # Administration
 //!
@@ -67,35 +67,35 @@ use std::net::SocketAddr;
 
 pub use server::Standin;
 
-/// Where to listen, which PostgreSQL to use, and where the other services are.
+/// Settings of a stand-in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address of the Data API; port 0 takes a free one, see [`Standin::address`].
+    /// Address to listen on. Port 0 chooses a free port, see [`Standin::address`].
     pub listen: SocketAddr,
     /// The PostgreSQL server behind every cluster and workgroup.
     pub warehouse: Warehouse,
-    /// Base URL of S3 (path style), `EventBridge` and Lambda for the calls that the stand-in itself makes.
+    /// Base URL of S3 (path style), `EventBridge` and Lambda for the stand-in's own calls.
     pub aws_endpoint: String,
     /// Region in resource names and signatures, for example `us-east-1`.
     pub region: String,
     /// Account in resource names, twelve digits.
     pub account: String,
-    /// How long a statement waits before it runs.
+    /// How long statements wait before they run.
     pub latency: Latency,
 }
 
 /// A PostgreSQL server and its superuser. The maintenance database `postgres` must exist.
 #[derive(Clone, Debug)]
 pub struct Warehouse {
-    /// Host name, address, or the directory of a unix socket (recognised by its leading `/`).
+    /// Host name, address, or the folder of a Unix socket, which begins with `/`.
     pub host: String,
-    /// Port; also part of a unix socket's name.
+    /// Port, which is also part of a Unix socket's name.
     pub port: u16,
-    /// A superuser: databases are created as needed.
+    /// A superuser, who creates databases as needed.
     pub user: String,
 }
 
-/// Artificial time, in milliseconds, that a statement spends in a status. Can be changed while running, see [`admin`].
+/// Artificial time that a statement spends in a status, in milliseconds. It can be changed while the stand-in runs, see [`admin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Latency {
     /// In `SUBMITTED`.
@@ -110,7 +110,7 @@ impl Default for Latency {
     }
 }
 
-/// Starts the stand-in. It serves until [`Standin::shutdown`] or until the value is dropped.
+/// Starts a stand-in, which runs until [`Standin::shutdown`] or until the value is dropped.
 pub async fn serve(settings: Settings) -> anyhow::Result<Standin> {
     server::start(settings).await
 }

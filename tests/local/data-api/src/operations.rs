@@ -1,4 +1,4 @@
-//! The operations of the Data API: check the request, do it, shape the answer.
+//! The operations of the Data API: each checks its request, performs it and returns the response.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ mod list;
 mod metadata;
 mod result;
 
-/// SQL statements in a batch.
+/// Maximum SQL statements in a batch.
 const SQLS_MAX: usize = 40;
-/// Bytes of one SQL statement.
+/// Maximum bytes of a SQL statement.
 const SQL_BYTES_MAX: usize = 100 * 1024;
 const CLIENT_TOKEN_CHARS_MAX: usize = 64;
 const STATEMENT_NAME_CHARS_MAX: usize = 2048;
 
-/// Who calls, as far as the signature's credential tells.
+/// The caller, derived from the access key of the signature.
 pub struct Caller {
     principal: String,
 }
@@ -57,14 +57,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceError> {
     serde_json::from_slice(body).map_err(|error| ServiceError::Serialization(error.to_string()))
 }
 
-/// How the model's constraints are reported.
+/// The error for a request that violates the API model's constraints.
 fn constraint(member: &str, rule: &str) -> ServiceError {
     ServiceError::validation(format!(
         "1 validation error detected: Value at '{member}' failed to satisfy constraint: {rule}"
     ))
 }
 
-/// The members that name a database, common to most requests.
+/// The members that identify a database, which most requests have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Address {
@@ -77,7 +77,7 @@ struct Address {
 }
 
 impl Address {
-    /// The combinations of cluster or workgroup with user or secret that the service takes.
+    /// Checks that the members are a combination that the service accepts.
     fn connection(self) -> Result<Connection, ServiceError> {
         let refuse = |text: &str| Err(ServiceError::validation(text));
         if self.session_id.is_some() {
@@ -112,7 +112,7 @@ impl Address {
     }
 }
 
-/// The members that both kinds of submission share.
+/// The members that both kinds of submit have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Submit {
@@ -251,7 +251,7 @@ struct ById {
     id: String,
 }
 
-/// A statement, or with `:N` its N-th part.
+/// Finds a statement, or its N-th SQL statement for an id with `:N`.
 fn find(app: &App, id: &str) -> Result<(Statement, Option<usize>), ServiceError> {
     let (parent, part) = id.split_once(':').map_or((id, None), |(parent, part)| (parent, Some(part)));
     let valid = parent.len() == 36
@@ -354,7 +354,7 @@ fn cancel_statement(app: &App, id: &str) -> Result<Value, ServiceError> {
     Ok(json!({"Status": true}))
 }
 
-/// Epoch seconds with a fraction, as AWS JSON writes a timestamp.
+/// Epoch seconds with a fraction, the format of timestamps in AWS JSON.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds fit a double for 285,000 years")]
 fn seconds(millis: Millis) -> f64 {
     millis as f64 / 1000.0

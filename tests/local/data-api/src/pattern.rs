@@ -1,11 +1,11 @@
-//! Event patterns of `EventBridge`: does an event match?
+//! Matches events with `EventBridge`'s event patterns.
 //!
-//! A pattern names members; each gives a list of alternatives. A member that the pattern does not name does not
-//! matter. A filter that is not known here matches nothing, and is logged.
+//! A pattern contains a list of alternatives for each member that matters. A filter that is not supported here matches nothing, and is
+//! logged.
 
 use serde_json::{Map, Value};
 
-/// True when every member the pattern names is as it says.
+/// Whether every member of the pattern matches.
 pub fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
         Value::Object(members) => object(members, event),
@@ -26,7 +26,7 @@ fn object(members: &Map<String, Value>, event: &Value) -> bool {
 
 fn member(alternatives: &[Value], found: Option<&Value>) -> bool {
     match found {
-        // one element of a list is enough
+        // One matching element of a list is enough.
         Some(Value::Array(values)) => {
             alternatives.iter().any(|wanted| values.iter().any(|value| alternative(wanted, Some(value))))
         }
@@ -78,7 +78,7 @@ fn excluded(argument: &Value, found: Option<&Value>) -> bool {
     }
 }
 
-/// `[">", 0, "<=", 5]`.
+/// Evaluates conditions such as `[">", 0, "<=", 5]`.
 fn numeric(argument: &Value, number: f64) -> bool {
     let Some(conditions) = argument.as_array().filter(|conditions| conditions.len() >= 2) else { return false };
     conditions.chunks(2).all(|condition| {

@@ -1,6 +1,6 @@
-//! What a SQL statement is: a query, a write to a table, a COPY, or something Redshift refuses here.
+//! Decides from its tokens what a SQL statement is: a query, a write to a table, a COPY, or something that Redshift refuses.
 //!
-//! It reads tokens and decides; it does not know whether a table exists and runs nothing.
+//! It runs nothing and does not know which tables exist.
 
 use sqlparser::tokenizer::Token;
 
@@ -11,10 +11,10 @@ use crate::statement::Parameter;
 use crate::table_name::{TableName, table_at};
 use crate::{alter_table, create_table, rewrite};
 
-/// What has to be done, with the SQL that PostgreSQL gets.
+/// What a SQL statement does, with its SQL for PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Gives a result set.
+    /// Returns a result set.
     Query {
         sql: String,
     },
@@ -23,7 +23,7 @@ pub enum Work {
         sql: String,
         table: TableName,
     },
-    /// Waits for whoever has a table, and sees what was committed until then.
+    /// Waits for the table's lock, and then sees what has been committed.
     Lock {
         sql: String,
     },
@@ -31,30 +31,30 @@ pub enum Work {
     Execute {
         sql: String,
     },
-    /// Commits what came before it, then empties the table.
+    /// Commits the transaction so far, then empties the table.
     Truncate {
         sql: String,
         table: TableName,
     },
-    /// Runs outside a transaction only.
+    /// Can only run outside a transaction.
     Alone {
         command: &'static str,
-        /// False: Redshift can do it, the stand-in cannot.
+        /// Whether the stand-in can do it; Redshift can.
         supported: bool,
     },
     Copy(Box<CopyCommand>),
-    /// Accepted and without effect here, such as a setting that only Redshift has.
+    /// Accepted without effect, such as a setting that only Redshift has.
     Nothing,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub work: Work,
-    /// The relations the statement reads or writes, for the error that names them.
+    /// The relations that the statement reads or writes, for error messages.
     pub tables: Vec<String>,
 }
 
-/// True when the SQL uses this parameter.
+/// Whether the SQL uses this parameter.
 pub fn uses_parameter(sql: &str, name: &str) -> bool {
     lex(sql).is_ok_and(|lexemes| {
         lexemes.windows(2).any(|pair| pair[0].token == Token::Colon && pair[1].word() == Some(name))
@@ -92,7 +92,7 @@ pub fn plan(sql: &str, parameters: &[Parameter]) -> Result<Plan, SqlError> {
     Ok(Plan { work, tables })
 }
 
-/// Settings of Redshift that PostgreSQL does not have; none of them changes a result here.
+/// Settings of Redshift that PostgreSQL does not have. None of them changes a result here.
 const REDSHIFT_SETTINGS: &[&str] = &[
     "query_group",
     "wlm_query_slot_count",
@@ -109,10 +109,10 @@ const REDSHIFT_SETTINGS: &[&str] = &[
     "extra_float_digits",
 ];
 
-/// Commands of PostgreSQL, and of Redshift, that end here.
+/// Refuses commands that Redshift, the Data API or the stand-in does not have.
 fn refuse_verb(verb: &str, lexemes: &[Lexeme]) -> Result<(), SqlError> {
     match verb {
-        // own: the service's words are not known
+        // *Own*: the real text is not known.
         "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" | "PREPARE" => Err(
             SqlError::new(format!("{verb} is not allowed here: the Data API begins and ends the transaction itself")),
         ),
@@ -125,7 +125,7 @@ fn refuse_verb(verb: &str, lexemes: &[Lexeme]) -> Result<(), SqlError> {
     }
 }
 
-/// Redshift takes WITH inside an INSERT, not before a write.
+/// Refuses WITH before a write. Redshift accepts it only inside an INSERT.
 fn refuse_with_before_write(lexemes: &[Lexeme]) -> Result<(), SqlError> {
     let mut depth = 0_usize;
     for lexeme in lexemes {
@@ -188,7 +188,7 @@ fn truncate(mut lexemes: Vec<Lexeme>) -> Result<Work, SqlError> {
     }
 }
 
-/// The table after the verb and its noise words.
+/// The table after the verb and its optional keywords.
 fn target(lexemes: &[Lexeme]) -> Result<TableName, SqlError> {
     let start = lexemes
         .iter()
@@ -211,7 +211,7 @@ fn named_tables(lexemes: &[Lexeme]) -> Vec<String> {
     tables
 }
 
-/// Puts the parameters in as literals.
+/// Replaces parameters by literals.
 fn bind(lexemes: Vec<Lexeme>, parameters: &[Parameter]) -> Vec<Lexeme> {
     let mut bound = Vec::with_capacity(lexemes.len());
     let mut rest = lexemes.into_iter().peekable();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_knows_its_table() {
+    fn a_write_names_its_table() {
         for sql in [
             "INSERT INTO Public.\"T\" VALUES (1)",
             "DELETE public.t USING s WHERE s.id = t.id",
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn delete_without_from_gets_one() {
+    fn a_delete_without_from_gets_one() {
         let Work::Write { sql, .. } = work("delete t where a = 1") else { panic!("a write") };
         assert_eq!(sql, "delete FROM t where a = 1");
     }
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn truncate_takes_one_table() {
+    fn a_truncate_has_one_table() {
         assert!(matches!(work("TRUNCATE TABLE public.t"), Work::Truncate { .. }));
         assert_eq!(refusal("TRUNCATE a, b"), "ERROR: syntax error at or near \",\"\n  Position: 11");
     }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn redshift_settings_do_nothing() {
+    fn settings_of_redshift_have_no_effect() {
         assert_eq!(work("SET query_group TO 'x'"), Work::Nothing);
     }
 }

@@ -1,13 +1,13 @@
-//! Redshift's expressions in PostgreSQL's words, and the PostgreSQL syntax that Redshift does not have.
+//! Translates Redshift's expressions to PostgreSQL's, and refuses PostgreSQL syntax that Redshift does not have.
 //!
-//! Table definitions have their own file, `create_table`; this one applies to every statement.
+//! This applies to every statement. Table definitions are translated in `create_table` and `alter_table`.
 
 use sqlparser::tokenizer::Token;
 
 use crate::errors::SqlError;
 use crate::lexeme::{Lexeme, keyword};
 
-/// Refuses what Redshift would refuse and translates the rest.
+/// Refuses what Redshift refuses, and translates the rest.
 pub fn rewrite(lexemes: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     for index in 0..lexemes.len() {
         refuse(lexemes, index)?;
@@ -15,7 +15,7 @@ pub fn rewrite(lexemes: &[Lexeme]) -> Result<Vec<Lexeme>, SqlError> {
     Ok(translate(lexemes))
 }
 
-/// System columns of PostgreSQL: Redshift has no such columns to read.
+/// System columns of PostgreSQL that Redshift does not have.
 const SYSTEM_COLUMNS: &[&str] = &["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 fn refuse(lexemes: &[Lexeme], index: usize) -> Result<(), SqlError> {
@@ -59,7 +59,7 @@ fn is_foreign_operator(token: &Token) -> bool {
     )
 }
 
-/// Whether a clause begins here that Redshift's grammar does not have.
+/// Whether a clause begins here that Redshift does not have.
 fn is_foreign_clause(lexemes: &[Lexeme], index: usize) -> bool {
     let lexeme = &lexemes[index];
     let next = |offset: usize| lexemes.get(index + offset);

@@ -1,4 +1,4 @@
-//! The wire: AWS JSON 1.1 over HTTP. Which operation is meant is in the header `X-Amz-Target`.
+//! Serves AWS JSON 1.1 over HTTP. The header `X-Amz-Target` names the operation.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::store::Store;
 use crate::warehouse::Databases;
 use crate::{Settings, admin};
 
-/// Forty SQL statements of 100 KB, escaped, fit.
+/// Large enough for forty escaped SQL statements of 100 KB.
 const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// A running stand-in.
 #[derive(Debug)]
 pub struct Standin {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
@@ -43,7 +43,7 @@ impl Standin {
         format!("http://{}", self.address)
     }
 
-    /// Stops listening and ends. Statements that still run are abandoned, as when the process ends.
+    /// Stops serving. Running statements are abandoned, as when the process ends.
     pub async fn shutdown(self) {
         let _ = self.stop.send(());
         let _ = self.server.await;
@@ -77,7 +77,7 @@ pub async fn start(settings: Settings) -> anyhow::Result<Standin> {
                     tracing::error!(%error, "the stand-in stopped serving");
                 }
             }
-            // an error means that the handle was dropped: stop as well
+            // An error means that the handle was dropped, which stops the server too.
             _ = stopped => {}
         }
     });

@@ -1,4 +1,4 @@
-//! One connection to the warehouse: SQL statements in a transaction, with Redshift's rules about it.
+//! A connection to the warehouse: runs SQL statements in a transaction, by Redshift's rules.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::plan::{Plan, Work};
 use crate::statement::{Connection, ResultColumn, ResultSet};
 use crate::table_name::TableName;
 
-/// What one SQL statement gave.
+/// The outcome of a SQL statement.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub rows: i64,
@@ -40,7 +40,7 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// A database user that was created has its own privileges; any other may do everything.
+    /// Opens a session. A database user that exists has its own privileges; any other may do everything.
     async fn become_user(&self, user: &str) -> Result<(), SqlError> {
         const FIND: &str = "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1 AND NOT rolsuper";
         let failed = |error: tokio_postgres::Error| SqlError::from_postgres(&error, &[], 0);
@@ -65,14 +65,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// After an error: what the transaction did is undone.
+    /// Rolls back after an error.
     pub async fn rollback(&mut self) {
         if self.transaction.take().is_some() {
             let _ = self.client.batch_execute("ROLLBACK").await;
         }
     }
 
-    /// True for SQL that must not run in a transaction block.
+    /// Whether the SQL must not run in a transaction block.
     pub fn needs_no_transaction(work: &Work) -> bool {
         matches!(work, Work::Alone { .. })
     }
@@ -103,7 +103,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// TRUNCATE commits what came before it, and itself.
+    /// TRUNCATE commits the transaction so far, and itself.
     async fn truncate(&mut self, sql: &str, table: &TableName, query: i64) -> Result<Outcome, SqlError> {
         if self.transaction.is_some() {
             self.commit(query).await?;
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// COPY asks for the privilege before it looks at a file.
+    /// COPY checks the privilege before it reads any file.
     async fn check_insert(&self, table_id: u32, command: &CopyCommand) -> Result<(), SqlError> {
         const ASK: &str = "SELECT pg_catalog.has_table_privilege($1::oid, 'INSERT')";
         let row = self.client.query_one(ASK, &[&table_id]).await;
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         Err(SqlError::new(format!("permission denied for relation {}", command.table.name)))
     }
 
-    /// On another connection: the bad rows are to be seen after the rollback.
+    /// Records bad rows on another connection, so that they remain after the rollback.
     async fn record(&self, query: i64, rows: &[copy::BadRow]) {
         if rows.is_empty() {
             return;
@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes part in the conflict check before the table is written. `None`: there is no such table.
+    /// Checks for conflicting writers before the table is written. Returns `None` if the table does not exist.
     async fn claim(&self, table: &TableName) -> Result<Option<u32>, SqlError> {
         const FIND: &str = "
             SELECT oid, relpersistence = 't', relkind::text FROM pg_catalog.pg_class

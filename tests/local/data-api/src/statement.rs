@@ -1,4 +1,4 @@
-//! A statement of the Data API: what was submitted, and how far it is.
+//! A statement of the Data API: what was submitted, and its progress.
 
 use std::sync::Arc;
 
@@ -35,11 +35,11 @@ impl Status {
     }
 }
 
-/// Which database, and as whom.
+/// The database and the login of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Connection {
     pub cluster: Option<String>,
-    /// As it was given: a name or an ARN.
+    /// A name or an ARN, as given.
     pub workgroup: Option<String>,
     pub database: String,
     pub db_user: Option<String>,
@@ -47,7 +47,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Cluster or workgroup, by name.
+    /// Name of the cluster or workgroup.
     pub fn warehouse(&self) -> &str {
         match (&self.cluster, &self.workgroup) {
             (Some(cluster), _) => cluster,
@@ -62,7 +62,7 @@ impl Connection {
     }
 }
 
-/// A named value of the request; `:name` in the SQL stands for it.
+/// A named value of the request, which replaces `:name` in the SQL.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Parameter {
     pub name: String,
@@ -79,7 +79,7 @@ pub enum Mode {
     AutoCommit,
 }
 
-/// What was submitted. Two requests with the same token must agree in all of it.
+/// What was submitted. Two requests with the same client token must be equal in all of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Submission {
     pub connection: Connection,
@@ -88,7 +88,7 @@ pub struct Submission {
     pub name: Option<String>,
     pub with_event: bool,
     pub mode: Mode,
-    /// Who submitted; not part of what a token stands for.
+    /// The caller; requests with the same client token may differ in it.
     #[serde(skip)]
     pub principal: String,
 }
@@ -105,13 +105,13 @@ pub struct ResultSet {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
-/// One SQL statement of a submission.
+/// A SQL statement of a submission.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub query_id: i64,
     pub status: Status,
     pub error: Option<String>,
-    /// -1 as long as there is none.
+    /// -1 until the number is known.
     pub rows: i64,
     pub size: i64,
     pub duration_nanos: i64,
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workgroup_may_be_an_arn() {
+    fn a_workgroup_can_be_given_by_its_arn() {
         let connection = Connection {
             cluster: None,
             workgroup: Some("arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/wg".into()),

@@ -1,4 +1,4 @@
-//! Statements and client tokens, and how long each is remembered.
+//! Stores statements and client tokens for as long as the service does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,9 @@ use crate::clock::Millis;
 use crate::errors::ServiceError;
 use crate::statement::{Part, Statement, Status, Submission};
 
-/// A client token is remembered for 8 hours.
+/// The service remembers a client token for 8 hours.
 const TOKEN_AGE_MILLIS_MAX: Millis = 8 * 3600 * 1000;
-/// A statement and its result are remembered for 24 hours.
+/// The service remembers a statement and its result for 24 hours.
 pub const STATEMENT_AGE_MILLIS_MAX: Millis = 24 * 3600 * 1000;
 
 #[derive(Default)]
@@ -34,7 +34,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Query ids begin here: load errors outlive the stand-in, so an id must not come twice.
+    /// Creates a store whose query ids begin at `query_id`. Load errors outlive the stand-in, so query ids must not repeat after a restart.
     pub fn starting_at(query_id: i64) -> Self {
         Self { state: Mutex::new(State { queries: query_id, ..State::default() }) }
     }
@@ -43,7 +43,7 @@ impl Store {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The statement of this submission, and whether it is a new one that has to be run.
+    /// Returns the statement of this submission, and whether it is new and has to be run.
     pub fn submit(
         &self,
         submission: Submission,
@@ -78,14 +78,14 @@ impl Store {
         state.statements.iter().find(|statement| statement.id == id).cloned()
     }
 
-    /// Newest first.
+    /// All statements, newest first.
     pub fn all(&self, now: Millis) -> Vec<Statement> {
         let mut state = self.lock();
         state.forget(now);
         state.statements.iter().rev().cloned().collect()
     }
 
-    /// Changes a statement and marks the time; a forgotten one is left alone.
+    /// Changes a statement and sets its update time. Does nothing if it has been forgotten.
     pub fn update(&self, id: &str, now: Millis, change: impl FnOnce(&mut Statement)) {
         let mut state = self.lock();
         if let Some(statement) = state.statements.iter_mut().find(|statement| statement.id == id) {
@@ -94,7 +94,7 @@ impl Store {
         }
     }
 
-    /// Forgets statements, all or those whose name contains this text, as after 24 hours.
+    /// Forgets the statements whose name contains this text, as the service does after 24 hours.
     pub fn forget_named(&self, name: &str) -> usize {
         let mut state = self.lock();
         let before = state.statements.len();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_token_answers_the_same_statement_for_eight_hours() {
+    fn a_repeated_token_returns_the_same_statement_for_eight_hours() {
         let store = Store::default();
         let submit = |sql: &str, now| store.submit(submission(sql), Some("token".into()), now, 500);
         let (first, new) = submit("SELECT 1", 0).expect("submitted");
@@ -200,7 +200,7 @@ mod tests {
     fn ended_statements_are_forgotten_after_a_day() {
         let store = Store::default();
         let (statement, _) = store.submit(submission("SELECT 1"), None, 0, 500).expect("submitted");
-        assert!(store.get(&statement.id, STATEMENT_AGE_MILLIS_MAX).is_some(), "it still runs");
+        assert!(store.get(&statement.id, STATEMENT_AGE_MILLIS_MAX).is_some(), "it is still running");
         store.update(&statement.id, 1, |statement| statement.status = Status::Finished);
         assert!(store.get(&statement.id, STATEMENT_AGE_MILLIS_MAX - 1).is_some());
         assert!(store.get(&statement.id, STATEMENT_AGE_MILLIS_MAX).is_none());

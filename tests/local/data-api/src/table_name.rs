@@ -1,11 +1,11 @@
-//! The name of a table as a statement has it.
+//! The name of a table in a statement.
 
 use sqlparser::tokenizer::Token;
 
 use crate::errors::SqlError;
 use crate::lexeme::{Lexeme, quoted};
 
-/// A table as a statement names it, folded to lower case.
+/// The name of a table in a statement, folded to lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableName {
     pub schema: Option<String>,
@@ -13,7 +13,7 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// Quoted for PostgreSQL.
+    /// The name, quoted for PostgreSQL.
     pub fn quoted(&self) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{}", quoted(schema), quoted(&self.name)),

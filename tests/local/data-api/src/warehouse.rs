@@ -21,7 +21,7 @@ impl Databases {
         Self { server, ready: Mutex::default() }
     }
 
-    /// Opens a session; the database is created when it is not there.
+    /// Opens a session. The database is created if it does not exist.
     pub async fn connect(&self, database: &str) -> Result<Client, Error> {
         self.ensure(database).await?;
         self.open(database).await

@@ -1,7 +1,7 @@
-//! Becomes another program, after making sure that the kernel ends it when our supervisor ends.
+//! Executes another program that the kernel ends when the supervisor ends.
 //!
-//! The supervisor starts every program through this mode of its own binary: a new process group, another user if asked,
-//! the parent-death signal, then `exec`. All of it is safe code because nothing runs between `fork` and `exec`.
+//! The supervisor starts every program through this mode of its own binary, which changes the user if needed, sets the parent-death signal,
+//! and then calls `exec`. No unsafe code is needed, because nothing runs between `fork` and `exec`.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -9,16 +9,16 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Signal, getppid};
 
-/// What to become.
+/// The program to execute, and how.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ExecChild {
-    /// Process id of the supervisor: if it is gone already, nothing is started.
+    /// Process id of the supervisor. If it has already ended, nothing is started.
     #[arg(long)]
     parent: i32,
-    /// User and group to run as (only root may change).
+    /// User and group to run as; needs root.
     #[arg(long)]
     user: Option<u32>,
-    /// Signal sent when the supervisor dies.
+    /// Signal that the program gets when the supervisor dies.
     #[arg(long, default_value = "kill")]
     death_signal: DeathSignal,
     /// The program and its arguments.
@@ -26,17 +26,17 @@ pub struct ExecChild {
     command: Vec<String>,
 }
 
-/// The signals a child may get when its supervisor dies.
+/// A signal that a program can get when the supervisor dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeathSignal {
     /// SIGKILL.
     Kill,
-    /// SIGQUIT: PostgreSQL's immediate shutdown, which takes its workers along.
+    /// SIGQUIT: PostgreSQL's immediate shutdown, which also ends its worker processes.
     Quit,
 }
 
 impl DeathSignal {
-    /// How the command line spells it.
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
@@ -45,7 +45,7 @@ impl DeathSignal {
     }
 }
 
-/// Replaces this process; returns only when that fails.
+/// Replaces this process. Returns only if that fails.
 pub fn run(options: &ExecChild) -> Result<()> {
     if let Some(user) = options.user {
         become_user(user).with_context(|| format!("cannot run as user {user}"))?;
@@ -54,10 +54,10 @@ pub fn run(options: &ExecChild) -> Result<()> {
         DeathSignal::Kill => Signal::KILL,
         DeathSignal::Quit => Signal::QUIT,
     };
-    // After the change of user, because that clears it.
+    // Must follow the change of user, which clears it.
     die_with_parent(signal)?;
     if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(options.parent) {
-        bail!("the supervisor {} is gone", options.parent);
+        bail!("the supervisor {} has ended", options.parent);
     }
     let (program, arguments) = options.command.split_first().context("no program given")?;
     let error = Command::new(program).args(arguments).exec();
@@ -86,6 +86,6 @@ fn die_with_parent(signal: Signal) -> Result<()> {
 #[cfg(not(target_os = "linux"))]
 #[allow(clippy::unnecessary_wraps)]
 fn die_with_parent(_signal: Signal) -> Result<()> {
-    // The guard process alone cleans up.
+    // Only the guard cleans up here.
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The gateway: the only address of AWS in the stack, on one port for users and one for the functions.
+//! The gateway: the stack's only AWS endpoint, with one port for users and one for the functions.
 //!
-//! A request goes to the Data API stand-in or to ministack, byte for byte as it came, so that its signature stays valid. On
-//! the way it is counted, and toxics may decide otherwise. `/_local/…` on the users port is its own administration.
+//! It counts every request, applies toxics, and forwards the request to the Data API stand-in or to ministack. Requests are forwarded
+//! unchanged so that their signatures stay valid. `/_local/` on the port for users is the gateway's own administration.
 
 mod answers;
 mod authorize;
@@ -35,7 +35,7 @@ use classify::Operation;
 use forward::{Answer, Body, Forwarder};
 use toxic::Toxics;
 
-/// The two ports, bound before anything else so that everything can be told about them.
+/// The two ports. They are bound first, because all other parts are configured with them.
 #[derive(Debug)]
 pub struct Listeners {
     /// Address for users.
@@ -46,19 +46,19 @@ pub struct Listeners {
     functions: TcpListener,
 }
 
-/// Who really answers.
+/// The servers behind the gateway.
 #[derive(Debug, Clone, Copy)]
 pub struct Upstreams {
-    /// Everything but the Data API.
+    /// Serves everything but the Data API.
     pub ministack: SocketAddr,
-    /// The Data API.
+    /// Serves the Data API.
     pub standin: SocketAddr,
-    /// Whether Data API calls must be signed and allowed, as ministack then demands of all others.
+    /// Whether signatures and policies of Data API calls are checked, as ministack does for all other calls.
     pub auth: bool,
 }
 
 impl Listeners {
-    /// Two free loopback ports.
+    /// Binds two free loopback ports.
     pub async fn bind() -> anyhow::Result<Self> {
         let users = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let functions = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -90,13 +90,13 @@ async fn accept(listener: TcpListener, port: Port, gateway: Arc<Gateway>) {
             let service = service_fn(move |request| Arc::clone(&gateway).handle(Arc::clone(&connection), request));
             let mut server = hyper::server::conn::http1::Builder::new();
             let server = server.timer(TokioTimer::new()).preserve_header_case(true);
-            // An error here is a client that left or a connection that a toxic closed.
+            // An error means that the client closed the connection, or a toxic did.
             let _ = server.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-/// The reason for closing a connection without an answer.
+/// Error that closes a connection without a response.
 #[derive(Debug)]
 struct Dropped;
 
@@ -121,7 +121,7 @@ struct Gateway {
     shared: Mutex<Shared>,
 }
 
-/// One call with all that is known about it.
+/// A call and what is known about it.
 struct Call {
     sequence: u64,
     operation: Operation,
@@ -165,13 +165,13 @@ impl Gateway {
             (sequence, fate)
         };
         let call = Call { sequence, operation, caller, parts, body };
-        let answer = self.meet(call, &fate).await?;
+        let answer = self.apply(call, &fate).await?;
         self.shared().record.answered(sequence, answer.status().as_u16());
         Ok(answer)
     }
 
-    /// Delays add up; of the others, the first decides.
-    async fn meet(&self, call: Call, fate: &[ToxicKind]) -> Result<Answer, Dropped> {
+    /// Applies toxics to a call. Delays add up; of the other kinds, the first one is applied.
+    async fn apply(&self, call: Call, fate: &[ToxicKind]) -> Result<Answer, Dropped> {
         for kind in fate {
             match kind {
                 ToxicKind::DelayMillis(millis) => tokio::time::sleep(Duration::from_millis(*millis)).await,
@@ -215,7 +215,7 @@ impl Gateway {
 
     async fn pass_data_api(&self, operation: &Operation, mut parts: Parts, body: Bytes) -> Answer {
         if let Some(authorizer) = &self.authorizer {
-            // ministack checks the signature: it must see the request as it came.
+            // ministack checks the signature, so it must receive the request unchanged.
             let checked = self.forwarder.to_ministack(parts.clone(), forward::whole(body.clone())).await;
             match authorizer.check(checked, &parts, operation, &body).await {
                 Ok(caller) => authorize::name_caller(&mut parts, &caller),
@@ -234,7 +234,7 @@ impl Gateway {
         self.pass(again(forward::whole(bytes))).await
     }
 
-    /// Forwards and reads the whole answer, for nobody.
+    /// Forwards the call and discards the response.
     async fn take_effect(&self, call: Call) {
         let _ = self.pass(call).await.into_body().collect().await;
     }

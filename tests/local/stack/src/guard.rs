@@ -1,8 +1,8 @@
-//! The guard: a small process that outlives a killed supervisor just long enough to clean up after it.
+//! The guard: a small process that cleans up after a killed supervisor.
 //!
-//! The supervisor tells it, line by line, what exists (`group <id>`, `quit <id>`, `remove <path>`) and holds its standard
-//! input. When that ends without `done`, the supervisor was killed: the guard kills the process groups (ministack's group
-//! also holds the function processes it started) and removes the private folders.
+//! The supervisor writes to its standard input, line by line, what there is to clean up (`group <id>`, `quit <id>`, `remove <path>`). If the
+//! input ends without `done`, the supervisor was killed. Then the guard kills the process groups (ministack's also contains the processes
+//! of the functions) and removes the private folders.
 
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -17,7 +17,7 @@ use rustix::process::Signal;
 
 use crate::process;
 
-/// The supervisor's end of the guard.
+/// The supervisor's handle of the guard.
 #[derive(Debug)]
 pub struct Guard {
     child: Child,
@@ -41,35 +41,35 @@ impl Guard {
         Ok(Self { child, input })
     }
 
-    /// A process group to kill.
+    /// Adds a process group to kill.
     pub fn group(&mut self, id: u32) -> Result<()> {
-        self.tell(&format!("group {id}"))
+        self.write_line(&format!("group {id}"))
     }
 
-    /// A process group to end with SIGQUIT first.
+    /// Adds a process group that gets SIGQUIT before it is killed.
     pub fn quit(&mut self, id: u32) -> Result<()> {
-        self.tell(&format!("quit {id}"))
+        self.write_line(&format!("quit {id}"))
     }
 
-    /// A folder to remove.
+    /// Adds a folder to remove.
     pub fn remove(&mut self, path: &Path) -> Result<()> {
-        self.tell(&format!("remove {}", path.display()))
+        self.write_line(&format!("remove {}", path.display()))
     }
 
-    /// Everything is cleaned up already; ends the guard.
+    /// Ends the guard without cleaning up, because the supervisor has done so.
     pub fn done(mut self) -> Result<()> {
-        self.tell("done")?;
+        self.write_line("done")?;
         drop(self.input);
         self.child.wait().context("cannot wait for the guard")?;
         Ok(())
     }
 
-    fn tell(&mut self, line: &str) -> Result<()> {
+    fn write_line(&mut self, line: &str) -> Result<()> {
         writeln!(self.input, "{line}").and_then(|()| self.input.flush()).context("the guard process has ended")
     }
 }
 
-/// The guard process itself.
+/// Runs the guard process.
 pub fn run(dir: &Path) -> Result<()> {
     let lock = File::create(dir.join(GUARD_LOCK_FILE)).context("cannot create the guard's lock file")?;
     lock.lock().context("cannot lock the guard's lock file")?;

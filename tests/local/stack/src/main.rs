@@ -1,4 +1,4 @@
-//! The command line of the local stack, and the small modes its own processes run in.
+//! The program `local-stack`: its command line, and the modes that its own processes run in.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,24 +16,24 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Mode {
-    /// Starts a stack and tells its progress as JSON lines.
+    /// Starts a stack and prints its progress as JSON lines.
     Up(Up),
-    /// Stops the stack of a folder.
+    /// Stops a folder's stack.
     Down {
         /// Folder of the stack.
         #[arg(long)]
         dir: PathBuf,
     },
-    /// Prints where the stack of a folder answers.
+    /// Prints the addresses of a folder's stack.
     Status {
         /// Folder of the stack.
         #[arg(long)]
         dir: PathBuf,
     },
-    /// The detached supervisor.
+    /// Runs the detached supervisor.
     #[command(hide = true)]
     Supervise(Up),
-    /// Becomes a program that ends with its parent.
+    /// Executes a program that ends with its parent.
     #[command(hide = true)]
     ExecChild(exec_child::ExecChild),
     /// Cleans up after a killed supervisor.

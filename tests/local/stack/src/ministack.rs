@@ -1,7 +1,7 @@
-//! ministack: how it is started and when it answers.
+//! Starts ministack, which provides all AWS services but the Data API.
 //!
-//! It listens on a port of its own that nobody is told about. It believes that the gateway's users port is its address
-//! (queue URLs carry it), and its function processes inherit the gateway's functions port as the AWS endpoint.
+//! It listens on a private port. It is configured with the gateway's port for users as its own address, which queue URLs contain; the
+//! function processes that it starts inherit the gateway's port for functions as their AWS endpoint.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,35 +12,35 @@ use local_client::http::Http;
 use crate::exec_child::DeathSignal;
 use crate::process::{Program, Running};
 
-/// The application that is served.
+/// The ASGI application.
 const APPLICATION: &str = "ministack_app:app";
-/// Its files.
+/// The application's files.
 const FILES: [(&str, &str); 3] = [
     ("ministack_app.py", include_str!("ministack_app.py")),
     ("ministack_batches.py", include_str!("ministack_batches.py")),
     ("ministack_pipes.py", include_str!("ministack_pipes.py")),
 ];
 
-/// What ministack must know before it starts.
+/// ministack's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Python of the venv that holds it.
+    /// Python of the venv with ministack.
     pub python: PathBuf,
     /// Folder for its temporary files and its home.
     pub folder: PathBuf,
-    /// Where it listens.
+    /// Address to listen on.
     pub listen: SocketAddr,
-    /// The gateway for users.
+    /// The gateway's address for users.
     pub endpoint: SocketAddr,
-    /// The gateway for function processes.
+    /// The gateway's address for functions.
     pub functions_endpoint: SocketAddr,
-    /// Enforce signatures and IAM policies.
+    /// Whether signatures and IAM policies are checked.
     pub auth: bool,
-    /// Collect batches for event source mappings up to their size and window.
+    /// Whether batches for event source mappings are collected up to their size and window.
     pub batching: bool,
 }
 
-/// Starts it; not yet ready.
+/// Starts ministack. It is not ready yet.
 pub fn start(settings: &Settings, log_dir: &Path) -> Result<Running> {
     let temporary = settings.folder.join("tmp");
     std::fs::create_dir_all(&temporary).with_context(|| format!("cannot create `{}`", temporary.display()))?;
@@ -63,14 +63,14 @@ pub fn start(settings: &Settings, log_dir: &Path) -> Result<Running> {
     program.start(log_dir)
 }
 
-/// Waits until it answers.
+/// Waits until ministack is ready.
 pub async fn wait_ready(running: &mut Running, listen: SocketAddr) -> Result<()> {
     let http = Http::new();
     let uri = format!("http://{listen}/_ministack/ready");
     running.wait_ready(|| async { http.status(&uri).await.is_some_and(|status| status.is_success()) }).await
 }
 
-/// Function processes inherit all of it, then get their role's credentials and their own variables.
+/// ministack's environment. Function processes inherit it, with their role's credentials and their own variables added.
 fn environment(settings: &Settings, temporary: &Path) -> Vec<(String, String)> {
     let functions_endpoint = format!("http://{}", settings.functions_endpoint);
     let endpoint = settings.endpoint;

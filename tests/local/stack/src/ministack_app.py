@@ -1,8 +1,11 @@
-"""ministack, with three differences from AWS less.
+"""ministack, with three differences from AWS removed.
 
-Values in the filters of S3 notifications are URL-encoded. And a DynamoDB query looks at the items that it may return: ministack's own sorts
-and compares all items of the partition for each page, so that a table with a hundred thousand ledger entries takes seconds for each look. And pipes lead from streams
-to event buses (`ministack_pipes.py`). On request, batches are collected up to their size and window (`ministack_batches.py`).
+- Values in the filters of S3 notifications are URL-encoded.
+- A DynamoDB query reads only the items that it may return. ministack sorts and compares all items of the partition for each page, which
+  takes seconds for a table with a hundred thousand ledger entries.
+- Pipes can lead from streams to event buses (`ministack_pipes.py`).
+
+On request, event source mappings collect batches up to their size and window (`ministack_batches.py`).
 """
 
 import os
@@ -10,10 +13,10 @@ import re
 from bisect import bisect_left, bisect_right, insort
 from urllib.parse import unquote_plus
 
-from ministack.app import app  # noqa: F401: what the server runs
+from ministack.app import app  # noqa: F401: the server runs it
 from ministack.services import dynamodb, s3
 
-import ministack_pipes  # noqa: F401: it puts itself in place
+import ministack_pipes  # noqa: F401: the import patches ministack
 
 if os.environ.get("BATCHING") == "true":
     import ministack_batches  # noqa: F401: likewise
@@ -37,7 +40,7 @@ PAGE_BYTES = 1024 * 1024
 CONDITION = re.compile(
     r"\S+ = (?P<partition>:\w+)( AND (begins_with\(\S+, (?P<prefix>:\w+)\)|\S+ BETWEEN (?P<low>:\w+) AND (?P<high>:\w+)))?"
 )
-# Sorted sort keys of a partition, with the partition that they are of.
+# By table and partition: the items that were sorted, and their sort keys in order.
 orders = {}
 
 
@@ -67,7 +70,7 @@ def remove_item_in_order(table, partition, key):
 
 
 def page(table, data):
-    """Keys that a page of this query can hold; None where it is not one of those that the loader and its tools make."""
+    """Returns the keys that a page of this query can contain, or None if the query has another form than those of the loader and its tools."""
     condition = CONDITION.fullmatch(data.get("KeyConditionExpression") or "")
     if data.get("IndexName") or not table or not table.get("sk_name") or not condition:
         return None
@@ -88,7 +91,7 @@ def page(table, data):
         low = max(low, bisect_right(keys, after))
     elif after is not None:
         high = min(high, bisect_left(keys, after))
-    # An item is not smaller than its keys, and a page is not larger than a megabyte; one more tells that there are more.
+    # An item is at least as large as its keys, and a page has at most a megabyte. One more key shows that there is another page.
     smallest = len(table["pk_name"]) + len(texts["partition"]) + len(table["sk_name"]) + 1
     most = min(PAGE_BYTES // smallest + 2, int(data.get("Limit") or PAGE_BYTES) + 1)
     part = keys[low : min(high, low + most)] if forward else keys[max(low, high - most) : high]
@@ -96,7 +99,7 @@ def page(table, data):
 
 
 class Narrowed:
-    """The tables, one of them with some of its items only."""
+    """The tables, one of them reduced to some of its items."""
 
     def __init__(self, tables, name, table):
         self.tables, self.name, self.table = tables, name, table
@@ -115,7 +118,7 @@ class Narrowed:
 
 
 def with_items(handle, data, items):
-    """Nothing else runs meanwhile: the handlers do not wait."""
+    """Swaps the global tables. This is safe because handlers do not await, so nothing else runs meanwhile."""
     tables, name = dynamodb._tables, dynamodb._normalize_table_name(data.get("TableName"))
     dynamodb._tables = Narrowed(tables, name, {**tables.get(name), "items": items})
     try:

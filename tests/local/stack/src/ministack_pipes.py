@@ -1,6 +1,6 @@
-"""Pipes from the stream of a table to an event bus, with their filter, input template and role.
+"""Pipes from a table's stream to an event bus, with filter, input template and role.
 
-ministack makes pipes and polls streams each second, but passes whole records on, and to no event bus.
+ministack creates pipes and polls streams each second, but forwards only whole records, and not to event buses.
 """
 
 import json
@@ -16,7 +16,7 @@ from ministack.services.cloudformation import provisioners
 logger = logging.getLogger("pipes")
 
 STREAM_ACTIONS = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
-# A variable that is a whole text, or one that stands for itself.
+# A variable, with or without quotes around it.
 VARIABLE = re.compile(r'"<(\$[^<>"]*)>"|<(\$[^<>"]*)>')
 
 deliver_elsewhere = pipes._deliver_batch
@@ -25,16 +25,16 @@ create_bare, update_bare = handlers["create"], handlers["update"]
 
 
 def check(props):
-    """What AWS refuses when a pipe is made."""
+    """Raises an error for what AWS refuses when a pipe is created."""
     patterns_of(props.get("SourceParameters") or {})
     template = (props.get("TargetParameters") or {}).get("InputTemplate") or "{}"
     if "<" in VARIABLE.sub("null", template):
-        raise ValueError(f"InputTemplate: a variable that is not known here: {template}")
+        raise ValueError(f"InputTemplate: unsupported variable: {template}")
     json.loads(VARIABLE.sub("null", template))
 
 
 def patterns_of(parameters):
-    """Compiled patterns of the filter; none lets everything pass."""
+    """Returns the compiled patterns of the filter. Without patterns, every record passes."""
     compiled = []
     for one in (parameters.get("FilterCriteria") or {}).get("Filters") or []:
         alternatives, reason = eventbridge._parse_pattern_text(one["Pattern"])
@@ -74,7 +74,7 @@ def is_assumed(pipe):
     trust = role.get("AssumeRolePolicyDocument") or {}
     trust = json.loads(trust) if isinstance(trust, str) else trust
     services = [statement.get("Principal", {}).get("Service") for statement in trust.get("Statement", [])]
-    # ministack lets the root user pass for any service.
+    # For ministack, the root user stands for any service.
     root = f"arn:aws:iam::{get_account_id()}:root"
     keys = {"aws:sourcearn": pipe["Arn"], "aws:sourceaccount": get_account_id()}
     context = EvalContext(
@@ -84,7 +84,7 @@ def is_assumed(pipe):
 
 
 def refusal(pipe):
-    """What the role may not do; nothing where it may do all."""
+    """Returns the first action that the role lacks, or None."""
     if os.environ.get("AUTH") != "true":
         return None
     stream = pipe["Parameters"]["SourceParameters"].get("DynamoDBStreamParameters") or {}
@@ -104,7 +104,7 @@ def passes(parameters, record):
 
 
 def value_at(record, path):
-    """A path that leads nowhere is an error here: what AWS makes of it is not documented."""
+    """Returns the value at a path. A missing path is an error here, because AWS does not document its result."""
     value = record
     for name in path.split(".")[1:]:
         value = value[name]
@@ -131,7 +131,7 @@ def put(pipe, record):
 
 
 def deliver(pipe, batch):
-    """A batch that did not go through whole stays on the stream, and the next poll brings it again."""
+    """Delivers a batch. Unless all of it is delivered, it stays on the stream, and the next poll delivers it again."""
     if pipes._arn_service(pipe.get("Target", "")) != "events":
         return deliver_elsewhere(pipe, batch)
     if "Parameters" not in pipe:
@@ -144,7 +144,7 @@ def deliver(pipe, batch):
     try:
         return all(put(pipe, record) for record in passing)
     except (LookupError, TypeError, ValueError):
-        logger.exception("Pipes %s: a record cannot be made an event", pipe["Name"])
+        logger.exception("Pipes %s: cannot make an event of a record", pipe["Name"])
         return False
 
 

@@ -1,7 +1,7 @@
-//! The warehouse: a fresh PostgreSQL that lives as long as the stack.
+//! The warehouse: a new PostgreSQL server that runs as long as the stack.
 //!
-//! Nothing in it survives, so nothing is synced to disk. PostgreSQL refuses root: then it runs as an unprivileged user, with
-//! its data (and its binaries, where that user cannot reach them) in a private temporary folder.
+//! Its data is not kept, so nothing is synced to disk. PostgreSQL refuses to run as root; if the supervisor is root, the server runs as an
+//! unprivileged user, with its data (and its binaries, if that user cannot reach them) in a private temporary folder.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -18,21 +18,21 @@ use crate::process::{self, Program, Running};
 
 /// The superuser of the warehouse.
 pub const USER: &str = "loader";
-/// Who runs it when we are root: `nobody` on every Linux.
+/// The user that runs the server if the supervisor is root: `nobody` on every Linux.
 const UNPRIVILEGED: u32 = 65534;
 const STOP_SECONDS_MAX: u64 = 5;
 const READY: &str = "database system is ready to accept connections";
 
-/// A started warehouse.
+/// A running server.
 #[derive(Debug)]
 pub struct Postgres {
     running: Running,
     address: SocketAddr,
-    // Removed when dropped.
+    // Removes the folder when dropped.
     _folder: TempDir,
 }
 
-/// A warehouse whose folder is prepared.
+/// A data folder that a server can be started on.
 #[derive(Debug)]
 pub struct Prepared {
     folder: TempDir,
@@ -40,14 +40,14 @@ pub struct Prepared {
     user: Option<u32>,
 }
 
-/// Makes the data folder with the binaries in `bin`.
+/// Creates the data folder, with the binaries in `bin`.
 pub fn prepare(bin: &Path, log_dir: &Path) -> Result<Prepared> {
     let folder = tempfile::Builder::new().prefix("local-stack-warehouse-").tempdir();
     let folder = folder.context("cannot create a folder for the warehouse")?;
     let user = process::is_root().then_some(UNPRIVILEGED);
     let mut bin = bin.to_owned();
     if let Some(user) = user {
-        chown(folder.path(), Some(user), Some(user)).context("cannot give the warehouse's folder away")?;
+        chown(folder.path(), Some(user), Some(user)).context("cannot change the owner of the warehouse's folder")?;
         if !runs_as(&bin, user) {
             bin = copy_binaries(&bin, folder.path())?;
         }
@@ -58,12 +58,12 @@ pub fn prepare(bin: &Path, log_dir: &Path) -> Result<Prepared> {
 }
 
 impl Prepared {
-    /// The folder, which must be removed if we are killed.
+    /// The temporary folder. The guard removes it if the supervisor is killed.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Starts the server; not yet ready.
+    /// Starts the server. It is not ready yet.
     pub fn start(self, log_dir: &Path) -> Result<Postgres> {
         let port = process::free_port()?;
         let mut arguments = vec!["-D".to_owned(), "data".to_owned()];
@@ -108,30 +108,30 @@ impl Prepared {
 }
 
 impl Postgres {
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its process group.
+    /// The server's process group.
     pub fn group(&self) -> u32 {
         self.running.group()
     }
 
-    /// Waits until it answers.
+    /// Waits until the server accepts connections.
     pub async fn wait_ready(&mut self) -> Result<()> {
         let log = self.running.log().to_owned();
         let is_ready = || async { std::fs::read_to_string(&log).is_ok_and(|text| text.contains(READY)) };
         self.running.wait_ready(is_ready).await
     }
 
-    /// Whether it has ended by itself, with its last words.
+    /// If the server has ended by itself, a message with the end of its log.
     pub fn ended(&mut self) -> Option<String> {
         let status = self.running.ended()?;
         Some(format!("the warehouse ended with {status}{}", self.running.last_lines()))
     }
 
-    /// Ends it and removes its data.
+    /// Stops the server and removes its data.
     pub async fn stop(self) {
         self.running.stop(Signal::QUIT, Duration::from_secs(STOP_SECONDS_MAX)).await;
     }
@@ -146,8 +146,8 @@ fn runs_as(bin: &Path, user: u32) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Copies the installation that `bin` belongs to into `folder`; answers its new `bin`.
-/// A wheel keeps the libraries of `package/installation/bin` in `package.libs`, and finds them by that relative place.
+/// Copies the installation that `bin` belongs to into `folder` and returns its new `bin`.
+/// The programs of a wheel in `package/installation/bin` find their libraries in `package.libs` by a relative path, so that is copied too.
 fn copy_binaries(bin: &Path, folder: &Path) -> Result<PathBuf> {
     let installation = bin.parent().context("the PostgreSQL folder has no parent")?;
     let package = installation.parent().context("the PostgreSQL folder has no parent")?;
@@ -172,7 +172,7 @@ fn copy_folder(source: &Path, target: &Path) -> std::io::Result<()> {
             copy_folder(&entry.path(), &to)?;
         } else {
             std::fs::copy(entry.path(), &to)?;
-            // What the owner may do, the unprivileged user may: a strict umask made these files ours alone.
+            // With a strict umask only the owner could use these files: give the unprivileged user the owner's permissions.
             let mode = std::fs::metadata(&to)?.permissions().mode();
             std::fs::set_permissions(&to, std::fs::Permissions::from_mode(mode | (mode & 0o500) >> 6 | 0o044))?;
         }

@@ -1,7 +1,7 @@
-//! Starting, watching and ending the programs of the stack.
+//! Starts, watches and stops the programs of the stack.
 //!
-//! Every program runs in its own process group with its output in a log file. What belongs to a group is killed with it:
-//! ministack's function processes are in ministack's group.
+//! Every program runs in its own process group, with its output in a log file. A group is killed as a whole: ministack's includes the
+//! processes of the functions.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,27 +15,27 @@ use rustix::process::{Pid, Signal};
 
 use crate::exec_child::DeathSignal;
 
-/// How long a program may take to come up.
+/// How long a program may take to start.
 const READY_SECONDS_MAX: u64 = 60;
 const POLL_MILLIS: u64 = 20;
 const LOG_TAIL_LINES: usize = 15;
 
-/// How to start a program.
+/// A program and how to start it.
 #[derive(Debug)]
 pub struct Program {
-    /// Name for messages and of the log file.
+    /// Name, for messages and the log file.
     pub name: &'static str,
     /// Executable.
     pub executable: PathBuf,
     /// Arguments.
     pub arguments: Vec<String>,
-    /// The whole environment; nothing is inherited.
+    /// The complete environment; nothing is inherited.
     pub environment: Vec<(String, String)>,
     /// Working folder.
     pub folder: PathBuf,
-    /// Run as this user and group instead of ours.
+    /// User and group to run as; default: the supervisor's.
     pub user: Option<u32>,
-    /// Signal when the supervisor dies.
+    /// Signal that the program gets when the supervisor dies.
     pub death_signal: DeathSignal,
 }
 
@@ -48,7 +48,7 @@ pub struct Running {
 }
 
 impl Program {
-    /// Starts it; must be called from a thread that lives as long as the supervisor.
+    /// Starts the program. The calling thread must live as long as the supervisor.
     pub fn start(&self, log_dir: &Path) -> Result<Running> {
         let log = log_dir.join(format!("{}.log", self.name));
         let output = File::options().create(true).append(true).open(&log);
@@ -67,7 +67,7 @@ impl Program {
         Ok(Running { name: self.name, child, log })
     }
 
-    /// Runs it to its end; an unsuccessful end is an error with its last output.
+    /// Runs the program to its end. If it fails, the error contains the end of its output.
     pub fn run(&self, log_dir: &Path) -> Result<()> {
         let mut running = self.start(log_dir)?;
         let status = running.child.wait()?;
@@ -79,22 +79,22 @@ impl Program {
 }
 
 impl Running {
-    /// The process group, which is also the process id.
+    /// The process group, which is also the program's process id.
     pub fn group(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its log file.
+    /// The program's log file.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Whether it has ended by itself.
+    /// The exit status, if the program has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Waits until `is_ready` says so; an early end or the time limit is an error with the last log lines.
+    /// Waits until `is_ready` returns `true`. If the program ends or the time limit passes before, the error contains the last log lines.
     pub async fn wait_ready<F>(&mut self, is_ready: impl Fn() -> F) -> Result<()>
     where
         F: Future<Output = bool>,
@@ -108,7 +108,7 @@ impl Running {
                 bail!("{} ended with {status} while starting{}", self.name, self.last_lines());
             }
             if started.elapsed() > Duration::from_secs(READY_SECONDS_MAX) {
-                bail!("{} does not answer after {READY_SECONDS_MAX} s{}", self.name, self.last_lines());
+                bail!("{} is not ready after {READY_SECONDS_MAX} s{}", self.name, self.last_lines());
             }
             tokio::time::sleep(Duration::from_millis(POLL_MILLIS)).await;
         }
@@ -135,7 +135,7 @@ impl Running {
         }
     }
 
-    /// The end of its log, ready to be appended to a message.
+    /// The last lines of the program's log, to be appended to a message.
     pub fn last_lines(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -145,7 +145,7 @@ impl Running {
     }
 }
 
-/// A loopback port that nobody listens on right now.
+/// A loopback port that is not in use right now.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     Ok(listener.local_addr()?.port())
@@ -165,7 +165,7 @@ pub fn signal_group(id: u32, signal: Signal) {
     }
 }
 
-/// Makes orphans of our programs our children, so that they can be waited for where nobody else does.
+/// Adopts orphaned processes of the programs, so that they can be reaped even where no init process does so.
 pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
@@ -177,12 +177,12 @@ fn reap_group(id: u32) {
     while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
 }
 
-/// Whether the process group still has a process.
+/// Whether the process group still has processes.
 pub fn group_exists(id: u32) -> bool {
     pid(id).is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok())
 }
 
-/// Whether we are root, which PostgreSQL refuses to run as.
+/// Whether this process runs as root, which PostgreSQL refuses.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

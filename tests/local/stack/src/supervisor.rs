@@ -1,7 +1,7 @@
-//! The supervisor: brings everything up in order, waits for a reason to end, takes everything down.
+//! The supervisor: starts all programs in order, waits for a reason to end, and stops them.
 //!
-//! It runs in the foreground (until its standard input ends or a signal comes) or as a daemon (until a signal comes). Programs
-//! are started from its main thread only, because the kernel's parent-death signal belongs to a thread.
+//! It runs in the foreground, until its standard input is closed or it gets a signal, or as a daemon, until it gets a signal. It starts
+//! programs only from its main thread, because the kernel sends the parent-death signal when the thread that started a program ends.
 
 use std::fs::File;
 use std::io::{BufRead, Write};
@@ -28,19 +28,19 @@ const PROGRESS_FILE: &str = "progress.jsonl";
 const WATCH_MILLIS: u64 = 200;
 const FOLLOW_MILLIS: u64 = 20;
 
-/// What to bring up.
+/// Options of a stack.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Up {
     /// Folder of the stack.
     #[arg(long)]
     dir: PathBuf,
-    /// Root of the clone, where `.local/` with the tools is.
+    /// Root of the clone, which contains `.local/` with the tools.
     #[arg(long, default_value = ".")]
     clone_root: PathBuf,
-    /// Stay in the foreground and end when standard input ends.
+    /// Stay in the foreground, and end when standard input is closed.
     #[arg(long)]
     foreground_stdin: bool,
-    /// Enforce signatures and IAM policies.
+    /// Check signatures and IAM policies.
     #[arg(long)]
     auth: bool,
     /// Collect batches for event source mappings up to their size and window, as AWS does.
@@ -67,7 +67,7 @@ impl Up {
 pub fn up(mut up: Up) -> Result<ExitCode> {
     up.prepare_folder()?;
     if is_locked(&up.dir.join(STACK_LOCK_FILE))? {
-        // Before the logs of the one that is up are touched.
+        // Checked here so that the logs of the running stack are not overwritten.
         say(&Progress::Failed { error: already_up(&up.dir).to_string() });
         return Ok(ExitCode::FAILURE);
     }
@@ -77,7 +77,7 @@ pub fn up(mut up: Up) -> Result<ExitCode> {
     detach(&up)
 }
 
-/// Starts the daemon and repeats its progress until it is ready or has failed.
+/// Starts the daemon and prints its progress until it is ready or has failed.
 fn detach(up: &Up) -> Result<ExitCode> {
     let log_dir = up.log_dir();
     let progress = log_dir.join(PROGRESS_FILE);
@@ -100,7 +100,7 @@ fn detach(up: &Up) -> Result<ExitCode> {
     let mut line = String::new();
     loop {
         let ended = daemon.try_wait()?.is_some();
-        // A line without its end is still being written.
+        // A line without a line feed is still being written.
         while reader.read_line(&mut line)? > 0 && line.ends_with('\n') {
             say_line(line.trim_end());
             match serde_json::from_str(&line) {
@@ -120,7 +120,7 @@ fn detach(up: &Up) -> Result<ExitCode> {
 pub fn supervise(mut up: Up) -> Result<ExitCode> {
     up.prepare_folder()?;
     if !up.foreground_stdin {
-        // Away from the terminal: a daemon hears only the signals meant for it.
+        // Detach from the terminal, so that the daemon does not receive its signals.
         let _ = rustix::process::setsid();
     }
     start_logging(&up.log_dir())?;
@@ -169,10 +169,10 @@ async fn run(up: &Up) -> Result<()> {
 }
 
 fn already_up(dir: &Path) -> anyhow::Error {
-    anyhow::anyhow!("a local stack is up in `{}` already: stop it with `local-stack down`", dir.display())
+    anyhow::anyhow!("a local stack is already running in `{}`: stop it with `local-stack down`", dir.display())
 }
 
-/// A reader of the lock may hold it for a moment.
+/// Retries for a moment, because a process that checks the lock holds it briefly.
 async fn lock_patiently(lock: &File) -> bool {
     for _ in 0..20 {
         if lock.try_lock().is_ok() {
@@ -183,7 +183,7 @@ async fn lock_patiently(lock: &File) -> bool {
     false
 }
 
-/// Everything that is running, so that it can be taken down from any point on the way up.
+/// All running parts, so that they can be stopped however far the start got.
 struct Parts {
     guard: Guard,
     postgres: Option<Postgres>,
@@ -231,7 +231,7 @@ impl Parts {
         Ok(describe(up, [endpoint, functions_endpoint], warehouse))
     }
 
-    /// Ends when something has ended by itself, with its last words.
+    /// Returns when a program has ended by itself, with the end of its log.
     async fn watch(&mut self) -> String {
         loop {
             if let Some(running) = &mut self.ministack
@@ -246,13 +246,13 @@ impl Parts {
         }
     }
 
-    /// Functions first, so that nobody uses what ends after them.
+    /// Stops ministack with its functions first, because they use the other parts.
     async fn take_down(self) -> Result<()> {
         if let Some(ministack) = self.ministack {
             ministack.stop(Signal::KILL, Duration::from_secs(1)).await;
         }
         if let Some(standin) = self.standin {
-            // Statements that still run are not waited for.
+            // Do not wait for running statements.
             let _ = tokio::time::timeout(Duration::from_secs(1), standin.shutdown()).await;
         }
         if let Some(postgres) = self.postgres {
@@ -275,7 +275,7 @@ async fn start_standin(warehouse: SocketAddr, ministack: SocketAddr) -> Result<S
         account: crate::ACCOUNT.to_owned(),
         latency: local_data_api::Latency::default(),
     };
-    local_data_api::serve(settings).await.context("the Data API stand-in does not start")
+    local_data_api::serve(settings).await.context("the Data API stand-in did not start")
 }
 
 fn describe(up: &Up, endpoints: [SocketAddr; 2], warehouse: SocketAddr) -> StackInfo {
@@ -298,7 +298,7 @@ fn describe(up: &Up, endpoints: [SocketAddr; 2], warehouse: SocketAddr) -> Stack
     }
 }
 
-/// Readers see the whole file or none.
+/// Writes `stack.json` atomically, so that readers see the whole file or none.
 fn publish(dir: &Path, info: &StackInfo) -> Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     serde_json::to_writer_pretty(&mut file, info)?;
@@ -306,7 +306,7 @@ fn publish(dir: &Path, info: &StackInfo) -> Result<()> {
     Ok(())
 }
 
-/// The reasons to end.
+/// The reasons for the supervisor to end.
 struct End {
     stdin: Option<tokio::sync::oneshot::Receiver<()>>,
     interrupt: tokio::signal::unix::Signal,
@@ -337,7 +337,7 @@ impl End {
     }
 }
 
-/// Reads standard input on a thread of its own, because a blocked read cannot be cancelled.
+/// Reads standard input on its own thread, because a blocked read cannot be cancelled.
 fn stdin_end() -> tokio::sync::oneshot::Receiver<()> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -360,7 +360,7 @@ fn say(event: &Progress) {
     }
 }
 
-/// Whoever started us may have stopped listening.
+/// Writes a line. Errors are ignored, because the program that started the stack may no longer read.
 fn say_line(line: &str) {
     let mut output = std::io::stdout().lock();
     let _ = writeln!(output, "{line}").and_then(|()| output.flush());

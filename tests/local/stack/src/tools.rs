@@ -1,7 +1,7 @@
-//! The programs the stack needs, prepared in `<clone>/.local/` so that nothing is installed on the machine.
+//! Prepares the programs that the stack needs in `<clone>/.local/`, so that nothing is installed on the machine.
 //!
-//! A folder there is good when its stamp says so: the hash of what was asked for and of the Python that made it. Then nothing
-//! is downloaded or built. Everything comes through pip, with hashes.
+//! Each folder there has a stamp: the hash of its requirements and of the Python version that made it. If the stamp matches, nothing is
+//! downloaded or built. Everything is installed with pip, with pinned hashes.
 
 mod postgres;
 mod python;
@@ -16,16 +16,16 @@ use local_client::Progress;
 
 use python::Python;
 
-/// Folder in the clone that holds everything prepared here.
+/// Folder in the clone for everything that is prepared here.
 pub const FOLDER: &str = ".local";
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 const REQUIREMENTS_POSTGRES: &str = include_str!("../requirements-postgres.txt");
 
-/// Told about every download and build.
+/// Receives the progress of downloads and builds.
 pub type Tell<'a> = &'a mut dyn FnMut(Progress);
 
-/// What the stack runs.
+/// The programs that the stack runs.
 #[derive(Debug, Clone)]
 pub struct Tools {
     /// Python of the venv with ministack.
@@ -34,7 +34,7 @@ pub struct Tools {
     pub postgres_bin: PathBuf,
 }
 
-/// Prepares what the stack runs. `pg_bin` names PostgreSQL's folder; without it one is looked for.
+/// Prepares the programs. `pg_bin` is PostgreSQL's folder; by default it is searched for.
 pub fn prepare(clone_root: &Path, pg_bin: Option<&Path>, tell: Tell) -> Result<Tools> {
     let local = Local::open(clone_root)?;
     let python = Python::find()?;
@@ -46,7 +46,7 @@ pub fn prepare(clone_root: &Path, pg_bin: Option<&Path>, tell: Tell) -> Result<T
     Ok(Tools { python: python_of_venv, postgres_bin })
 }
 
-/// The folder of tools, ours alone until dropped.
+/// The folder of the tools, locked until dropped.
 struct Local {
     folder: PathBuf,
     _lock: File,
@@ -62,24 +62,24 @@ impl Local {
     }
 }
 
-/// Whether the folder holds what `wanted` describes.
+/// Whether the folder's stamp is `wanted`.
 fn is_current(folder: &Path, wanted: &str) -> bool {
     std::fs::read_to_string(folder.join("stamp")).is_ok_and(|stamp| stamp == wanted)
 }
 
-/// Says that the folder holds what `made` describes.
+/// Writes the folder's stamp.
 fn set_current(folder: &Path, made: &str) -> Result<()> {
     std::fs::write(folder.join("stamp"), made).context("cannot write the stamp")
 }
 
-/// Hash of what was asked for, and of what made it.
+/// Hash of the requirements and of the program that installs them.
 fn stamp(requirements: &str, maker: &str) -> String {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(format!("{maker}\n{requirements}"));
     format!("{}\n", hex::encode(digest))
 }
 
-/// An empty folder, whatever was there.
+/// Creates the folder, or empties it.
 fn empty(folder: &Path) -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;

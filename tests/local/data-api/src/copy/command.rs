@@ -1,4 +1,4 @@
-//! The text of a COPY command as a value.
+//! Parses a COPY command.
 
 use sqlparser::tokenizer::Token;
 
@@ -17,7 +17,7 @@ pub struct CopyCommand {
     pub options: CopyOptions,
 }
 
-/// A COPY that is being executed.
+/// The execution of a COPY.
 #[derive(Clone, Copy)]
 pub struct Loading<'a> {
     pub command: &'a CopyCommand,
@@ -26,7 +26,7 @@ pub struct Loading<'a> {
     pub region: &'a str,
 }
 
-/// `COPY table [(column, …)] FROM 's3://…' parameters`.
+/// Parses `COPY table [(column, …)] FROM 's3://…' parameters`.
 pub fn parse(lexemes: &[Lexeme]) -> Result<CopyCommand, SqlError> {
     let table = table_at(lexemes, 1)?;
     let mut index = if table.schema.is_some() { 4 } else { 2 };
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn table_columns_and_source() {
+    fn table_columns_and_source_are_parsed() {
         let command = copy("IAM_ROLE default FORMAT AS PARQUET MANIFEST").expect("accepted");
         assert_eq!(command.table, TableName { schema: Some("public".into()), name: "t".into() });
         assert_eq!(command.columns, Some(vec!["a".to_owned(), "b".to_owned()]));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_name_a_format() {
+    fn a_format_can_be_named_in_several_ways() {
         assert_eq!(accepted("CSV").format, Format::Csv);
         assert_eq!(accepted("FORMAT CSV QUOTE AS '%' DELIMITER ';'").quote, '%');
         assert_eq!(accepted("FORMAT AS JSON 'auto ignorecase'").format, Format::Json(JsonMapping::AutoIgnoreCase));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn text_options_with_their_arguments() {
+    fn text_options_and_their_arguments_are_parsed() {
         let options = accepted(
             "DELIMITER AS '\\t' NULL AS '\\N' IGNOREHEADER 1 GZIP MAXERROR AS 10 COMPUPDATE OFF STATUPDATE ACCEPTINVCHARS '^'",
         );
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn columnar_formats_take_few_options() {
+    fn columnar_formats_accept_few_options() {
         for option in ["MAXERROR 1", "REGION 'us-east-1'", "GZIP", "DELIMITER ','", "COMPUPDATE OFF", "TRUNCATECOLUMNS"]
         {
             let name = option.split(' ').next().expect("a name");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_exclude_each_other() {
+    fn options_that_exclude_each_other_are_refused() {
         assert_eq!(refused("CSV ESCAPE"), "ERROR: CSV is not compatible with ESCAPE");
         assert_eq!(refused("JSON 'auto' DELIMITER ','"), "ERROR: JSON is not compatible with DELIMITER");
         assert_eq!(refused("CSV PARQUET"), "ERROR: CSV is not compatible with PARQUET");
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn what_the_stand_in_cannot_carry_out_is_remembered() {
+    fn options_beyond_the_stand_in_are_remembered() {
         assert_eq!(accepted("CSV ENCODING 'UTF-8' ZSTD").beyond, Vec::<&str>::new());
         assert_eq!(accepted("ENCODING UTF16 READRATIO 5").beyond, ["READRATIO", "ENCODING"]);
     }
 
     #[test]
-    fn a_role_must_be_given_and_well_formed() {
+    fn a_valid_role_is_required() {
         assert!(copy("CSV").expect_err("refused").text.starts_with("ERROR: Invalid credentials."));
         assert!(copy("IAM_ROLE 'copy' CSV").expect_err("refused").text.starts_with("ERROR: Invalid credentials."));
         assert!(copy("IAM_ROLE default CSV").is_ok());

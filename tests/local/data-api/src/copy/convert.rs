@@ -1,10 +1,10 @@
-//! A value of a text or JSON file as the type of its column, or the load error that it is.
+//! Converts values of text and JSON files to the types of their columns, or to load errors.
 
 use super::moment;
 use super::options::CopyOptions;
 use super::target::{Column, Kind};
 
-/// What `sys_load_error_detail` says of a value.
+/// A load error, as in `sys_load_error_detail`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub code: i32,
@@ -17,7 +17,7 @@ impl Problem {
     }
 }
 
-/// The value in PostgreSQL's words; `None` is NULL.
+/// Converts the value to PostgreSQL's text format; `None` is NULL.
 pub fn value(text: Option<&str>, column: &Column, options: &CopyOptions) -> Result<Option<String>, Problem> {
     let converted = match text {
         Some(text) => present(text, column, options)?,
@@ -82,7 +82,7 @@ fn characters(text: &str, column: &Column, length: usize, options: &CopyOptions)
         return Err(Problem::new(1220, "Invalid null byte - field longer than 1 byte"));
     }
     let fixed = matches!(column.kind, Kind::Char(_));
-    // trailing blanks of a CHAR do not count
+    // Trailing blanks of a CHAR do not count.
     let counted = if fixed { text.trim_end_matches(' ') } else { text };
     if counted.len() <= length {
         return Ok(Some(counted.to_owned()));
@@ -115,7 +115,7 @@ fn float(text: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Digits beyond the scale are cut off, or rounded with ROUNDEC.
+/// Truncates the digits beyond the scale, or rounds them with ROUNDEC.
 fn decimal(text: &str, precision: usize, scale: usize, round: bool) -> Result<Option<String>, Problem> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.contains(['e', 'E']) && digits.parse::<f64>().is_ok() {
@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn integers() {
+    fn integers_are_checked_for_digits_and_range() {
         check(Kind::Integer, " -12 ", "-12");
         refused(Kind::Integer, "12a", "1207 Invalid digit, Value 'a', Pos 2, Type: Integer");
         refused(Kind::SmallInt, "40000", "1216 Overflow, Value '40000' is out of range for type Short");
     }
 
     #[test]
-    fn decimals_are_cut_or_rounded() {
+    fn decimals_are_truncated_or_rounded() {
         check(Kind::Decimal(5, 2), "-1.239", "-1.23");
         assert_eq!(convert(Kind::Decimal(5, 2), "1.239", "ROUNDEC"), Ok(Some("1.239".into())));
         refused(Kind::Decimal(5, 2), "1234.5", "1209 Numeric data overflow: '1234.5' does not fit DECIMAL(5, 2)");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_bytes() {
+    fn lengths_are_counted_in_bytes() {
         check(Kind::Varchar(4), "üü", "üü");
         refused(Kind::Varchar(3), "üü", "1204 String length exceeds DDL length");
         refused(Kind::Char(3), "abcd", "1204 Char length exceeds DDL length");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_is_null_except_in_characters() {
+    fn empty_values_are_null_except_in_character_columns() {
         assert_eq!(convert(Kind::Integer, "", ""), Ok(None));
         assert_eq!(convert(Kind::Varchar(3), "", ""), Ok(Some(String::new())));
         assert_eq!(convert(Kind::Varchar(3), "", "EMPTYASNULL"), Ok(None));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_and_booleans() {
+    fn dates_and_booleans_are_converted() {
         refused(Kind::Date, "1.1.26", "1205 Invalid Date Format - length must be 10 or more");
         refused(
             Kind::Timestamp,

@@ -1,4 +1,4 @@
-//! Rows that could not be loaded: `sys_load_error_detail` and `stl_load_errors`.
+//! Records rows that could not be loaded, for `sys_load_error_detail` and `stl_load_errors`.
 
 use tokio_postgres::Client;
 
@@ -7,7 +7,7 @@ use super::location::Location;
 use super::target::Column;
 use crate::errors::SqlError;
 
-/// A COPY that failed, with the rows that made it fail.
+/// A failed COPY, with the rows that caused it.
 #[derive(Debug)]
 pub struct CopyFailure {
     pub error: SqlError,
@@ -26,7 +26,7 @@ pub struct BadRow {
     pub file: String,
     pub line: u64,
     pub raw: String,
-    /// The column and the value that does not fit it; absent when the whole record is bad.
+    /// Name and type of the column, and the value; `None` if the whole record is bad.
     pub column: Option<(String, String, String)>,
     pub problem: Problem,
 }
@@ -42,10 +42,10 @@ impl BadRow {
     }
 }
 
-/// Rows of one COPY that are kept; Redshift keeps few as well.
+/// Maximum number of rows that are recorded for a COPY. Redshift records few as well.
 const ROWS_MAX: usize = 1000;
 
-/// Writes the rows on a connection of its own, so that they outlive the transaction that failed.
+/// Writes the rows. `client` must not be the connection of the COPY, whose transaction is rolled back.
 pub async fn record(client: &Client, query: i64, rows: &[BadRow]) -> Result<(), tokio_postgres::Error> {
     const INSERT: &str = "
         INSERT INTO pg_catalog.standin_load_error

@@ -1,7 +1,6 @@
-//! One COPY from its objects to the rows in the table.
+//! Loads the objects of a COPY into the table.
 //!
-//! All objects are read and all values converted before the first row is sent: a load is all or, but for MAXERROR,
-//! nothing.
+//! All objects are read and all values converted before the first row is sent: except for MAXERROR, a load is all or nothing.
 
 use std::io::Read;
 use std::pin::pin;
@@ -24,11 +23,11 @@ use crate::aws::Aws;
 use crate::errors::{NodeError, SqlError};
 use crate::lexeme::quoted;
 
-/// What a COPY that succeeded did.
+/// The result of a successful COPY.
 #[derive(Debug)]
 pub struct Loaded {
     pub rows: u64,
-    /// Rows left out under MAXERROR.
+    /// Rows that were left out because of MAXERROR.
     pub bad: Vec<BadRow>,
 }
 
@@ -92,7 +91,7 @@ async fn json_mapping(aws: &Aws, loading: Loading<'_>, target: &Target) -> Resul
     json::mapping(wanted, file.as_deref(), &target.columns).map(Some)
 }
 
-/// Decoding is work for a processor, not for the reactor.
+/// Decodes on a blocking thread, because it takes processor time.
 async fn decode(
     object: Object,
     loading: Loading<'_>,
@@ -156,7 +155,7 @@ fn decompressed(object: &Object, loading: Loading<'_>) -> Result<Bytes, SqlError
     Ok(plain.into())
 }
 
-/// The values of a record, or why it cannot be loaded.
+/// The values of a record, or the reason why it cannot be loaded.
 fn converted(
     record: &Record,
     object: &Object,

@@ -1,6 +1,6 @@
-//! Records of JSON files: objects one after the other, their members matched to columns by name or by `JSONPaths`.
+//! Reads records of JSON files: consecutive objects, whose members are matched to columns by name or by `JSONPaths`.
 //!
-//! Numbers are read as 64-bit integers or floating point: a decimal of more than 15 digits loses some of them.
+//! Numbers are read as 64-bit integers or floating point, so a decimal of more than 15 digits loses precision.
 
 use serde::Deserialize;
 use serde_json::{Deserializer, Value};
@@ -11,12 +11,12 @@ use super::target::{Column, Kind};
 use super::text::Record;
 use crate::errors::SqlError;
 
-/// How to take a column's value out of an object.
+/// How the values of the columns are found in an object.
 #[derive(Clone, Debug)]
 pub enum Mapping {
     Names,
     NamesIgnoreCase,
-    /// The whole object into the one SUPER column.
+    /// The whole object is the value of the single SUPER column.
     Whole,
     /// One path per column.
     Paths(Vec<Vec<Step>>),
@@ -28,7 +28,7 @@ pub enum Step {
     Element(usize),
 }
 
-/// `paths` is the content of the `JSONPaths` file, where one is named.
+/// `paths` is the content of the `JSONPaths` file, if one is given.
 pub fn mapping(json: &JsonMapping, paths: Option<&[u8]>, columns: &[Column]) -> Result<Mapping, SqlError> {
     match json {
         JsonMapping::Auto => Ok(Mapping::Names),
@@ -66,7 +66,7 @@ fn parse_paths(file: &[u8]) -> Result<Vec<Vec<Step>>, SqlError> {
         .collect()
 }
 
-/// `$.a.b[0]` and `$['a']['b'][0]`.
+/// Parses paths such as `$.a.b[0]` and `$['a']['b'][0]`.
 fn steps(path: &str) -> Option<Vec<Step>> {
     let mut rest = path.trim().strip_prefix('$')?;
     let mut steps = Vec::new();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn names_match_exactly_unless_told() {
+    fn names_match_exactly_unless_ignorecase_is_given() {
         let file = "{\"id\": 1, \"Name\": \"a\", \"more\": [1, {}]}\n\n{\"id\": null,\n \"x\": 2}";
         check(&Mapping::Names, file, "1:1·∅·[1,{}] / 3:∅·∅·∅");
         check(&Mapping::NamesIgnoreCase, file, "1:1·a·[1,{}] / 3:∅·∅·∅");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_ends_the_file() {
+    fn nothing_is_read_after_invalid_json() {
         check(&Mapping::Names, "{\"id\":1}\n{\"id\":\n[]\n", "1:1·∅·∅ / 2:1216");
         check(&Mapping::Names, "[{\"id\":1}]", "1:1216");
     }

@@ -1,6 +1,6 @@
-//! Where objects lie.
+//! S3 locations.
 
-/// A bucket and a key, or a bucket and the beginning of keys.
+/// A bucket with a key or a key prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     pub bucket: String,
@@ -17,7 +17,7 @@ impl Location {
         format!("s3://{}/{}", self.bucket, self.key)
     }
 
-    /// How Spectrum names the file.
+    /// The URL of the file in Spectrum's messages.
     pub fn https(&self, region: &str) -> String {
         format!("https://s3.{region}.amazonaws.com/{}/{}", self.bucket, self.key)
     }

@@ -1,12 +1,12 @@
-//! Dates and times in loaded text: DATEFORMAT and TIMEFORMAT.
+//! Parses dates and times in loaded text, with DATEFORMAT and TIMEFORMAT.
 //!
-//! Without a format only the standard one is read; `auto` tries a list; anything else is a format string.
+//! Without a format, only the standard one is accepted. `auto` tries a list of formats; anything else is a format string.
 
 use std::fmt::Write;
 
 use time::{Date, Month, OffsetDateTime};
 
-/// What was read; a part that the format does not have is zero.
+/// A parsed date and time. Parts that the format does not have are zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Moment {
     year: i32,
@@ -41,7 +41,7 @@ const TIME_AUTO: &[&str] =
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-/// The date in PostgreSQL's words, or `None`: it does not fit the format.
+/// The date in PostgreSQL's text format, or `None` if it does not match the format.
 pub fn date(text: &str, format: Option<&str>) -> Option<String> {
     let moment = match format {
         None => moment(text, "YYYY-MM-DD").or_else(|| standard_timestamp(text)),
@@ -53,7 +53,7 @@ pub fn date(text: &str, format: Option<&str>) -> Option<String> {
     moment.map(|moment| moment.date())
 }
 
-/// The timestamp in PostgreSQL's words, with its offset where it has one.
+/// The timestamp in PostgreSQL's text format, with its offset if it has one.
 pub fn timestamp(text: &str, format: Option<&str>) -> Option<String> {
     let found = match format.map(str::to_lowercase).as_deref() {
         None => standard_timestamp(text),
@@ -78,7 +78,7 @@ fn automatic(text: &str) -> Option<Moment> {
         .find_map(|format| moment(text, &format))
 }
 
-/// `micros`: how many microseconds one unit is.
+/// `micros` is the number of microseconds in a unit.
 fn epoch(text: &str, micros: i128) -> Option<String> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let mut total = whole.parse::<i128>().ok()?.checked_mul(micros)?;
@@ -90,7 +90,7 @@ fn epoch(text: &str, micros: i128) -> Option<String> {
     Some(format!("{} {:02}:{:02}:{:02}.{:06}", at.date(), at.hour(), at.minute(), at.second(), at.microsecond()))
 }
 
-/// Reads `text` with a format string of Redshift.
+/// Parses `text` with a format string of Redshift.
 fn moment(text: &str, format: &str) -> Option<Moment> {
     let mut rest = text.trim();
     let mut pattern = format;
@@ -110,7 +110,7 @@ fn moment(text: &str, format: &str) -> Option<Moment> {
     (rest.is_empty() && moment.is_valid()).then(|| moment.on_24_hours())
 }
 
-/// A part of a format and the most digits it takes. The longer name stands before the one it begins with.
+/// A part of a format and its maximum number of digits. Longer names come before their prefixes.
 const PARTS: &[(&str, usize)] = &[
     ("YYYY", 4),
     ("YY", 2),
@@ -132,7 +132,7 @@ const PARTS: &[(&str, usize)] = &[
 ];
 
 impl Moment {
-    /// Takes one part from the front of the text; answers what is left.
+    /// Parses one part at the beginning of the text and returns the rest.
     fn read<'a>(&mut self, token: &str, length: usize, text: &'a str) -> Option<&'a str> {
         match token {
             "MON" | "MONTH" => return self.read_month(text),
@@ -180,7 +180,7 @@ impl Moment {
         Some(&text[letters..])
     }
 
-    /// Seconds may carry a fraction in every format.
+    /// Seconds can have a fraction in every format.
     fn read_fraction<'a>(&mut self, text: &'a str) -> Option<&'a str> {
         let Some(fraction) = text.strip_prefix('.') else { return Some(text) };
         let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_format_only_the_standard_one() {
+    fn without_a_format_only_the_standard_one_is_accepted() {
         assert_eq!(date("2026-02-28", None).as_deref(), Some("2026-02-28"));
         assert_eq!(date("2026-02-29", None), None);
         assert_eq!(date("28.02.2026", None), None);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_reads_many() {
+    fn auto_accepts_many_formats() {
         for text in ["2026-01-31", "20260131", "01/31/2026", "31-Jan-2026", "31.01.2026", "January 31, 2026"] {
             assert_eq!(date(text, Some("auto")).as_deref(), Some("2026-01-31"), "{text}");
         }

@@ -1,6 +1,6 @@
-//! The parameters of COPY as values.
+//! The options of a COPY command.
 //!
-//! What the stand-in cannot execute is refused later, when the data is read.
+//! Options that the stand-in cannot execute are refused later, when the data is read.
 
 mod parameters;
 mod rules;
@@ -42,7 +42,7 @@ impl Format {
     }
 }
 
-/// How the members of a JSON object find their columns.
+/// How the members of a JSON object are matched to columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JsonMapping {
     Auto,
@@ -74,7 +74,7 @@ pub struct CopyOptions {
     pub date_format: Option<String>,
     pub time_format: Option<String>,
     pub accept_any_date: bool,
-    /// The replacement of an invalid character; `None`: such a character is an error.
+    /// Replacement of invalid characters; if `None`, they are an error.
     pub accept_invalid: Option<char>,
     pub blanks_as_null: bool,
     pub empty_as_null: bool,
@@ -86,16 +86,16 @@ pub struct CopyOptions {
     pub round: bool,
     pub trim_blanks: bool,
     pub truncate_columns: bool,
-    /// The load fails when this many rows are bad.
+    /// Number of bad rows at which the load fails.
     pub error_limit: usize,
     pub no_load: bool,
-    /// As `IAM_ROLE` names it; `None`: credentials of another kind.
+    /// The argument of `IAM_ROLE`; `None` if other credentials are given.
     pub role: Option<String>,
-    /// Parameters that are known and that the stand-in cannot carry out.
+    /// Valid options that the stand-in cannot execute.
     pub beyond: Vec<&'static str>,
 }
 
-/// Reads everything after `FROM 'source'`.
+/// Parses everything after `FROM 'source'`.
 pub fn parse(lexemes: &[Lexeme]) -> Result<CopyOptions, SqlError> {
     let parameters = Parameters::read(lexemes)?;
     rules::check(&parameters)?;

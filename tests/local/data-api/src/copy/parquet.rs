@@ -1,4 +1,4 @@
-//! Rows of Parquet files: columns by order, types that must fit exactly, errors as Spectrum words them.
+//! Reads rows of Parquet files: columns by position, exactly matching types, and Spectrum's error texts.
 
 use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -12,7 +12,7 @@ use super::source::Object;
 use super::target::{Column, Kind};
 use crate::errors::{NodeError, SqlError};
 
-/// Calls `row` with the values of each row, in the order of the columns.
+/// Calls `row` with the values of each row, in column order.
 pub fn rows(
     object: &Object,
     loading: &Loading<'_>,
@@ -150,7 +150,7 @@ impl File<'_> {
     }
 }
 
-/// Text of one value. A byte array is text without saying so in files of older writers.
+/// The text of a value. Older writers do not mark byte arrays as text.
 fn text(array: &dyn Array, formatter: &ArrayFormatter<'_>, index: usize) -> Result<String, String> {
     use arrow_array::cast::AsArray;
     if let Some(binary) = array.as_binary_opt::<i32>() {
@@ -162,7 +162,7 @@ fn text(array: &dyn Array, formatter: &ArrayFormatter<'_>, index: usize) -> Resu
     formatter.value(index).try_to_string().map_err(|error| error.to_string())
 }
 
-/// Spectrum converts nothing: INT64 goes into BIGINT and nowhere else.
+/// Spectrum does not convert types: INT64, for example, can only be loaded into BIGINT.
 fn fits(kind: &Kind, found: &DataType) -> bool {
     match kind {
         Kind::SmallInt | Kind::Integer => {
@@ -187,14 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_do_not_widen() {
+    fn integers_are_not_widened() {
         assert!(fits(&Kind::Integer, &DataType::Int32));
         assert!(!fits(&Kind::BigInt, &DataType::Int32));
         assert!(!fits(&Kind::Integer, &DataType::Int64));
     }
 
     #[test]
-    fn text_goes_into_characters_only() {
+    fn text_can_only_be_loaded_into_character_columns() {
         assert!(fits(&Kind::Varchar(9), &DataType::Utf8));
         assert!(!fits(&Kind::Date, &DataType::Utf8));
     }

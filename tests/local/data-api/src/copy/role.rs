@@ -1,10 +1,10 @@
-//! Whether a warehouse may assume the role that a COPY names: only a role that is attached to it.
+//! Checks that the role of a COPY is attached to the warehouse, which may assume no other.
 
 use super::command::CopyCommand;
 use crate::errors::{NodeError, SqlError};
 use crate::statement::Connection;
 
-/// Whose account and Region, and as whom.
+/// The warehouse that assumes the role, with its account and Region.
 #[derive(Clone, Copy, Debug)]
 pub struct Assuming<'a> {
     pub region: &'a str,
@@ -13,10 +13,10 @@ pub struct Assuming<'a> {
 }
 
 impl Assuming<'_> {
-    /// `attached`: the roles of the warehouse; `None` when nobody said which, then it has every role.
+    /// `attached` are the roles of the warehouse; `None` stands for all roles.
     pub fn check(self, command: &CopyCommand, attached: Option<&[String]>, query: i64) -> Result<(), SqlError> {
         let (Some(role), Some(attached)) = (&command.options.role, attached) else { return Ok(()) };
-        // Of a chain, the warehouse assumes the first; that one assumes the next.
+        // In a chain of roles, the warehouse assumes only the first.
         let first = role.split(',').next().unwrap_or(role).trim();
         let may = if first == "default" { !attached.is_empty() } else { attached.iter().any(|known| known == first) };
         if may { Ok(()) } else { Err(self.refused(first, query)) }
@@ -25,7 +25,7 @@ impl Assuming<'_> {
     fn refused(self, role: &str, query: i64) -> SqlError {
         let Self { region, account, connection } = self;
         let error = if role == "default" {
-            // *own*: no real text is known.
+            // *Own*: the real text is not known.
             "No default IAM role is set for this warehouse".to_owned()
         } else if connection.cluster.is_some() {
             let user = connection.db_user.as_deref().unwrap_or("awsuser");

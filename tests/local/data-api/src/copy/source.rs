@@ -1,4 +1,4 @@
-//! The objects a COPY reads: those its manifest lists, or those whose keys begin with its prefix.
+//! Reads the objects of a COPY: those in its manifest, or those whose keys begin with its prefix.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -22,10 +22,10 @@ struct Wanted {
     length: Option<u64>,
 }
 
-/// Objects fetched at the same time.
+/// Maximum number of concurrent requests.
 const FETCHES_MAX: usize = 8;
 
-/// Reads all objects of the command, in the order listed.
+/// Reads all objects of the command, in order.
 pub async fn read(aws: &Aws, command: &CopyCommand, query: i64) -> Result<Vec<Object>, SqlError> {
     let from = &command.from;
     let wanted = if command.options.manifest {
@@ -49,7 +49,7 @@ pub async fn read(aws: &Aws, command: &CopyCommand, query: i64) -> Result<Vec<Ob
     Ok(objects)
 }
 
-/// `None`: the object is missing and need not be there.
+/// Returns `None` if the object is missing and not mandatory.
 async fn fetch(aws: &Aws, wanted: Wanted, columnar: bool, query: i64) -> Result<Option<Object>, SqlError> {
     let Wanted { location, mandatory, length } = wanted;
     let bytes = match aws.get(&location.bucket, &location.key).await {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn mandatory_is_false_unless_said() {
+    fn mandatory_defaults_to_false() {
         check(
             r#"{"entries":[{"url":"s3://b/k"},{"url":"s3://b/ü x+y","mandatory":true}]}"#,
             false,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn parquet_needs_the_length() {
+    fn parquet_entries_need_a_content_length() {
         check(r#"{"entries":[{"url":"s3://b/k","meta":{"content_length":9}}]}"#, true, "s3://b/k false Some(9)");
         check(r#"{"entries":[{"url":"s3://b/k"}]}"#, true, "ERROR: File entry does not have 'meta' key.");
         check(

@@ -1,11 +1,11 @@
-//! The table a COPY fills and the columns it loads, from the catalog.
+//! Reads the table of a COPY, and the columns that it loads, from the catalog.
 
 use tokio_postgres::Client;
 
 use super::command::CopyCommand;
 use crate::errors::SqlError;
 
-/// What a column holds, as far as a loaded value is concerned.
+/// The type of a column, as far as it matters for loading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     SmallInt,
@@ -16,7 +16,7 @@ pub enum Kind {
     /// Precision and scale.
     Decimal(usize, usize),
     Boolean,
-    /// At most this many bytes.
+    /// Maximum number of bytes.
     Varchar(usize),
     Char(usize),
     Date,
@@ -24,7 +24,7 @@ pub enum Kind {
     TimestampTz,
     Super,
     Varbyte,
-    /// Read by PostgreSQL as it stands.
+    /// A type whose text is passed to PostgreSQL unchanged.
     Other,
 }
 
@@ -32,7 +32,7 @@ pub enum Kind {
 pub struct Column {
     pub name: String,
     pub kind: Kind,
-    /// As `sys_load_error_detail` names the type.
+    /// The type's name in `sys_load_error_detail`.
     pub type_name: String,
     pub required: bool,
 }
@@ -48,7 +48,7 @@ const COLUMNS: &str = "
     FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
     WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
-/// The columns in the order in which the data gives them.
+/// The columns in the order of the data.
 pub async fn find(client: &Client, command: &CopyCommand, table_id: u32, query: i64) -> Result<Target, SqlError> {
     let rows =
         client.query(COLUMNS, &[&table_id]).await.map_err(|error| SqlError::from_postgres(&error, &[], query))?;
@@ -64,7 +64,7 @@ pub async fn find(client: &Client, command: &CopyCommand, table_id: u32, query: 
     Ok(Target { table_id, columns: chosen(command, all)? })
 }
 
-/// Without a column list: all columns in order, without an IDENTITY column unless `EXPLICIT_IDS` is given.
+/// The columns of a COPY without a column list: all in order, but IDENTITY columns only with `EXPLICIT_IDS`.
 fn chosen(command: &CopyCommand, all: Vec<(Column, bool)>) -> Result<Vec<Column>, SqlError> {
     let explicit = command.options.explicit_ids;
     let Some(names) = &command.columns else {
@@ -110,7 +110,7 @@ fn kind(name: &str, modifier: i32) -> Kind {
 }
 
 impl Column {
-    /// As Redshift's messages name the type.
+    /// The type's name in Redshift's messages.
     pub fn redshift_type(&self) -> String {
         match self.kind {
             Kind::SmallInt => "SMALLINT".to_owned(),

@@ -1,19 +1,19 @@
-//! Records of CSV and of delimited text.
+//! Reads records of CSV and delimited text.
 
 use super::convert::Problem;
 use super::options::{CopyOptions, Format};
 
-/// One input line (CSV: one record, which may have several lines).
+/// A line of the input or, in CSV, a record of one or more lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Of its first line, counted from 1.
+    /// Number of its first line, counted from 1.
     pub line: u64,
     pub raw: String,
     /// `None` is NULL.
     pub fields: Result<Vec<Option<String>>, Problem>,
 }
 
-/// Splits a file into records, without its header and, with IGNOREBLANKLINES, its blank lines.
+/// Splits a file into records, without its header and, with IGNOREBLANKLINES, without blank lines.
 pub fn records(bytes: &[u8], options: &CopyOptions) -> Vec<Record> {
     let text = decode(bytes, options);
     let mut reader = Reader { rest: text.as_str(), line: 1, options };
@@ -28,7 +28,7 @@ pub fn records(bytes: &[u8], options: &CopyOptions) -> Vec<Record> {
     records
 }
 
-/// U+FFFD marks what is no UTF-8; ACCEPTINVCHARS gives it another face, else `fields` is the problem.
+/// Decodes UTF-8. Invalid bytes become U+FFFD, or ACCEPTINVCHARS's replacement; without it, the records with U+FFFD are errors.
 fn decode(bytes: &[u8], options: &CopyOptions) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -65,7 +65,7 @@ impl Reader<'_> {
         Some(Record { line, raw, fields })
     }
 
-    /// The fields of the next record and how many bytes it is.
+    /// The fields of the next record, and its length in bytes.
     fn csv(&self) -> (Result<Vec<Option<String>>, Problem>, usize) {
         let (quote, delimiter) = (self.options.quote, self.options.delimiter.as_str());
         let mut fields = Vec::new();
@@ -133,12 +133,12 @@ impl Reader<'_> {
     }
 
     fn null(&self, field: String) -> Option<String> {
-        // NULL AS '\0' stands for the byte zero
+        // NULL AS '\0' stands for a zero byte.
         (field != self.options.null_as).then_some(field)
     }
 }
 
-/// The text between the quotes and how many bytes it is with them; `None` when the end quote is missing.
+/// The text between quotes, and its length in bytes with the quotes; `None` if the closing quote is missing.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut field = String::new();
     let mut letters = text.char_indices().skip(1).peekable();
@@ -160,7 +160,7 @@ fn end_of_field(text: &str, delimiter: &str) -> usize {
     text[..line].find(delimiter).unwrap_or(line)
 }
 
-/// Where the line's text ends and where the next line begins.
+/// Where the text of the line ends, and where the next line begins.
 fn line_end(text: &str) -> (usize, usize) {
     match text.find('\n') {
         Some(at) if text[..at].ends_with('\r') => (at - 1, at + 1),
@@ -189,26 +189,26 @@ mod tests {
     }
 
     #[test]
-    fn csv_with_quotes_and_lines_in_them() {
+    fn csv_fields_can_contain_quotes_and_line_feeds() {
         check("CSV", b"1,\"a,\"\"b\"\"\nc\",\r\n2,,x", "1:1·a,\"b\"\nc· / 3:2··x");
         check("CSV QUOTE '%' DELIMITER ';'", b"%a;b%;c\n", "1:a;b·c");
         check("CSV NULL AS 'nil'", b"nil,\"x\"\n", "1:∅·x");
     }
 
     #[test]
-    fn csv_with_wrong_quotes() {
+    fn csv_with_wrong_quotes_is_an_error() {
         check("CSV", b"1,\"a\n", "1:Delimited value missing end quote");
         check("CSV", b"\"a\"b,c\nd,e\n", "1:Invalid quote formatting for CSV / 2:d·e");
     }
 
     #[test]
-    fn headers_and_blank_lines() {
+    fn headers_and_blank_lines_are_skipped() {
         check("CSV IGNOREHEADER 1 IGNOREBLANKLINES", b"a,b\n1,2\n\n3,4\n", "2:1·2 / 4:3·4");
         check("CSV", b"1\n\n", "1:1 / 2:");
     }
 
     #[test]
-    fn delimited_text() {
+    fn delimited_text_is_split() {
         check("", b"a|\\N|\n|x", "1:a·∅· / 2:·x");
         check("DELIMITER '\\t'", b"a\tb\n", "1:a·b");
         check("ESCAPE", b"a\\|b|c\\\nd\n", "1:a|b·c\nd");

@@ -1,4 +1,4 @@
-//! `ListStatements`: newest first, by name prefix, status and place.
+//! `ListStatements`: newest first, filtered by name prefix, status, warehouse and database.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -51,7 +51,7 @@ pub fn list_statements(app: &App, request: &ListStatements) -> Result<Value, Ser
         return Err(constraint("maxResults", "Member must have value less than or equal to 100"));
     }
     let all = app.store.all(app.clock.now());
-    // The token is the last statement of the page before: what is submitted meanwhile moves nothing.
+    // The token is the last statement of the previous page, so that statements submitted meanwhile do not shift the pages.
     let start = match request.next_token.as_deref().filter(|token| !token.is_empty()) {
         None => 0,
         Some(token) => {

@@ -1,4 +1,4 @@
-//! The operations that read the catalog: `DescribeTable`, `ListTables`, `ListSchemas`, `ListDatabases`.
+//! The operations on the catalog: `DescribeTable`, `ListTables`, `ListSchemas`, `ListDatabases`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `GetStatementResult`: the rows of a query, field by field.
+//! `GetStatementResult`: the rows of a query.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::errors::ServiceError;
 use crate::statement::{ResultSet, Status};
 
-/// Rows of a page of `GetStatementResult`; the service counts bytes.
+/// Rows in a page of `GetStatementResult`. The service limits bytes instead.
 const RESULT_PAGE_ROWS: usize = 1000;
 
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! COPY from objects in S3 to rows in the table.
+//! Tests of COPY.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn ids(values: Vec<i64>) -> ArrayRef {
 }
 
 #[tokio::test]
-async fn parquet_by_manifest() {
+async fn parquet_files_are_loaded_by_manifest() {
     let service = Service::start("copy-parquet").await;
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", ids(vec![1, 2])),
@@ -57,7 +57,7 @@ async fn parquet_by_manifest() {
 }
 
 #[tokio::test]
-async fn parquet_that_does_not_fit() {
+async fn parquet_files_that_do_not_match_the_table_fail() {
     let service = Service::start("copy-misfit").await;
     service.succeed(&["CREATE TABLE t (id BIGINT, name VARCHAR(3))"]).await;
     let names = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
@@ -87,7 +87,7 @@ async fn parquet_that_does_not_fit() {
 }
 
 #[tokio::test]
-async fn csv_with_bad_rows() {
+async fn bad_csv_rows_are_recorded_and_count_towards_maxerror() {
     let service = Service::start("copy-csv").await;
     service.succeed(&["CREATE TABLE sales (id INT NOT NULL, name VARCHAR(5), day DATE)"]).await;
     service.aws.put("b/in/1.csv", "id,name,day\n1,\"a,b\",2026-01-31\n2,,\n");
@@ -115,7 +115,7 @@ async fn csv_with_bad_rows() {
 }
 
 #[tokio::test]
-async fn compressed_text_and_column_list() {
+async fn compressed_text_is_loaded_into_a_column_list() {
     let service = Service::start("copy-gzip").await;
     service.succeed(&["CREATE TABLE t (id BIGINT IDENTITY(1,1), a INT DEFAULT 5, b VARCHAR(9))"]).await;
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -130,7 +130,7 @@ async fn compressed_text_and_column_list() {
 }
 
 #[tokio::test]
-async fn json_by_name_and_by_path() {
+async fn json_is_loaded_by_name_and_by_path() {
     let service = Service::start("copy-json").await;
     service.succeed(&["CREATE TABLE t (id INT, name VARCHAR(9), more SUPER)"]).await;
     service.aws.put("b/t.json", r#"{"ID": 1, "name": "a", "more": {"k": [1]}} {"id": "2"}"#);
@@ -194,7 +194,7 @@ async fn copy_is_part_of_the_transaction() {
 }
 
 #[tokio::test]
-async fn a_role_must_be_attached() {
+async fn only_an_attached_role_can_be_used() {
     let service = Service::start("copy-role").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
     service.aws.put("b/t.csv", "1\n");
@@ -213,7 +213,7 @@ async fn a_role_must_be_attached() {
 }
 
 #[tokio::test]
-async fn a_rehearsal_loads_nothing() {
+async fn noload_checks_but_loads_nothing() {
     let service = Service::start("copy-noload").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
     service.aws.put("b/x/t.csv", "1\n");
@@ -232,7 +232,7 @@ async fn a_rehearsal_loads_nothing() {
 }
 
 #[tokio::test]
-async fn formats_that_cannot_be_decoded_say_so() {
+async fn an_unsupported_format_is_a_limit_of_the_stand_in() {
     let service = Service::start("copy-orc").await;
     service.succeed(&["CREATE TABLE t (id INT)"]).await;
     let error = service.fail(&[&format!("COPY t FROM 's3://b/t' {ROLE} ORC")]).await;

@@ -1,4 +1,4 @@
-//! Statements, tokens, events and administration, through the SDK.
+//! Tests of statements, client tokens, events and administration, through the SDK.
 
 use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
 use aws_sdk_redshiftdata::types::{ExecutionMode, StatusString};
@@ -24,7 +24,7 @@ async fn a_batch_is_one_transaction() {
 }
 
 #[tokio::test]
-async fn a_query_in_a_batch_can_stop_what_follows() {
+async fn a_failing_query_stops_the_rest_of_a_batch() {
     let service = Service::start("batch-guard").await;
     service.succeed(&["CREATE TABLE t (id BIGINT IDENTITY(1,1), a INT)"]).await;
     let guard = "SELECT * FROM t WHERE 1 = 0 UNION ALL SELECT id, a FROM t WHERE 1 = 0";
@@ -42,7 +42,7 @@ async fn a_query_in_a_batch_can_stop_what_follows() {
 }
 
 #[tokio::test]
-async fn sub_statements_tell_how_each_went() {
+async fn each_sub_statement_has_its_status_and_error() {
     let service = Service::start("batch-parts").await;
     let end = service.run(&["SELECT 1", "SELECT * FROM missing", "SELECT 2"]).await;
     let statuses: Vec<_> = end.sub_statements().iter().map(|part| part.status().expect("a status").as_str()).collect();
@@ -53,7 +53,7 @@ async fn sub_statements_tell_how_each_went() {
 }
 
 #[tokio::test]
-async fn temporary_tables_live_as_long_as_the_batch() {
+async fn temporary_tables_exist_until_the_batch_ends() {
     let service = Service::start("temp").await;
     service.succeed(&["CREATE TABLE t (id BIGINT IDENTITY(1,1), a INT NOT NULL)"]).await;
     service
@@ -79,7 +79,7 @@ async fn keys_are_not_enforced() {
 }
 
 #[tokio::test]
-async fn truncate_commits() {
+async fn truncate_commits_the_transaction() {
     let service = Service::start("truncate").await;
     service.succeed(&["CREATE TABLE t (a INT)", "CREATE TABLE u (a INT)", "INSERT INTO t VALUES (1)"]).await;
     service.fail(&["INSERT INTO u VALUES (1)", "TRUNCATE t", "INSERT INTO u VALUES (2)", "SELECT 1/0"]).await;
@@ -87,7 +87,7 @@ async fn truncate_commits() {
 }
 
 #[tokio::test]
-async fn auto_commit_goes_on_after_a_failure() {
+async fn auto_commit_continues_after_a_failure() {
     let service = Service::start("auto-commit").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
     let request = service.client.batch_execute_statement().cluster_identifier("auto-commit").database("dev");
@@ -99,7 +99,7 @@ async fn auto_commit_goes_on_after_a_failure() {
 }
 
 #[tokio::test]
-async fn two_writers_of_one_table_conflict() {
+async fn concurrent_writers_of_a_table_conflict() {
     let service = Service::start("conflict").await;
     service.succeed(&["CREATE TABLE t (a INT)", "CREATE TABLE u (a INT)"]).await;
     service.change(json!({"hold": {"name": "first", "at": "COMMIT"}})).await;
@@ -119,7 +119,7 @@ async fn two_writers_of_one_table_conflict() {
 }
 
 #[tokio::test]
-async fn who_locks_first_waits_instead_of_failing() {
+async fn a_writer_that_locks_first_waits_instead_of_failing() {
     let service = Service::start("lock").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
     service.change(json!({"hold": {"name": "first", "at": "COMMIT"}})).await;
@@ -137,7 +137,7 @@ async fn who_locks_first_waits_instead_of_failing() {
 }
 
 #[tokio::test]
-async fn a_repeated_client_token_is_the_same_statement() {
+async fn a_repeated_client_token_returns_the_same_statement() {
     let service = Service::start("tokens").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
     let submit = |sql: &str| {
@@ -257,7 +257,7 @@ async fn completion_events_reach_the_targets_of_matching_rules() {
 }
 
 #[tokio::test]
-async fn requests_are_checked() {
+async fn invalid_requests_are_refused() {
     let service = Service::start("requests").await;
     let batch = || service.client.batch_execute_statement().database("dev");
     let code = |refused: Option<&str>| refused.map(str::to_owned);
@@ -294,7 +294,7 @@ async fn values_keep_their_types() {
 }
 
 #[tokio::test]
-async fn clusters_and_workgroups_are_places_of_their_own() {
+async fn clusters_and_workgroups_have_separate_tables() {
     let service = Service::start("place-one").await;
     service.succeed(&["CREATE TABLE t (a INT)"]).await;
     let other = service.client.execute_statement().workgroup_name("place-two").database("dev").sql("SELECT * FROM t");
@@ -303,7 +303,7 @@ async fn clusters_and_workgroups_are_places_of_their_own() {
 }
 
 #[tokio::test]
-async fn some_commands_want_no_transaction() {
+async fn some_commands_cannot_run_in_a_transaction() {
     let service = Service::start("alone").await;
     service.succeed(&["CREATE TABLE t (a INT)", "ANALYZE t", "SET query_group TO 'x'"]).await;
     let error = service.fail(&["VACUUM t"]).await;
@@ -316,7 +316,7 @@ async fn some_commands_want_no_transaction() {
 }
 
 #[tokio::test]
-async fn a_user_without_privileges_is_refused() {
+async fn a_user_without_privileges_cannot_write() {
     let service = Service::start("privileges").await;
     service.succeed(&["CREATE TABLE t (a INT)", "CREATE USER nobody_special PASSWORD 'Secret123'"]).await;
     let request = service.client.batch_execute_statement().cluster_identifier("privileges").database("dev");
@@ -327,7 +327,7 @@ async fn a_user_without_privileges_is_refused() {
 }
 
 #[tokio::test]
-async fn the_catalog_tells_identity_columns_by_their_default() {
+async fn the_catalog_shows_identity_columns_by_their_default() {
     let service = Service::start("catalog").await;
     let columns = "id BIGINT IDENTITY(0,2), n INT GENERATED BY DEFAULT AS IDENTITY(1,1), a INT DEFAULT 7, b INT";
     service.succeed(&[&format!("CREATE TABLE t ({columns})")]).await;

@@ -1,4 +1,4 @@
-//! The stand-in from outside: a client's requests over HTTP, a real PostgreSQL, objects and events of a small fake AWS.
+//! Tests of the stand-in from outside: requests over HTTP, a real PostgreSQL, and objects and events of a small fake AWS.
 
 mod copy;
 mod data_api;

@@ -1,4 +1,4 @@
-//! What the tests stand on: a PostgreSQL in a temporary folder, S3 and the event bus in a few lines, and a client.
+//! Shared by the tests: a PostgreSQL in a temporary folder, a minimal S3 and event bus, and a client.
 
 mod aws;
 mod postgres;
@@ -19,7 +19,7 @@ pub use aws::FakeAws;
 pub const ROLE: &str = "IAM_ROLE 'arn:aws:iam::123456789012:role/copy'";
 const WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// A stand-in with a cluster of its own.
+/// A stand-in with its own cluster.
 pub struct Service {
     pub client: Client,
     pub aws: FakeAws,
@@ -28,7 +28,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// `cluster` is this test's own: tests share the PostgreSQL server.
+    /// Starts a stand-in. Each test needs its own `cluster`, because tests share the PostgreSQL server.
     pub async fn start(cluster: &str) -> Self {
         let server = postgres::shared();
         let aws = FakeAws::start().await;
@@ -51,7 +51,7 @@ impl Service {
         Self { client: Client::new(&shared), aws, cluster: cluster.to_owned(), standin }
     }
 
-    /// Submits a batch; answers its id.
+    /// Submits a batch and returns its statement id.
     pub async fn submit(&self, name: &str, sqls: &[&str]) -> String {
         let request = self.client.batch_execute_statement().cluster_identifier(&self.cluster).database("dev");
         let request = request.db_user("loader").statement_name(name).with_event(true);
@@ -72,7 +72,7 @@ impl Service {
         end
     }
 
-    /// The error that ends this batch.
+    /// Runs a batch that fails, and returns its error.
     pub async fn fail(&self, sqls: &[&str]) -> String {
         let end = self.run(sqls).await;
         assert_eq!(end.status(), Some(&StatusString::Failed));
@@ -99,7 +99,7 @@ impl Service {
         tokio::time::timeout(WAIT_MAX, end).await.expect("the statement ends")
     }
 
-    /// The rows of a query: fields joined by `|`, NULL as `∅`, rows by `; `.
+    /// The rows of a query, joined by `; `. Fields are joined by `|`, and NULL is `∅`.
     pub async fn rows(&self, sql: &str) -> String {
         let request = self.client.execute_statement().cluster_identifier(&self.cluster).database("dev");
         let id = request.sql(sql).send().await.expect("accepted").id().expect("an id").to_owned();
@@ -115,7 +115,7 @@ impl Service {
         DataApiAdmin::new(&self.standin.url()).change(&settings).await.expect("changed");
     }
 
-    /// The statements that it remembers, newest first.
+    /// The statements that the stand-in remembers, newest first.
     pub async fn statements(&self) -> Vec<Statement> {
         DataApiAdmin::new(&self.standin.url()).statements().await.expect("a list")
     }

@@ -1,4 +1,4 @@
-//! Errors in the services' own shapes, for the toxics and for refused calls.
+//! Error responses in the services' formats, for toxics and refused calls.
 
 use hyper::Response;
 use hyper::header::HeaderValue;
@@ -8,7 +8,7 @@ use super::classify::Operation;
 use super::forward::{Answer, whole};
 use super::json;
 
-/// An error of the operation's service.
+/// An error response of the operation's service.
 pub fn error(operation: &Operation, status: u16, code: &str, message: &str) -> Answer {
     match operation.service.as_str() {
         "s3" => {
@@ -33,7 +33,7 @@ pub fn error(operation: &Operation, status: u16, code: &str, message: &str) -> A
     }
 }
 
-/// What the service says when it is called too often.
+/// The service's throttling error.
 pub fn throttled(operation: &Operation) -> Answer {
     let (status, code, message) = match operation.service.as_str() {
         "s3" => (503, "SlowDown", "Please reduce your request rate."),

@@ -1,9 +1,9 @@
-//! Whether the caller of a Data API operation may call it, with enforcement on.
+//! Authorizes calls of the Data API, if signatures and policies are checked.
 //!
-//! The stand-in knows no credentials. The signature is checked by ministack, which is shown the very request and, when it
-//! accepts the signature, answers that it has no such service. The permission is asked of ministack's policy simulator for the
-//! role behind the access key: role sessions are learnt from the `AssumeRole` answers that pass by, function sessions from the
-//! deployed functions. A removed permission is therefore felt at once.
+//! The stand-in does not know credentials. ministack checks the signature: it receives the same request and, if the signature is valid,
+//! returns that it does not have the service. ministack's policy simulator checks the permissions of the role that the access key belongs
+//! to, so that a removed permission has an effect at once. The access keys of role sessions are learnt from responses of `AssumeRole`, those
+//! of function sessions from the deployed functions.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -24,25 +24,25 @@ use super::classify::{Operation, access_key};
 use super::forward::{Answer, whole};
 use crate::{ACCOUNT, REGION};
 
-/// Header that tells the stand-in who calls: the role's (or user's) ARN.
+/// Header with the ARN of the calling role or user, for the stand-in.
 const CALLER_HEADER: &str = "x-local-stack-caller";
-/// How ministack answers a well-signed call of a service that it does not have.
+/// ministack's error for a validly signed call of a service that it does not have.
 const WELL_SIGNED: &str = "Unsupported service: redshift-data";
 
-/// Operations whose permission has no resource.
+/// Operations whose permissions have no resource.
 const WITHOUT_RESOURCE: [&str; 5] =
     ["DescribeStatement", "GetStatementResult", "GetStatementResultV2", "CancelStatement", "ListStatements"];
 
-/// Who calls.
+/// The caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// For messages: the role session or user.
+    /// The role session or user, for messages.
     shown: String,
-    /// Whose policies decide: the role or user; none for the root user, who may do everything.
+    /// The role or user whose policies apply; `None` for the root user, who may do everything.
     policies_of: Option<String>,
 }
 
-/// Permissions, asked of ministack.
+/// Checks signatures and permissions with ministack.
 #[derive(Debug)]
 pub struct Authorizer {
     http: Http,
@@ -50,7 +50,7 @@ pub struct Authorizer {
     known: Mutex<HashMap<String, Principal>>,
 }
 
-/// Tells the stand-in who calls.
+/// Adds the header that names the caller.
 pub fn name_caller(parts: &mut Parts, caller: &Principal) {
     let name = caller.policies_of.as_ref().unwrap_or(&caller.shown);
     if let Ok(value) = HeaderValue::from_str(name) {
@@ -59,12 +59,12 @@ pub fn name_caller(parts: &mut Parts, caller: &Principal) {
 }
 
 impl Authorizer {
-    /// Knows nobody yet.
+    /// Creates an authorizer that knows no sessions.
     pub fn new(ministack: SocketAddr) -> Self {
         Self { http: Http::new(), ministack, known: Mutex::default() }
     }
 
-    /// Remembers whose session an answer of the token service hands out.
+    /// Remembers the role of a session that a response of STS contains.
     pub async fn learn(&self, answer: Answer) -> Answer {
         let (parts, body) = answer.into_parts();
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -77,7 +77,7 @@ impl Authorizer {
         Response::from_parts(parts, whole(bytes))
     }
 
-    /// The caller, if its signature is good and it may do this; else the answer to send.
+    /// Returns the caller if its signature is valid and it has the permissions; otherwise the response to send.
     pub async fn check(
         &self,
         checked: Answer,
@@ -177,7 +177,7 @@ impl Authorizer {
     }
 }
 
-/// The root user's signature is not checked, only that there is one.
+/// Adds a dummy signature of the root user, which ministack does not verify.
 fn signed(request: hyper::http::request::Builder, service: &str) -> hyper::http::request::Builder {
     let now = time::OffsetDateTime::now_utc();
     let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
@@ -194,7 +194,7 @@ fn from_session(arn: &str) -> Option<Principal> {
     Some(Principal { shown: arn.to_owned(), policies_of: Some(format!("arn:aws:iam::{ACCOUNT}:role/{role}")) })
 }
 
-/// The permissions that an operation needs: its own, and for a submit those for the database credentials.
+/// The permissions that an operation needs: its own and, for a submit, those for database credentials.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonredshiftdataapi.html>
 fn needed(operation: &str, body: &[u8]) -> Vec<(String, String)> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -233,7 +233,7 @@ fn workgroup_arn(name: &str) -> String {
     }
 }
 
-/// What a submit without a secret needs to get credentials of a cluster's database.
+/// The permissions for credentials of a cluster's database, for a submit without a secret.
 fn cluster_credentials(cluster: &str, user: Option<&str>, database: &str) -> Vec<(String, String)> {
     let named = |kind: &str, name: &str| format!("arn:aws:redshift:{REGION}:{ACCOUNT}:{kind}:{cluster}/{name}");
     let name = named("dbname", database);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_submit_needs_itself_and_credentials_of_the_database() {
+    fn a_submit_needs_its_own_permission_and_database_credentials() {
         let submit = "redshift-data:ExecuteStatement :cluster:c";
         let user = "redshift:GetClusterCredentials :dbuser:c/u";
         let name = "redshift:GetClusterCredentials :dbname:c/dev";
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_about_a_statement_has_no_resource() {
+    fn describing_a_statement_has_no_resource() {
         check(
             "DescribeStatement",
             &json!({"Id": "1", "ClusterIdentifier": "c"}),

@@ -1,4 +1,4 @@
-//! Which process is at the other end of a loopback connection, and which function it runs. Linux only; elsewhere unknown.
+//! Finds the process at the other end of a loopback connection, and the function that it runs. Works on Linux only.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,28 +10,28 @@ use tokio::sync::OnceCell;
 /// A calling process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Its process id.
+    /// The process id.
     pub pid: u32,
-    /// The function it runs, when it is a function process.
+    /// The function that it runs, if any.
     pub function: Option<String>,
 }
 
-/// One accepted connection; its caller is looked up once, and only on the functions' port.
+/// An accepted connection. Its caller is looked up once, and only on the port for functions.
 #[derive(Debug)]
 pub struct Connection {
-    /// The port it came in by.
+    /// The port that it arrived at.
     pub port: Port,
     peer: SocketAddr,
     caller: OnceCell<Option<Caller>>,
 }
 
 impl Connection {
-    /// A connection whose caller is not known yet.
+    /// Creates a connection whose caller is not known yet.
     pub fn new(port: Port, peer: SocketAddr) -> Self {
         Self { port, peer, caller: OnceCell::new() }
     }
 
-    /// The process at the other end.
+    /// The calling process, if it can be found.
     pub async fn caller(&self) -> Option<Caller> {
         if self.port == Port::Users {
             return None;
@@ -42,19 +42,19 @@ impl Connection {
     }
 }
 
-/// The kernel's tables are not read in one step: while other connections come and go, a look can miss a line or a process.
-const LOOKS: u32 = 20;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// The kernel's tables are not read atomically: a search can miss a line or a process while other connections are opened and closed.
+const ATTEMPTS: u32 = 20;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(5);
 
 fn find(peer: SocketAddr) -> Option<Caller> {
-    let n_looks = if cfg!(target_os = "linux") { LOOKS } else { 0 };
-    (0..n_looks).find_map(|n| {
-        std::thread::sleep(BETWEEN_LOOKS * n.min(1));
-        look(peer)
+    let n_attempts = if cfg!(target_os = "linux") { ATTEMPTS } else { 0 };
+    (0..n_attempts).find_map(|n| {
+        std::thread::sleep(BETWEEN_ATTEMPTS * n.min(1));
+        search(peer)
     })
 }
 
-fn look(peer: SocketAddr) -> Option<Caller> {
+fn search(peer: SocketAddr) -> Option<Caller> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let table = std::fs::read_to_string(table).ok()?;
         table.lines().skip(1).find_map(|line| inode_of(line, peer).map(str::to_owned))
@@ -67,7 +67,7 @@ fn look(peer: SocketAddr) -> Option<Caller> {
     Some(Caller { pid, function: function(pid) })
 }
 
-/// The inode in a line of the kernel's table, if the line is about the socket bound to `peer`.
+/// The inode in a line of the kernel's table, if the line describes the socket bound to `peer`.
 fn inode_of(line: &str, peer: SocketAddr) -> Option<&str> {
     let mut fields = line.split_whitespace();
     let local = fields.nth(1)?;
@@ -96,7 +96,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn our_own_connection_is_found() {
+    fn a_connection_of_this_process_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let stream = TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
         let caller = find(stream.local_addr().expect("an address")).expect("a caller");

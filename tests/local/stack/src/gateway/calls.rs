@@ -1,4 +1,4 @@
-//! What passed the gateway: counts per port, service and operation, and a bounded log of the newest calls.
+//! The record of calls: counts per port, service and operation, and a bounded log of the newest ones.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use local_client::calls::{Calls, LogEntry, Port};
 use super::caller::Caller;
 use super::classify::Operation;
 
-/// Calls remembered; older ones are forgotten, their counts are not.
+/// Maximum number of calls in the log. Older ones are removed; the counts include them.
 pub const LOG_ENTRIES_MAX: usize = 20_000;
 
 /// Counts and log.
@@ -19,7 +19,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Notes an arrival; answers its sequence number.
+    /// Records the arrival of a call and returns its sequence number.
     pub fn arrived(&mut self, port: Port, operation: &Operation, caller: Option<&Caller>, at_millis: u64) -> u64 {
         let counts = match port {
             Port::Functions => &mut self.calls.functions,
@@ -45,7 +45,7 @@ impl Record {
         self.last_sequence
     }
 
-    /// Notes a toxic that acted on a call.
+    /// Records a toxic that was applied to a call.
     pub fn disturbed(&mut self, sequence: u64, fault: &str) {
         if let Some(entry) = self.entry(sequence) {
             let earlier = entry.fault.take().map(|earlier| earlier + ", ").unwrap_or_default();
@@ -53,7 +53,7 @@ impl Record {
         }
     }
 
-    /// Notes the answer to a call.
+    /// Records the status of a call's response.
     pub fn answered(&mut self, sequence: u64, status: u16) {
         if let Some(entry) = self.entry(sequence) {
             entry.status = Some(status);
@@ -65,13 +65,13 @@ impl Record {
         &self.calls
     }
 
-    /// Forgets counts and log; sequence numbers go on.
+    /// Clears counts and log. Sequence numbers continue.
     pub fn reset(&mut self) {
         self.calls = Calls::default();
         self.log.clear();
     }
 
-    /// The remembered calls after `sequence`, oldest first.
+    /// The calls in the log after `sequence`, oldest first.
     pub fn log_after(&self, sequence: u64) -> impl Iterator<Item = &LogEntry> {
         self.log.iter().filter(move |entry| entry.sequence > sequence)
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_finds_its_entry_after_others_and_after_a_reset() {
+    fn statuses_are_recorded_for_the_right_call_even_after_a_reset() {
         let mut record = Record::default();
         let before_reset = record.arrived(Port::Users, &get_item(), None, 0);
         record.reset();

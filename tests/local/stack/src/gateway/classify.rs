@@ -1,14 +1,14 @@
-//! Which service and operation a request is for, in the words of the services.
+//! Determines the service and operation of a request.
 //!
-//! The signature's scope names the service; the operation comes from `X-Amz-Target` (JSON protocols), `Action` (query
-//! protocol), or method and path (S3, Lambda). It decides nothing about the request's fate.
+//! The service is in the scope of the signature. The operation is in `X-Amz-Target` (JSON protocols) or `Action` (query protocol), or follows
+//! from method and path (S3, Lambda).
 
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-/// A service by its signing name (`dynamodb`, `redshift-data`) and an operation by its API name (`GetItem`).
+/// A service and one of its operations, such as `dynamodb` and `GetItem`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
     /// Signing name of the service.
@@ -19,14 +19,14 @@ pub struct Operation {
 
 const OTHER: &str = "Other";
 
-/// Whether the body must be read to know the operation.
+/// Whether the body is needed to determine the operation.
 pub fn needs_body(parts: &Parts) -> bool {
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     parts.headers.get("x-amz-target").is_none()
         && content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
 }
 
-/// The operation; `form` is the body when [`needs_body`] asked for it.
+/// Determines the operation. `form` is the body if [`needs_body`].
 pub fn classify(parts: &Parts, form: Option<&[u8]>) -> Operation {
     if let Some(target) = header(parts, "x-amz-target") {
         return from_target(target);
@@ -62,7 +62,7 @@ fn from_target(target: &str) -> Operation {
     Operation { service: service.to_owned(), name: name.to_owned() }
 }
 
-/// The access key that signed the request, from the header or a presigned query.
+/// The access key of the signature, from the header or a presigned query.
 pub fn access_key(parts: &Parts) -> Option<String> {
     credential(parts).and_then(|scope| scope.split('/').next().map(str::to_owned))
 }

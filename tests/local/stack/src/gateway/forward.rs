@@ -1,4 +1,4 @@
-//! Passing a request on to ministack or the stand-in without changing what was signed.
+//! Forwards requests to ministack or the stand-in without changing what is signed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::{Upstreams, json};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-/// A body in memory or on its way.
+/// A body in memory, or one that is streamed.
 pub type Body = UnsyncBoxBody<Bytes, Failure>;
-/// What is sent back.
+/// A response.
 pub type Answer = Response<Body>;
 
-/// Shorter than ministack keeps an idle connection.
+/// Shorter than the time for which ministack keeps an idle connection.
 const IDLE_SECONDS: u64 = 20;
-/// Headers about one connection, not about the request.
+/// Headers that apply to a single connection, not to the request.
 const HOP_BY_HOP: [HeaderName; 4] = [CONNECTION, TE, TRAILER, UPGRADE];
 
-/// A body that streams through.
+/// A body that is streamed.
 pub fn stream(body: Incoming) -> Body {
     body.map_err(Into::into).boxed_unsync()
 }
 
-/// A body that is known.
+/// A body in memory.
 pub fn whole(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// Connections to the two upstreams.
+/// Forwards to the two upstreams.
 #[derive(Debug)]
 pub struct Forwarder {
     client: Client<HttpConnector, Body>,
@@ -45,7 +45,7 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Without connections yet.
+    /// Creates a forwarder without connections.
     pub fn new(upstreams: Upstreams) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(IDLE_SECONDS))
@@ -55,16 +55,16 @@ impl Forwarder {
         Self { client, upstreams }
     }
 
-    /// To everything but the Data API.
+    /// Forwards to ministack.
     pub async fn to_ministack(&self, mut parts: Parts, body: Body) -> Answer {
         if self.upstreams.auth {
-            // Policies that demand TLS are enforced; loopback stands for TLS.
+            // Policies may require TLS; loopback counts as TLS.
             parts.headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
         }
         self.forward(self.upstreams.ministack, parts, body).await
     }
 
-    /// To the Data API.
+    /// Forwards to the Data API stand-in.
     pub async fn to_standin(&self, parts: Parts, body: Body) -> Answer {
         self.forward(self.upstreams.standin, parts, body).await
     }
@@ -73,7 +73,7 @@ impl Forwarder {
         let Some(uri) = aim(&parts.uri, upstream) else {
             return json(400, &serde_json::json!({ "message": "the request has no path" }));
         };
-        // The host header stays: it is signed.
+        // The host header is kept, because it is signed.
         parts.uri = uri;
         parts.version = Version::HTTP_11;
         strip(&mut parts.headers);
@@ -84,8 +84,8 @@ impl Forwarder {
                 Response::from_parts(parts, stream(body))
             }
             Err(error) => {
-                tracing::warn!(%upstream, error = &error as &dyn std::error::Error, "no answer");
-                json(502, &serde_json::json!({ "message": format!("no answer from {upstream}: {error}") }))
+                tracing::warn!(%upstream, error = &error as &dyn std::error::Error, "no response");
+                json(502, &serde_json::json!({ "message": format!("no response from {upstream}: {error}") }))
             }
         }
     }

@@ -1,13 +1,13 @@
-//! The gateway's own administration under `/_local/`: counts, log, toxics.
+//! The gateway's administration under `/_local/`: counts, log, toxics.
 //!
-//! | request | answer |
+//! | request | result |
 //! | --- | --- |
 //! | `GET /_local/calls` | calls per port, service and operation |
-//! | `POST /_local/calls/reset` | forgets counts and log |
+//! | `POST /_local/calls/reset` | clears counts and log |
 //! | `GET /_local/log[?after=SEQUENCE]` | the newest calls in order |
 //! | `GET /_local/toxics` | the toxics with their counts |
-//! | `POST /_local/toxics` | adds one (a JSON [`Toxic`]); answers its id |
-//! | `DELETE /_local/toxics[/ID]` | removes all or one |
+//! | `POST /_local/toxics` | adds a toxic (the JSON of a [`Toxic`]) and returns its id |
+//! | `DELETE /_local/toxics[/ID]` | removes all toxics, or one |
 
 use std::sync::{Mutex, PoisonError};
 
@@ -20,7 +20,7 @@ use super::Shared;
 use super::forward::Answer;
 use super::json;
 
-/// Performs one administrative request.
+/// Handles an administrative request.
 pub fn administer(shared: &Mutex<Shared>, parts: &Parts, body: Option<&bytes::Bytes>) -> Answer {
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let path: Vec<&str> = parts.uri.path().split('/').skip(2).collect();
@@ -50,7 +50,7 @@ pub fn administer(shared: &Mutex<Shared>, parts: &Parts, body: Option<&bytes::By
                 json(404, &json!({ "message": format!("no toxic `{id}`") }))
             }
         }
-        _ => json(404, &json!({ "message": "unknown: see /_local/calls, /_local/log, /_local/toxics" })),
+        _ => json(404, &json!({ "message": "unknown path: see /_local/calls, /_local/log, /_local/toxics" })),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Toxics: which calls are disturbed, and how. Deterministic: the same calls in the same order meet the same fate.
+//! Applies toxics. This is deterministic: the same calls in the same order get the same faults.
 
 use local_client::calls::Port;
 use local_client::{PortFilter, Toxic, ToxicKind, ToxicState};
 
 use super::classify::Operation;
 
-/// All toxics, in the order they were added.
+/// All toxics, in the order in which they were added.
 #[derive(Debug, Default)]
 pub struct Toxics {
     states: Vec<ToxicState>,
@@ -13,7 +13,7 @@ pub struct Toxics {
 }
 
 impl Toxics {
-    /// Adds one, or replaces the one with its name; answers the name.
+    /// Adds a toxic, replacing one of the same name, and returns its name.
     pub fn add(&mut self, mut toxic: Toxic) -> String {
         self.added += 1;
         let id = toxic.id.take().unwrap_or_else(|| format!("toxic-{}", self.added));
@@ -23,24 +23,24 @@ impl Toxics {
         id
     }
 
-    /// Removes one; whether it was there.
+    /// Removes a toxic. Returns whether it existed.
     pub fn remove(&mut self, id: &str) -> bool {
         let before = self.states.len();
         self.states.retain(|state| state.toxic.id.as_deref() != Some(id));
         self.states.len() < before
     }
 
-    /// Removes all.
+    /// Removes all toxics.
     pub fn clear(&mut self) {
         self.states.clear();
     }
 
-    /// All of them with their counts.
+    /// All toxics with their counts.
     pub fn states(&self) -> &[ToxicState] {
         &self.states
     }
 
-    /// What happens to this call: each matching toxic counts it; those that apply are answered in order.
+    /// The faults for this call, in order. Every matching toxic counts the call.
     pub fn fate(&mut self, port: Port, operation: &Operation, function: Option<&str>) -> Vec<ToxicKind> {
         let mut fate = Vec::new();
         for state in &mut self.states {
@@ -64,7 +64,7 @@ fn matches(toxic: &Toxic, port: Port, operation: &Operation, function: Option<&s
         && toxic.function.as_deref().is_none_or(|name| Some(name) == function)
 }
 
-/// Counts a matching call and returns whether it is disturbed.
+/// Counts a matching call and returns whether the toxic is applied to it.
 fn counts(state: &mut ToxicState) -> bool {
     let position = state.matches;
     state.matches += 1;
@@ -76,7 +76,7 @@ fn counts(state: &mut ToxicState) -> bool {
     applies
 }
 
-/// A number from 0 to 1 that depends on seed and position only (the `splitmix64` generator).
+/// A number from 0 to 1 that depends only on seed and position (the `splitmix64` generator).
 fn fraction(seed: u64, position: u64) -> f64 {
     let mut x = seed.wrapping_add(position.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -102,17 +102,17 @@ mod tests {
     }
 
     #[test]
-    fn the_nth_matching_call_is_disturbed_once() {
+    fn a_toxic_can_be_applied_once_to_the_nth_matching_call() {
         assert_eq!(disturbed(Toxic::new(ToxicKind::KillBefore).once_after(3), 10), [3]);
     }
 
     #[test]
-    fn without_limits_every_call_is_disturbed() {
+    fn without_limits_a_toxic_is_applied_to_every_call() {
         assert_eq!(disturbed(Toxic::new(ToxicKind::Throttle), 3), [0, 1, 2]);
     }
 
     #[test]
-    fn a_probability_disturbs_its_share_the_same_way_each_time() {
+    fn the_share_chosen_by_probability_depends_only_on_the_seed() {
         let toxic = Toxic { probability: Some(0.25), seed: 7, ..Toxic::new(ToxicKind::Throttle) };
         let first = disturbed(toxic.clone(), 1000);
         assert_eq!(first, disturbed(toxic.clone(), 1000));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_toxic_with_a_known_name_replaces_it() {
+    fn a_toxic_replaces_one_of_the_same_name() {
         let mut toxics = Toxics::default();
         toxics.add(Toxic { id: Some("a".into()), ..Toxic::new(ToxicKind::Double) });
         toxics.add(Toxic { id: Some("a".into()), ..Toxic::new(ToxicKind::Throttle) });

@@ -1,4 +1,4 @@
-//! Finding PostgreSQL, or unpacking it from a wheel.
+//! Finds PostgreSQL, or unpacks it from a wheel.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,20 @@ use super::{Tell, empty, is_current, set_current, stamp};
 
 /// Oldest PostgreSQL that the stand-in works with.
 const MAJOR_VERSION_MIN: u32 = 14;
-/// Where Debian and Ubuntu put it, outside of the PATH.
+/// Where Debian and Ubuntu install it, outside of the PATH.
 const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
 
-/// Looks for PostgreSQL's programs: `wanted`, `$PG_BIN`, the PATH, Debian's folders (newest first).
-/// A folder that was named must be good; `None` when nothing was named and nothing is installed.
+/// Searches for PostgreSQL's programs in `wanted`, `$PG_BIN`, the PATH, and Debian's folders (newest first).
+/// It is an error if a folder that was given has no suitable version. Returns `None` if no folder was given and none is installed.
 pub fn find_postgres(wanted: Option<&Path>) -> Result<Option<PathBuf>> {
     let named = wanted.map(Path::to_owned).or_else(|| std::env::var_os("PG_BIN").map(PathBuf::from));
     if let Some(bin) = named {
         return match major_version(&bin) {
             Some(version) if version >= MAJOR_VERSION_MIN => Ok(Some(bin)),
             Some(version) => {
-                bail!("`{}` holds PostgreSQL {version}, but {MAJOR_VERSION_MIN} is the oldest", bin.display())
+                bail!("`{}` contains PostgreSQL {version}: {MAJOR_VERSION_MIN} or newer is needed", bin.display())
             }
-            None => bail!("`{}` does not hold PostgreSQL's `postgres` and `initdb`", bin.display()),
+            None => bail!("`{}` does not contain PostgreSQL's `postgres` and `initdb`", bin.display()),
         };
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -46,7 +46,7 @@ pub fn find_postgres(wanted: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(versions.pop().map(|(_, bin)| bin))
 }
 
-/// Downloads the wheel and unzips it; only the programs in it are used.
+/// Downloads and unzips the wheel, whose programs are used without installing it.
 pub fn from_wheel(python: &Path, local: &Path, requirements: &str, tell: Tell) -> Result<PathBuf> {
     let folder = local.join("postgresql");
     let wanted = stamp(requirements, "wheel");
@@ -57,7 +57,7 @@ pub fn from_wheel(python: &Path, local: &Path, requirements: &str, tell: Tell) -
         set_current(&folder, &wanted)?;
     }
     bin_below(&folder)?
-        .context("the wheel holds no `initdb`: install PostgreSQL 14 or newer, or name its folder in PG_BIN")
+        .context("the wheel contains no `initdb`: install PostgreSQL 14 or newer, or name its folder in PG_BIN")
 }
 
 fn unpack(python: &Path, folder: &Path, requirements: &str) -> Result<()> {
@@ -72,7 +72,7 @@ fn unpack(python: &Path, folder: &Path, requirements: &str) -> Result<()> {
     make_programs_executable(folder)
 }
 
-/// Unzipping forgets which files are programs: everything in a folder named `bin` is.
+/// Unzipping loses the permissions, so every file in a folder named `bin` is made executable.
 fn make_programs_executable(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
@@ -95,7 +95,7 @@ fn wheel_in(folder: &Path) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// The folder below `folder` that holds the newest `initdb`: the wheel carries more than one version.
+/// The folder below `folder` with the newest `initdb`. The wheel contains more than one version.
 fn bin_below(folder: &Path) -> Result<Option<PathBuf>> {
     let mut found = Vec::new();
     let mut waiting = vec![folder.to_owned()];
@@ -122,7 +122,7 @@ fn major_version(bin: &Path) -> Option<u32> {
     parse_major_version(&String::from_utf8(output.stdout).ok()?)
 }
 
-/// `postgres (PostgreSQL) 15.14 (Debian …)` is 15.
+/// Parses `postgres (PostgreSQL) 15.14 (Debian …)` as 15.
 fn parse_major_version(text: &str) -> Option<u32> {
     let version = text.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit()))?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();

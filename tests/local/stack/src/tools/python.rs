@@ -1,4 +1,4 @@
-//! Finding a Python, and making a venv from a requirements file with hashes.
+//! Finds a Python, and creates a venv from a requirements file with hashes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,14 +8,14 @@ use local_client::Progress;
 
 use super::{Tell, empty, is_current, set_current, stamp};
 
-/// Oldest Python that ministack runs on.
+/// Oldest Python version that ministack supports.
 const VERSION_MIN: (u32, u32) = (3, 10);
-/// Names tried, in this order.
+/// Names of the program, in the order in which they are tried.
 const NAMES: [&str; 6] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10"];
 const REMEDY: &str =
     "install Python 3.10 or newer (`apt install python3 python3-venv`, `brew install python`) and run again";
 
-/// A usable Python of the machine.
+/// A suitable Python installation.
 #[derive(Debug)]
 pub struct Python {
     executable: String,
@@ -23,7 +23,7 @@ pub struct Python {
 }
 
 impl Python {
-    /// The first one that is new enough and can make a venv with pip.
+    /// Finds the first one that is new enough and can create a venv with pip.
     pub fn find() -> Result<Self> {
         let mut too_old = Vec::new();
         for name in NAMES {
@@ -34,7 +34,7 @@ impl Python {
             }
             if !has_modules(name) {
                 bail!(
-                    "`{name}` ({version}) cannot make a venv: its modules `venv` and `ensurepip` are missing; \
+                    "`{name}` ({version}) cannot create a venv: its modules `venv` and `ensurepip` are missing; \
                      install them (`apt install python3-venv`) and run again"
                 );
             }
@@ -46,7 +46,7 @@ impl Python {
         bail!("{}, which is too old; {REMEDY}", too_old.join(", "));
     }
 
-    /// Makes the venv in `folder` unless it is there; answers its Python.
+    /// Creates the venv in `folder`, unless it is up to date, and returns its Python.
     pub fn venv(&self, folder: &Path, requirements: &str, tell: Tell) -> Result<PathBuf> {
         let python = folder.join("bin/python");
         let wanted = stamp(requirements, &self.version);
@@ -56,7 +56,7 @@ impl Python {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         tell(Progress::step("tools", format!("installing {name} with pip into `{}`", folder.display())));
         empty(folder)?;
-        run(Command::new(&self.executable).args(["-m", "venv"]).arg(folder)).context("cannot make a venv")?;
+        run(Command::new(&self.executable).args(["-m", "venv"]).arg(folder)).context("cannot create a venv")?;
         let list = folder.join("requirements.txt");
         std::fs::write(&list, requirements)?;
         let mut pip = pip(&python);
@@ -67,14 +67,14 @@ impl Python {
     }
 }
 
-/// pip of a venv, quiet and asking nothing.
+/// pip of a venv, quiet and non-interactive.
 pub fn pip(python: &Path) -> Command {
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check"]);
     pip
 }
 
-/// Runs a command to its end; its output becomes part of the error.
+/// Runs a command to its end. If it fails, the error contains its output.
 pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("cannot run `{program}`"))?;

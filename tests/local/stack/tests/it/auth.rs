@@ -1,4 +1,4 @@
-//! Enforcement: signatures, policies, and the Data API under the same rules.
+//! Signatures and policies are checked, for the Data API as well.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{create_function, dynamodb, invoke, private_folder, redshift_data, start};
 
-/// Calls IAM as the root user, whose signature is not checked.
+/// Calls IAM as the root user, whose signature is not verified.
 async fn iam(info: &StackInfo, parameters: &[(&str, &str)]) {
     let encode = |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
     let form = parameters.iter().map(encode).collect::<Vec<_>>().join("&");
@@ -31,7 +31,7 @@ async fn iam(info: &StackInfo, parameters: &[(&str, &str)]) {
         .body(Full::new(Bytes::from(form)))
         .expect("a valid request");
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let status = client.request(request).await.expect("an answer").status();
+    let status = client.request(request).await.expect("a response").status();
     assert!(status.is_success(), "{parameters:?}: {status}");
 }
 
@@ -46,15 +46,15 @@ async fn put_policy(info: &StackInfo, actions: &[&str]) {
     .await;
 }
 
-/// The credentials that the function runs with.
+/// The credentials of a function.
 async fn credentials_of(info: &StackInfo, function: &str) -> [String; 3] {
-    let environment: Value = invoke(info, function, &json!({})).await.expect("the function answers");
+    let environment: Value = invoke(info, function, &json!({})).await.expect("the function succeeds");
     ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
         .map(|name| environment[name].as_str().expect("a text").to_owned())
 }
 
 #[tokio::test]
-async fn a_removed_permission_is_an_access_denied() {
+async fn calls_without_permission_or_valid_signature_are_refused() {
     let dir = private_folder();
     let stack = start(dir.path(), true).await;
     let info = stack.info();
@@ -71,13 +71,13 @@ async fn a_removed_permission_is_an_access_denied() {
     tables.list_tables().send().await.expect("allowed");
     submit().send().await.expect("allowed");
 
-    let failure = format!("{:?}", statements.list_statements().send().await.expect_err("never allowed"));
+    let failure = format!("{:?}", statements.list_statements().send().await.expect_err("not allowed"));
     assert!(failure.contains("AccessDeniedException") && failure.contains("redshift-data:ListStatements"), "{failure}");
 
     put_policy(info, &["redshift-data:ExecuteStatement"]).await;
-    let failure = format!("{:?}", tables.list_tables().send().await.expect_err("not allowed any more"));
+    let failure = format!("{:?}", tables.list_tables().send().await.expect_err("no longer allowed"));
     assert!(failure.contains("AccessDenied"), "{failure}");
-    let failure = format!("{:?}", submit().send().await.expect_err("not allowed any more"));
+    let failure = format!("{:?}", submit().send().await.expect_err("no longer allowed"));
     assert!(failure.contains("redshift:GetClusterCredentials"), "{failure}");
 
     let [key, _, token] = credentials;

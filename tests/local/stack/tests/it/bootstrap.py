@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A function for the tests: answers with its environment, or makes one DynamoDB call (unsigned, enforcement off)."""
+"""A function for the tests: returns its environment, or makes one unsigned DynamoDB call (signatures are not checked)."""
 import json
 import os
 import urllib.request

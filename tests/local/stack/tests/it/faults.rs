@@ -1,4 +1,4 @@
-//! Every kind of toxic.
+//! Tests of every kind of toxic.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::services::create_table;
 use crate::support::{Shared, create_function, dynamodb, invoke, s3, shared};
 
-/// Adds 1 to a counter from the functions' port; the new value.
+/// Adds 1 to a counter through the functions' port and returns its new value.
 async fn add(stack: &Shared, table: &str, id: &str) -> Result<String, String> {
     let client = dynamodb(&stack.info.functions_endpoint, None);
     let update = client.update_item().table_name(table).key("id", AttributeValue::S(id.into()));
@@ -30,7 +30,7 @@ fn on_update(kind: ToxicKind) -> Toxic {
 }
 
 #[tokio::test]
-async fn errors_throttling_drops_and_doubles_do_what_they_say() {
+async fn toxics_of_each_kind_have_their_effect() {
     let stack = shared().await;
     create_table(&stack.info, "faults").await;
     let error = ToxicKind::Error { status: 400, code: "TransactionConflictException".into(), message: "busy".into() };
@@ -43,15 +43,15 @@ async fn errors_throttling_drops_and_doubles_do_what_they_say() {
     assert!(failure.contains("ThrottlingException"), "{failure}");
 
     set(&stack, on_update(ToxicKind::DropRequest)).await;
-    add(&stack, "faults", "a").await.expect_err("no answer");
-    assert_eq!(add(&stack, "faults", "a").await.as_deref(), Ok("1"), "nothing took effect so far");
+    add(&stack, "faults", "a").await.expect_err("no response");
+    assert_eq!(add(&stack, "faults", "a").await.as_deref(), Ok("1"), "no earlier call took effect");
 
     set(&stack, on_update(ToxicKind::DropResponse)).await;
-    add(&stack, "faults", "a").await.expect_err("no answer");
+    add(&stack, "faults", "a").await.expect_err("no response");
     assert_eq!(add(&stack, "faults", "a").await.as_deref(), Ok("3"), "the dropped call took effect");
 
     set(&stack, on_update(ToxicKind::Double)).await;
-    assert_eq!(add(&stack, "faults", "a").await.as_deref(), Ok("5"), "it took effect twice");
+    assert_eq!(add(&stack, "faults", "a").await.as_deref(), Ok("5"), "the doubled call took effect twice");
 
     set(&stack, on_update(ToxicKind::DelayMillis(300))).await;
     let started = Instant::now();
@@ -65,11 +65,11 @@ async fn errors_throttling_drops_and_doubles_do_what_they_say() {
 }
 
 #[tokio::test]
-async fn the_users_port_is_disturbed_only_when_said() {
+async fn toxics_apply_to_users_only_if_their_port_is_given() {
     let stack = shared().await;
     let client = s3(&stack.info.endpoint, None);
     set(&stack, Toxic::new(ToxicKind::Throttle).on("s3", "ListBuckets")).await;
-    client.list_buckets().send().await.expect("not a function's call");
+    client.list_buckets().send().await.expect("toxics are for functions by default");
     set(&stack, Toxic::new(ToxicKind::Throttle).on("s3", "ListBuckets").port(PortFilter::Users)).await;
     let failure = format!("{:?}", client.list_buckets().send().await.expect_err("throttled"));
     assert!(failure.contains("SlowDown"), "{failure}");

@@ -1,4 +1,4 @@
-//! Starting and stopping, and being killed.
+//! Tests of starting, stopping and being killed.
 
 use local_client::StackOptions;
 use serde_json::json;
@@ -11,13 +11,13 @@ fn kill(pid: u32) {
 }
 
 #[tokio::test]
-async fn a_stopped_stack_leaves_no_process_and_no_file_of_its_state() {
+async fn a_stopped_stack_leaves_no_process_and_no_stack_file() {
     let dir = private_folder();
     let stack = start(dir.path(), false).await;
     let info = stack.info().clone();
     assert_eq!(local_client::info(dir.path()).expect("readable"), Some(info.clone()));
     create_function(&info, "idle", "none").await;
-    let environment = invoke(&info, "idle", &json!({})).await.expect("the function answers");
+    let environment = invoke(&info, "idle", &json!({})).await.expect("the function succeeds");
     assert_eq!(environment["AWS_ENDPOINT_URL"], json!(info.functions_endpoint));
     assert!(processes_of(dir.path()).len() >= 3, "supervisor, guard, ministack, and the function");
 
@@ -29,22 +29,22 @@ async fn a_stopped_stack_leaves_no_process_and_no_file_of_its_state() {
 }
 
 #[tokio::test]
-async fn a_killed_supervisor_takes_its_functions_and_programs_along() {
+async fn all_processes_end_with_a_killed_supervisor() {
     let dir = private_folder();
     let stack = start(dir.path(), false).await;
     let info = stack.info().clone();
     create_function(&info, "idle", "none").await;
-    invoke(&info, "idle", &json!({})).await.expect("the function answers");
+    invoke(&info, "idle", &json!({})).await.expect("the function succeeds");
 
     kill(info.pid);
 
     assert_eq!(left_after_a_while(dir.path()).await, Vec::<String>::new());
-    assert_eq!(local_client::info(dir.path()).expect("readable"), None, "a stale file is not believed");
+    assert_eq!(local_client::info(dir.path()).expect("readable"), None, "a stale file is ignored");
     drop(stack);
 }
 
 #[tokio::test]
-async fn detached_stacks_live_side_by_side_until_they_are_taken_down() {
+async fn detached_stacks_run_side_by_side_until_stopped() {
     let (one, two) = (private_folder(), private_folder());
     let options = |dir: &std::path::Path| StackOptions {
         clone_root: clone_root(),
@@ -59,7 +59,7 @@ async fn detached_stacks_live_side_by_side_until_they_are_taken_down() {
     assert_ne!(first.endpoint, second.endpoint);
     let again = local_client::start_detached(options(one.path()), |_| {}).await;
     let refusal = again.expect_err("one stack per folder").to_string();
-    assert!(refusal.contains("is up in"), "{refusal}");
+    assert!(refusal.contains("is already running in"), "{refusal}");
 
     assert!(local_client::down(one.path()).await.expect("it stops"));
     assert!(!local_client::down(one.path()).await.expect("nothing to stop"));

@@ -1,4 +1,4 @@
-//! The local stack from outside: it starts, answers, disturbs on request, refuses what is not allowed, and leaves nothing.
+//! Tests of the local stack from outside: start and stop, calls, toxics, signatures and permissions.
 
 mod auth;
 mod faults;

@@ -1,4 +1,4 @@
-//! What passes the gateway undisturbed.
+//! Tests of calls through the gateway without toxics.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use local_client::StackInfo;
 
 use crate::support::{create_function, dynamodb, lambda, redshift_data, s3, shared, sqs};
 
-/// A table with one text key named `id`.
+/// Creates a table with a string key named `id`.
 pub async fn create_table(info: &StackInfo, name: &str) {
     let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().expect("a key");
     let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
@@ -31,7 +31,7 @@ async fn an_object_put_through_the_gateway_becomes_a_message() {
     s3.create_bucket().bucket("source").send().await.expect("a bucket");
     let queue = sqs.create_queue().queue_name("notifications").send().await.expect("a queue");
     let queue = queue.queue_url.expect("a queue URL");
-    assert!(queue.starts_with(&stack.info.endpoint), "`{queue}` does not lead through the gateway");
+    assert!(queue.starts_with(&stack.info.endpoint), "`{queue}` is not a URL of the gateway");
     let notification = QueueConfiguration::builder()
         .queue_arn("arn:aws:sqs:us-east-1:000000000000:notifications")
         .events(Event::S3ObjectCreated);
@@ -45,7 +45,7 @@ async fn an_object_put_through_the_gateway_becomes_a_message() {
 
     let mut bodies = String::new();
     while !bodies.contains("ObjectCreated:Put") {
-        let received = sqs.receive_message().queue_url(&queue).wait_time_seconds(5).send().await.expect("an answer");
+        let received = sqs.receive_message().queue_url(&queue).wait_time_seconds(5).send().await.expect("a response");
         for message in received.messages() {
             bodies.push_str(message.body().unwrap_or_default());
         }
@@ -59,12 +59,12 @@ async fn an_object_put_through_the_gateway_becomes_a_message() {
 }
 
 #[tokio::test]
-async fn a_long_poll_waits_for_its_time() {
+async fn a_long_poll_waits_for_its_wait_time() {
     let stack = shared().await;
     let sqs = sqs(&stack.info.endpoint, None);
     let queue = sqs.create_queue().queue_name("empty").send().await.expect("a queue").queue_url.expect("a URL");
     let started = Instant::now();
-    let received = sqs.receive_message().queue_url(queue).wait_time_seconds(1).send().await.expect("an answer");
+    let received = sqs.receive_message().queue_url(queue).wait_time_seconds(1).send().await.expect("a response");
     assert!(received.messages().is_empty());
     assert!(started.elapsed().as_millis() >= 900);
 }

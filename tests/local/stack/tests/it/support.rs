@@ -1,4 +1,4 @@
-//! What the tests share: one stack without enforcement, clients, and a small function.
+//! Shared by the tests: a stack that does not check signatures, clients, and a small function.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub async fn start(dir: &Path, auth: bool) -> Stack {
     local_client::start(options, |_| {}).await.expect("the stack starts")
 }
 
-/// The stack that most tests share, one at a time because toxics are global.
+/// The stack that most tests share, one test at a time, because toxics are global.
 pub async fn shared() -> Shared {
     static STACK: OnceCell<(StackInfo, Mutex<()>)> = OnceCell::const_new();
     let (info, lock) = STACK
@@ -33,7 +33,7 @@ pub async fn shared() -> Shared {
             let dir = tempfile::tempdir().expect("a folder").keep();
             let stack = start(&dir, false).await;
             let info = stack.info().clone();
-            // Ends with this process, which holds its standard input until then.
+            // The stack ends with this process, because that closes its standard input.
             std::mem::forget(stack);
             (info, Mutex::new(()))
         })
@@ -45,7 +45,7 @@ pub async fn shared() -> Shared {
     Shared { info: info.clone(), gateway, _guard: guard }
 }
 
-/// The shared stack, ours until dropped.
+/// The shared stack, reserved for one test until dropped.
 pub struct Shared {
     pub info: StackInfo,
     pub gateway: GatewayAdmin,
@@ -54,7 +54,7 @@ pub struct Shared {
 
 macro_rules! client {
     ($name:ident, $sdk:ident) => {
-        /// A client without retries, so that every fault is seen.
+        /// A client without retries, so that every fault is visible.
         pub fn $name(endpoint: &str, credentials: Option<[String; 3]>) -> $sdk::Client {
             use $sdk::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
             let [key, secret, token] = credentials.unwrap_or(["test".into(), "test".into(), String::new()]);
@@ -76,7 +76,7 @@ client!(dynamodb, aws_sdk_dynamodb);
 client!(lambda, aws_sdk_lambda);
 client!(redshift_data, aws_sdk_redshiftdata);
 
-/// Creates the test function under a role.
+/// Creates the test function with a role.
 pub async fn create_function(info: &StackInfo, name: &str, role: &str) {
     let code = FunctionCode::builder().zip_file(Blob::new(zip())).build();
     lambda(&info.endpoint, None)
@@ -92,7 +92,7 @@ pub async fn create_function(info: &StackInfo, name: &str, role: &str) {
         .expect("the function is created");
 }
 
-/// Invokes the test function; the error text when it failed.
+/// Invokes the test function. Returns the error text if it fails.
 pub async fn invoke(info: &StackInfo, name: &str, event: &Value) -> Result<Value, String> {
     let client = lambda(&info.endpoint, None);
     let invoked = client.invoke().function_name(name).payload(Blob::new(event.to_string())).send();
@@ -100,7 +100,7 @@ pub async fn invoke(info: &StackInfo, name: &str, event: &Value) -> Result<Value
     let payload = invoked.payload.map(Blob::into_inner).unwrap_or_default();
     match invoked.function_error {
         Some(_) => Err(String::from_utf8_lossy(&payload).into_owned()),
-        None => Ok(serde_json::from_slice(&payload).expect("the function answers JSON")),
+        None => Ok(serde_json::from_slice(&payload).expect("the function returns JSON")),
     }
 }
 
@@ -112,7 +112,7 @@ fn zip() -> Vec<u8> {
     zip.finish().expect("a zip").into_inner()
 }
 
-/// The processes (of anybody) whose command line or working folder mentions `folder`; zombies do not count.
+/// All processes whose command line, environment or working folder mentions `folder`, except zombies.
 pub fn processes_of(folder: &Path) -> Vec<String> {
     let folder = folder.to_string_lossy().into_owned();
     let own = std::process::id().to_string();
@@ -130,7 +130,7 @@ pub fn processes_of(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Waits until the processes are gone; what is left after five seconds.
+/// Waits until the processes have ended, for at most five seconds, and returns those that are left.
 pub async fn left_after_a_while(folder: &Path) -> Vec<String> {
     for _ in 0..100 {
         if processes_of(folder).is_empty() {

@@ -1,13 +1,13 @@
-//! Which parameters COPY has, what argument each takes, and reading them from the text.
+//! Parses the parameters of COPY.
 //!
-//! The list is Redshift's; which of them go together is decided in `rules`.
+//! This file knows all of Redshift's parameters and their arguments; `rules` knows which of them can be combined.
 
 use sqlparser::tokenizer::Token;
 
 use crate::errors::SqlError;
 use crate::lexeme::Lexeme;
 
-/// What may follow the name of a parameter.
+/// The argument of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Argument {
     Nothing,
@@ -71,10 +71,10 @@ const PARAMETERS: &[(&str, Argument)] = &[
     ("STATUPDATE", Argument::Switch),
 ];
 
-/// The parameters that name a format.
+/// The parameters that select a format.
 pub const FORMATS: &[&str] = &["CSV", "FIXEDWIDTH", "SHAPEFILE", "AVRO", "JSON", "PARQUET", "ORC"];
 
-/// A parameter as it was given.
+/// A parameter with its argument.
 #[derive(Debug)]
 struct Given {
     name: &'static str,
@@ -82,14 +82,14 @@ struct Given {
     number: usize,
 }
 
-/// The parameters of one command, each at most once.
+/// The parameters of a command, each at most once.
 #[derive(Debug, Default)]
 pub struct Parameters {
     given: Vec<Given>,
 }
 
 impl Parameters {
-    /// Reads everything after `FROM 'source'`.
+    /// Parses everything after `FROM 'source'`.
     pub fn read(lexemes: &[Lexeme]) -> Result<Self, SqlError> {
         let mut parameters = Self::default();
         let mut index = 0;
@@ -118,22 +118,22 @@ impl Parameters {
         Ok(parameters)
     }
 
-    /// In the order in which they were given.
+    /// The parameters, in the order of the command.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.given.iter().map(|given| given.name)
     }
 
-    /// Whether it was given.
+    /// Whether the parameter is given.
     pub fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// Its text, where it was given with one.
+    /// The text argument of the parameter, if it is given.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.find(name).and_then(|given| given.text.as_deref())
     }
 
-    /// Its number; 0 when it was not given.
+    /// The number argument of the parameter, or 0 if it is not given.
     pub fn number(&self, name: &str) -> usize {
         self.find(name).map_or(0, |given| given.number)
     }
@@ -150,7 +150,7 @@ fn unexpected(lexemes: &[Lexeme], index: usize) -> SqlError {
     }
 }
 
-/// The parameter at this index, and how many tokens it is.
+/// The parameter at this index, and its number of tokens.
 fn read(name: &'static str, argument: Argument, lexemes: &[Lexeme], index: usize) -> Result<(Given, usize), SqlError> {
     let noise = usize::from(lexemes.get(index + 1).is_some_and(|next| next.is("AS")));
     let next = lexemes.get(index + 1 + noise);

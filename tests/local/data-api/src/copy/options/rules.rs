@@ -1,9 +1,9 @@
-//! Which parameters of COPY exclude each other, and which formats accept them.
+//! Checks which parameters of COPY can be combined, and which formats accept them.
 
 use super::parameters::{FORMATS, Parameters};
 use crate::errors::SqlError;
 
-/// All that a columnar format takes.
+/// The parameters that columnar formats accept.
 const COLUMNAR: &[&str] = &[
     "IAM_ROLE",
     "CREDENTIALS",
@@ -34,7 +34,7 @@ const NOT_WITH_JSON_OR_AVRO: &[&str] = &[
     "QUOTE",
 ];
 
-/// Refuses what Redshift refuses to see together.
+/// Refuses combinations that Redshift refuses.
 pub fn check(parameters: &Parameters) -> Result<(), SqlError> {
     let formats: Vec<_> = parameters.names().filter(|name| FORMATS.contains(name)).collect();
     if formats.len() > 1 {
@@ -75,7 +75,7 @@ fn incompatible(format: &str, option: &str) -> SqlError {
     SqlError::new(format!("{format} is not compatible with {option}"))
 }
 
-/// Redshift needs to know as whom it reads S3.
+/// Refuses a command without credentials for S3.
 fn credentials(parameters: &Parameters) -> Result<(), SqlError> {
     let text = |name| parameters.text(name);
     let valid = match (text("IAM_ROLE"), text("CREDENTIALS"), text("ACCESS_KEY_ID"), text("SECRET_ACCESS_KEY")) {

@@ -1,4 +1,4 @@
-//! S3 (path style), the event bus and Lambda, as far as the stand-in calls them.
+//! A fake S3 (path style), event bus and Lambda, as far as the stand-in needs them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 pub struct FakeAws {
     pub url: String,
     objects: Arc<Mutex<BTreeMap<String, Bytes>>>,
-    /// Rules by name: pattern and target.
+    /// Patterns of the rules, by name.
     rules: Arc<Mutex<BTreeMap<String, Value>>>,
     invoked: Arc<Mutex<Vec<(String, Value)>>>,
     refusals: Arc<Mutex<u32>>,
@@ -32,12 +32,12 @@ impl FakeAws {
         aws
     }
 
-    /// `path`: bucket and key.
+    /// Puts an object; `path` is its bucket and key.
     pub fn put(&self, path: &str, content: impl Into<Bytes>) {
         self.objects.lock().expect("objects").insert(path.to_owned(), content.into());
     }
 
-    /// A manifest of these objects, each with its length.
+    /// Puts a manifest of these objects, each with its length.
     pub fn put_manifest(&self, path: &str, objects: &[&str]) {
         let entries: Vec<Value> = objects.iter().map(|object| self.entry(object)).collect();
         self.put(path, json!({"entries": entries}).to_string());
@@ -52,7 +52,7 @@ impl FakeAws {
         self.rules.lock().expect("rules").insert(name.to_owned(), pattern.clone());
     }
 
-    /// The next invocations answer 503.
+    /// Makes the next `count` invocations fail with 503.
     pub fn refuse_invocations(&self, count: u32) {
         *self.refusals.lock().expect("refusals") = count;
     }

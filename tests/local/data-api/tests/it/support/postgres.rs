@@ -1,4 +1,4 @@
-//! One PostgreSQL server per test process, in a temporary folder, ended with the process.
+//! A PostgreSQL server for each test process, in a temporary folder. It ends with the process.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Part of the socket's name; nothing listens on a port.
+/// Part of the socket's name. The server does not listen on a port.
 pub const PORT: u16 = 5432;
 const NOBODY: u32 = 65534;
 
 pub struct Server {
-    /// The folder of its unix socket.
+    /// The folder of its Unix socket.
     pub socket: String,
-    /// A shell that ends the server when this process, and so its end of the pipe, is gone.
+    /// A shell that stops the server when this process ends, which closes the shell's standard input.
     _guard: Child,
 }
 
@@ -28,7 +28,7 @@ fn start() -> Server {
     let folder = tempfile::Builder::new().prefix("standin-pg-").tempdir().expect("a folder").keep();
     let root = std::fs::metadata(&folder).expect("metadata").uid() == 0;
     if root {
-        chown(&folder, Some(NOBODY), Some(NOBODY)).expect("the folder changes its owner");
+        chown(&folder, Some(NOBODY), Some(NOBODY)).expect("the owner of the folder is changed");
     }
     let user = |command: &mut Command| {
         command.current_dir("/");
@@ -65,7 +65,7 @@ fn guard(binaries: &Path, folder: &Path, user: impl FnOnce(&mut Command)) -> Chi
     shell.spawn().expect("a shell")
 }
 
-/// `$PG_BIN`, or the newest Debian package.
+/// PostgreSQL's programs: `$PG_BIN`, or the newest Debian package.
 fn binaries() -> PathBuf {
     if let Some(folder) = std::env::var_os("PG_BIN") {
         return folder.into();
