@@ -1,7 +1,7 @@
-//! A day of the loader in virtual time, without faults: the production code over services with latencies, prices and quotas. It tells what
-//! a number of files and tables costs, how long files wait for their rows, and which quota is reached first.
+//! A day of the loader in virtual time, without faults: the production code over services with latencies, prices and quotas. It shows what a
+//! number of files and tables costs, how long files wait until their rows are committed, and which quota is reached first.
 //!
-//! Nothing in it is measured on AWS: the numbers follow from the parameters in [`cost::Cost`].
+//! Nothing is measured on AWS. All numbers follow from the parameters in [`cost::Cost`].
 
 pub mod arrivals;
 pub mod cost;
@@ -19,26 +19,26 @@ use arrivals::{Arrival, Shape};
 use cost::Cost;
 use stage::{Counts, Stage};
 
-/// A day.
+/// The parameters of a day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The dice.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// Target tables.
+    /// Number of target tables.
     pub tables: usize,
-    /// Files; ignored where they are replayed.
+    /// Number of files; ignored with [`Shape::Replayed`].
     pub files: usize,
-    /// How they arrive.
+    /// How files arrive.
     pub shape: Shape,
-    /// Length of the day.
+    /// Length of the day in hours.
     pub hours: i64,
     /// When loads start.
     pub start: Start,
-    /// Every so many sweeps one is lost; 0: none.
+    /// One of this many sweeps is lost; with 0, none.
     pub lost_sweeps: u64,
     /// `load.write_once` of every table.
     pub write_once: bool,
-    /// The parameters.
+    /// Latencies, quotas and prices.
     pub cost: Cost,
 }
 
@@ -47,7 +47,7 @@ pub struct Options {
 pub enum Start {
     /// `load.age_seconds` of every table.
     Age(u32),
-    /// `freshness_seconds` of the warehouse that all tables share.
+    /// `freshness_seconds` of the warehouse of all tables.
     Freshness(u32),
 }
 
@@ -67,11 +67,11 @@ impl Default for Options {
     }
 }
 
-/// A file a minute for each table, at an instant of its own, small enough that a load runs for five seconds.
+/// A day with one file a minute for each table, at different instants, and loads of five seconds.
 pub fn a_file_a_minute(tables: usize, hours: i64, start: Start) -> Options {
     let mut files = Vec::new();
     for table in 0..tables {
-        // The tables do not begin at the same time.
+        // Tables begin at different times.
         for minute in i64::try_from(table * 4 % 15).unwrap_or(0)..hours * 60 {
             let millis = minute * 60_000 + i64::try_from(table * 7_919 % 60_000).unwrap_or(0);
             files.push(Arrival { millis, table, size_bytes: 1 << 20 });
@@ -81,26 +81,26 @@ pub fn a_file_a_minute(tables: usize, hours: i64, start: Start) -> Options {
     Options { tables, hours, start, cost, shape: Shape::Replayed(files), ..Options::default() }
 }
 
-/// What a day was.
+/// The results of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Files that arrived.
     pub files: usize,
-    /// Loads.
+    /// Number of loads.
     pub loads: usize,
-    /// Milliseconds from object to row, in ascending order.
+    /// Milliseconds from the upload of each file to the commit of its rows, in ascending order.
     pub waits: Vec<i64>,
     /// Milliseconds for which the warehouse is billed.
     pub awake_millis: i64,
-    /// How often it was woken.
+    /// How often the warehouse was woken.
     pub wakes: usize,
-    /// What was counted.
+    /// Calls, units and other counts.
     pub counts: Counts,
-    /// What must not be; empty when all is well.
+    /// Violations; empty if the day was correct.
     pub violations: Vec<String>,
 }
 
-/// Runs the loader through a day.
+/// Simulates a day.
 pub fn run(options: &Options) -> Outcome {
     outcome(engine::Engine::new(options).run())
 }
@@ -121,22 +121,22 @@ fn outcome(stage: Stage) -> Outcome {
 }
 
 impl Outcome {
-    /// All calls.
+    /// Number of all calls.
     pub fn calls(&self) -> u64 {
         self.counts.calls.values().sum()
     }
 
-    /// Calls of operations that begin like this.
+    /// Number of calls whose operation begins with `operation`.
     pub fn calls_of(&self, operation: &str) -> u64 {
         self.counts.calls.iter().filter(|(name, _)| name.starts_with(operation)).map(|(_, calls)| calls).sum()
     }
 
-    /// Calls beside those of SQS and the looks at objects.
+    /// Number of calls except those of SQS and `HeadObject`.
     pub fn calls_beside_looks(&self) -> u64 {
         self.calls() - self.calls_of("s3:HeadObject") - self.calls_of("sqs:")
     }
 
-    /// Dollars, the warehouse excluded.
+    /// Cost in dollars, without the warehouse.
     #[expect(clippy::cast_precision_loss, reason = "dollars are rounded anyway")]
     pub fn dollars(&self, cost: &Cost) -> f64 {
         let gets = self.calls_of("s3:GetObject") + self.calls_of("s3:HeadObject") + self.files as u64;
@@ -151,18 +151,18 @@ impl Outcome {
     }
 }
 
-/// A part of sorted numbers, e.g. 99 of 100; 0 where there are none.
+/// A percentile of sorted numbers, or 0 if there are none.
 pub fn percentile(sorted: &[i64], hundredths: usize) -> i64 {
     let position = (sorted.len() * hundredths).div_ceil(100).max(1) - 1;
     sorted.get(position).copied().unwrap_or(0)
 }
 
-/// Key of a file.
+/// Object key of a file.
 fn key(file: usize, table: usize) -> String {
     format!("t{table}/dt=2024-01-02/part-{file:08}.parquet")
 }
 
-/// The file of a key or URL.
+/// The file with this object key or URL.
 fn file_of(key: &str) -> Option<usize> {
     key.rsplit_once("part-")?.1.get(..8)?.parse().ok()
 }
@@ -175,7 +175,7 @@ fn etag(file: usize) -> String {
     format!("{file:032x}")
 }
 
-/// The notification of a file.
+/// S3's notification of a file.
 fn message_body(file: usize, arrival: &Arrival) -> String {
     let (key, etag, size) = (key(file, arrival.table).replace('=', "%3D"), etag(file), arrival.size_bytes);
     format!(

@@ -1,8 +1,9 @@
-//! What every check needs: a target table with its configuration, periods that fit a few ticks, objects by short names.
+//! Shared by all proofs: target tables with their configurations, periods of a few ticks, and objects.
 
 use std::sync::{Arc, LazyLock};
 
 use loader_core::config::LoadConfig;
+use loader_core::contract::{STATEMENT_EVENT_DETAIL_TYPE, STATEMENT_EVENT_SOURCE};
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::parquet::{FileColumn, Meaning, Physical};
 use loader_core::settings::Timing;
@@ -14,16 +15,16 @@ use serde_json::{Value, json};
 
 /// The bucket of all objects.
 pub const BUCKET: &str = "files";
-/// The manifest folder.
+/// The folder of the manifests.
 pub const MANIFEST_ROOT: &str = "s3://manifests/m/";
 /// One tick: every period of [`ticking`] fits into it.
 pub const TICK_MILLIS: Millis = 60_000;
 /// One hour.
 pub const HOUR_MILLIS: Millis = 3_600_000;
-/// The first instant; not 0, so that a skewed clock stays positive.
+/// The first instant. It is not 0, so that a skewed clock stays positive.
 pub const START_MILLIS: Millis = 1_700_000_000_000;
 
-/// Configuration of a table; its files are compared with it only where `more` says so.
+/// The configuration of a table. Columns of its files are compared only if `more` sets `on_schema_change`.
 pub fn config(table: &str, more: &Value) -> Arc<LoadConfig> {
     let mut value = json!({
         "copy": {"role_arn": "default", "table_name": table},
@@ -38,12 +39,12 @@ pub fn config(table: &str, more: &Value) -> Arc<LoadConfig> {
     LoadConfig::from_value(&value).unwrap_or_else(|problems| panic!("fixture: {problems}"))
 }
 
-/// A microbatch configuration source.
+/// The configuration source of a queue.
 pub fn source(queue: &str, config: &Arc<LoadConfig>) -> ConfigSource {
     ConfigSource { queue: Some(queue.to_owned()), recorded: config.clone() }
 }
 
-/// Periods of at most one tick.
+/// Timing with periods of at most one tick.
 pub fn ticking() -> Timing {
     Timing {
         patience_millis: TICK_MILLIS,
@@ -54,13 +55,13 @@ pub fn ticking() -> Timing {
     }
 }
 
-/// Position of the model's table that is merged, and with which files are compared; files are appended to the others.
+/// Index of the model's table that is merged, and whose files are compared with its columns. [`TABLES`] without a constant are appended to.
 pub const MERGED: usize = 2;
-/// Position of the model's table whose files wait for one another.
+/// Index of the model's table whose files wait for an age.
 pub const AGED: usize = 3;
-/// Position of the model's table that is merged, and gets the columns that its files have.
+/// Index of the model's table that is merged, and to which the new columns of files are added.
 pub const GROWING: usize = 4;
-/// For how long they do.
+/// The age of the table [`AGED`].
 pub const AGE_MILLIS: Millis = 90_000;
 
 /// The configurations of the model's tables.
@@ -80,15 +81,15 @@ pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 5]> = LazyLock::new(|| {
     ]
 });
 
-/// Configuration of the table whose files wait for so long.
+/// The configuration of the table [`AGED`] with this age.
 pub fn aged(millis: Millis) -> Arc<LoadConfig> {
     config("w", &json!({"load": {"age_seconds": millis / 1000}}))
 }
 
-/// Columns of the model's tables at first.
+/// The initial columns of the model's tables.
 pub const COLUMNS: [&str; 2] = ["id", "at"];
 
-/// Their partition keys.
+/// The partition keys of the model's tables.
 pub static TABLES: LazyLock<[DbTable; 5]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
 
 /// Name of a table's queue.
@@ -96,53 +97,64 @@ pub fn queue(table: usize) -> String {
     format!("q{table}")
 }
 
-/// What is under a key.
+/// An object's content.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Blob {
-    /// Which content it is.
+    /// eTag, which identifies the content.
     pub etag: String,
-    /// Its size; two versions of a key never have the same, so that COPY sees that a file changed (as it does for
-    /// columnar formats).
+    /// Size. Two versions of a key never have the same size, so that COPY notices that a file has changed, as it does for columnar formats.
     pub size_bytes: u64,
-    /// Whether COPY stumbles over it.
+    /// Whether COPY cannot load it.
     pub bad: bool,
-    /// Whether its columns tell that before.
+    /// Whether its columns show that.
     pub misfit: bool,
-    /// Names of its columns, where its footer tells them.
+    /// Names of its columns; empty if they are not known.
     pub names: &'static [&'static str],
-    /// Whether the bucket tells versions by id.
+    /// Whether the bucket has versioning.
     pub versioned: bool,
 }
 
 impl Blob {
-    /// The object version that it is under this key.
+    /// The object version under this key.
     pub fn version(&self, key: &str) -> ObjectVersion {
         let version = self.version_id().map_or_else(|| Version::ETag(self.etag.clone()), Version::Id);
         ObjectVersion { bucket: BUCKET.into(), key: key.into(), version }
     }
 
-    /// Its version id, in a versioned bucket.
+    /// The version id, in a bucket with versioning.
     pub fn version_id(&self) -> Option<String> {
         self.versioned.then(|| format!("v-{}", self.etag))
     }
 
-    /// What its footer tells: of a misfit one column that no table has.
+    /// The columns in its footer. A misfit has one column that no table has.
     pub fn columns(&self) -> Result<Vec<FileColumn>, String> {
         let names = if self.bad && self.misfit { &["surplus"] } else { self.names };
         let column =
             |name: &&str| FileColumn { name: (*name).to_owned(), physical: Physical::Int64, meaning: Meaning::Plain };
-        if names.is_empty() { Err("nothing is told".to_owned()) } else { Ok(names.iter().map(column).collect()) }
+        if names.is_empty() {
+            Err("the columns are not known".to_owned())
+        } else {
+            Ok(names.iter().map(column).collect())
+        }
     }
 
-    /// As a look at it tells.
+    /// The result of a look at it.
     pub fn state(&self) -> ObjectState {
         ObjectState::Found { version_id: self.version_id(), etag: Some(self.etag.clone()), size_bytes: self.size_bytes }
     }
 
-    /// As a notification tells of it.
+    /// The waiting object of its notification.
     pub fn waiting(&self, key: &str) -> WaitingObject {
         WaitingObject { object: self.version(key), size_bytes: self.size_bytes }
     }
+}
+
+/// The event of an ended statement, as `EventBridge` delivers it.
+pub fn status_change(name: &str, statement_id: &str, state: &str) -> Value {
+    json!({
+        "source": STATEMENT_EVENT_SOURCE, "detail-type": STATEMENT_EVENT_DETAIL_TYPE,
+        "detail": {"statementName": name, "statementId": statement_id, "state": state}
+    })
 }
 
 /// The slot that a transaction writes.

@@ -1,12 +1,12 @@
-//! The proofs of the protocol: an exhaustive model that runs the production code, seeded bugs that it must find, and a
-//! deterministic simulation of the whole flows.
+//! Proofs of the protocol: an exhaustive model, seeded bugs that it must find, and a deterministic simulation of the functions' flows.
 //!
-//! Nothing here models a decision or a write of the loader: those are the production functions. What is modelled is the
-//! world around them: a bucket, a warehouse that commits object versions, clocks, faults.
+//! Decisions and writes of the loader are not modelled: the proofs run the production code. Only its environment is modelled: a bucket, a
+//! warehouse that commits object versions, clocks and faults.
 
 pub mod day;
 pub mod exhaustive;
 pub mod fixture;
+pub mod items;
 pub mod mutant;
 pub mod old;
 pub mod simulation;

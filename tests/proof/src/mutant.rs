@@ -1,5 +1,5 @@
-//! Seeded protocol bugs, for proving that the checks would find them. Each alters what the production code wants to write or
-//! what it is told; none of it exists outside the tests.
+//! Seeded bugs of the protocol, which the checks must find. Each alters what the production code writes or reads; none of them exists outside
+//! the tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,88 +17,88 @@ mod writes;
 
 pub use writes::Writer;
 
-/// A bug.
+/// A seeded bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mutant {
-    /// None: the production protocol.
+    /// No bug: the production protocol.
     None,
-    /// Writes do not check that the slot is as it was read.
+    /// Writes do not check that the slot is unchanged.
     NoSlotCondition,
-    /// Writes check which load holds the slot, and not its version.
+    /// Writes check which load holds the slot, but not its version.
     NoVersionCheck,
-    /// A claim does not check that the pending loads which loader 0.1 recorded are still there.
+    /// A claim does not check that pending loads of loader 0.1 still exist.
     NoPendingCheck,
-    /// A load takes the slot without a check that it is free.
+    /// A load takes the slot without checking that it is free.
     ClaimOverHolder,
-    /// The ledger is not asked.
+    /// The ledger is not read.
     NoLedger,
-    /// The ledger is asked when an invocation starts, before the slot is read.
+    /// The ledger is read when an invocation starts, before the slot.
     LedgerBeforeSlot,
-    /// The slot is given up once the statement is submitted.
+    /// The slot is released when the statement is submitted.
     ReleaseBeforeSettle,
-    /// A finished load removes as many pending loads as it has, the oldest, instead of its own.
+    /// A finished load removes the oldest pending loads instead of its own.
     RemoveByCount,
-    /// The ledger entries of a finished load are left for after the slot was given up, and whoever owes them dies.
+    /// The ledger entries of a finished load are to be written after the slot is released, but the invocation dies before.
     EntriesAfterRelease,
     /// Objects are entered in the ledger as loaded when the statement is submitted.
     EntriesBeforeFinished,
-    /// A completion event is taken for the outcome.
+    /// The loader trusts the completion event instead of asking for the status.
     TrustTheEvent,
-    /// Every invocation submits with a client token of its own.
+    /// Every invocation submits with its own client token.
     NewTokenPerInvocation,
-    /// The client token does not hold the version of the slot.
+    /// The client token does not depend on the version of the slot.
     LoadIdWithoutVersion,
-    /// A submit without an answer counts as refused.
+    /// A submit without a reply counts as refused.
     UnknownIsRefused,
-    /// The message is acknowledged before its objects are recorded.
+    /// A message is acknowledged before its objects are recorded.
     AcknowledgeFirst,
-    /// The loader looks for work before it records, and not after.
+    /// The loader reads the table before it records, and not afterwards.
     LookBeforeEnqueue,
-    /// A free slot is left alone without reading the backlog once more.
+    /// The backlog is not read again after the slot is released.
     NoFreshRead,
-    /// Waiting loads become one, and the slot's version stays.
+    /// Pending loads are gathered without incrementing the slot's version.
     GatherKeepsVersion,
-    /// The view after a write is carried on although the write was refused.
+    /// A refused write counts as done.
     RefusedIsDone,
-    /// The manifest of a load has one key, whatever its content.
+    /// The key of a manifest does not depend on its content.
     OneManifestKey,
-    /// A newer version found under a key is loaded, and the older one's name stays in its pending load and goes to the ledger.
+    /// A newer version found under a key is loaded, but the older version is entered in the ledger.
     NewerNotInLedger,
-    /// A load starts as soon as it is recorded, whatever its queue's age.
+    /// A load starts as soon as it is recorded, without waiting for the queue's age.
     AgeIgnored,
     /// A load waits for twice its queue's age.
     AgeDoubled,
-    /// Columns that a statement failed with are kept.
+    /// The cached columns are kept although a statement has failed because of them.
     StaleColumns,
-    /// Quarantine does not free the slot.
+    /// Quarantine does not release the slot.
     QuarantineKeepsSlot,
     /// Quarantined objects are not entered in the ledger.
     QuarantineNotInLedger,
-    /// Objects are entered as quarantined before it is decided that their load's outcome is unknown.
+    /// Objects are entered as quarantined before their load is given up.
     QuarantineBeforeDecision,
-    /// Files that do not fit are entered in the ledger before the write that puts them into quarantine.
+    /// Misfits are entered in the ledger before the write that quarantines them.
     MisfitEnteredFirst,
-    /// Files that do not fit are not entered in the ledger.
+    /// Misfits are not entered in the ledger.
     MisfitNotInLedger,
-    /// One load takes files of several shapes, and its COPY has the list of one of them.
+    /// A load takes files of several shapes, and its COPY has the column list of one of them.
     ShapesMixed,
-    /// How the files of a prepared load go into the target is not stored with it.
+    /// The fit of a prepared load is not stored.
     FitNotStored,
-    /// Columns are added by a statement of its own before the load.
+    /// Columns are added by a separate statement before the load.
     ColumnsAddedBefore,
-    /// A split forgets its second part.
+    /// A split loses its second part.
     SplitLosesPart,
-    /// Quarantine forgets to write the objects down.
+    /// Quarantine does not store the objects.
     QuarantineDropsObjects,
-    /// Objects that were in the ledger before they were loaded are treated like all others.
+    /// The field `entered` of pending loads is ignored.
     EnteredIgnored,
-    /// What an invocation had no time to look at is forgotten. Only the simulation has such invocations.
+    /// Objects that an invocation had no time to look at are lost. Only the simulation has such invocations.
     RestDropped,
-    /// Every refused or unanswered submit makes the client token young again.
+    /// The age of the client token is reset by every submit that is refused or gets no reply.
     TokenNeverAges,
     /// A statement that the service has forgotten counts as failed.
     ForgottenIsFailed,
-    /// A takeover leaves no trace in the slot.
+    /// A takeover does not change the slot.
     SilentTakeover,
 }
 
@@ -145,7 +145,7 @@ impl Mutant {
         Self::SilentTakeover,
     ];
 
-    /// The configuration that the caller is told.
+    /// The configuration that the caller gets.
     pub fn config(self, table: usize) -> Arc<LoadConfig> {
         match self {
             Self::AgeIgnored if table == AGED => aged(0),
@@ -171,7 +171,7 @@ impl Mutant {
         }
     }
 
-    /// What the caller is told about a statement.
+    /// The status that the caller gets.
     pub fn status(self, status: StatementStatus, hinted: bool) -> StatementStatus {
         match (self, &status) {
             (Self::TrustTheEvent, _) if hinted => StatementStatus::Finished { rows: None },
@@ -182,7 +182,7 @@ impl Mutant {
         }
     }
 
-    /// What the caller is told about the ledger; `before`: the ledger when the invocation started.
+    /// The marks that the caller gets. `before` is the ledger when the invocation started.
     pub fn ledger(
         self,
         ledger: BTreeMap<String, LedgerMark>,
@@ -197,7 +197,7 @@ impl Mutant {
         }
     }
 
-    /// A text that may hold the manifest's URL: without the digest of its content.
+    /// Removes the digest of the content from a manifest's URL in `text`.
     pub fn manifest(self, text: &str) -> String {
         let Some(start) = text.find(".json").filter(|_| self == Self::OneManifestKey) else { return text.to_owned() };
         let (before, after) = text.split_at(start);
@@ -207,8 +207,8 @@ impl Mutant {
         }
     }
 
-    /// The file whose columns are told of this one.
-    pub fn told_of<'a>(self, blob: &'a Blob, bucket: &'a Bucket) -> Option<&'a Blob> {
+    /// The file whose columns the caller gets for this one.
+    pub fn shape_source<'a>(self, blob: &'a Blob, bucket: &'a Bucket) -> Option<&'a Blob> {
         if self == Self::ShapesMixed { bucket.values().max_by_key(|blob| blob.names.len()) } else { Some(blob) }
     }
 
@@ -224,7 +224,7 @@ impl Mutant {
         sql
     }
 
-    /// Whether it matters that writing a manifest is a step of its own.
+    /// Whether writing a manifest must be a separate step.
     pub fn manifest_is_a_step(self) -> bool {
         self == Self::OneManifestKey
     }

@@ -1,6 +1,6 @@
-//! Items as loader 0.1 wrote them: this version reads them and goes on.
+//! Items as loader 0.1 wrote them, which this version must read and continue from.
 //!
-//! Built as the attributes that were in DynamoDB and read through `wire`, so that what is proved is what an update meets.
+//! They are built as DynamoDB attributes and decoded with `wire`, as in an update.
 
 use loader_core::ids::{DbTable, LoadId, ObjectVersion, StatementName, Version, WaitingObject};
 use loader_core::manifest::Manifest;
@@ -13,7 +13,7 @@ use crate::fixture::MANIFEST_ROOT;
 /// Holder of the loads that loader 0.1 runs.
 pub const HOLDER: &str = "old";
 
-/// How far a load of loader 0.1 is.
+/// The step of a load of loader 0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OldStep {
     /// The slot is taken.
@@ -22,7 +22,7 @@ pub enum OldStep {
     Waiting,
     /// The manifest is written.
     Prepared,
-    /// The statement has this number in the warehouse.
+    /// The statement with this number in the warehouse is submitted.
     Submitted(usize),
 }
 
@@ -37,33 +37,33 @@ impl OldStep {
     }
 }
 
-/// A load of loader 0.1: its pending loads, and what was prepared for it.
+/// A load of loader 0.1.
 #[derive(Clone, Debug)]
 pub struct OldLoad {
     /// The table.
     pub table: DbTable,
-    /// How it is loaded.
+    /// Its configuration source.
     pub source: ConfigSource,
-    /// Its pending loads' keys.
+    /// The keys of its pending loads.
     pub keys: Vec<SortKey>,
-    /// Its statement, and `s3://` URL of its manifest.
+    /// Its statement, and the URL of its manifest.
     pub prepared: Option<(StatementName, String)>,
-    /// When all of it happened.
+    /// The time of everything in it.
     pub at: Millis,
 }
 
 impl OldLoad {
-    /// Of these pending loads.
+    /// Creates a load of these pending loads.
     pub fn new(source: &ConfigSource, keys: Vec<SortKey>, at: Millis) -> Self {
         Self { table: source.recorded.db_table(), source: source.clone(), keys, prepared: None, at }
     }
 
-    /// Its id; no other load of these checks has the version 0 in it.
+    /// The load id. It contains version 0, which no other load in the proofs has.
     pub fn load_id(&self) -> LoadId {
         LoadId::of_pendings(&self.table, 0, self.keys.iter().map(|key| key.0.as_str()))
     }
 
-    /// URL and content of its manifest.
+    /// URL and content of the manifest.
     pub fn manifest<'a>(&self, objects: impl Iterator<Item = &'a WaitingObject>) -> (String, String) {
         let manifest = Manifest::new(&self.load_id(), &objects.collect::<Vec<_>>());
         (format!("{MANIFEST_ROOT}{}", manifest.key), manifest.content)
@@ -110,7 +110,7 @@ pub fn pending(source_of: &ConfigSource, objects: &[WaitingObject], at: Millis) 
     item(&table, &key, attributes)
 }
 
-/// The ledger's entry of an object that was accepted.
+/// The ledger entry of an accepted object.
 pub fn accepted(table: &DbTable, version: &ObjectVersion, at: Millis) -> Item {
     let attributes = json!({"object": object(version, 0), "accepted_millis": at, "expires_at": at / 1000 + 5_529_600});
     item(table, &SortKey::file(version), attributes)

@@ -1,5 +1,5 @@
-//! The simulation: the real flows (`microbatch::handle`, `next::handle`, `bulk::handle`) over a world in memory, with virtual
-//! time, one thread, one seed. The seed decides everything: what happens when, which call fails how, who dies where.
+//! The simulation: the flows of the functions (`microbatch::handle`, `next::handle`, `bulk::handle`) over a world in memory, in virtual time
+//! and on one thread. The seed determines everything: what happens when, which calls fail and how, and where invocations die.
 
 pub mod beginning;
 pub mod engine;
@@ -14,27 +14,27 @@ pub mod tables;
 
 use crate::mutant::Mutant;
 
-/// How large and how rough.
+/// Size and faults of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Target tables.
     pub tables: usize,
-    /// Changes in the bucket.
+    /// Number of changes in the bucket.
     pub changes: usize,
-    /// Virtual minutes in which they happen.
+    /// Virtual minutes within which they happen.
     pub minutes: i64,
-    /// Objects of a folder that is asked for, fewer than this.
+    /// Upper bound (exclusive) of the objects in a requested folder.
     pub folder_max: usize,
-    /// Faults per mille of calls.
+    /// Faults per thousand calls.
     pub faults_per_mille: u32,
-    /// Hours in which every call fails; 0: none.
+    /// Hours in which every call fails; 0 for none.
     pub outage_hours: i64,
-    /// A bug.
+    /// A seeded bug.
     pub mutant: Mutant,
 }
 
 impl Options {
-    /// What a seed of the default run gets: small, and every eighth with an outage of hours.
+    /// The options of a seed in the default run: a small world, every eighth with an outage of hours.
     pub fn of_seed(seed: u64) -> Self {
         let outages = [3, 9, 20, 30];
         Self {
@@ -48,7 +48,7 @@ impl Options {
         }
     }
 
-    /// Hundreds of tables, thousands of files.
+    /// Options for hundreds of tables and thousands of files.
     pub fn big() -> Self {
         Self {
             tables: 300,
@@ -62,35 +62,35 @@ impl Options {
     }
 }
 
-/// What a run was, and what was wrong.
+/// The results of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
     /// Hash of everything that happened, in order.
     pub trace: u64,
-    /// Loads that were committed.
+    /// Committed loads.
     pub loads: usize,
-    /// Object versions that were committed.
+    /// Committed object versions.
     pub objects: usize,
     /// Object versions in quarantine.
     pub quarantined: usize,
-    /// Faults that were injected.
+    /// Injected faults.
     pub faults: usize,
     /// Invocations that died.
     pub crashes: usize,
-    /// Calls that were made.
+    /// Number of calls.
     pub calls: usize,
-    /// Violations of invariants; empty when all is well.
+    /// Violations of invariants; empty if there are none.
     pub violations: Vec<String>,
 }
 
-/// Runs a seed to its end.
+/// Runs a seed to the end.
 pub fn simulate(seed: u64, options: &Options) -> Outcome {
     engine::Engine::new(seed, options.clone()).run()
 }
 
-/// Runs a seed; panics with the command that repeats it when an invariant is violated.
+/// Runs a seed. Panics with the command that repeats it if an invariant is violated.
 pub fn check(seed: u64, options: &Options) -> Outcome {
     let outcome = simulate(seed, options);
     assert!(

@@ -1,6 +1,6 @@
-//! The warehouse of the model: statements that are remembered for a while, client tokens, COPY over a manifest.
+//! The warehouse of the proofs: statements and client tokens, which are remembered for as long as the service does, and COPY with a manifest.
 //!
-//! It commits object versions, not rows: the set of what is under the listed keys when COPY reads, all or nothing.
+//! It commits object versions instead of rows: those that exist under the listed keys when COPY reads, all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,83 +13,83 @@ use serde_json::Value;
 
 use crate::fixture::Blob;
 
-/// What is under each key now.
+/// The object under each key.
 pub type Bucket = BTreeMap<String, Blob>;
 /// Manifests by URL.
 pub type Manifests = BTreeMap<String, String>;
 
-/// A statement batch that was accepted.
+/// An accepted statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Statement {
-    /// The service's id.
+    /// Statement id.
     pub id: String,
-    /// Our name.
+    /// Statement name.
     pub name: StatementName,
     /// Client token of the submit.
     pub token: String,
-    /// Digest of the SQL; `None` where loader 0.1 made it.
+    /// Digest of the SQL; `None` for a statement of loader 0.1.
     pub sql: Option<u64>,
-    /// The manifest that its COPY names.
+    /// URL of the manifest in its COPY.
     pub manifest: String,
-    /// The columns that a merge was made for, as its guard names them.
+    /// The columns in the guard of a merge.
     pub columns: Option<String>,
-    /// The list of its COPY; `None`: all columns of its table.
+    /// The column list of its COPY; `None` for all columns.
     pub list: Option<Vec<String>>,
-    /// Columns that it adds to its table.
+    /// Columns that it adds to the table.
     pub added: Vec<String>,
-    /// Load id that it writes into the ledger in the warehouse, if it does.
+    /// Load id that it writes to the ledger table in the warehouse, if any.
     pub ledger: Option<String>,
     /// When it was accepted.
     pub submitted_millis: Millis,
-    /// How it is.
+    /// Its phase.
     pub phase: Phase,
 }
 
-/// How a statement is.
+/// The phase of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Not ended.
+    /// It has not ended.
     Running,
     /// Committed.
     Finished,
-    /// Rolled back, with the warehouse's words.
+    /// Rolled back, with the warehouse's error.
     Failed(String),
-    /// Stopped.
+    /// Cancelled.
     Aborted,
 }
 
 /// How a statement ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// As its files let it.
+    /// As its files determine.
     Natural,
-    /// With this failure, whatever the files.
+    /// With this error, whatever the files are.
     Failure(String),
-    /// Stopped by somebody.
+    /// Cancelled.
     Abort,
 }
 
-/// The warehouse behind the Data API.
+/// The warehouse, with its Data API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Warehouse {
-    /// Everything that was ever accepted.
+    /// All statements that were ever accepted.
     pub statements: Vec<Statement>,
-    /// How often each object version was committed, per table.
+    /// How often each object version was committed to each table.
     pub committed: BTreeMap<(DbTable, ObjectVersion), u32>,
-    /// Load ids in the ledger in the warehouse.
+    /// Load ids in the ledger table.
     pub ledger: BTreeSet<String>,
-    /// Columns of every target table, in their order.
+    /// Columns of the target tables, in order.
     pub columns: Vec<String>,
-    /// Whether values went into columns of other names.
+    /// Whether values were loaded into columns with other names.
     pub misplaced: bool,
-    /// Whether a client token came again with other SQL: a repeat must be the same to the letter.
+    /// Whether a client token was used again with different SQL.
     pub differing_repeat: bool,
-    /// Whether the error text names the bad file.
+    /// Whether errors name the bad file.
     pub names_bad_files: bool,
 }
 
 impl Warehouse {
-    /// Accepts a statement batch, or returns the statement that has the same token.
+    /// Accepts a statement, or returns the one with the same client token.
     pub fn submit(&mut self, name: &StatementName, token: &str, sql: &[String], now: Millis) -> String {
         let known = |s: &&Statement| s.token == token && s.submitted_millis + CLIENT_TOKEN_MILLIS > now;
         let mut hasher = DefaultHasher::new();
@@ -117,7 +117,7 @@ impl Warehouse {
         id
     }
 
-    /// Accepts the statement that loader 0.1 submitted for this manifest.
+    /// Accepts a statement of loader 0.1 for this manifest.
     pub fn submit_old(&mut self, name: &StatementName, manifest: &str, now: Millis) {
         self.submit(name, &name.client_token(), &[format!("COPY t FROM '{manifest}'")], now);
         if let Some(statement) = self.statements.last_mut() {
@@ -125,7 +125,7 @@ impl Warehouse {
         }
     }
 
-    /// How a statement is, as the Data API tells it.
+    /// The status of a statement, as the Data API returns it.
     pub fn status(&self, id: &str, now: Millis) -> StatementStatus {
         let known = |s: &&Statement| s.id == id && s.submitted_millis + STATEMENT_MILLIS > now;
         match self.statements.iter().find(known).map(|statement| &statement.phase) {
@@ -137,13 +137,13 @@ impl Warehouse {
         }
     }
 
-    /// The newest statement of this name, while the service knows it.
+    /// The newest statement with this name, as long as the service remembers it.
     pub fn find(&self, name: &StatementName, now: Millis) -> Option<String> {
         let known = |s: &&Statement| s.name == *name && s.submitted_millis + STATEMENT_MILLIS > now;
         self.statements.iter().rev().find(known).map(|statement| statement.id.clone())
     }
 
-    /// Ends a statement: COPY reads what is there now, all or nothing.
+    /// Ends a statement. COPY reads the objects that exist now, all or nothing.
     pub fn end(&mut self, index: usize, end: End, bucket: &Bucket, manifests: &Manifests) {
         let outcome = match end {
             End::Natural => self.copy(index, bucket, manifests),
@@ -209,7 +209,7 @@ impl Warehouse {
         Ok(read)
     }
 
-    /// Statements that were accepted and have not ended, per table.
+    /// The number of running statements for each table.
     pub fn unfinished(&self) -> BTreeMap<DbTable, usize> {
         let mut tables = BTreeMap::new();
         for statement in self.statements.iter().filter(|statement| statement.phase == Phase::Running) {
@@ -218,7 +218,7 @@ impl Warehouse {
         tables
     }
 
-    /// Rows of the catalog's answer about a table's columns.
+    /// The rows of a query for a table's columns.
     pub fn catalog(&self) -> Vec<Vec<Option<String>>> {
         let row = |name: &String| vec![Some(name.clone()), None, Some("bigint".to_owned()), Some("YES".to_owned())];
         self.columns.iter().map(row).collect()
@@ -230,13 +230,13 @@ impl Warehouse {
     }
 }
 
-/// The columns that the guard of a merge names; see `TargetColumns::guard`.
+/// The columns in the guard of a merge; see `TargetColumns::guard`.
 fn guarded(sql: &str) -> Option<String> {
     let known = sql.split_once(" UNION ALL SELECT ")?.1;
     Some(known.split_once(" FROM ")?.0.replace('"', ""))
 }
 
-/// The column list of the batch's COPY.
+/// The column list of the COPY.
 fn listed(sql: &[String]) -> Option<Vec<String>> {
     let copy = sql.iter().find(|text| text.starts_with("COPY"))?.split_once(" FROM ")?.0;
     let list = copy.split_once(" (")?.1.trim_end_matches(')');
@@ -256,7 +256,7 @@ fn manifest_of(sql: &[String]) -> String {
         .unwrap_or_default()
 }
 
-/// Keys and lengths of a manifest.
+/// Keys and lengths in a manifest.
 fn entries(content: &str) -> Vec<(String, u64)> {
     let value: Value = serde_json::from_str(content).unwrap_or_default();
     let root = format!("s3://{}/", crate::fixture::BUCKET);

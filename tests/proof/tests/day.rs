@@ -1,10 +1,11 @@
-//! A small day of the production code in virtual time: what it costs must not grow with what is there.
+//! Days of the production code in virtual time: costs must not grow with the number of files and tables.
 
 use proof::day::arrivals::Shape;
 use proof::day::cost::Cost;
 use proof::day::{Options, Outcome, Start, a_file_a_minute, percentile, run};
 
-fn well(options: &Options) -> Outcome {
+/// Runs a day without violations.
+fn run_well(options: &Options) -> Outcome {
     let outcome = run(options);
     assert!(outcome.violations.is_empty(), "{options:?}: {:#?}", outcome.violations);
     assert_eq!(outcome.waits.len(), outcome.files);
@@ -15,25 +16,25 @@ fn hours(hours: i64, tables: usize, files: usize) -> Options {
     Options { hours, tables, files, ..Options::default() }
 }
 
-/// Calls beside the looks, and write units, for a hundred files.
+/// Calls except `HeadObject` and SQS, and write units, per hundred files.
 fn for_a_hundred(outcome: &Outcome) -> (u64, u64) {
     let files = outcome.files as u64;
     (outcome.calls_beside_looks() * 100 / files, outcome.counts.write_units * 100 / files)
 }
 
 #[test]
-fn the_same_day_is_the_same_again() {
+fn the_same_options_give_the_same_day() {
     let options = Options { shape: Shape::Bursty, ..hours(2, 10, 500) };
-    assert_eq!(well(&options), well(&options));
-    assert_ne!(well(&options), well(&Options { seed: 2, ..options.clone() }));
+    assert_eq!(run_well(&options), run_well(&options));
+    assert_ne!(run_well(&options), run_well(&Options { seed: 2, ..options.clone() }));
 }
 
 #[test]
-fn calls_and_units_for_a_file_do_not_grow_with_files_and_tables() {
+fn calls_and_units_per_file_do_not_grow_with_files_and_tables() {
     for shape in [Shape::Steady, Shape::Bursty] {
-        // The same number of files for each table and hour.
-        let small = for_a_hundred(&well(&Options { shape: shape.clone(), ..hours(2, 10, 1_000) }));
-        let large = for_a_hundred(&well(&Options { shape: shape.clone(), ..hours(2, 100, 10_000) }));
+        // Both have the same number of files per table and hour.
+        let small = for_a_hundred(&run_well(&Options { shape: shape.clone(), ..hours(2, 10, 1_000) }));
+        let large = for_a_hundred(&run_well(&Options { shape: shape.clone(), ..hours(2, 100, 10_000) }));
         println!(
             "proof: a day, {shape:?}: {small:?} calls and write units for 100 files of 10 tables, {large:?} of 100"
         );
@@ -42,25 +43,25 @@ fn calls_and_units_for_a_file_do_not_grow_with_files_and_tables() {
 }
 
 #[test]
-fn a_sweep_does_not_cost_more_because_much_was_loaded() {
-    let [first, _, _, last] = well(&hours(8, 20, 8_000)).counts.sweep_calls;
+fn the_cost_of_a_sweep_does_not_grow_with_what_was_loaded() {
+    let [first, _, _, last] = run_well(&hours(8, 20, 8_000)).counts.sweep_calls;
     println!("proof: a day: {first} calls of sweeps in its first quarter, {last} in its last");
     assert!(last <= first * 12 / 10, "{first} {last}");
 }
 
 #[test]
-fn nobody_starves_where_the_warehouse_is_the_bottleneck() {
+fn no_table_starves_if_the_warehouse_is_the_bottleneck() {
     let cost = Cost { statements_at_once: 2, ..Cost::default() };
-    let outcome = well(&Options { cost, ..hours(1, 100, 4_000) });
+    let outcome = run_well(&Options { cost, ..hours(1, 100, 4_000) });
     let longest = percentile(&outcome.waits, 100);
     println!("proof: a day: 100 tables share two slots, the longest wait is {} s", longest / 1000);
-    // A round of all tables takes about 100 × 4 s / 2; twice that for the file that just missed its table's load.
+    // Loading every table once takes about 100 × 4 s / 2. A file that has just missed its table's load waits for twice that.
     assert!(longest < 2 * 200_000 + 60_000, "{longest}");
 }
 
 #[test]
-fn older_loads_are_fewer_and_wake_the_warehouse_less() {
-    let aged = |seconds| well(&Options { start: Start::Age(seconds), ..hours(6, 3, 1_000) });
+fn a_higher_age_gives_fewer_loads_and_wakes_the_warehouse_less() {
+    let aged = |seconds| run_well(&Options { start: Start::Age(seconds), ..hours(6, 3, 1_000) });
     let (at_once, aged) = (aged(0), aged(900));
     println!(
         "proof: a day: {} loads and {} wakes at age 0, {} and {} at age 900",
@@ -68,7 +69,7 @@ fn older_loads_are_fewer_and_wake_the_warehouse_less() {
     );
     assert!(aged.loads * 10 < at_once.loads && aged.awake_millis < at_once.awake_millis);
     assert!(percentile(&at_once.waits, 99) < percentile(&aged.waits, 50));
-    // Ripe after the age, started by the next sweep, then the COPY.
+    // The age, then up to a minute until the next sweep, then the COPY.
     assert!(percentile(&aged.waits, 100) < 900_000 + 60_000 + 60_000, "{}", percentile(&aged.waits, 100));
 }
 
@@ -76,7 +77,7 @@ fn older_loads_are_fewer_and_wake_the_warehouse_less() {
 fn tables_of_one_warehouse_keep_its_promise_and_cost_little_more_than_one_table() {
     let awake = |tables, lost_sweeps| {
         let options = Options { lost_sweeps, ..a_file_a_minute(tables, 2, Start::Freshness(900)) };
-        let outcome = well(&options);
+        let outcome = run_well(&options);
         let longest = percentile(&outcome.waits, 100);
         assert!(longest <= 900_000, "{tables} tables, one of {lost_sweeps} sweeps lost: {longest} ms");
         outcome.awake_millis
@@ -86,13 +87,13 @@ fn tables_of_one_warehouse_keep_its_promise_and_cost_little_more_than_one_table(
         "proof: a day: awake {one} ms for a table, {five} for 5, {many} for 60, {lost} where every other sweep is lost"
     );
     assert!(five * 10 <= one * 11 && many * 10 <= one * 11, "{one} {five} {many}");
-    let at_once = well(&a_file_a_minute(5, 2, Start::Age(0))).awake_millis;
+    let at_once = run_well(&a_file_a_minute(5, 2, Start::Age(0))).awake_millis;
     assert!(at_once > 8 * five, "{at_once} {five}");
 }
 
 #[test]
-fn a_quota_that_is_exceeded_delays_files_and_loses_none() {
+fn an_exceeded_quota_delays_files_but_loses_none() {
     let cost = Cost { submits_per_second: 1, active_statements_max: 10, ..Cost::default() };
-    let outcome = well(&Options { cost, ..hours(1, 50, 4_000) });
-    assert!(!outcome.counts.throttled.is_empty(), "nothing is throttled");
+    let outcome = run_well(&Options { cost, ..hours(1, 50, 4_000) });
+    assert!(!outcome.counts.throttled.is_empty(), "nothing was throttled: the case is not tested");
 }

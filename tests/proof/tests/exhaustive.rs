@@ -1,12 +1,12 @@
-//! Every state of every configuration: the invariants hold in each, and from each the backlog drains.
+//! Explores every state of every configuration: the invariants hold, and the backlog drains from each.
 
 use proof::exhaustive::configuration::Configuration;
 use proof::exhaustive::model::Protocol;
 use stateright::{Checker, Model};
 use std::sync::atomic::Ordering;
 
-/// Explores a configuration to its end. Its number of states is pinned: a change of the protocol that adds or takes away
-/// behaviour shows here, and a model that stopped moving does too.
+/// Explores all states of a configuration. Their number is pinned, so that a change of the protocol that adds or removes behaviour is noticed,
+/// and so is a model that no longer moves.
 fn explore(configuration: Configuration, states: usize) {
     let name = configuration.name;
     let checker = Protocol::new(configuration).checker().threads(2).spawn_bfs().join();
@@ -17,8 +17,8 @@ fn explore(configuration: Configuration, states: usize) {
         checker.unique_state_count(),
         checker.max_depth()
     );
-    assert_eq!(checker.unique_state_count(), states, "{name}: look at what changed, then pin the new number");
-    assert!(refused > 0, "{name}: nobody ever lost a race");
+    assert_eq!(checker.unique_state_count(), states, "{name}: check what has changed, then pin the new number");
+    assert!(refused > 0, "{name}: no invocation ever lost a race");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Seeded bugs: the model finds every one, or it proves nothing.
+//! Seeded bugs: the model must find every one, or it proves nothing.
 
 use proof::exhaustive::configuration::Configuration;
 use proof::exhaustive::model::Protocol;
 use proof::mutant::Mutant;
 use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
-/// The configuration in which a bug is looked for.
+/// The configuration in which a bug is searched for.
 fn hunting_ground(mutant: Mutant) -> Configuration {
     match mutant {
         Mutant::None
@@ -41,7 +41,7 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
     }
 }
 
-/// The shortest counterexample: the invariant that breaks, and the number of steps.
+/// The shortest counterexample: the broken invariant, and the number of steps.
 fn counterexample(mutant: Mutant) -> Option<(&'static str, usize)> {
     let model = Protocol::new(hunting_ground(mutant).with(mutant));
     let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
@@ -69,6 +69,6 @@ fn every_seeded_bug_is_found() {
 }
 
 #[test]
-fn the_hunting_grounds_are_clean_without_a_bug() {
+fn without_a_bug_there_is_no_counterexample() {
     assert_eq!(counterexample(Mutant::None), None);
 }

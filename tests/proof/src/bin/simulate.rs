@@ -1,4 +1,4 @@
-//! `simulate`: long runs of the simulation; `cargo xtask simulate` starts it.
+//! The program `simulate`: long runs of the simulation. `cargo xtask simulate` starts it.
 
 use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use proof::day;
 use proof::day::arrivals::{self, Shape};
 use proof::simulation::{Options, simulate};
 
-/// Seeds after which a line tells how far the run is.
+/// Number of seeds between lines of progress.
 const PROGRESS_SEEDS: u64 = 100;
 
 /// Runs the three functions in virtual time, with faults at every call, and checks the seven invariants
@@ -21,13 +21,13 @@ const PROGRESS_SEEDS: u64 = 100;
     after_help = "Examples:\n  cargo xtask simulate --seeds 10000 --from 5000\n  cargo xtask simulate --cost --files 2000 --tables 5\n\nExit codes: 0 every invariant held, 1 a seed broke one."
 )]
 struct Arguments {
-    /// How many seeds
+    /// Number of seeds
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// 300 tables and thousands of files per seed, instead of a handful
+    /// Simulate 300 tables and thousands of files per seed, instead of a few
     #[arg(long)]
     big: bool,
     /// Print what a day costs and how long files wait, without faults (docs/performance-day.md)
@@ -39,7 +39,7 @@ struct Arguments {
     /// Target tables of that day
     #[arg(long, default_value_t = 5, requires = "cost", value_parser = clap::value_parser!(u16).range(1..))]
     tables: u16,
-    /// List of the day's files, one `millis,bytes` per line, instead of `--files`
+    /// File that lists the day's files, one `millis,bytes` per line, instead of `--files`
     #[arg(long, requires = "cost", conflicts_with = "files")]
     trace: Option<PathBuf>,
     /// Also print scale and quotas: 1,000 tables and up to this many files; 1000000 takes minutes

@@ -1,38 +1,38 @@
-//! When files arrive: steadily, in bursts, or as a list says.
+//! When files arrive: steadily, in bursts, or according to a list.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Sizes of files, in bytes.
 const SIZE_BYTES: std::ops::Range<u64> = 1 << 20..16 << 20;
-/// Files of one burst, and the milliseconds in which they arrive.
+/// Files in a burst, and the milliseconds within which they arrive.
 const BURST_FILES: std::ops::Range<usize> = 20..200;
 const BURST_MILLIS: i64 = 10_000;
 
-/// A file is uploaded.
+/// The upload of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival {
-    /// When, in milliseconds since the day began.
+    /// Milliseconds since the day began.
     pub millis: i64,
-    /// For which table.
+    /// Number of the table.
     pub table: usize,
-    /// How large it is.
+    /// Size of the file.
     pub size_bytes: u64,
 }
 
 /// How files arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// At any time alike.
+    /// Uniformly over the day.
     Steady,
-    /// In bursts of one table.
+    /// In bursts, each of one table.
     Bursty,
-    /// As this list says.
+    /// According to this list.
     Replayed(Vec<Arrival>),
 }
 
-/// The files of a day, in their order. Some tables get far more than others: of 100 tables the
-/// first gets about a twentieth, the last next to nothing.
+/// The files of a day, in order. Some tables get far more than others: of 100 tables, the first gets about a twentieth of the files and
+/// the last almost none.
 pub fn of_day(seed: u64, shape: &Shape, files: usize, tables: usize, hours: i64) -> Vec<Arrival> {
     let mut rng = StdRng::seed_from_u64(seed);
     let day = hours * 3_600_000;
@@ -63,7 +63,7 @@ fn table(rng: &mut StdRng, tables: usize) -> usize {
     a * b / tables
 }
 
-/// Reads a list: one file a line, `millis,bytes`; the files go to the tables in turn.
+/// Parses a list with one file per line, `millis,bytes`. The tables take turns.
 pub fn parse(text: &str, tables: usize) -> Result<Vec<Arrival>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let read = |(index, line): (usize, &str)| {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_and_a_wrong_line_is_named() {
+    fn a_list_is_parsed_and_the_error_names_an_invalid_line() {
         let list = parse("0,10\n\n1500, 20\n", 2).unwrap();
         assert_eq!(list[1], Arrival { millis: 1500, table: 0, size_bytes: 20 });
         assert_eq!(

@@ -1,11 +1,11 @@
-//! What things take and what they cost: every number of the model, with its source. None is measured here; change what you know better.
+//! Durations, quotas and prices: every parameter of the model with its source. Nothing is measured here.
 //!
-//! Sources: quotas and prices are those of the services' pages for us-east-1 (Redshift management guide, "Quotas and limits"; DynamoDB
-//! developer guide, "Partitions and burst capacity"; Lambda developer guide, "Quotas"). The times are assumptions.
+//! Quotas and prices are from the services' pages for us-east-1 (Redshift management guide, "Quotas and limits"; DynamoDB developer guide,
+//! "Partitions and burst capacity"; Lambda developer guide, "Quotas"). Durations are assumptions.
 
 use loader_core::pace;
 
-/// A month in days, for dollars a month.
+/// Days in a month, for monthly costs.
 const MONTH_DAYS: f64 = 365.0 / 12.0;
 
 /// The parameters of the model.
@@ -25,27 +25,27 @@ pub struct Cost {
     pub copy_millis: i64,
     /// The commit of a load, in milliseconds (assumption).
     pub commit_millis: i64,
-    /// What one COPY reads in a millisecond, in bytes (assumption: 100 MB/s at 8 RPU).
+    /// Bytes that a COPY reads in a millisecond (assumption: 100 MB/s at 8 RPU).
     pub copy_bytes_per_milli: u64,
-    /// Loads that the warehouse runs at the same time; others queue (Redshift database guide: 15 or fewer slots are advised).
+    /// Loads that the warehouse runs concurrently; others wait (Redshift database guide: at most 15 slots are advised).
     pub statements_at_once: usize,
-    /// `BatchExecuteStatement` calls in a second (Data API quota, not adjustable).
+    /// `BatchExecuteStatement` calls per second (Data API quota, not adjustable).
     pub submits_per_second: u32,
-    /// `DescribeStatement` calls in a second (Data API quota, not adjustable).
+    /// `DescribeStatement` calls per second (Data API quota, not adjustable).
     pub describes_per_second: u32,
-    /// Statements that are submitted and have not ended (Data API quota).
+    /// Statements that have been submitted and have not ended (Data API quota).
     pub active_statements_max: usize,
-    /// DynamoDB write units in a second of one partition key.
+    /// DynamoDB write units per second of a partition key.
     pub partition_write_units_per_second: u32,
-    /// Invocations at the same time (Lambda, account default).
+    /// Concurrent invocations (Lambda, account default).
     pub invocations_at_once: usize,
-    /// Calls that the SDK makes for one that is throttled, the first included.
+    /// Attempts of the SDK for a throttled call, including the first.
     pub sdk_attempts: u32,
-    /// Seconds that a wake of the warehouse is billed at least (Redshift Serverless).
+    /// Minimum seconds billed for a wake of the warehouse (Redshift Serverless).
     pub wake_seconds_min: i64,
     /// RPU of the workgroup.
     pub rpu: f64,
-    /// Dollars for one RPU in one hour.
+    /// Dollars for an RPU-hour.
     pub rpu_hour_dollars: f64,
     /// Dollars for a million DynamoDB write units, on demand.
     pub write_units_dollars: f64,
@@ -96,19 +96,19 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// How long a load of so many bytes runs, in milliseconds.
+    /// Duration of a load of this size, in milliseconds.
     pub fn load_millis(&self, size_bytes: u64) -> i64 {
         let reading = i64::try_from(size_bytes / self.copy_bytes_per_milli).unwrap_or(i64::MAX);
         self.copy_millis.saturating_add(self.commit_millis).saturating_add(reading)
     }
 
-    /// Milliseconds for which the warehouse is billed: it wakes with a load, and a wake has a least length. `busy`: when each load began
-    /// and ended. Returns the wakes, too.
+    /// Milliseconds for which the warehouse is billed, and the number of its wakes. It wakes for a load, and a wake has a minimum length. `busy`
+    /// contains begin and end of each load.
     pub fn awake(&self, busy: Vec<(i64, i64)>) -> (i64, usize) {
         pace::awake(busy, self.wake_seconds_min * 1000)
     }
 
-    /// Dollars a month for a warehouse that is awake for so long in every `hours`.
+    /// Dollars per month for a warehouse that is awake for `awake_millis` in every `hours`.
     #[expect(clippy::cast_precision_loss, reason = "dollars are rounded anyway")]
     pub fn warehouse_dollars(&self, awake_millis: i64, hours: i64) -> f64 {
         let share = awake_millis as f64 / (hours * 3_600_000) as f64;
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wake_is_billed_for_a_minute_and_loads_within_it_are_free() {
+    fn a_wake_is_billed_for_at_least_a_minute_and_includes_loads_within_it() {
         let awake = |busy: &[(i64, i64)]| Cost::default().awake(busy.to_vec());
         assert_eq!(awake(&[(0, 3_000)]), (60_000, 1));
         assert_eq!(awake(&[(50_000, 70_000), (0, 3_000)]), (70_000, 1));

@@ -1,4 +1,4 @@
-//! The scheduler of a day: one thread, virtual time. The next arrival or timer is next.
+//! The scheduler of a day: one thread, virtual time. It always continues with the next arrival or timer.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,34 +17,34 @@ use serde_json::{Value, json};
 use super::port::Port;
 use super::stage::{Stage, Wake};
 use super::{Options, message_body};
-use crate::fixture::START_MILLIS;
+use crate::fixture::{START_MILLIS, status_change};
 
-/// Invocations that a queue's event source mapping makes at the same time: the template's default.
+/// Concurrent invocations for a queue: the template's default.
 const INVOCATIONS_PER_QUEUE: usize = 2;
-/// Period of the sweep: the template's schedule.
+/// Period of the sweep, as in the template.
 const SWEEP_MILLIS: i64 = 60_000;
-/// When an invocation that found no room is tried again.
+/// Pause before an invocation that was throttled is retried.
 const NO_ROOM_MILLIS: i64 = 1_000;
-/// Milliseconds of an invocation in which it begins new work.
+/// How long an invocation begins new work.
 const INVOCATION_MILLIS: i64 = 100_000;
-/// Virtual hours after the day in which everything must be loaded.
+/// Virtual hours after the day within which everything must be loaded.
 const DRAIN_HOURS: i64 = 12;
 
-/// An invocation under way.
+/// A running invocation.
 struct Task {
     future: Pin<Box<dyn Future<Output = Done>>>,
     began_millis: i64,
 }
 
-/// What an invocation ends with.
+/// The result of an invocation.
 enum Done {
-    /// A batch of a queue.
+    /// It has handled a message batch of a table's queue.
     Batch(usize),
-    /// Nothing to do.
+    /// Nothing follows.
     Nothing,
 }
 
-/// One run.
+/// The simulation of a day.
 pub struct Engine {
     stage: Arc<Mutex<Stage>>,
     tasks: BTreeMap<usize, Task>,
@@ -55,7 +55,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Before the first file.
+    /// Creates the simulation, before the first file.
     pub fn new(options: &Options) -> Self {
         let mut stage = Stage::new(options);
         stage.after(SWEEP_MILLIS, Wake::Sweep);
@@ -74,7 +74,7 @@ impl Engine {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To the end: the day is over and everything is loaded, or it never will be.
+    /// Runs until the day is over and everything is loaded, or [`DRAIN_HOURS`] have passed.
     pub fn run(mut self) -> Stage {
         loop {
             self.arrive();
@@ -103,7 +103,7 @@ impl Engine {
         }
         drop(self.tasks);
         let stage = Arc::into_inner(self.stage).map(Mutex::into_inner);
-        stage.and_then(Result::ok).unwrap_or_else(|| unreachable!("every invocation is gone"))
+        stage.and_then(Result::ok).unwrap_or_else(|| unreachable!("every invocation has been dropped"))
     }
 
     fn is_over(&self, now: i64) -> bool {
@@ -113,7 +113,7 @@ impl Engine {
         now >= self.day_ends && (drained && idle || now > self.day_ends + DRAIN_HOURS * 3_600_000)
     }
 
-    /// The messages of the files that come before the next timer.
+    /// Adds the messages of the files that arrive before the next timer.
     fn arrive(&mut self) {
         loop {
             let mut stage = self.lock();
@@ -165,9 +165,7 @@ impl Engine {
             return;
         }
         let name = self.lock().statements[index].name.clone();
-        let detail = json!({"statementName": name, "statementId": format!("s{index}"), "state": "FINISHED"});
-        let kind = "Redshift Data Statement Status Change";
-        self.start_next(&json!({"source": "aws.redshift-data", "detail-type": kind, "detail": detail}), false);
+        self.start_next(&status_change(&name, &format!("s{index}"), "FINISHED"), false);
     }
 
     fn has_room(&self, stage: &mut Stage) -> bool {
@@ -226,7 +224,7 @@ impl Engine {
     }
 }
 
-/// Begins to collect a batch where messages wait and an invocation is free.
+/// Begins to collect a message batch if messages wait and another invocation is allowed.
 fn collect(stage: &mut Stage, table: usize) {
     let queue = &mut stage.queues[table];
     if queue.waiting.is_empty() || queue.collecting || queue.in_flight >= INVOCATIONS_PER_QUEUE {

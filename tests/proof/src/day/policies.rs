@@ -1,5 +1,5 @@
-//! What others would do with the same files: one COPY for every batch of notifications, fixed batches, and the best that anybody could do
-//! who knew the day beforehand. No code of the loader runs here.
+//! Other policies for the same files: one COPY per notification batch, loads at fixed intervals, and the best schedule that could be made with
+//! knowledge of the whole day. No code of the loader runs here.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -8,34 +8,34 @@ use super::arrivals::Arrival;
 use super::cost::Cost;
 use super::percentile;
 
-/// Messages of one notification batch of the predecessor.
+/// Messages in a batch of the predecessor.
 const PREDECESSOR_BATCH: usize = 10;
-/// Part of the files that may be later than a p99.
+/// Share of the files that may wait longer than the p99.
 const LATE_PART: f64 = 0.01;
-/// Steps of the two searches: enough for a hundredth of a second in a day.
+/// Steps of the search for the best price of a load.
 const SEARCH_STEPS: usize = 24;
 
-/// A load that a policy makes.
+/// A load of a policy.
 struct Load {
     ready_millis: i64,
     files: Vec<usize>,
 }
 
-/// What a policy does to the day: milliseconds from object to row for every file, and when each load ran.
+/// The results of a policy.
 pub struct Ran {
-    /// From object to row.
+    /// Milliseconds from upload to commit, for each file.
     pub waits: Vec<i64>,
-    /// When each load began and ended.
+    /// Begin and end of each load.
     pub busy: Vec<(i64, i64)>,
 }
 
-/// One COPY for every batch of notifications, one after the other for a table, as the predecessor does.
+/// One COPY per notification batch, one after the other for a table, as the predecessor does.
 pub fn per_notification_batch(files: &[Arrival], cost: &Cost) -> Ran {
     let loads = |of_table: &[usize]| {
         let ready = |batch: &[usize]| files[batch[batch.len() - 1]].millis + cost.notification_millis;
         let mut batches: Vec<Vec<usize>> = Vec::new();
         for file in of_table {
-            // A batch of SQS holds what arrived within the second in which its first message waited.
+            // SQS fills a batch for a second after its first message.
             match batches.last_mut() {
                 Some(batch)
                     if batch.len() < PREDECESSOR_BATCH && files[*file].millis < files[batch[0]].millis + 1_000 =>
@@ -50,7 +50,7 @@ pub fn per_notification_batch(files: &[Arrival], cost: &Cost) -> Ran {
     run(files, cost, loads)
 }
 
-/// Whatever came, every `seconds`: one COPY for each table that got a file.
+/// Every `seconds`, one COPY for each table that has new files.
 pub fn fixed_batches(files: &[Arrival], cost: &Cost, seconds: i64) -> Ran {
     let period = seconds * 1000;
     let loads = |of_table: &[usize]| {
@@ -64,7 +64,7 @@ pub fn fixed_batches(files: &[Arrival], cost: &Cost, seconds: i64) -> Ran {
     run(files, cost, loads)
 }
 
-/// Files of each table, in their order.
+/// The files of each table, in order.
 fn by_table(files: &[Arrival]) -> Vec<Vec<usize>> {
     let mut tables: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, file) in files.iter().enumerate() {
@@ -73,7 +73,7 @@ fn by_table(files: &[Arrival]) -> Vec<Vec<usize>> {
     tables.into_values().collect()
 }
 
-/// Runs the loads: those of a table one after the other, so many at once as the warehouse runs.
+/// Runs the loads: those of a table one after the other, and as many concurrently as the warehouse allows.
 fn run(files: &[Arrival], cost: &Cost, loads: impl Fn(&[usize]) -> VecDeque<Load>) -> Ran {
     let between = cost.event_millis + cost.data_api_millis;
     let mut tables: Vec<VecDeque<Load>> = by_table(files).iter().map(|files| loads(files)).collect();
@@ -95,9 +95,9 @@ fn run(files: &[Arrival], cost: &Cost, loads: impl Fn(&[usize]) -> VecDeque<Load
     ran
 }
 
-/// The p99 from object to row, in milliseconds, of a schedule that is made in hindsight with at most so many loads: nobody waits longer
-/// than is needed for that number, loads of a table run one after the other, calls and notifications take no time. It is a schedule that
-/// is possible, so the optimum is between [`p99_bound`] and this.
+/// The p99 from upload to commit, in milliseconds, of a schedule with at most `n_loads` loads that is made in hindsight to minimize the longest
+/// wait. Loads of a table run one after the other; calls and notifications take no time. The schedule is possible, so the optimum lies
+/// between [`p99_bound`] and this.
 pub fn p99_in_hindsight(files: &[Arrival], cost: &Cost, n_loads: usize) -> i64 {
     let tables = by_table(files);
     let schedule = |longest: i64| -> Option<Vec<i64>> {
@@ -118,7 +118,8 @@ pub fn p99_in_hindsight(files: &[Arrival], cost: &Cost, n_loads: usize) -> i64 {
     percentile(&waits, 99)
 }
 
-/// Each load takes as many files as it can without making its first one wait for longer than `longest`. Returns the number of loads.
+/// Each load takes as many files as possible without letting its first one wait longer than `longest`. Returns the number of loads, or `None`
+/// if a single file would wait longer.
 fn schedule_table(
     files: &[Arrival],
     of_table: &[usize],
@@ -146,12 +147,12 @@ fn schedule_table(
     Some(loads)
 }
 
-/// A lower bound of the p99 from object to row, in milliseconds, of any schedule with so many loads, even of one that knows all arrivals
-/// beforehand, has no latency anywhere and a warehouse without limits.
+/// A lower bound of the p99 from upload to commit, in milliseconds, for any schedule with `n_loads` loads, even if it knows all arrivals in
+/// advance and there are no latencies and no limits of the warehouse.
 ///
 /// A file is in time if a load of its table begins within `window` after it. However `n_loads` are placed, they cover at most
-/// `best(λ) + λ·n_loads` files, where `best(λ)` is the most that can be covered when every load costs λ files. A window in which that is
-/// less than 99 % of the files is too short.
+/// `best(λ) + λ·n_loads` files, where `best(λ)` is the maximum that can be covered if every load costs λ files. A window is too short if this
+/// is less than 99 % of the files.
 pub fn p99_bound(files: &[Arrival], cost: &Cost, n_loads: usize) -> i64 {
     let tables: Vec<Vec<i64>> =
         by_table(files).iter().map(|of| of.iter().map(|file| files[*file].millis).collect()).collect();
@@ -168,7 +169,7 @@ fn may_cover(tables: &[Vec<i64>], window: i64, n_loads: usize, n_files: usize) -
     let wanted = n_files as f64 * (1.0 - LATE_PART);
     let bound =
         |price: f64| tables.iter().map(|files| best(files, window, price)).sum::<f64>() + price * n_loads as f64;
-    // The bound is convex in the price: look for its lowest point.
+    // The bound is convex in the price: search for its minimum.
     let (mut low, mut high) = (0.0, n_files as f64);
     for _ in 0..SEARCH_STEPS {
         let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
@@ -181,7 +182,7 @@ fn may_cover(tables: &[Vec<i64>], window: i64, n_loads: usize, n_files: usize) -
     bound(0.0) >= wanted
 }
 
-/// Files of one table that are covered at best, less the price of the loads.
+/// The maximum number of a table's files that can be covered, minus the price of the loads.
 #[expect(clippy::cast_precision_loss, reason = "counts of files are far below 2^52")]
 fn best(files: &[i64], window: i64, price: f64) -> f64 {
     let mut best = vec![0.0_f64; files.len() + 1];
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_a_load_alone_where_every_file_may_have_one_and_the_whole_span_where_all_share_one() {
+    fn the_bound_is_the_time_of_a_load_with_a_load_per_file_and_the_whole_span_with_one_load() {
         let cost = Cost::default();
         let files = files(&[0, 10_000, 20_000]);
         assert_eq!(p99_bound(&files, &cost, 3) / 100, 30);
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schedule_in_hindsight_is_never_better_than_the_bound() {
+    fn the_schedule_in_hindsight_never_beats_the_bound() {
         let cost = Cost::default();
         let files = files(&[0, 500, 10_000, 20_000, 20_100]);
         for n_loads in 1..=5 {

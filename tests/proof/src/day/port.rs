@@ -1,4 +1,4 @@
-//! What one invocation sees of the day: every port, with its latency, its price and its quota.
+//! The ports of an invocation: each call has its latency, price and quota.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
@@ -29,31 +29,31 @@ use super::stage::{Stage, Wake};
 use super::{file_of, object_state};
 use crate::fixture::MANIFEST_ROOT;
 
-/// Items that one read of a table returns: the slot, and the newest waiting loads.
+/// Pending loads that a read of a table returns with the slot: the newest.
 const STATE_PENDINGS: usize = 9;
-/// Batches that are read or written at the same time.
+/// Batches that are read or written concurrently.
 const BATCHES_AT_ONCE: u64 = 8;
-/// Bytes of one page of a query or scan, of a read unit, and of one key in the index of tables with work.
+/// Bytes of a page of a query or scan, of a read unit, and of a key in the index of tables with work.
 const PAGE_BYTES: u64 = 1 << 20;
 const READ_UNIT_BYTES: u64 = 4096;
 const INDEX_KEY_BYTES: u64 = 200;
-/// How long a function keeps a queue's configuration.
+/// How long a function caches a queue's configuration.
 const CONFIG_CACHE_MILLIS: i64 = 60_000;
-/// Longest wait of the SDK between two calls.
+/// Longest backoff of the SDK.
 const SDK_WAIT_MILLIS_MAX: u64 = 20_000;
 
-/// One invocation's world.
+/// The ports of an invocation.
 #[derive(Clone)]
 pub struct Port {
-    /// The stage.
+    /// The shared state.
     pub stage: Arc<Mutex<Stage>>,
     /// The invocation.
     pub id: usize,
-    /// Whether it is a sweep.
+    /// Whether the invocation is a sweep.
     pub sweep: bool,
 }
 
-/// A call: its operation, how many calls it is, and how many round trips one after the other.
+/// One or more calls of an operation, and the number of consecutive round trips they take.
 #[derive(Clone, Copy)]
 struct Call {
     operation: &'static str,
@@ -66,7 +66,7 @@ impl Call {
         Self { operation, calls: 1, trips: 1 }
     }
 
-    /// As many batches as these items need, some at the same time.
+    /// The calls for all batches of these items, some of them concurrent.
     fn batches(operation: &'static str, items: usize, per_batch: usize) -> Self {
         let calls = items.div_ceil(per_batch) as u64;
         Self { operation, calls, trips: calls.div_ceil(BATCHES_AT_ONCE) }
@@ -104,7 +104,7 @@ impl Port {
         }
     }
 
-    /// A call that no quota stops.
+    /// A call without a quota.
     async fn free<T: Send>(&self, call: Call, perform: impl FnOnce(&mut Stage) -> T + Send) -> T {
         let millis = self.latency_millis(call.operation) * i64::try_from(call.trips).unwrap_or(1);
         self.wait(millis).await;
@@ -116,7 +116,7 @@ impl Port {
         perform(&mut stage)
     }
 
-    /// A call that a quota may refuse; the SDK repeats it a few times.
+    /// A call with a quota. The SDK retries it a few times if it is refused.
     async fn limited<T: Send>(
         &self,
         call: Call,
@@ -138,7 +138,7 @@ impl Port {
         Err(PortError { operation: call.operation, unknown: false, class: FailureClass::RetryLater, message })
     }
 
-    /// A write of so many units to a table's items.
+    /// A write that takes write units of a table's partition key.
     async fn units<T: Send>(
         &self,
         call: Call,
@@ -157,7 +157,7 @@ impl Port {
     }
 }
 
-/// Counts the units of a consistent read, at least one.
+/// Counts the read units of a consistent read, at least one.
 fn read(stage: &mut Stage, bytes: u64) {
     stage.counts.read_units += bytes.div_ceil(READ_UNIT_BYTES).max(1);
 }
@@ -234,8 +234,8 @@ impl Tracker for Port {
         Ok(BTreeMap::new())
     }
 
-    /// In batches, one after the other, so that a large load does not exceed a partition's write units at once. A refused batch is
-    /// what the service calls unprocessed items; the adapter repeats it.
+    /// Writes entries in batches, one after the other, so that a large load does not exceed a partition's write units at once. A refused batch
+    /// stands for the service's unprocessed items, which the adapter writes again.
     async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {
         for batch in entries.chunks(BATCH_WRITE_ITEMS_MAX * 8) {
             let call = Call::batches("dynamodb:BatchWriteItem ledger", batch.len(), BATCH_WRITE_ITEMS_MAX);
@@ -351,7 +351,7 @@ impl DataApi for Port {
 }
 
 impl Configs for Port {
-    /// Cached for a minute. One cache for all invocations: the best case of warm functions.
+    /// Configurations are cached for a minute. All invocations share the cache, which is the best case of warm functions.
     fn queue(&self, queue: &str) -> impl Future<Output = Result<Arc<LoadConfig>, ConfigError>> + Send {
         let table: usize = queue.trim_start_matches('q').parse().unwrap_or(0);
         async move {

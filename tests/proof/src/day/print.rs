@@ -1,4 +1,4 @@
-//! The tables of `cargo xtask simulate --cost`.
+//! Prints the tables of `cargo xtask simulate --cost`.
 
 use super::arrivals::{Arrival, Shape, of_day};
 use super::cost::Cost;
@@ -9,10 +9,10 @@ use super::{Options, Outcome, Start, a_file_a_minute, percentile, run};
 const AGES_SECONDS: [u32; 4] = [0, 60, 300, 900];
 /// The values of `freshness_seconds` that are compared.
 const FRESHNESS_SECONDS: [u32; 3] = [300, 900, 3600];
-/// Files in an hour that are tried until something is throttled.
+/// Numbers of files per hour for which throttling is shown.
 const HOURLY_FILES: [usize; 4] = [10_000, 40_000, 80_000, 160_000];
 
-/// Calls, units and waits as the number of files and tables grows.
+/// Prints calls, units and waits for a growing number of files and tables.
 pub fn scale(sizes: &[(usize, usize)]) {
     println!(
         "| tables | files | arrival | calls per file | write units per file | dollars per million files | loads | median wait s | p99 s | longest s | sweep calls, quarters of the day | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -40,7 +40,8 @@ fn scale_cells(outcome: &Outcome, cost: &Cost) -> String {
     )
 }
 
-/// Which quota refuses first, as the load of an hour grows: with the warehouse of the defaults, and with one that runs more at once.
+/// Prints which quota is reached first as the number of files per hour grows, with the default warehouse and with one that runs more loads
+/// concurrently.
 pub fn limits(tables: usize) {
     println!(
         "| files per hour | concurrent loads in the warehouse | loads | p99 s | longest s | most active statements | most concurrent invocations | throttled |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -67,7 +68,7 @@ fn throttled(outcome: &Outcome) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join("; ") }
 }
 
-/// How long files wait and what the warehouse costs, for each setting and for other policies.
+/// Prints how long files wait and what the warehouse costs, for several settings and for other policies.
 pub fn freshness(options: &Options) {
     let Options { seed, shape, files, tables, hours, cost, .. } = options;
     let files = of_day(*seed, shape, *files, *tables, *hours);
@@ -99,7 +100,7 @@ pub fn freshness(options: &Options) {
     }
 }
 
-/// What a file a minute for each table costs, at once, by each table's own age, and by the warehouse's promise.
+/// Prints the costs of one file a minute for each table, with loads that start at once, by the table's age, or by the warehouse's promise.
 pub fn wakes(tables: &[usize], hours: i64) {
     println!(
         "| tables | loads start | loads | p50 s | p99 s | longest s | awake, % of the time | wakes | dollars per month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",

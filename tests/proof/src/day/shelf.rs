@@ -1,6 +1,6 @@
-//! The tracker's items of one table, each kind in a map of its own, so that a day of a million files stays quick.
+//! The tracker's items of one table. Each kind has its own map, so that a day with a million files is fast.
 //!
-//! The rules are those of `tracker::write::apply`; here every write also has its price.
+//! Writes follow the rules of `tracker::write::apply`, and have a price.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,9 +12,9 @@ use loader_core::tracker::wire;
 use loader_core::tracker::write::{Condition, Transaction, WriteAction, Written};
 use serde_json::to_string;
 
-/// Bytes of one unit of writing.
+/// Bytes of a write unit.
 const WRITE_UNIT_BYTES: u64 = 1024;
-/// Start of a ledger entry's sort key.
+/// Prefix of a ledger entry's sort key.
 const FILE: &str = "FILE#";
 
 /// The items of one table.
@@ -23,29 +23,29 @@ pub struct Shelf {
     /// The slot.
     pub slot: Slot,
     slot_bytes: u64,
-    /// Waiting loads with their bytes, oldest first.
+    /// Pending loads with their bytes, oldest first.
     pub pendings: BTreeMap<SortKey, (PendingLoad, u64)>,
-    /// Ids of the loads that brought each object, by the object's id.
+    /// The ledger: load ids by object id.
     ledger: HashMap<u128, u128>,
-    /// Loads in the history.
+    /// Number of loads in the history.
     pub loads: u64,
-    /// What must not be there on a day without faults.
+    /// Items that must not be written on a day without faults.
     pub unexpected: Vec<String>,
 }
 
 impl Shelf {
-    /// Whether the sweep must look at the table.
+    /// Whether the table has work for the sweep.
     pub fn has_work(&self) -> bool {
         self.slot.load.is_some() || !self.pendings.is_empty()
     }
 
-    /// Why the sweep must look at it.
+    /// The table's work for the sweep.
     pub fn work(&self) -> Work {
         let since_millis = self.pendings.keys().next().and_then(SortKey::since_millis);
         Work { held: self.slot.load.is_some(), since_millis, lists: false }
     }
 
-    /// What the ledger knows.
+    /// The marks of these objects in the ledger.
     pub fn known(&self, ids: &BTreeSet<String>) -> BTreeMap<String, LedgerMark> {
         let mark = |id: &String| {
             let load = self.ledger.get(&number(id))?;
@@ -54,12 +54,12 @@ impl Shelf {
         ids.iter().filter_map(mark).collect()
     }
 
-    /// Bytes of the slot, read or written.
+    /// Bytes of the slot's item.
     pub const fn slot_bytes(&self) -> u64 {
         self.slot_bytes
     }
 
-    /// Write units of a transaction, the index that the sweep reads included.
+    /// Write units of a transaction, including those of the index of tables with work.
     pub fn write_units(&self, table: &DbTable, transaction: &Transaction) -> u64 {
         let twice = if transaction.actions.len() == 1 { 1 } else { 2 };
         transaction.actions.iter().map(|action| twice * self.item_units(table, action) + self.index_units(action)).sum()
@@ -154,12 +154,12 @@ impl Shelf {
     }
 }
 
-/// An id of 32 hexadecimal digits as a number.
+/// Parses an id of 32 hexadecimal digits.
 fn number(id: &str) -> u128 {
     u128::from_str_radix(id, 16).unwrap_or_default()
 }
 
-/// Bytes of an item, about: those of its JSON.
+/// Approximate bytes of an item: those of its JSON.
 fn item_bytes(table: &DbTable, item: &Item) -> u64 {
     to_string(&wire::encode(table, item)).map_or(0, |text| text.len() as u64)
 }

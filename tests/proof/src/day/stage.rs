@@ -1,4 +1,4 @@
-//! What the invocations of a day share: the clock, the tracker, the warehouse, the quotas, the counters.
+//! The state that the invocations of a day share: clock, tracker, warehouse, quotas, counters.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,29 +16,29 @@ use super::shelf::Shelf;
 use super::{Options, Start, arrivals};
 use crate::fixture::{START_MILLIS, config};
 
-/// What a timer sets going.
+/// What happens when a timer expires.
 #[derive(Debug)]
 pub enum Wake {
-    /// An invocation goes on.
+    /// An invocation continues.
     Task(usize, Waker),
-    /// The batch of a table's queue is complete.
+    /// The message batch of a table's queue is complete.
     Batch(usize),
     /// A statement ends.
     StatementEnds(usize),
-    /// The event of a statement arrives.
+    /// The status change of a statement arrives.
     Event(usize),
-    /// The schedule fires.
+    /// A sweep starts.
     Sweep,
 }
 
-/// A statement that was accepted.
+/// An accepted statement.
 #[derive(Debug)]
 pub struct Statement {
-    /// Its name.
+    /// The statement name.
     pub name: String,
-    /// The files that its manifest lists.
+    /// The files in its manifest.
     pub files: Vec<usize>,
-    /// When the warehouse began it.
+    /// When it began to run.
     pub began_millis: i64,
     /// Whether it has ended.
     pub ended: bool,
@@ -47,89 +47,89 @@ pub struct Statement {
 /// A source queue with its event source mapping.
 #[derive(Debug, Default)]
 pub struct Queue {
-    /// Files whose messages wait.
+    /// Files whose messages are waiting.
     pub waiting: VecDeque<usize>,
-    /// Invocations at the same time.
+    /// Running invocations.
     pub in_flight: usize,
-    /// Whether a batch is being collected.
+    /// Whether a message batch is being collected.
     pub collecting: bool,
 }
 
-/// What is counted.
+/// Counts of calls, units and invocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls by operation.
     pub calls: BTreeMap<&'static str, u64>,
-    /// Calls that were refused, by quota.
+    /// Refused calls, by quota.
     pub throttled: BTreeMap<&'static str, u64>,
     /// DynamoDB write units.
     pub write_units: u64,
     /// DynamoDB read units.
     pub read_units: u64,
-    /// Invocations.
+    /// Number of invocations.
     pub invocations: u64,
-    /// How long they took, in milliseconds.
+    /// Duration of all invocations together, in milliseconds.
     pub invocation_millis: u64,
-    /// Most invocations at the same time.
+    /// Most concurrent invocations.
     pub invocations_at_once: usize,
-    /// Most active statements at the same time.
+    /// Most statements that were active at the same time.
     pub statements_at_once: usize,
-    /// Calls that sweeps made, in the quarters of the day; the last one holds what follows the day, too.
+    /// Calls of sweeps in each quarter of the day; the last includes the time after the day.
     pub sweep_calls: [u64; 4],
 }
 
-/// The stage.
+/// The shared state.
 pub struct Stage {
-    /// The parameters.
+    /// Latencies, quotas and prices.
     pub cost: Cost,
-    /// The length of the day.
+    /// Length of the day.
     hours: i64,
-    /// The time.
+    /// The virtual time.
     pub now: i64,
-    /// The dice: only for the SDK's waits.
+    /// Random numbers, for the SDK's backoff only.
     pub rng: StdRng,
-    /// What is to come.
+    /// Timers by time and sequence number.
     pub timers: BTreeMap<(i64, u64), Wake>,
     sequence: u64,
-    /// The files, in the order of their arrival.
+    /// The files, in order of arrival.
     pub files: Vec<Arrival>,
-    /// When the rows of each file were committed; 0: not yet.
+    /// When the rows of each file were committed; 0 if they are not.
     pub committed: Vec<i64>,
-    /// The tables.
+    /// The items of the tables.
     pub tables: Vec<Shelf>,
-    /// Their numbers.
+    /// Numbers of the tables.
     pub numbers: HashMap<DbTable, usize>,
-    /// Their configurations.
+    /// Configurations of the tables.
     pub configs: Vec<Arc<LoadConfig>>,
-    /// When each configuration was read last.
+    /// When each configuration was last read.
     pub configs_read: Vec<i64>,
-    /// Their queues.
+    /// Queues of the tables.
     pub queues: Vec<Queue>,
-    /// The tables with a load that waits or runs.
+    /// Tables with a waiting or running load.
     pub work: BTreeSet<DbTable>,
-    /// What the manifests list, by URL.
+    /// Files in the manifests, by URL.
     pub manifests: HashMap<String, Vec<usize>>,
-    /// The statements.
+    /// All statements.
     pub statements: Vec<Statement>,
-    /// Those that wait for the warehouse.
+    /// Statements that wait for the warehouse.
     pub queued: VecDeque<usize>,
-    /// How many the warehouse runs.
+    /// Number of statements that the warehouse is running.
     pub running: usize,
-    /// How many have not ended.
+    /// Number of statements that have not ended.
     pub active: usize,
     /// Names of the statements that have not ended.
     pub names: HashMap<String, usize>,
-    /// When each load began and ended.
+    /// Begin and end of each load.
     pub busy: Vec<(i64, i64)>,
     used: HashMap<(&'static str, usize), (i64, u64)>,
-    /// What is counted.
+    /// Counts of calls, units and invocations.
     pub counts: Counts,
-    /// What must not be.
+    /// Violations so far.
     pub violations: BTreeSet<String>,
 }
 
 impl Stage {
-    /// Before the day.
+    /// The state before the day.
     pub fn new(options: &Options) -> Self {
         let files = arrivals::of_day(options.seed, &options.shape, options.files, options.tables, options.hours);
         let mut more = json!({"load": {"write_once": options.write_once}});
@@ -167,7 +167,7 @@ impl Stage {
         }
     }
 
-    /// Something happens after a while.
+    /// Sets a timer.
     pub fn after(&mut self, millis: i64, wake: Wake) {
         self.sequence += 1;
         self.timers.insert((self.now + millis.max(0), self.sequence), wake);
@@ -179,7 +179,7 @@ impl Stage {
         &mut self.tables[number]
     }
 
-    /// Notes whether a table has work.
+    /// Updates whether a table has work.
     pub fn note_work(&mut self, table: &DbTable) {
         if self.shelf(table).has_work() {
             self.work.insert(table.clone());
@@ -199,7 +199,7 @@ impl Stage {
         self.counts.sweep_calls[usize::try_from(quarter).unwrap_or(0).min(3)] += calls;
     }
 
-    /// Takes `units` of this second's quota, or counts a refusal.
+    /// Uses `units` of this second's quota, or counts a refusal. Returns whether the quota allowed it.
     pub fn admits(&mut self, quota: &'static str, of: usize, units: u64, per_second: u32) -> bool {
         let second = self.now / 1000;
         let used = self.used.entry((quota, of)).or_default();
@@ -220,7 +220,7 @@ impl Stage {
         *self.counts.throttled.entry(quota).or_default() += 1;
     }
 
-    /// Accepts a statement.
+    /// Accepts a statement, or returns the known one of this name.
     pub fn submit(&mut self, name: String, manifest: &str) -> usize {
         if let Some(known) = self.names.get(&name) {
             return *known;
@@ -239,7 +239,7 @@ impl Stage {
         index
     }
 
-    /// The warehouse begins what it has room for.
+    /// Starts as many waiting statements as the warehouse can run.
     fn run_queued(&mut self) {
         while self.running < self.cost.statements_at_once {
             let Some(index) = self.queued.pop_front() else { return };
@@ -250,7 +250,7 @@ impl Stage {
         }
     }
 
-    /// A statement ends: its rows are committed.
+    /// Ends a statement and commits its rows.
     pub fn statement_ends(&mut self, index: usize) {
         let statement = &mut self.statements[index];
         statement.ended = true;

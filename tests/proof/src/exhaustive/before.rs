@@ -1,4 +1,4 @@
-//! Loader 0.1, which is replaced in the middle of its work: what it left, and what it may still do.
+//! Loader 0.1, which is replaced during its work: the items that it left, and what it may still do.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use loader_core::tracker::slot::{RunningLoad, Slot};
 
 use super::model::{Action, Protocol};
 use super::state::{Durable, State};
-use super::world::pendings_of;
 use crate::fixture::{CONFIGS, START_MILLIS, TABLES, TICK_MILLIS, queue, source};
+use crate::items::pendings_of;
 use crate::old::{self, HOLDER, OldLoad, OldStep};
 use crate::warehouse::Phase;
 
-/// When it did all that.
+/// When loader 0.1 wrote its items.
 const OLD_MILLIS: i64 = START_MILLIS - TICK_MILLIS;
-/// The table it works on, by its position.
+/// Index of the table that it works on.
 const TABLE: usize = 0;
 
-/// The first message is recorded by loader 0.1; its load waits, or is at any step. Prepared: with a statement that nobody knows of, or
-/// without one.
+/// The initial states: loader 0.1 has recorded the first message, and its load waits or is at any step. In the step `Prepared` the statement
+/// may or may not have been submitted.
 pub fn states(model: &Protocol, empty: &State) -> Vec<State> {
     let mut waits = empty.clone();
     let durable = Arc::make_mut(&mut waits.durable);
@@ -51,7 +51,7 @@ pub fn states(model: &Protocol, empty: &State) -> Vec<State> {
     ]
 }
 
-/// A load of everything that waits, with its manifest, and its statement where it is submitted.
+/// A load of all pending loads, with its manifest and, if it is submitted, its statement.
 fn prepared(durable: &mut Durable, submitted: bool) -> OldLoad {
     let pendings: Vec<_> = pendings_of(durable.of(&TABLES[TABLE])).filter(|pending| pending.entered).cloned().collect();
     let keys = pendings.iter().map(|pending| pending.key.clone()).collect();
@@ -66,7 +66,7 @@ fn prepared(durable: &mut Durable, submitted: bool) -> OldLoad {
     OldLoad { prepared: Some((name, manifest)), ..load }
 }
 
-/// What loader 0.1 may do now.
+/// Adds the actions that loader 0.1 can take.
 pub fn actions(state: &State, actions: &mut Vec<Action>) {
     let Some(items) = state.durable.items.get(&TABLES[TABLE]) else { return };
     let waits = pendings_of(items).any(|pending| pending.entered);
@@ -78,7 +78,7 @@ pub fn actions(state: &State, actions: &mut Vec<Action>) {
     }
 }
 
-/// The load that loader 0.1 submitted and nobody else has touched.
+/// The load that loader 0.1 has submitted and no one else has taken over.
 fn running(state: &State) -> Option<&RunningLoad> {
     match state.durable.items.get(&TABLES[TABLE])?.get(&SortKey::slot()) {
         Some(Item::Slot(Slot { load: Some(load), .. })) if load.holder == HOLDER => Some(load),
@@ -93,7 +93,7 @@ fn finished(state: &State, load: &RunningLoad) -> bool {
         .any(|statement| Some(statement.id.as_str()) == load.statement_id() && statement.phase == Phase::Finished)
 }
 
-/// It takes the slot, which is not there, with everything that it recorded, and submits.
+/// Loader 0.1 takes the slot, whose item does not exist, with everything that it has recorded, and submits.
 pub fn takes(state: &mut State) {
     state.budget.old_loads -= 1;
     let durable = Arc::make_mut(&mut state.durable);
@@ -102,7 +102,7 @@ pub fn takes(state: &mut State) {
     durable.of(&TABLES[TABLE]).insert(SortKey::slot(), load.slot(OldStep::Submitted(number)));
 }
 
-/// It removes the slot and its pending loads, in one transaction.
+/// Loader 0.1 removes the slot and its pending loads, in one transaction.
 pub fn settles(state: &mut State) {
     let keys = running(state).map(|load| load.pending_keys.clone()).unwrap_or_default();
     let items = Arc::make_mut(&mut state.durable).of(&TABLES[TABLE]);

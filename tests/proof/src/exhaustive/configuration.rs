@@ -1,4 +1,4 @@
-//! What one exhaustive run explores: a script of changes in the bucket, messages, instants, faults.
+//! The configurations of the model: a script of changes in the bucket, messages, instants, and faults.
 
 use std::collections::BTreeSet;
 
@@ -17,63 +17,63 @@ pub enum Change {
     Put(&'static str, Blob),
     /// An object is deleted.
     Delete(&'static str),
-    /// The target tables get one more column.
+    /// A column is added to the target tables.
     AddColumn(&'static str),
 }
 
-/// How the tracker is when the run begins.
+/// The tracker's content at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beginning {
-    /// Empty.
+    /// No items.
     Empty,
-    /// As loader 0.1 left it: the first message is recorded and acknowledged, and its load is at any step, or waits.
+    /// Items of loader 0.1: the first message is recorded and acknowledged, and its load waits or is at any step.
     Old,
 }
 
-/// One exhaustive run.
+/// What the model explores.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// Its name.
+    /// Name, for messages.
     pub name: &'static str,
-    /// Changes in the bucket, in this order, at any time.
+    /// Changes in the bucket, which happen in this order at any time.
     pub script: Vec<Change>,
-    /// Steps of the script that were done before the run begins.
+    /// Number of steps of the script that are done at the beginning.
     pub done: usize,
-    /// Messages: the positions in the script of the objects that each tells of.
+    /// For each message, the steps of the script that it is about.
     pub messages: Vec<Vec<usize>>,
-    /// The table that each message is for, by its position; 0 where this ends.
+    /// The table of each message; 0 if the list is shorter.
     pub tables: Vec<usize>,
-    /// How the tracker is at first.
+    /// The tracker's content at the beginning.
     pub beginning: Beginning,
-    /// Waiting loads that one read of the slot returns with it, the newest.
+    /// How many pending loads, the newest, a read of the slot returns with it.
     pub page: usize,
-    /// Waiting loads that one load takes.
+    /// How many pending loads a load takes.
     pub load_pendings_max: usize,
-    /// The instants; time goes from one to the next.
+    /// The instants of the run. Time passes from one to the next.
     pub instants: Vec<Millis>,
-    /// How far each holder's clock is off, in turn.
+    /// How far the clocks of the invocations are off, in turn.
     pub skews: Vec<Millis>,
-    /// Invocations at the same time.
+    /// Maximum concurrent invocations.
     pub invocations: usize,
-    /// Deliveries of a message.
+    /// Maximum deliveries of a message.
     pub deliveries: u8,
-    /// Deliveries of a completion event.
+    /// Maximum deliveries of a completion event.
     pub events: u8,
-    /// Whether the sweep runs.
+    /// Whether there are sweeps.
     pub sweep: bool,
-    /// Faults.
+    /// The faults.
     pub budget: Budget,
-    /// With what a submit may be refused.
+    /// The failure class of a refused submit.
     pub refusal: FailureClass,
-    /// With what a statement may fail without a fault of its files.
+    /// The error of a statement that fails although its files are good.
     pub failure: &'static str,
     /// Whether the error text names a bad file.
     pub names_bad_files: bool,
-    /// A bug.
+    /// A seeded bug.
     pub mutant: Mutant,
 }
 
-/// An object.
+/// A good object.
 pub fn blob(etag: &str, size_bytes: u64) -> Blob {
     Blob { etag: etag.to_owned(), size_bytes, bad: false, misfit: false, names: &[], versioned: false }
 }
@@ -83,17 +83,17 @@ pub fn shaped(etag: &str, size_bytes: u64, names: &'static [&'static str]) -> Bl
     Blob { names, ..blob(etag, size_bytes) }
 }
 
-/// An object over which COPY stumbles.
+/// An object that COPY cannot load.
 pub fn bad(etag: &str, size_bytes: u64) -> Blob {
     Blob { bad: true, ..blob(etag, size_bytes) }
 }
 
-/// An object whose columns tell that COPY would stumble over it.
+/// An object whose columns show that COPY cannot load it.
 pub fn misfit(etag: &str, size_bytes: u64) -> Blob {
     Blob { misfit: true, ..bad(etag, size_bytes) }
 }
 
-/// So many ticks from the start.
+/// The instants of the first `count` ticks.
 pub fn ticks(count: i64) -> Vec<Millis> {
     (0..count).map(|tick| START_MILLIS + tick * TICK_MILLIS).collect()
 }
@@ -123,33 +123,33 @@ impl Configuration {
         }
     }
 
-    /// Two loaders and the completion event; nothing fails, nobody dies, nobody sweeps.
+    /// Two loaders and the completion event, without failures, crashes and sweeps.
     pub fn quiet() -> Self {
         Self { instants: ticks(1), sweep: false, ..Self::base("quiet") }
     }
 
-    /// Two loaders for two messages that come twice each, the completion event, the sweep.
+    /// Two messages that are delivered twice each, two invocations at a time, the completion event, and sweeps.
     pub fn contention() -> Self {
         Self { deliveries: 2, instants: ticks(1), ..Self::base("contention") }
     }
 
-    /// One object for two tables, another one for the second of them, side by side in one tracker.
+    /// Two tables in one tracker: an object for both, and another for the second table.
     pub fn two_tables() -> Self {
         Self { messages: vec![vec![0], vec![0, 1]], tables: vec![0, 1], ..Self::base("two tables") }
     }
 
-    /// Three invocations at the same time.
+    /// Three concurrent invocations.
     pub fn three() -> Self {
         Self { messages: vec![vec![0, 1]], invocations: 3, ..Self::base("three invocations") }
     }
 
-    /// Invocations die, before and after every step; messages and events come twice.
+    /// Invocations crash before and after every step; messages and events are delivered twice.
     pub fn crashes() -> Self {
         let budget = Budget { crashes: 2, ..Budget::default() };
         Self { messages: vec![vec![0, 1]], deliveries: 2, events: 2, budget, ..Self::base("crashes") }
     }
 
-    /// Every answer of a submit, and takeovers.
+    /// Every outcome of a submit, and takeovers.
     pub fn submits() -> Self {
         let budget = Budget { crashes: 1, refusals: 1, lost_answers: 1, ..Budget::default() };
         Self {
@@ -162,13 +162,13 @@ impl Configuration {
         }
     }
 
-    /// A statement fails for no fault of its files and is repeated.
+    /// A statement fails although its files are good, and is repeated.
     pub fn failures() -> Self {
         let budget = Budget { crashes: 1, failures: 1, ..Budget::default() };
         Self { messages: vec![vec![0, 1]], instants: ticks(3), budget, ..Self::base("failures") }
     }
 
-    /// A newer version of a key comes at any time.
+    /// An object is overwritten at any time.
     pub fn overwrite() -> Self {
         Self {
             script: vec![
@@ -181,7 +181,7 @@ impl Configuration {
         }
     }
 
-    /// An object is overwritten, another one deleted.
+    /// An object is deleted and written again.
     pub fn delete() -> Self {
         Self {
             script: vec![
@@ -212,7 +212,7 @@ impl Configuration {
         }
     }
 
-    /// The same, and the warehouse says which it is.
+    /// One bad file among three, which the warehouse's error names.
     pub fn named_bad_file() -> Self {
         Self {
             names_bad_files: true,
@@ -221,7 +221,7 @@ impl Configuration {
         }
     }
 
-    /// One file among three does not fit its table, and the others are loaded without it.
+    /// One misfit among three files; the others are loaded without it.
     pub fn misfit() -> Self {
         Self {
             script: vec![
@@ -234,7 +234,7 @@ impl Configuration {
         }
     }
 
-    /// Files of an older and of a newer shape wait together; the table gets what the newer ones have.
+    /// Files of an older and a newer shape wait together; the table gets the newer one's column.
     pub fn shapes() -> Self {
         let budget = Budget { crashes: 1, ..Budget::default() };
         Self {
@@ -249,7 +249,7 @@ impl Configuration {
         }
     }
 
-    /// Hours pass between the steps: the service forgets tokens and statements. No invocation lives that long.
+    /// Hours pass between steps, so that the service forgets client tokens and statements. No invocation lives that long.
     pub fn hours() -> Self {
         let at = |hours: i64, minutes: i64| START_MILLIS + hours * HOUR_MILLIS + minutes * TICK_MILLIS;
         let budget = Budget { lost_answers: 1, ..Budget::default() };
@@ -262,14 +262,14 @@ impl Configuration {
         Self { skews: vec![0, -5 * TICK_MILLIS], ..Self::submits().named("skew") }
     }
 
-    /// A day later, one clock says that the service has forgotten the statement and the other that it has not.
+    /// A day later, the service has forgotten the statement by one clock and not by the other.
     pub fn hours_apart() -> Self {
         let instants = vec![START_MILLIS, START_MILLIS + 23 * HOUR_MILLIS + 2 * TICK_MILLIS];
         let budget = Budget { lost_answers: 1, crashes: 1, ..Budget::default() };
         Self { instants, budget, ..Self::skew().named("hours apart") }
     }
 
-    /// A file that seems bad goes to quarantine, the table is mended, an operator sends it back; its message comes again.
+    /// A bad file goes to quarantine, is repaired without a new version, and is retried by an operator; its message is delivered again.
     pub fn retry() -> Self {
         let budget = Budget { retries: 1, ..Budget::default() };
         Self {
@@ -283,7 +283,7 @@ impl Configuration {
         }
     }
 
-    /// More objects than the settling transaction holds ledger entries for: they are entered before it.
+    /// More objects than the settling transaction can contain ledger entries for, so that they are entered before it.
     pub fn many() -> Self {
         let keys = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
         let budget = Budget { crashes: 1, ..Budget::default() };
@@ -302,23 +302,23 @@ impl Configuration {
         }
     }
 
-    /// Of the loads that wait, only the newest are read with the slot: the oldest are read by a call of their own.
+    /// Only the newest pending load is read with the slot, so that the oldest must be read by a separate call.
     pub fn long_backlog() -> Self {
         Self { page: 1, deliveries: 2, instants: ticks(1), ..Self::base("long backlog") }
     }
 
-    /// A load takes one waiting load: the two become one first.
+    /// A load takes only one pending load, so that two are gathered first.
     pub fn gathering() -> Self {
         let budget = Budget { crashes: 1, ..Budget::default() };
         Self { load_pendings_max: 1, deliveries: 2, instants: ticks(1), budget, ..Self::base("gathering") }
     }
 
-    /// Files wait for one another; nobody comes for them but the sweep, and it comes late.
+    /// Files wait for their age, and only a late sweep starts their load.
     pub fn waits() -> Self {
         Self { tables: vec![AGED, AGED], instants: ticks(4), events: 0, ..Self::base("waits") }
     }
 
-    /// A merged table gets a column at any time.
+    /// A column is added to a merged table at any time.
     pub fn columns() -> Self {
         Self {
             script: vec![Change::Put("a", blob("a1", 1)), Change::Put("b", blob("b1", 2)), Change::AddColumn("more")],
@@ -327,7 +327,7 @@ impl Configuration {
         }
     }
 
-    /// Loader 0.1 is replaced in the middle of its work, and may run one load more.
+    /// Loader 0.1 is replaced during its work, and may run one more load.
     pub fn upgrade() -> Self {
         let budget = Budget { old_loads: 1, ..Budget::default() };
         Self {
@@ -341,24 +341,24 @@ impl Configuration {
         }
     }
 
-    /// Tables in play.
+    /// The tables that messages are for.
     pub fn tables_in_play(&self) -> BTreeSet<usize> {
         (0..self.messages.len()).map(|message| self.tables.get(message).copied().unwrap_or(0)).collect()
     }
 
-    /// Under another name.
+    /// The configuration with another name.
     #[must_use]
     pub fn named(self, name: &'static str) -> Self {
         Self { name, ..self }
     }
 
-    /// With a bug.
+    /// The configuration with a seeded bug.
     #[must_use]
     pub fn with(self, mutant: Mutant) -> Self {
         Self { mutant, ..self }
     }
 
-    /// All of them.
+    /// All configurations.
     pub fn all() -> Vec<Self> {
         vec![
             Self::quiet(),

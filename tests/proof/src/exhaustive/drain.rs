@@ -1,4 +1,4 @@
-//! Never stuck: from a state, with faults off, the production loop empties the backlog within a bounded number of reconciles.
+//! Checks "never stuck": from any state, without further faults, the production loop empties the backlog within a bounded number of reconciles.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,12 +20,12 @@ use super::world::ModelWorld;
 use crate::fixture::{Blob, CONFIGS, TABLES, TICK_MILLIS, queue, source};
 use crate::warehouse::{End, Phase};
 
-/// Reconciles that must be enough: more than any configuration needs, less than forever.
+/// Maximum number of reconciles; more than any configuration needs.
 const RECONCILES_MAX: usize = 40;
-/// Rounds of one reconcile that must be enough.
+/// Maximum number of rounds of a reconcile.
 const ROUNDS_MAX: usize = 60;
 
-/// Whether everything ends well from here. States that differ only in invocations under way are tried once.
+/// Checks that the backlog drains from this state. States that differ only in running invocations are checked once.
 pub fn drains(model: &Protocol, state: &State) -> Result<(), String> {
     let mut hasher = DefaultHasher::new();
     (&state.durable, state.tick).hash(&mut hasher);
@@ -69,7 +69,7 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
     Err(format!("not empty after {RECONCILES_MAX} reconciles: {:?}", durable.items))
 }
 
-/// Whether one look at a table now takes its free slot.
+/// Whether a reconcile of a table takes its free slot now.
 pub fn look_starts(model: &Protocol, state: &State, table: usize) -> Result<bool, String> {
     let after = run(model, (*state.durable).clone(), model.instant(state), table, None)?;
     Ok(after.items.get(&TABLES[table]).is_some_and(|items| slot_of(items).load.is_some()))
@@ -87,7 +87,7 @@ fn run(
     let all = async {
         if let Some(message) = message {
             let recorded = record(&world, &model.objects(message), &source(&queue(table), &CONFIGS[table])).await;
-            assert!(recorded.failed.is_empty(), "the drain records");
+            assert!(recorded.failed.is_empty(), "recording succeeds in a drain");
         }
         let mut memory = Memory::default();
         for _ in 0..ROUNDS_MAX {
@@ -96,27 +96,27 @@ fn run(
                 Ok(Next::Stop(_)) | Err(_) => return Ok(()),
             }
         }
-        Err(format!("a reconcile of more than {ROUNDS_MAX} rounds"))
+        Err(format!("a reconcile takes more than {ROUNDS_MAX} rounds"))
     };
-    all.now_or_never().unwrap_or_else(|| Err("the drain waits".to_owned()))?;
+    all.now_or_never().unwrap_or_else(|| Err("a call in the drain does not return".to_owned()))?;
     Ok(world.into_inner().durable)
 }
 
-/// Invariants 1, 2 and 5 at the end: what is there now is loaded once, or in quarantine because it is bad.
+/// Checks invariants 1, 2 and 5 at the end: every existing object is loaded once, or in quarantine because it is bad.
 fn judge(model: &Protocol, durable: &Durable) -> Result<(), String> {
     for number in model.configuration.tables_in_play() {
         let table = &TABLES[number];
         for (position, change) in model.configuration.script[..durable.scripted].iter().enumerate() {
             if let Change::Put(key, blob) = change {
-                let told = model.tells(durable, number, position);
-                judge_version(durable, table, told, key, blob, was_bad(model, key, blob))?;
+                let notified = model.is_notified(durable, number, position);
+                judge_version(durable, table, notified, key, blob, was_bad(model, key, blob))?;
             }
         }
     }
     Ok(())
 }
 
-/// Whether the same version was bad before the table was mended.
+/// Whether the same version was bad before it was repaired.
 fn was_bad(model: &Protocol, key: &str, blob: &Blob) -> bool {
     let bad = Blob { bad: true, ..blob.clone() };
     model.configuration.script.iter().any(|change| matches!(change, Change::Put(k, b) if *k == key && *b == bad))
@@ -125,7 +125,7 @@ fn was_bad(model: &Protocol, key: &str, blob: &Blob) -> bool {
 fn judge_version(
     durable: &Durable,
     table: &DbTable,
-    told: bool,
+    notified: bool,
     key: &str,
     blob: &Blob,
     was_bad: bool,
@@ -137,7 +137,7 @@ fn judge_version(
     }
     let items = durable.items.get(table);
     let known = items.is_some_and(|items| items.contains_key(&SortKey::file(&version)));
-    if durable.bucket.get(key) != Some(blob) || !(told || known) {
+    if durable.bucket.get(key) != Some(blob) || !(notified || known) {
         return Ok(());
     }
     let quarantined = items.into_iter().flat_map(BTreeMap::values).find_map(|item| match item {

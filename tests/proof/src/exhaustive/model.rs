@@ -1,4 +1,4 @@
-//! The transitions.
+//! The transitions of the model.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicUsize;
@@ -19,28 +19,28 @@ use crate::fixture::{COLUMNS, TABLES};
 use crate::mutant::{Mutant, Writer};
 use crate::warehouse::{End, Phase};
 
-/// One transition.
+/// A transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// The next change in the bucket.
     Script,
-    /// A message is delivered: a loader starts.
+    /// A message is delivered and starts `MicrobatchLoader`.
     Deliver(usize),
-    /// A completion event is delivered: `NextLoader` starts.
+    /// A completion event is delivered and starts `NextLoader`.
     Notify(usize),
-    /// The schedule fires: `NextLoader` looks at a table.
+    /// A sweep starts and reconciles a table.
     Sweep(usize),
     /// An invocation makes its next call.
     Step(usize, Effect),
     /// An invocation dies.
     Crash(usize),
-    /// A statement ends as its files let it.
+    /// A statement ends as its files determine.
     Finish(usize),
-    /// A statement fails without a fault of its files.
+    /// A statement fails although its files are good.
     Fail(usize),
-    /// An operator sends the first quarantine item back.
+    /// An operator retries the first quarantine item.
     Retry,
-    /// Loader 0.1, which has not been replaced everywhere, takes the slot and submits.
+    /// Loader 0.1, which has not yet been replaced everywhere, takes the slot and submits.
     OldTakes,
     /// Loader 0.1 settles its load.
     OldSettles,
@@ -48,10 +48,10 @@ pub enum Action {
     Tick,
 }
 
-/// The model of one configuration.
+/// The model of a configuration.
 #[derive(Debug)]
 pub struct Protocol {
-    /// What is explored.
+    /// The configuration.
     pub configuration: Configuration,
     /// Durable states from which the backlog is known to drain.
     pub drained: Mutex<HashSet<u64>>,
@@ -60,12 +60,12 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// Of a configuration.
+    /// Creates the model of a configuration.
     pub fn new(configuration: Configuration) -> Self {
         Self { configuration, drained: Mutex::default(), refused_writes: AtomicUsize::new(0) }
     }
 
-    /// The instant that a holder's clock shows.
+    /// The time on an invocation's clock.
     pub fn now(&self, state: &State, holder: &str) -> Millis {
         let skews = &self.configuration.skews;
         let number: usize = holder.trim_start_matches('h').parse().unwrap_or(0);
@@ -77,7 +77,7 @@ impl Protocol {
         self.configuration.instants[state.tick]
     }
 
-    /// The objects that a message tells of.
+    /// The objects in a message.
     pub fn objects(&self, message: usize) -> Vec<WaitingObject> {
         let of = |position: &usize| match &self.configuration.script[*position] {
             Change::Put(key, blob) => blob.waiting(key),
@@ -86,13 +86,13 @@ impl Protocol {
         self.configuration.messages[message].iter().map(of).collect()
     }
 
-    /// The table that a message is for.
+    /// The table of a message.
     pub fn table(&self, message: usize) -> usize {
         self.configuration.tables.get(message).copied().unwrap_or(0)
     }
 
-    /// Whether a message for this table tells of this step of the script, and was sent.
-    pub fn tells(&self, durable: &Durable, table: usize, position: usize) -> bool {
+    /// Whether a message for this table about this step of the script was sent.
+    pub fn is_notified(&self, durable: &Durable, table: usize, position: usize) -> bool {
         (0..self.configuration.messages.len()).any(|message| {
             self.table(message) == table
                 && self.is_sent(durable, message)
@@ -100,7 +100,7 @@ impl Protocol {
         })
     }
 
-    /// Whether everything a message tells of has happened.
+    /// Whether everything in a message has happened, so that the message exists.
     pub fn is_sent(&self, durable: &Durable, message: usize) -> bool {
         self.configuration.messages[message].iter().all(|position| *position < durable.scripted)
     }
@@ -119,7 +119,7 @@ impl Protocol {
         durable.scripted += 1;
     }
 
-    /// What `cargo xtask retry` writes.
+    /// Applies the write of `cargo xtask retry`.
     fn retry(&self, state: &mut State) {
         let now = self.instant(state);
         let durable = Arc::make_mut(&mut state.durable);
@@ -287,7 +287,7 @@ impl Model for Protocol {
             Action::OldTakes => before::takes(&mut state),
             Action::OldSettles => before::settles(&mut state),
             Action::Tick => {
-                // No statement runs for a day: the service ends it long before it forgets it.
+                // No statement runs for a day: the service ends a statement long before it forgets it.
                 let next = self.configuration.instants[state.tick + 1];
                 let old = |s: &crate::warehouse::Statement| s.submitted_millis + STATEMENT_MILLIS <= next;
                 if state.durable.warehouse.statements.iter().any(|s| s.phase == Phase::Running && old(s)) {

@@ -1,4 +1,4 @@
-//! The ports of the model's world: which calls are steps of their own, and which are answered with the step before them.
+//! The ports of the model: which calls are separate steps, and which belong to the step before them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,13 +21,14 @@ use loader_reconcile::ports::{
 use loader_reconcile::report::Event;
 
 use super::state::{Ask, NotSubmitted, Reply, slot_key};
-use super::world::{Effect, Inner, ModelWorld, ledger_of, pendings_at, pendings_of};
+use super::world::{Effect, Inner, ModelWorld};
 use crate::fixture::{Blob, CONFIGS, MANIFEST_ROOT, TABLES, queue, slot_put};
+use crate::items::{ledger_of, oldest_of, pendings_at};
 use crate::mutant::Mutant;
 
-/// A replay that does not fit the calls: the round is not a function of its answers.
+/// Called when a replayed reply does not belong to the call: the round is not a function of its replies.
 fn wrong(reply: &Reply) -> ! {
-    panic!("the replay went another way: {reply:?}")
+    panic!("the replay does not match the calls: {reply:?}")
 }
 
 impl Tracker for ModelWorld {
@@ -41,8 +42,7 @@ impl Tracker for ModelWorld {
     async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
         let reply = self
             .call(Ask::Backlog(limit), |inner, _| {
-                let backlog: Vec<PendingLoad> = pendings_of(inner.durable.of(table)).take(limit).cloned().collect();
-                let complete = backlog.len() == pendings_of(inner.durable.of(table)).count();
+                let (backlog, complete) = oldest_of(inner.durable.of(table), limit);
                 Reply::Backlog(backlog, complete)
             })
             .await;
@@ -134,8 +134,8 @@ impl Objects for ModelWorld {
         let read = |inner: &mut Inner| {
             let bucket = &inner.durable.bucket;
             let blob = bucket.get(key).filter(|blob| blob.version(key) == file.object);
-            let told = blob.and_then(|blob| self.mutant.told_of(blob, bucket));
-            Reply::Columns(told.map_or_else(|| Err("another version".to_owned()), Blob::columns))
+            let described = blob.and_then(|blob| self.mutant.shape_source(blob, bucket));
+            Reply::Columns(described.map_or_else(|| Err("another version".to_owned()), Blob::columns))
         };
         match self.read(read).await {
             Reply::Columns(columns) => columns,

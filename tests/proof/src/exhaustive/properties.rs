@@ -1,4 +1,4 @@
-//! What must hold in every state, and what must happen in some.
+//! Properties of the model: what must hold in every state, and what must happen in some state.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
-use super::world::{pendings_at, pendings_of};
 use crate::fixture::{AGE_MILLIS, AGED, COLUMNS, START_MILLIS, TABLES};
+use crate::items::{pendings_at, pendings_of};
 use crate::warehouse::{Phase, Warehouse};
 
 /// The properties of a configuration.
@@ -27,7 +27,7 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
         .collect()
 }
 
-/// What holds or happens in every configuration.
+/// Properties of every configuration.
 fn everywhere() -> Vec<Property<Protocol>> {
     vec![
         Property::always("1 nothing lost", |model: &Protocol, state: &State| nothing_lost(model, &state.durable)),
@@ -65,7 +65,7 @@ fn everywhere() -> Vec<Property<Protocol>> {
     ]
 }
 
-/// What follows from who comes, how often and when.
+/// Properties that depend on deliveries, sweeps, faults and instants.
 fn of_deliveries(configuration: &Configuration) -> Vec<Property<Protocol>> {
     let mut all = Vec::new();
     if !configuration.sweep {
@@ -97,7 +97,7 @@ fn of_deliveries(configuration: &Configuration) -> Vec<Property<Protocol>> {
     all
 }
 
-/// What follows from files that wait for one another.
+/// Properties of files that wait for their age.
 fn of_age(configuration: &Configuration) -> Vec<Property<Protocol>> {
     if !configuration.tables_in_play().contains(&AGED) {
         return Vec::new();
@@ -116,14 +116,14 @@ fn of_age(configuration: &Configuration) -> Vec<Property<Protocol>> {
     ]
 }
 
-/// Nobody is at work, the slot is free, and a file has waited for its age.
+/// Whether no invocation is running, the slot is free, and a file has waited for its age.
 fn is_ripe(model: &Protocol, state: &State) -> bool {
     let oldest = state.durable.items.get(&TABLES[AGED]).and_then(|items| pendings_of(items).next());
     let waited = oldest.map(|pending| model.instant(state) - pending.recorded_millis);
     forgotten(state) && waited.is_some_and(|waited| waited >= AGE_MILLIS)
 }
 
-/// What follows from what happens in the bucket and to the tables.
+/// Properties that depend on the script.
 fn of_script(configuration: &Configuration) -> Vec<Property<Protocol>> {
     let mut all = Vec::new();
     if configuration.script.iter().any(|change| matches!(change, Change::AddColumn(_))) {
@@ -163,7 +163,7 @@ fn of_script(configuration: &Configuration) -> Vec<Property<Protocol>> {
     all
 }
 
-/// The columns of the tables: those at first, those of the script, and those that statements added which have finished.
+/// Whether the columns of the tables are the initial ones, those added by the script, and those added by finished statements.
 fn columns_come_with_rows(model: &Protocol, durable: &Durable) -> bool {
     let script = &model.configuration.script[..durable.scripted];
     let n_scripted = script.iter().filter(|change| matches!(change, Change::AddColumn(_))).count();
@@ -173,7 +173,7 @@ fn columns_come_with_rows(model: &Protocol, durable: &Durable) -> bool {
     columns.len() == durable.warehouse.columns.len() && columns.len() == COLUMNS.len() + n_scripted + n_added
 }
 
-/// Every object of an acknowledged message is committed, waits, or is in quarantine; or a newer version of its key is.
+/// Whether every object of an acknowledged message, or a newer version of it, is committed, waiting or in quarantine.
 fn nothing_lost(model: &Protocol, durable: &Durable) -> bool {
     let acknowledged = durable.acknowledged.iter().enumerate().filter(|(_, acknowledged)| **acknowledged);
     acknowledged
@@ -185,7 +185,7 @@ fn nothing_lost(model: &Protocol, durable: &Durable) -> bool {
         })
 }
 
-/// For the version of this step of the script and the later ones of its key: whether it is accounted for.
+/// For the object version of this step of the script and all later versions of its key, whether they are committed, waiting or in quarantine.
 fn versions_from<'a>(
     model: &'a Protocol,
     durable: &'a Durable,
@@ -212,7 +212,7 @@ fn versions_from<'a>(
     })
 }
 
-/// What is committed to a table and neither in its ledger nor among the objects of the load that still holds its slot.
+/// Object versions that are committed to a table, but are neither in its ledger nor in the load that holds its slot.
 pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse) -> Vec<String> {
     let keys = slot_of(items).load.map(|load| load.pending_keys).unwrap_or_default();
     let held = pendings_at(items, &keys);
@@ -226,8 +226,8 @@ pub fn forgotten_by_ledger(table: &DbTable, items: &Items, warehouse: &Warehouse
     forgotten.map(|object| format!("{object} is committed and not in the ledger")).collect()
 }
 
-/// Ledger entries that state what is not so: loaded and not committed, or quarantined where it is neither in quarantine, nor on its way
-/// there, nor sent back from there. `was_out`: what was sent back from there once.
+/// False ledger entries: marked loaded but not committed; or marked quarantined but neither in quarantine, nor in a load that is given up, nor
+/// retried from quarantine. `was_out` contains what has been retried.
 pub fn false_entries(
     table: &DbTable,
     items: &Items,
@@ -261,7 +261,7 @@ pub fn false_entries(
     items.values().filter_map(is_false).collect()
 }
 
-/// Nobody is at work, the slot is free, and something waits.
+/// Whether no invocation is running, the slot is free, and a load waits.
 fn forgotten(state: &State) -> bool {
     let waits =
         |items: &Items| slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)));

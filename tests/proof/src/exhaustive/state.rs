@@ -1,4 +1,4 @@
-//! What the model checker sees of the world: everything durable, the invocations that are under way, what faults are left.
+//! A state of the model: what is durable, the running invocations, and the remaining faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -17,18 +17,18 @@ use loader_reconcile::reconcile::Memory;
 
 use crate::warehouse::{Bucket, Manifests, Warehouse};
 
-/// One state.
+/// A state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// Position in the configuration's list of instants.
+    /// Index of the current instant in the configuration.
     pub tick: usize,
     /// What survives a crash.
     pub durable: Arc<Durable>,
-    /// Invocations under way, by the name of their holder.
+    /// Running invocations, ordered by name.
     pub locals: Vec<Arc<Local>>,
-    /// Faults that are left.
+    /// The remaining faults.
     pub budget: Budget,
-    /// What must never happen, once it did.
+    /// A violation, if there was one.
     pub broken: Option<&'static str>,
 }
 
@@ -37,93 +37,93 @@ pub struct State {
 pub struct Durable {
     /// The tracker's items, per table.
     pub items: BTreeMap<DbTable, Items>,
-    /// What is under each key.
+    /// The objects in the bucket.
     pub bucket: Bucket,
     /// Manifests by URL.
     pub manifests: Manifests,
     /// The warehouse.
     pub warehouse: Warehouse,
-    /// Steps of the configuration's script that were done.
+    /// Number of steps of the script that have been done.
     pub scripted: usize,
-    /// Per message: how often it was delivered.
+    /// How often each message was delivered.
     pub delivered: Vec<u8>,
-    /// Per message: whether it was acknowledged.
+    /// Whether each message was acknowledged.
     pub acknowledged: Vec<bool>,
-    /// Per statement that ended: how often its completion event was delivered.
+    /// How often the completion event of each ended statement was delivered.
     pub notified: Vec<u8>,
 }
 
-/// Faults that are left, and what people may still do.
+/// The remaining faults and actions of operators.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Invocations that may die.
     pub crashes: u8,
     /// Submits that may be refused.
     pub refusals: u8,
-    /// Submits that may get no answer.
+    /// Submits that may get no reply.
     pub lost_answers: u8,
-    /// Statements that may fail without a fault of their files.
+    /// Statements that may fail although their files are good.
     pub failures: u8,
-    /// Quarantine items that an operator may send back.
+    /// Quarantine items that an operator may retry.
     pub retries: u8,
-    /// Loads that loader 0.1 may still run, while it is replaced.
+    /// Loads that loader 0.1 may run while it is being replaced.
     pub old_loads: u8,
 }
 
-/// What an invocation does.
+/// What an invocation is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Work {
-    /// Records the objects of a message.
+    /// Recording the objects of a message.
     Recording(usize),
-    /// Reconciles the table.
+    /// Reconciling the table.
     Reconciling,
-    /// Reconciles the table and only then records the message: a bug.
+    /// Reconciling the table before it records the message, which is a seeded bug.
     LookingBefore(usize),
 }
 
-/// The slot's version and the load that holds it: what a write must have been decided from.
+/// The slot's version and the load that holds it, from which a write must have been decided.
 pub type SlotKey = (u64, Option<LoadId>);
 
-/// An invocation under way: what it knows, and the call it is about to make.
+/// A running invocation: what it knows, and the call that it is about to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
     /// Its name.
     pub holder: String,
-    /// The statement that its event named.
+    /// The statement in the event that started it.
     pub ended: Option<String>,
-    /// What it does.
+    /// What it is doing.
     pub work: Work,
-    /// The table that it works on, by its position.
+    /// Index of the table that it works on.
     pub table: usize,
-    /// What it keeps from round to round: the view that it carries is among it.
+    /// What it keeps between rounds, including the view.
     pub memory: Memory,
     /// When this round began.
     pub began: Millis,
-    /// Answers in this round so far, each with its instant.
+    /// The replies of this round so far, each with its instant.
     pub replies: Vec<(Millis, Reply)>,
-    /// The call it is about to make; `None`: at the start of a round.
+    /// The call that it is about to make; `None` at the start of a round.
     pub ask: Option<Ask>,
-    /// The slot as it read or wrote it last.
+    /// The slot as it last read or wrote it.
     pub slot: Option<SlotKey>,
-    /// The instant, by its position, at which it is dead whatever it does: Lambda ends every invocation.
+    /// Index of the instant by which Lambda has ended it.
     pub dies: Option<usize>,
-    /// What seeded bugs remember.
+    /// The memory of a seeded bug.
     pub bug: BugMemory,
 }
 
-/// What seeded bugs remember; empty without a bug.
+/// The memory of a seeded bug; empty without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct BugMemory {
     /// The ledger when the invocation started.
     pub ledger: Option<BTreeMap<String, LedgerMark>>,
-    /// The loads that waited when it first read them.
+    /// The pending loads when it first read them.
     pub backlog: Option<BTreeSet<SortKey>>,
 }
 
 impl Local {
-    /// Before a write of a reconcile, which ends the round, only what makes the next view counts: the backlog as it was read, and
-    /// whether it has submitted.
-    fn answers_are_over(&self) -> bool {
+    /// Whether the invocation is about to make a reconcile's write, which ends the round. Then only those replies matter that determine the
+    /// next view: the backlog as it was read, and whether a statement was submitted.
+    fn is_before_final_write(&self) -> bool {
         !matches!(self.work, Work::Recording(_)) && matches!(self.ask, Some(Ask::Write(_)))
     }
 }
@@ -135,7 +135,7 @@ impl Hash for Local {
         if matches!(self.work, Work::Recording(_)) {
             self.began.hash(hasher);
         }
-        if !self.answers_are_over() {
+        if !self.is_before_final_write() {
             self.replies.hash(hasher);
             return;
         }
@@ -150,69 +150,69 @@ impl Hash for Local {
     }
 }
 
-/// A call that is a step of its own.
+/// A call that is a separate step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
-    /// The oldest of many waiting loads.
+    /// Read the oldest pending loads.
     Backlog(usize),
-    /// What does the ledger know of these? The objects are looked at in the same step.
+    /// Read the ledger for these objects. The objects are looked at in the same step.
     Ledger(BTreeSet<String>),
     /// Write these ledger entries.
     Enter(Vec<LedgerEntry>),
-    /// Apply this.
+    /// Apply this transaction.
     Write(Transaction),
-    /// Submit this.
+    /// Submit this statement.
     Submit {
         /// Statement name.
         name: StatementName,
-        /// The batch.
+        /// The SQL statements.
         sql: Vec<String>,
     },
-    /// How is this statement?
+    /// Describe this statement.
     Status(String),
-    /// Is there a statement of this name?
+    /// Find the statement with this name.
     Find(StatementName),
     /// Write a manifest.
     PutManifest(String, String),
-    /// Wait until then.
+    /// Sleep until this instant.
     Sleep(Millis),
 }
 
-/// An answer.
+/// The reply to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reply {
-    /// The slot and the newest waiting loads.
+    /// The slot and the newest pending loads.
     State(Box<TableState>),
-    /// The oldest waiting loads, and whether these are all.
+    /// The oldest pending loads, and whether these are all.
     Backlog(Vec<PendingLoad>, bool),
-    /// Waiting loads.
+    /// Pending loads.
     Pendings(Vec<PendingLoad>),
-    /// What the ledger knows.
+    /// Marks in the ledger.
     Ledger(BTreeMap<String, LedgerMark>),
-    /// Empty: done; else the refused actions.
+    /// The refused actions of a transaction; none if it was applied.
     Written(Vec<usize>),
-    /// An object.
+    /// The state of an object.
     Object(ObjectState),
-    /// The columns of a file, or why nothing tells them.
+    /// The columns of a file, or why they are not known.
     Columns(Result<Vec<FileColumn>, String>),
-    /// A statement id, or why not.
+    /// A statement id, or why there is none.
     Submitted(Result<String, NotSubmitted>),
-    /// A status.
+    /// The status of a statement.
     Status(StatementStatus),
-    /// A statement id.
+    /// The id of the statement with a name, if there is one.
     Found(Option<String>),
-    /// Rows of a query.
+    /// The rows of a query.
     Rows(Vec<Vec<Option<String>>>),
-    /// Done, nothing to tell.
+    /// Done, without a result.
     Done,
 }
 
 /// Why there is no statement id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NotSubmitted {
-    /// Refused.
+    /// The submit was refused.
     Refused(FailureClass),
-    /// No answer.
+    /// There was no reply.
     Unknown,
 }
 
@@ -229,7 +229,7 @@ impl Durable {
 }
 
 impl State {
-    /// The lowest name that nobody remembers: names of holders are unique among those who can be compared.
+    /// The first name that no item or invocation contains. Names need to be unique only among those that can be compared.
     pub fn fresh_holder(&self) -> String {
         let mut used: BTreeSet<&str> = self.locals.iter().map(|local| local.holder.as_str()).collect();
         for item in self.durable.items.values().filter_map(|items| items.get(&SortKey::slot())) {
@@ -237,8 +237,8 @@ impl State {
                 used.insert(&load.holder);
             }
         }
-        // A view that is carried on names only the invocation itself.
-        let remembering = self.locals.iter().filter(|local| !local.answers_are_over());
+        // A view that is kept between rounds names only the invocation itself.
+        let remembering = self.locals.iter().filter(|local| !local.is_before_final_write());
         for (_, reply) in remembering.flat_map(|local| &local.replies) {
             if let Reply::State(state) = reply
                 && let Some(load) = &state.slot.load
@@ -253,12 +253,12 @@ impl State {
     }
 }
 
-/// The slot as it is.
+/// What identifies the current state of the slot.
 pub fn slot(items: &Items) -> SlotKey {
     slot_key(&slot_of(items))
 }
 
-/// What identifies a write of the slot.
+/// What identifies a state of the slot.
 pub fn slot_key(slot: &Slot) -> SlotKey {
     (slot.version, slot.load.as_ref().map(|load| load.load_id.clone()))
 }

@@ -1,4 +1,4 @@
-//! An invocation: its start, and each of its calls as one transition.
+//! The steps of an invocation: its start, and each of its calls, as transitions.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,12 +14,13 @@ use loader_reconcile::record::record;
 use super::configuration::Configuration;
 use super::model::Protocol;
 use super::state::{BugMemory, Local, State, Work};
-use super::world::{Caller, Effect, Inner, ModelWorld, whole_ledger};
+use super::world::{Caller, Effect, Inner, ModelWorld};
 use crate::fixture::{CONFIGS, TABLES, queue, source, ticking};
+use crate::items::whole_ledger;
 use crate::mutant::Mutant;
 
 impl Protocol {
-    /// An invocation starts.
+    /// Starts an invocation.
     pub(super) fn start(&self, state: &mut State, work: Work, table: usize, ended: Option<String>) {
         let holder = state.fresh_holder();
         let began = self.now(state, &holder);
@@ -40,17 +41,17 @@ impl Protocol {
         };
         let index = state.locals.partition_point(|other| other.holder < local.holder);
         state.locals.insert(index, Arc::new(local));
-        // Up to the first call that matters: before it, the invocation knows nothing, so waiting changes nothing.
+        // Step to the first call at once: until then the invocation knows nothing, so it does not matter when it happens.
         self.step(state, index, Effect::Done);
     }
 
-    /// The first instant at which an invocation that starts now is dead.
+    /// Index of the first instant by which Lambda has ended an invocation that starts now.
     fn end_of_life(&self, tick: usize) -> Option<usize> {
         let instants = &self.configuration.instants;
         instants.iter().position(|instant| *instant > instants[tick] + INVOCATION_MILLIS_MAX)
     }
 
-    /// One call of an invocation.
+    /// Makes one call of an invocation.
     pub(super) fn step(&self, state: &mut State, index: usize, effect: Effect) {
         let local = state.locals[index].clone();
         let now = self.now(state, &local.holder);
@@ -142,7 +143,7 @@ fn at_start(local: Local) -> Local {
     Local { replies: Vec::new(), ask: None, began: 0, ..local }
 }
 
-/// An invocation that never runs out of time.
+/// An invocation without a deadline.
 pub fn invocation(holder: &str, configuration: &Configuration) -> Invocation {
     let timing = Timing { load_pendings_max: configuration.load_pendings_max, ..ticking() };
     Invocation {

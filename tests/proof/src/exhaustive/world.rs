@@ -1,87 +1,90 @@
-//! A [`loader_reconcile::ports::World`] in memory for the model checker: answers of this round are replayed, then one call is made,
-//! then reads are answered at once, until the next call that is a step of its own: there the future is dropped, and the state remembers.
+//! A [`loader_reconcile::ports::World`] in memory for the model checker.
+//!
+//! A poll replays the replies of this round, makes one call, and then performs reads at once until the next call that is a separate step.
+//! There the future is dropped, and the state keeps the replies and the call.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Mutex;
 
 use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, LedgerMark, Millis, SortKey};
+use loader_core::tracker::item::{Item, Millis, SortKey};
 use loader_core::tracker::view::TableState;
-use loader_core::tracker::write::{Items, Transaction, Written, apply, slot_of};
+use loader_core::tracker::write::{Transaction, Written, apply, slot_of};
 
 use super::configuration::Configuration;
 use super::state::{Ask, BugMemory, Durable, Reply, SlotKey, slot, slot_key};
 use crate::fixture::slot_put;
+use crate::items::{newest, pendings_of};
 use crate::mutant::{Mutant, Writer};
 
-/// How a call goes.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// It is done and answered.
+    /// It is done, and the reply arrives.
     Done,
     /// It is refused.
     Refused(FailureClass),
-    /// It is done; the answer is lost.
+    /// It is done, but the reply is lost.
     DoneUnanswered,
-    /// It is not done, and nobody says so.
+    /// It is not done, and there is no reply.
     LostUnanswered,
 }
 
-/// The world of one poll.
+/// The world during a poll.
 pub struct ModelWorld {
     inner: Mutex<Inner>,
     pub(super) now: Millis,
-    /// Every call is made at once: the drain.
+    /// Whether every call is made at once, as in a drain.
     pub(super) direct: bool,
     pub(super) mutant: Mutant,
     pub(super) holder: String,
     pub(super) hinted: bool,
-    /// Waiting loads that one read of the slot returns with it.
+    /// Pending loads that a read of the slot returns with it.
     pub(super) page: usize,
 }
 
-/// What changes while a world is polled.
+/// The part of the world that changes during a poll.
 pub struct Inner {
     /// The durable state.
     pub durable: Durable,
     replay: VecDeque<(Millis, Reply)>,
-    /// All answers of this round.
+    /// All replies of this round.
     pub replies: Vec<(Millis, Reply)>,
-    /// The instant of the latest answer: what was decided then is not decided again now.
+    /// The instant of the latest reply. A replay must make its decisions with the time at which they were made.
     pub(super) clock: Millis,
     permit: Option<Effect>,
-    /// The call at which the future stopped.
+    /// The call at which the future has stopped.
     pub ask: Option<Ask>,
-    /// The slot as this invocation read or wrote it last.
+    /// The slot as this invocation last read or wrote it.
     pub slot: Option<SlotKey>,
-    /// What must never happen, once it did.
+    /// A violation, if there was one.
     pub broken: Option<&'static str>,
     /// Whether a write was refused.
     pub refused: bool,
-    /// What a seeded bug remembers.
+    /// The memory of a seeded bug.
     pub bug: BugMemory,
 }
 
-/// Who asks, and how far they are.
+/// The calling invocation and its progress in the round.
 pub struct Caller<'a> {
-    /// Name.
+    /// Name of the invocation.
     pub holder: &'a str,
-    /// Whether an event brought it.
+    /// Whether an event started it.
     pub hinted: bool,
     /// When the round began.
     pub began: Millis,
-    /// Answers of this round.
+    /// The replies of this round.
     pub replies: &'a [(Millis, Reply)],
-    /// The slot as it read or wrote it last.
+    /// The slot as it last read or wrote it.
     pub slot: Option<SlotKey>,
-    /// What a seeded bug remembers.
+    /// The memory of a seeded bug.
     pub bug: BugMemory,
 }
 
 impl ModelWorld {
-    /// Replays, makes one call with this effect, goes on to the next.
+    /// A world that replays the replies, makes one call with this effect, and stops at the next.
     pub fn stepping(
         durable: Durable,
         now: Millis,
@@ -112,13 +115,13 @@ impl ModelWorld {
         }
     }
 
-    /// Every call is made at once and answered.
+    /// A world in which every call is made at once and succeeds.
     pub fn direct(durable: Durable, now: Millis, of: &Configuration, holder: &str) -> Self {
         let caller = Caller { holder, hinted: false, began: now, replies: &[], slot: None, bug: BugMemory::default() };
         Self { direct: true, ..Self::stepping(durable, now, of, caller, None) }
     }
 
-    /// What it has become.
+    /// The result of the poll.
     pub fn into_inner(self) -> Inner {
         self.inner.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -127,15 +130,15 @@ impl ModelWorld {
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A read that is part of the step before it. Beside a call that is about to be made it waits for that step.
-    pub(super) async fn read(&self, answer: impl FnOnce(&mut Inner) -> Reply) -> Reply {
+    /// A read that belongs to the step before it. If a concurrent call has already stopped, the read waits for that step.
+    pub(super) async fn read(&self, perform: impl FnOnce(&mut Inner) -> Reply) -> Reply {
         let reply = {
             let mut inner = self.lock();
             let now = self.now.max(inner.clock);
             if inner.ask.is_some() {
                 None
             } else {
-                let timed = inner.replay.pop_front().unwrap_or_else(|| (now, answer(&mut inner)));
+                let timed = inner.replay.pop_front().unwrap_or_else(|| (now, perform(&mut inner)));
                 Some(inner.take(timed))
             }
         };
@@ -145,7 +148,7 @@ impl ModelWorld {
         }
     }
 
-    /// A call that is a step of its own.
+    /// A call that is a separate step.
     pub(super) async fn call(&self, ask: Ask, perform: impl FnOnce(&mut Inner, Effect) -> Reply) -> Reply {
         let done = {
             let mut inner = self.lock();
@@ -170,7 +173,7 @@ impl ModelWorld {
         }
     }
 
-    /// The slot and the loads that wait.
+    /// The slot and the newest pending loads.
     pub(super) fn table_state(&self, inner: &mut Inner, table: &DbTable) -> TableState {
         let items = inner.durable.of(table);
         let slot = slot_of(items);
@@ -182,11 +185,11 @@ impl ModelWorld {
                 _ => inner.bug.backlog = Some(backlog.iter().map(|pending| pending.key.clone()).collect()),
             }
         }
-        let older = backlog.len().saturating_sub(self.page);
-        TableState { slot, backlog: backlog.split_off(older), complete: older == 0 }
+        let (backlog, complete) = newest(backlog, self.page);
+        TableState { slot, backlog, complete }
     }
 
-    /// Applies it; and notes when a write that was decided from an old state of the slot took effect.
+    /// Applies a transaction. It is a violation if a write takes effect that was decided from an old state of the slot.
     pub(super) fn perform_write(&self, inner: &mut Inner, transaction: &Transaction) -> Reply {
         let known = inner.slot.clone();
         let items = inner.durable.of(&transaction.table);
@@ -216,50 +219,4 @@ impl Inner {
         self.replies.push((at, reply.clone()));
         reply
     }
-}
-
-/// The waiting loads among a table's items, oldest first.
-pub fn pendings_of(items: &Items) -> impl Iterator<Item = &loader_core::tracker::item::PendingLoad> {
-    items.values().filter_map(|item| match item {
-        Item::Pending(pending) => Some(pending),
-        Item::Slot(_) | Item::File(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => None,
-    })
-}
-
-/// These waiting loads, in this order, without those that are not there.
-pub fn pendings_at(items: &Items, keys: &[SortKey]) -> Vec<loader_core::tracker::item::PendingLoad> {
-    let of = |key: &SortKey| match items.get(key) {
-        Some(Item::Pending(pending)) => Some(pending.clone()),
-        _ => None,
-    };
-    keys.iter().filter_map(of).collect()
-}
-
-/// What the ledger knows of these object versions.
-pub fn ledger_of(items: &Items, ids: &BTreeSet<String>) -> BTreeMap<String, LedgerMark> {
-    let mark = |id: &String| match items.get(&SortKey::file_of(id)) {
-        Some(Item::File(entry)) => Some((id.clone(), entry.mark.clone())),
-        _ => None,
-    };
-    ids.iter().filter_map(mark).collect()
-}
-
-/// When the ledger learned of these object versions.
-pub fn entered_of(items: &Items, ids: &BTreeSet<String>) -> BTreeMap<String, Millis> {
-    let time = |id: &String| match items.get(&SortKey::file_of(id)) {
-        Some(Item::File(entry)) => Some((id.clone(), entry.entered_millis)),
-        _ => None,
-    };
-    ids.iter().filter_map(time).collect()
-}
-
-/// Everything that the ledger knows.
-pub fn whole_ledger(items: &Items) -> BTreeMap<String, LedgerMark> {
-    let mark = |item: &Item| match item {
-        Item::File(entry) => Some((entry.object.id(), entry.mark.clone())),
-        Item::Slot(_) | Item::Pending(_) | Item::Failed(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => {
-            None
-        }
-    };
-    items.values().filter_map(mark).collect()
 }

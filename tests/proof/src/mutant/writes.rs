@@ -1,4 +1,4 @@
-//! What the seeded bugs make of a write.
+//! How the seeded bugs change writes.
 
 use loader_core::fit::Fit;
 use loader_core::outcome::FailureClass;
@@ -9,10 +9,10 @@ use loader_core::tracker::write::{Condition, Items, Transaction, WriteAction, sl
 use super::Mutant;
 use crate::fixture::slot_put;
 
-/// When columns were asked for that never become old.
+/// The time of columns that never become stale.
 const FOREVER: Millis = Millis::MAX / 2;
 
-/// Who writes, over what.
+/// The writer, and the items before the write.
 pub struct Writer<'a> {
     /// Name.
     pub holder: &'a str,
@@ -71,7 +71,7 @@ impl Mutant {
         transaction
     }
 
-    /// What is written to the ledger before a transaction, whether that takes effect or not.
+    /// The entries that are written to the ledger before a transaction, whether or not it takes effect.
     pub fn early_entries(self, transaction: &Transaction, items: &Items) -> Vec<LedgerEntry> {
         if self == Self::MisfitEnteredFirst {
             let entry = |action: &WriteAction| match action {
@@ -107,8 +107,8 @@ impl Mutant {
     }
 }
 
-/// What a transaction is about.
-#[expect(clippy::struct_excessive_bools, reason = "four questions about one write")]
+/// What a transaction does.
+#[expect(clippy::struct_excessive_bools, reason = "four properties of a write")]
 struct What {
     finishes: bool,
     prepares: bool,
@@ -201,7 +201,7 @@ fn each_prepared(
     });
 }
 
-/// The version that is there, where the load is the expected one.
+/// Sets the expected version to the actual one if the expected load holds the slot.
 fn ignore_version(condition: &mut Condition, before: &Slot) {
     if let Condition::Slot { version, load_id } = condition
         && before.load.as_ref().map(|load| &load.load_id) == load_id.as_ref()
@@ -224,7 +224,7 @@ fn keep_columns(slot: &mut Slot, before: &Slot) {
     }
 }
 
-/// A prepared load that another invocation writes as prepared again: as if it had not.
+/// If another invocation takes over a prepared load, undoes its changes of the slot.
 fn keep_owner(slot: &mut Slot, before: &Slot) {
     if let (Some(load), Some(old)) = (&mut slot.load, &before.load)
         && let (Step::Prepared(prepared), Step::Prepared(known)) = (&mut load.step, &old.step)

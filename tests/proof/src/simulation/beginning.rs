@@ -1,4 +1,4 @@
-//! Tables that loader 0.1 has worked on: its waiting loads with their ledger entries, and its load at any step.
+//! Tables with items of loader 0.1: its pending loads with their ledger entries, and its running load at any step.
 
 use loader_core::ids::StatementName;
 use loader_core::tracker::item::{Item, Millis, SortKey};
@@ -10,10 +10,10 @@ use super::tables::{config_of, queue_name};
 use crate::fixture::source;
 use crate::old::{self, OldLoad, OldStep};
 
-/// How long ago.
+/// How long ago loader 0.1 wrote the items.
 const AGO_MILLIS: Millis = 5_000;
 
-/// Some objects wait, as loader 0.1 recorded them; more often than not those that were recorded first are a load under way.
+/// Adds objects that loader 0.1 has recorded. In most cases, the oldest of them are in a running load.
 pub fn set(stage: &mut Stage, table: usize) {
     let source = source(&queue_name(table), &config_of(table, false));
     let at = stage.now - AGO_MILLIS;
@@ -42,7 +42,7 @@ pub fn set(stage: &mut Stage, table: usize) {
     stage.items.entry(load.table.clone()).or_default().insert(SortKey::slot(), load.slot(step));
 }
 
-/// With the manifest, and with the statement where it is submitted, or may be and nobody knows.
+/// Adds the manifest and, if the statement is submitted or may have been, the statement.
 fn prepared(stage: &mut Stage, load: OldLoad, positions: &[usize], step: OldStep) -> OldLoad {
     let objects: Vec<_> = positions.iter().map(|position| stage.written[*position].waiting()).collect();
     let (manifest, content) = load.manifest(objects.iter());

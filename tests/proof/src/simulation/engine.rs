@@ -1,4 +1,4 @@
-//! The scheduler: one thread, virtual time. The next timer is next; ties are broken by the order in which they were set.
+//! The scheduler: one thread, virtual time. It continues with the next timer; ties are broken by the order in which timers were set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -19,28 +19,28 @@ use super::stage::{Happening, Stage, TaskId, Wake};
 use super::tables::{bulk_request, config_of, queue_name};
 use super::{Options, Outcome, happenings, judge, objects};
 
-/// Timers after which a run is called endless.
+/// Number of timers after which a run counts as endless.
 const TIMERS_MAX: usize = 20_000_000;
-/// Timers after which a small world is judged; a world of many tables less often, because it takes longer.
+/// Number of timers between checks of the invariants. With many tables they are checked less often, because that takes longer.
 const JUDGE_TIMERS: usize = 500;
-/// Virtual hours in which everything must be drained once the faults are over.
+/// Virtual hours after the last fault within which everything must be loaded.
 const DRAIN_HOURS: i64 = 26;
-/// When a request for a folder that was not answered well comes again.
+/// Pause before a failed bulk request is repeated.
 const REQUEST_AGAIN_MILLIS: i64 = 120_000;
 
-/// What an invocation ends with.
+/// The result of an invocation.
 enum Done {
-    /// A batch of messages: these positions, but not these ids.
+    /// It has handled the messages at these positions, except those with these ids.
     Batch(Vec<usize>, Vec<String>),
-    /// Nothing to tell.
+    /// Nothing follows.
     Nothing,
-    /// A folder: whether it is recorded, or gone on with by itself.
+    /// It has handled a table's bulk request: whether the folder is recorded, or its listing will be continued.
     Bulk(usize, bool),
 }
 
 type Task = Pin<Box<dyn Future<Output = Done>>>;
 
-/// One run.
+/// A run of the simulation.
 pub struct Engine {
     seed: u64,
     stage: Arc<Mutex<Stage>>,
@@ -50,7 +50,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Before the first timer.
+    /// Creates a run, before the first timer.
     pub fn new(seed: u64, options: Options) -> Self {
         let mut stage = Stage::new(seed, options);
         happenings::set(&mut stage);
@@ -61,7 +61,7 @@ impl Engine {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To the end.
+    /// Runs to the end.
     pub fn run(mut self) -> Outcome {
         let rough_until = {
             let stage = self.lock();
@@ -71,7 +71,7 @@ impl Engine {
         let judge_every = JUDGE_TIMERS.max(JUDGE_TIMERS * self.lock().options.tables / 10);
         for count in 0.. {
             let Some((at, wake)) = self.pop() else { break };
-            // A request that comes again is work.
+            // A repeated bulk request is work that remains.
             let asks = matches!(wake, Wake::World(Happening::Bulk(_)));
             if at > rough_until && !asks && self.calm(at, rough_until) {
                 break;
@@ -101,7 +101,7 @@ impl Engine {
         Some((at, wake))
     }
 
-    /// No faults any more. Says whether the run is over.
+    /// Ends the faults. Returns whether the run is over.
     fn calm(&self, at: i64, since: i64) -> bool {
         let idle = self.tasks.is_empty();
         let mut stage = self.lock();
@@ -226,7 +226,7 @@ impl Engine {
         }
     }
 
-    /// What was handled is acknowledged, and then it must be known to the tracker.
+    /// Acknowledges handled messages, and schedules a failed bulk request again.
     fn finish(&self, done: Done) {
         let mut stage = self.lock();
         match done {

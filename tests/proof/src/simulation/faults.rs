@@ -1,4 +1,4 @@
-//! How a call goes: the dice.
+//! The random outcome of a call.
 
 use loader_core::limits::INVOCATION_MILLIS_MAX;
 use loader_core::outcome::FailureClass;
@@ -6,35 +6,35 @@ use loader_core::tracker::item::Millis;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-/// How a call goes.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// Done and answered.
+    /// Done, with a reply.
     Answered,
     /// Certainly not done.
     Refused(FailureClass),
-    /// No answer; not done.
+    /// Not done, without a reply.
     LostBefore,
-    /// No answer; done.
+    /// Done, without a reply.
     LostAfter,
-    /// The invocation dies; not done.
+    /// The invocation dies before the call is done.
     CrashBefore,
-    /// The invocation dies; done.
+    /// The invocation dies after the call is done.
     CrashAfter,
 }
 
-/// What the dice say about a call.
+/// The outcome of a call, with its delays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Throw {
-    /// Until it takes effect.
+    /// Delay until it takes effect.
     pub before_millis: Millis,
-    /// Until the answer arrives.
+    /// Delay until the reply arrives.
     pub after_millis: Millis,
-    /// How it goes.
+    /// The outcome.
     pub fate: Fate,
 }
 
-/// Throws the dice.
+/// Chooses the outcome of a call.
 pub fn throw(rng: &mut StdRng, per_mille: u32, outage: bool) -> Throw {
     let mut throw =
         Throw { before_millis: rng.random_range(1..30), after_millis: rng.random_range(1..30), fate: Fate::Answered };

@@ -1,4 +1,4 @@
-//! What happens in the world: tables begin and change, statements end, events arrive, operators act.
+//! What happens in the world: tables are created and changed, statements end, events arrive, operators act.
 
 use loader_core::ids::DbTable;
 use loader_core::tracker::item::{Item, Millis, Quarantined};
@@ -7,12 +7,12 @@ use loader_core::tracker::write::Written::Done;
 use loader_core::tracker::write::apply;
 use rand::Rng;
 use rand::rngs::StdRng;
-use serde_json::json;
 
 use super::beginning;
 use super::objects::mend;
 use super::stage::{Happening, Stage};
 use super::tables::{config_of, queue_name};
+use crate::fixture::status_change;
 use crate::mutant::Writer;
 use crate::warehouse::{End, Phase};
 
@@ -24,7 +24,7 @@ const RETRYABLE: [&str; 5] = [
     "ERROR: disk full",
 ];
 
-/// Sets the scene.
+/// Creates the tables and schedules what happens.
 pub fn set(stage: &mut Stage) {
     let minutes = stage.options.minutes * 60_000;
     for table in 0..stage.options.tables {
@@ -70,15 +70,15 @@ pub fn set(stage: &mut Stage) {
     stage.happen(60_000, Happening::Sweep);
 }
 
-/// The target tables get one more column.
+/// Adds a column to the target tables.
 pub fn add_column(stage: &mut Stage) {
     let name = format!("c{}", stage.warehouse.columns.len());
     stage.trace(("column", &name));
     stage.warehouse.columns.push(name);
 }
 
-/// An operator takes a quarantine item, often mends what it is about, and sends it back. One whose outcome is unknown only where he has
-/// seen that its rows are not there and that no statement runs.
+/// An operator retries a quarantine item, usually after repairing its files. Before that, the operator makes sure that its rows are not in the
+/// table and that no statement is running.
 pub fn retry(stage: &mut Stage) {
     let quarantine = stage.items.iter().flat_map(|(table, items)| items.values().map(move |item| (table, item)));
     let items: Vec<(DbTable, Quarantined)> = quarantine
@@ -108,7 +108,7 @@ pub fn retry(stage: &mut Stage) {
     stage.trace(("sent back", &quarantined.key, written == Done));
 }
 
-/// A statement ends; its event is sent, lost, late or doubled.
+/// Ends a statement. Its event is sent, lost, delayed or doubled.
 pub fn statement_ends(stage: &mut Stage, index: usize) {
     let rough = stage.rough && stage.options.faults_per_mille > 0;
     let end = match stage.rng.random_range(0..30) {
@@ -119,7 +119,7 @@ pub fn statement_ends(stage: &mut Stage, index: usize) {
     end_statement(stage, index, end);
 }
 
-/// Cancels a statement, if it still runs.
+/// Cancels a statement if it is running.
 pub fn cancel(stage: &mut Stage, statement_id: &str) {
     let found = stage.warehouse.statements.iter().position(|statement| statement.id == statement_id);
     if let Some(index) = found {
@@ -138,8 +138,7 @@ fn end_statement(stage: &mut Stage, index: usize, end: End) {
         Phase::Aborted => "ABORTED",
         Phase::Failed(_) | Phase::Running => "FAILED",
     };
-    let event = json!({"source": "aws.redshift-data", "detail-type": "Redshift Data Statement Status Change",
-        "detail": {"statementName": statement.name.to_string(), "statementId": statement.id, "state": status}});
+    let event = status_change(&statement.name.to_string(), &statement.id, status);
     stage.trace(("ended", index, status));
     for delay in event_delays(&mut stage.rng) {
         stage.happen(delay, Happening::Event(event.clone()));

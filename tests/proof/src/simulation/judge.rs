@@ -1,4 +1,4 @@
-//! The invariants: at any time, and at the end, when what the warehouse holds is compared with the files.
+//! Checks the invariants: at any time, and at the end, when the content of the warehouse is compared with the files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::stage::{Happening, Stage, Wake};
 use crate::exhaustive::properties::{false_entries, forgotten_by_ledger};
 use crate::warehouse::Phase;
 
-/// Whether nothing waits and nothing runs, and no request for a folder is under way or comes again.
+/// Whether nothing waits or runs, and no bulk request is running or will be repeated.
 pub fn is_drained(stage: &Stage) -> bool {
     let comes_again = |wake: &Wake| matches!(wake, Wake::World(Happening::Bulk(_)));
     let asked = stage.requests.is_empty() && !stage.timers.values().any(comes_again);
@@ -20,12 +20,12 @@ pub fn is_drained(stage: &Stage) -> bool {
         && stage.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running)
 }
 
-/// Loads that the tracker's history knows.
+/// Number of loads in the tracker's history.
 pub fn loads(stage: &Stage) -> usize {
     stage.items.values().flat_map(|items| items.values()).filter(|item| matches!(item, Item::Loaded(_))).count()
 }
 
-/// Object versions in quarantine.
+/// Number of object versions in quarantine.
 pub fn quarantined(stage: &Stage) -> usize {
     quarantine(stage).len()
 }
@@ -44,7 +44,7 @@ fn quarantine(stage: &Stage) -> BTreeMap<(DbTable, ObjectVersion), &Quarantined>
     all
 }
 
-/// Invariants 1, 2 and 6 now.
+/// Checks invariants 1, 2 and 6.
 pub fn at_any_time(stage: &mut Stage) {
     let mut found: Vec<String> = Vec::new();
     for (table, items) in &stage.items {
@@ -74,7 +74,7 @@ pub fn at_any_time(stage: &mut Stage) {
     stage.violations.extend(found);
 }
 
-/// Object versions that are committed, wait, or are in quarantine.
+/// Object versions that are committed, waiting or in quarantine.
 fn accounted(stage: &Stage) -> BTreeSet<(DbTable, ObjectVersion)> {
     let mut all: BTreeSet<_> = stage.warehouse.committed.keys().cloned().collect();
     for (table, items) in &stage.items {
@@ -90,7 +90,7 @@ fn accounted(stage: &Stage) -> BTreeSet<(DbTable, ObjectVersion)> {
     all
 }
 
-/// It, or a newer version of its key, which has fulfilled it.
+/// Whether this object version, or a newer one of its key, is accounted for.
 fn is_accounted(stage: &Stage, accounted: &BTreeSet<(DbTable, ObjectVersion)>, position: usize) -> bool {
     let written = &stage.written[position];
     let table = &stage.tables[written.table];
@@ -100,7 +100,7 @@ fn is_accounted(stage: &Stage, accounted: &BTreeSet<(DbTable, ObjectVersion)>, p
         .any(|later| accounted.contains(&(table.clone(), stage.written[*later].blob.version(&written.key))))
 }
 
-/// Everything, once nothing waits any more: what is in the bucket is in the warehouse, once; bad files are in quarantine.
+/// Checks all invariants when nothing waits any more: what is in the bucket is in the warehouse exactly once, and bad files are in quarantine.
 pub fn at_the_end(stage: &mut Stage) {
     at_any_time(stage);
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Objects that come, change and go, and what S3 tells about them.
+//! Objects that are written, overwritten and deleted, and S3's notifications of them.
 
 use loader_core::ids::ObjectVersion;
 use loader_core::tracker::item::Millis;
@@ -10,7 +10,7 @@ use super::stage::{Happening, Stage, Written};
 use super::tables::{is_write_once, queue_name};
 use crate::fixture::{BUCKET, Blob};
 
-/// An object is put, overwritten or deleted.
+/// Puts, overwrites or deletes an object.
 pub fn change(stage: &mut Stage) {
     let Stage { rng, written, options, .. } = stage;
     if !written.is_empty() && rng.random_range(0..40) == 0 {
@@ -27,7 +27,7 @@ pub fn change(stage: &mut Stage) {
     }
 }
 
-/// An object is put; its position.
+/// Puts an object and returns its position.
 pub fn put(stage: &mut Stage, table: usize) -> usize {
     let position = stage.written.len();
     let of_table: Vec<&Written> = stage.written.iter().filter(|written| written.table == table).collect();
@@ -52,7 +52,7 @@ fn put_at(stage: &mut Stage, table: usize, key: String, bad: bool) -> usize {
     position
 }
 
-/// A folder is filled, a bad file among hundreds now and then, and asked for.
+/// Fills a folder, in some cases with one bad file, and requests it.
 pub fn folder(stage: &mut Stage, table: usize) {
     let count = stage.rng.random_range(50..stage.options.folder_max);
     let bad = stage.rng.random_range(0..2 * count);
@@ -62,7 +62,7 @@ pub fn folder(stage: &mut Stage, table: usize) {
     stage.happen(1, Happening::Bulk(table));
 }
 
-/// The same version is no longer bad.
+/// Repairs an object version without changing it.
 pub fn mend(stage: &mut Stage, object: &ObjectVersion) {
     for written in stage.written.iter_mut().filter(|written| written.key == object.key) {
         if written.blob.version(&written.key) == *object {
@@ -74,7 +74,7 @@ pub fn mend(stage: &mut Stage, object: &ObjectVersion) {
     }
 }
 
-/// A notification of some objects, late or doubled as S3 sees fit; sometimes with what is nothing to load beside it.
+/// Sends a notification of these objects, sometimes delayed or doubled, or with something that cannot be loaded.
 fn send(stage: &mut Stage, table: usize, about: Vec<usize>) {
     let mut records: Vec<Value> = about.iter().map(|position| record(&stage.written[*position])).collect();
     let queue = queue_name(table);
@@ -103,7 +103,7 @@ fn record(written: &Written) -> Value {
 }
 
 mod percent {
-    /// As S3 encodes a key in a notification: form-urlencoded.
+    /// Encodes a key as S3 does in a notification: form-urlencoded.
     pub fn encode(key: &str) -> String {
         let byte = |b: u8| match b {
             b' ' => "+".to_owned(),

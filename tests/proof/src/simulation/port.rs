@@ -1,4 +1,4 @@
-//! What one invocation sees of the stage: every port, and a throw of the dice before every call.
+//! The ports of an invocation. Random numbers decide the outcome of every call.
 
 mod services;
 mod tracker;
@@ -16,16 +16,16 @@ use loader_reconcile::report::Event;
 use super::faults::{Fate, throw};
 use super::stage::{Stage, TaskId, Wake};
 
-/// One invocation's world.
+/// The ports of an invocation.
 #[derive(Clone)]
 pub struct Port {
-    /// The stage.
+    /// The shared state.
     pub stage: Arc<Mutex<Stage>>,
     /// The invocation.
     pub id: TaskId,
     /// How far its clock is off.
     pub skew_millis: Millis,
-    /// Whether an event brought it.
+    /// Whether an event started it.
     pub hinted: bool,
 }
 
@@ -57,7 +57,7 @@ impl Port {
         pending::<()>().await;
     }
 
-    /// A call: the dice say how it goes.
+    /// Makes a call, with a random outcome.
     async fn call<T: Send>(
         &self,
         operation: &'static str,

@@ -1,4 +1,4 @@
-//! The source queues: at least once, in no order, redelivered until acknowledged.
+//! The source queues: they deliver at least once, in any order, until a message is acknowledged.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use rand::seq::SliceRandom;
 /// How long a received message stays hidden.
 const VISIBILITY_MILLIS: Millis = 300_000;
 
-/// One message.
+/// A message.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    /// Its id.
+    /// Message id.
     pub id: String,
-    /// Its queue.
+    /// Name of the queue.
     pub queue: String,
-    /// Its body.
+    /// Body.
     pub body: String,
-    /// Positions of the objects that it tells of, in the order of the puts.
+    /// Positions of the objects in it, in the order of the puts.
     pub about: Vec<usize>,
-    /// Hidden until then.
+    /// It is hidden until then.
     visible_millis: Millis,
     /// Whether it was acknowledged.
     pub acknowledged: bool,
-    /// Whether nobody can read it: it goes to the dead-letter queue after some deliveries.
+    /// Whether it cannot be parsed; it goes to the dead-letter queue after some deliveries.
     pub garbage: bool,
     received: u32,
 }
@@ -33,7 +33,7 @@ pub struct Letter {
 /// All queues.
 #[derive(Debug, Default)]
 pub struct Queues {
-    /// All messages there ever were.
+    /// All messages that were ever sent.
     pub letters: Vec<Letter>,
 }
 
@@ -46,7 +46,7 @@ impl Queues {
         self.letters.push(Letter { id, queue, body, about, visible_millis, acknowledged: false, garbage, received: 0 });
     }
 
-    /// A message that loader 0.1 has handled.
+    /// Adds a message that loader 0.1 has handled.
     pub fn handled(&mut self, queue: &str, about: Vec<usize>, now: Millis) {
         self.send(queue, String::new(), about, true, now);
         if let Some(letter) = self.letters.last_mut() {
@@ -54,7 +54,7 @@ impl Queues {
         }
     }
 
-    /// A batch of one queue, if anything is visible; now and then with a message that was acknowledged before.
+    /// Receives a batch of a queue with visible messages. With `duplicates`, it sometimes contains an acknowledged message.
     pub fn receive(&mut self, rng: &mut StdRng, duplicates: bool, now: Millis) -> Vec<usize> {
         let waiting = |letter: &Letter| !letter.acknowledged && letter.visible_millis <= now;
         let queues: BTreeSet<String> =

@@ -1,4 +1,4 @@
-//! Everything that the invocations of a simulation share: the clock, the dice, the services, what was noticed.
+//! The state that the invocations of a simulation share: clock, random numbers, services, violations.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,77 +24,77 @@ use crate::warehouse::{Bucket, Manifests, Warehouse};
 /// Number of an invocation.
 pub type TaskId = usize;
 
-/// Something happens.
+/// Something that happens in the world.
 #[derive(Clone, Debug)]
 pub enum Happening {
     /// An object is put, overwritten or deleted.
     Change,
     /// The source queues are polled.
     Poll,
-    /// The schedule fires.
+    /// A sweep starts.
     Sweep,
     /// A statement ends.
     StatementEnds(usize),
-    /// An event arrives.
+    /// A status change arrives.
     Event(Value),
-    /// Somebody asks for a folder.
+    /// A table's folder is requested.
     Bulk(usize),
-    /// A folder is filled without a notification, and then asked for.
+    /// A table's folder is filled without notifications, and then requested.
     Folder(usize),
-    /// A configuration is paused, or goes on.
+    /// A table's configuration is paused, or no longer.
     Pause(usize, bool),
-    /// The target tables get one more column.
+    /// A column is added to the target tables.
     AddColumn,
-    /// An operator sees to the quarantine.
+    /// An operator retries a quarantine item.
     Retry,
 }
 
-/// What a timer sets going.
+/// What happens when a timer expires.
 #[derive(Debug)]
 pub enum Wake {
-    /// An invocation goes on.
+    /// An invocation continues.
     Task(TaskId, Waker),
     /// Something happens in the world.
     World(Happening),
 }
 
-/// A version that was put under a key, in the order of the puts.
+/// An object version that was put.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// The table whose queue hears of it.
+    /// The table whose queue gets the notification.
     pub table: usize,
     /// The key.
     pub key: String,
-    /// What was put.
+    /// The content.
     pub blob: Blob,
 }
 
 impl Written {
-    /// As a notification tells of it.
+    /// The waiting object of its notification.
     pub fn waiting(&self) -> WaitingObject {
         self.blob.waiting(&self.key)
     }
 }
 
-/// The stage.
+/// The shared state.
 pub struct Stage {
-    /// How rough.
+    /// Size and faults of the run.
     pub options: Options,
     /// The true time.
     pub now: Millis,
-    /// The dice.
+    /// Random numbers.
     pub rng: StdRng,
     /// Whether calls may fail.
     pub rough: bool,
-    /// Until when every call fails.
+    /// Begin and end of an outage, in which every call fails.
     pub outage: Option<(Millis, Millis)>,
-    /// How the next calls of an operation go, in this order, instead of what the dice say.
+    /// Outcomes of the next calls of an operation, in this order, in place of random ones.
     pub script: Vec<(&'static str, Fate)>,
-    /// What is to come.
+    /// Timers by time and sequence number.
     pub timers: BTreeMap<(Millis, u64), Wake>,
     sequence: u64,
     trace: DefaultHasher,
-    /// The tracker.
+    /// The tracker's items.
     pub items: BTreeMap<DbTable, Items>,
     /// The objects.
     pub bucket: Bucket,
@@ -106,19 +106,19 @@ pub struct Stage {
     pub configs: BTreeMap<String, Arc<LoadConfig>>,
     /// The source queues.
     pub queues: Queues,
-    /// Everything that was put.
+    /// All object versions that were put.
     pub written: Vec<Written>,
     /// Target tables, by number.
     pub tables: Vec<DbTable>,
-    /// Positions in `written` of each key.
+    /// The positions in `written` of each key.
     pub positions: BTreeMap<String, Vec<usize>>,
-    /// Invocations that are dead.
+    /// Invocations that have died.
     pub dead: BTreeSet<TaskId>,
-    /// The slot as each invocation read or wrote it last.
+    /// The slot as each invocation last read or wrote it.
     pub seen: BTreeMap<(TaskId, DbTable), SlotKey>,
-    /// Requests for folders under way: their tables.
+    /// The tables of running bulk requests.
     pub requests: BTreeMap<TaskId, usize>,
-    /// What an operator sent back from quarantine.
+    /// Object versions that an operator has retried from quarantine.
     pub sent_back: BTreeSet<(DbTable, ObjectVersion)>,
     /// Violations so far.
     pub violations: BTreeSet<String>,
@@ -129,7 +129,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// An empty stage.
+    /// Creates an empty world.
     pub fn new(seed: u64, options: Options) -> Self {
         Self {
             options,
@@ -160,39 +160,39 @@ impl Stage {
         }
     }
 
-    /// Something is to happen after a while.
+    /// Sets a timer.
     pub fn after(&mut self, millis: Millis, wake: Wake) {
         self.sequence += 1;
         self.timers.insert((self.now + millis.max(0), self.sequence), wake);
     }
 
-    /// Something is to happen in the world after a while.
+    /// Schedules something in the world.
     pub fn happen(&mut self, millis: Millis, happening: Happening) {
         self.after(millis, Wake::World(happening));
     }
 
-    /// Notes something in the trace.
+    /// Adds something to the trace.
     pub fn trace(&mut self, what: impl Hash) {
         (self.now, what).hash(&mut self.trace);
     }
 
-    /// The trace so far, as one number.
+    /// The hash of the trace so far.
     pub fn trace_hash(&self) -> u64 {
         self.trace.finish()
     }
 
-    /// Whether an invocation has stored how far it is with a folder of a table.
+    /// Whether an invocation has stored the progress of a listing for a table.
     pub fn is_listed(&self, table: usize, holder: &str) -> bool {
         let is_its = |item: &Item| matches!(item, Item::Listing(listing) if listing.holder == holder);
         self.items.get(&self.tables[table]).is_some_and(|items| items.values().any(is_its))
     }
 
-    /// Whether every call fails now.
+    /// Whether there is an outage now.
     pub fn is_out(&self) -> bool {
         self.outage.is_some_and(|(from, to)| (from..to).contains(&self.now))
     }
 
-    /// Notes a violation.
+    /// Records a violation.
     pub fn violation(&mut self, what: impl Into<String>) {
         self.violations.insert(what.into());
     }

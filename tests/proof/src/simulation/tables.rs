@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 
 use crate::fixture::{BUCKET, config};
 
-/// Name of a table's queue.
-pub fn queue_name(table: usize) -> String {
-    format!("q{table}")
-}
+pub use crate::fixture::queue as queue_name;
 
-/// Configuration of a table: the kinds take turns.
+/// The configuration of a table. Its number determines its kind.
 pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
     let files_max = if table % 4 == 2 { 2_000 } else { 3 + table % 17 };
     let mut more = json!({"load": {"paused": paused, "files_max": files_max, "write_once": is_write_once(table)}});
@@ -38,12 +35,12 @@ pub fn config_of(table: usize, paused: bool) -> Arc<LoadConfig> {
     config(&format!("t{table}"), &more)
 }
 
-/// Whether keys of this table are never overwritten.
+/// Whether objects of this table are never overwritten.
 pub const fn is_write_once(table: usize) -> bool {
     table % 5 == 3
 }
 
-/// A request for a table's folder.
+/// A bulk request for a table's folder.
 pub fn bulk_request(table: usize) -> Value {
     json!({"paths": [{"s3_path": format!("s3://{BUCKET}/t{table}"), "table": format!("t{table}")}],
         "copy": {"role_arn": "default"}, "cluster": {"identifier": "c", "db_name": "d"}})

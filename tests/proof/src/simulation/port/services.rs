@@ -1,4 +1,4 @@
-//! S3 and the Data API of the stage.
+//! The ports of S3 and the Data API.
 
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
@@ -17,7 +17,7 @@ use crate::mutant::Mutant;
 use crate::simulation::happenings;
 use crate::simulation::stage::{Happening, Stage};
 
-/// Objects of one page of a listing.
+/// Objects in a page of a listing.
 const LIST_PAGE: usize = 40;
 
 impl Objects for Port {

@@ -1,4 +1,4 @@
-//! The tracker of the stage: what an invocation reads of it, and its conditional writes.
+//! The tracker's reads and conditional writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use loader_reconcile::ports::{PortResult, Tracker};
 
 use super::Port;
 use crate::exhaustive::state::{slot, slot_key};
-use crate::exhaustive::world::{entered_of, ledger_of, pendings_at, pendings_of};
 use crate::fixture::slot_put;
+use crate::items::{entered_of, ledger_of, newest, oldest_of, pendings_at, pendings_of};
 use crate::mutant::{Mutant, Writer};
 use crate::simulation::stage::Stage;
 
-/// Waiting loads that one read of the slot returns with it, the newest.
+/// Pending loads that a read of the slot returns with it: the newest.
 const PAGE: usize = 8;
 
 impl Port {
-    /// Applies it; a write about the slot must have been decided from the slot as it is.
+    /// Applies a transaction. It is a violation if a write takes effect that was decided from an old state of the slot.
     fn perform_write(&self, stage: &mut Stage, transaction: &Transaction) -> Written {
         let items = stage.items.entry(transaction.table.clone()).or_default();
         let before = slot(items);
@@ -43,7 +43,7 @@ impl Port {
         written
     }
 
-    /// Reads something of a table's items.
+    /// A call that reads a table's items.
     async fn items<T: Send>(
         &self,
         operation: &'static str,
@@ -54,7 +54,7 @@ impl Port {
     }
 }
 
-/// What is wrong with an item that is not read as it is written.
+/// A violation, if an item is not decoded as it was encoded.
 fn unread(table: &DbTable, action: &WriteAction) -> Option<String> {
     let WriteAction::Put(item, _) = action else { return None };
     match wire::decode(wire::encode(table, item)) {
@@ -64,23 +64,18 @@ fn unread(table: &DbTable, action: &WriteAction) -> Option<String> {
 }
 
 impl Tracker for Port {
-    /// In two pages, so that others write between the slot and the loads that wait.
+    /// Reads the slot and the pending loads in two calls, so that others can write in between.
     async fn state(&self, table: &DbTable) -> PortResult<TableState> {
         let slot = self.items("state", table, slot_of).await?;
-        let newest = |items: &Items| {
-            let mut backlog: Vec<PendingLoad> = pendings_of(items).cloned().collect();
-            let older = backlog.len().saturating_sub(PAGE);
-            (backlog.split_off(older), older == 0)
-        };
-        let (backlog, complete) = self.items("state", table, newest).await?;
+        let read = |items: &Items| newest(pendings_of(items).cloned().collect(), PAGE);
+        let (backlog, complete) = self.items("state", table, read).await?;
         self.lock().seen.insert((self.id, table.clone()), slot_key(&slot));
         Ok(TableState { slot, backlog, complete })
     }
 
     async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
         let oldest = |items: &Items| {
-            let mut backlog: Vec<PendingLoad> = pendings_of(items).take(limit).cloned().collect();
-            let complete = backlog.len() == pendings_of(items).count();
+            let (mut backlog, complete) = oldest_of(items, limit);
             if !complete && backlog.last().is_some_and(|last| !last.key.is_requested()) {
                 let requested = pendings_of(items).filter(|pending| pending.key.is_requested());
                 backlog.extend(requested.take(LOAD_PENDINGS_MAX).cloned());
@@ -133,7 +128,7 @@ impl Tracker for Port {
         self.items("entered", table, |items| entered_of(items, object_ids)).await
     }
 
-    /// In batches: where one fails, those before it are written.
+    /// Writes entries in batches. If one fails, those before it have been written.
     async fn enter(&self, table: &DbTable, entries: &[LedgerEntry]) -> PortResult<()> {
         if self.lock().options.mutant == Mutant::EntriesAfterRelease {
             return Ok(());
