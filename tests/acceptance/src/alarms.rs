@@ -1,7 +1,6 @@
-//! The alarms of the deployed template, evaluated as CloudWatch does, over the lines that the functions wrote and over what the services
-//! count.
+//! Evaluates the alarms of the deployed template as CloudWatch does, from the functions' log and the services' counts.
 //!
-//! A window stands for a period of an alarm. The test says when one begins and ends: each sweep is a minute of an account.
+//! A window stands for a period of an alarm. The test determines when it begins and ends: each sweep stands for a minute.
 
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -11,11 +10,11 @@ use serde_json::Value;
 
 use crate::world::{STACK, World};
 
-/// From and until when, epoch milliseconds; the end is not part of it.
+/// Begin and end (exclusive) in epoch milliseconds.
 pub type Window = (i64, i64);
 
-/// Whether an alarm rings at the end of these windows, the last of which are its periods.
-pub async fn rings(world: &World, alarm_id: &str, windows: &[Window]) -> Result<bool> {
+/// Whether an alarm goes off at the end of these windows, the last of which are its evaluation periods.
+pub async fn goes_off(world: &World, alarm_id: &str, windows: &[Window]) -> Result<bool> {
     let alarm = &world.template["Resources"][alarm_id]["Properties"];
     ensure!(alarm.is_object(), "the template has no alarm {alarm_id}");
     let n_periods = usize::try_from(alarm["EvaluationPeriods"].as_u64().context("no periods")?)?;
@@ -23,15 +22,15 @@ pub async fn rings(world: &World, alarm_id: &str, windows: &[Window]) -> Result<
         windows.len().checked_sub(n_periods).with_context(|| format!("{alarm_id} needs {n_periods} windows"))?;
     for window in &windows[first..] {
         let values = values(world, alarm, *window).await?;
-        if !is_wrong(alarm, &values)? {
+        if !breaches(alarm, &values)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Whether the values of a period are on the wrong side of the bound; without values, what the alarm makes of missing data.
-fn is_wrong(alarm: &Value, values: &[f64]) -> Result<bool> {
+/// Whether the values of a period breach the threshold. Without values, the alarm's treatment of missing data decides.
+fn breaches(alarm: &Value, values: &[f64]) -> Result<bool> {
     if values.is_empty() {
         return Ok(alarm["TreatMissingData"] == "breaching");
     }
@@ -73,7 +72,7 @@ async fn values(world: &World, alarm: &Value, window: Window) -> Result<Vec<f64>
     }
 }
 
-/// The value that a line in embedded metric format gives a metric of the whole stack.
+/// The value of a metric of the whole stack in a log line in embedded metric format.
 fn emitted(line: &Value, metric: &str, (from, until): Window) -> Option<f64> {
     let at = line["_aws"]["Timestamp"].as_i64()?;
     let has = |directive: &Value| {
@@ -87,7 +86,7 @@ fn emitted(line: &Value, metric: &str, (from, until): Window) -> Option<f64> {
     is_meant.then(|| line[metric].as_f64()).flatten()
 }
 
-/// Invocations of a function that failed: the local CloudWatch does not count those of events, so each process that was killed is one.
+/// Failed invocations of a function. The local CloudWatch does not count those of events, so each killed process counts as one.
 async fn killed(world: &World, function: &str, (from, until): Window) -> Result<Vec<f64>> {
     let log = world.stack.gateway().log(0).await?;
     let is_killed = |entry: &&LogEntry| {
@@ -98,7 +97,7 @@ async fn killed(world: &World, function: &str, (from, until): Window) -> Result<
     Ok(log.iter().filter(is_killed).map(|_| 1.0).collect())
 }
 
-/// Messages that wait in a queue of the template.
+/// Number of messages in a queue of the template.
 async fn visible(world: &World, queue: &str) -> Result<f64> {
     let url = world.resource(queue).await?;
     let name = QueueAttributeName::ApproximateNumberOfMessages;

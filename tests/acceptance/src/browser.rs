@@ -1,4 +1,4 @@
-//! A headless browser without a network: what it makes of a page, and what that looks like.
+//! A headless browser without a network, which renders pages.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,25 +12,25 @@ const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "goog
 const REMEDY: &str = "install one: apt-get install chromium";
 const WITHIN: Duration = Duration::from_mins(1);
 
-/// A browser of this machine, with a profile of its own.
+/// A browser on this machine, with its own profile.
 #[derive(Debug)]
 pub struct Browser {
     program: PathBuf,
     folder: PathBuf,
 }
 
-/// What the browser says its user prefers.
+/// The colour scheme that the browser reports as its user's preference.
 #[derive(Clone, Copy, Debug)]
 pub enum Scheme {
-    /// Dark text on light ground.
+    /// Dark text on a light background.
     Light,
-    /// Light text on dark ground.
+    /// Light text on a dark background.
     Dark,
 }
 
 impl Browser {
-    /// The one that is installed; its files go to `folder`. Where `CI` is set, one must be; elsewhere none is `None`, said in a line
-    /// that `cargo xtask test` shows.
+    /// Finds an installed browser; its profile is in `folder`. If there is none, this is an error if `CI` is set; otherwise it returns `None` and
+    /// prints a line that `cargo xtask test` shows.
     pub fn find(folder: PathBuf) -> Result<Option<Self>> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let places: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -45,7 +45,7 @@ impl Browser {
         Ok(found.map(|program| Self { program, folder }))
     }
 
-    /// The document as it is once the page is read. An error where the page wanted anything else, or complained.
+    /// The document after the page has loaded. It is an error if the page requests anything else or logs a message.
     pub async fn document(&self, page: &Path) -> Result<String> {
         let (document, log) = self.run(page, &["--dump-dom", "--enable-logging=stderr"]).await?;
         let complaint = log.lines().find(|line| line.contains("CONSOLE"));
@@ -53,8 +53,8 @@ impl Browser {
         Ok(document)
     }
 
-    /// Draws the page so wide and stores the picture beside it. Returns the colour of its upper left corner.
-    pub async fn ground(&self, page: &Path, scheme: Scheme, width: u32) -> Result<[u8; 3]> {
+    /// Renders the page at this width, stores the picture beside it, and returns the colour of its upper left corner, which is the background's.
+    pub async fn background(&self, page: &Path, scheme: Scheme, width: u32) -> Result<[u8; 3]> {
         let (name, setting) = match scheme {
             Scheme::Light => ("light", "preferredColorScheme=1"),
             Scheme::Dark => ("dark", "preferredColorScheme=0"),
@@ -66,12 +66,12 @@ impl Browser {
             format!("--blink-settings={setting}"),
         ];
         self.run(page, &flags.each_ref().map(String::as_str)).await?;
-        first_pixel(&std::fs::read(&picture).context("the browser drew nothing")?)
+        first_pixel(&std::fs::read(&picture).context("the browser has stored no picture")?)
     }
 
     async fn run(&self, page: &Path, flags: &[&str]) -> Result<(String, String)> {
         let mut command = tokio::process::Command::new(&self.program);
-        // As root it runs only without a sandbox. No name resolves: what a page asks for does not come from anywhere.
+        // Root can run it only without a sandbox. No host name resolves, so that a page cannot request anything.
         command.args([
             "--headless",
             "--no-sandbox",
@@ -82,14 +82,14 @@ impl Browser {
         ]);
         command.arg("--host-resolver-rules=MAP * ~NOTFOUND").arg(format!("--user-data-dir={}", self.folder.display()));
         command.args(flags).arg(format!("file://{}", page.display())).stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(WITHIN, command.output()).await.context("the browser does not end")??;
+        let output = tokio::time::timeout(WITHIN, command.output()).await.context("the browser has not ended")??;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        ensure!(output.status.success(), "the browser ends with {}: {}", output.status, text(&output.stderr));
+        ensure!(output.status.success(), "the browser ended with {}: {}", output.status, text(&output.stderr));
         Ok((text(&output.stdout), text(&output.stderr)))
     }
 }
 
-/// The first pixel of a PNG, whose filter never changes it.
+/// The first pixel of a PNG, which no filter changes.
 fn first_pixel(png: &[u8]) -> Result<[u8; 3]> {
     let mut rest = png.get(8..).context("no PNG")?;
     while let Some((head, tail)) = rest.split_first_chunk::<8>() {
@@ -99,7 +99,7 @@ fn first_pixel(png: &[u8]) -> Result<[u8; 3]> {
             flate2::read::ZlibDecoder::new(tail).read_exact(&mut start).context("no pixels")?;
             return Ok([start[1], start[2], start[3]]);
         }
-        rest = tail.get(length + 4..).context("a PNG that ends early")?;
+        rest = tail.get(length + 4..).context("the PNG is incomplete")?;
     }
     bail!("a PNG without pixels")
 }

@@ -1,4 +1,4 @@
-//! Parquet files with columns of one's choice.
+//! Creates Parquet files.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use parquet::arrow::ArrowWriter;
 
-/// A file with these columns, in this order.
+/// A file with these columns in this order.
 pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Result<Vec<u8>> {
     let columns = columns.into_iter().map(|(name, values)| (name, values, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
@@ -27,7 +27,7 @@ pub fn texts(values: &[&str]) -> ArrayRef {
     Arc::new(StringArray::from(values.to_vec()))
 }
 
-/// Values for TIMESTAMP: so many seconds of 2026.
+/// Values for TIMESTAMP, in seconds since the beginning of 2026.
 pub fn moments(seconds: &[i64]) -> ArrayRef {
     const YEAR_2026_SECONDS: i64 = 1_767_225_600;
     let micros = |seconds: &i64| (YEAR_2026_SECONDS + seconds) * 1_000_000;

@@ -1,4 +1,4 @@
-//! What the functions' calls cost: by function and operation as the gateway saw them, and `DynamoDB`'s units by the size of items.
+//! The cost of the functions: calls by function and operation, as counted by the gateway, and `DynamoDB`'s units by the size of items.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -13,19 +13,19 @@ use local_client::calls::{LogEntry, Port};
 
 use crate::world::STACK;
 
-/// Nothing is called for so long: the invocations are over.
+/// If there is no call for this time, the invocations have ended.
 const QUIET: Duration = Duration::from_millis(1500);
 const QUIET_WITHIN: Duration = Duration::from_secs(90);
-/// The calls that open a connection to each service while an environment starts.
+/// The calls with which a new environment opens a connection to each service.
 const WARM_UP: [(&str, &str); 3] =
     [("dynamodb", "GetItem"), ("s3", "HeadObject"), ("redshift-data", "DescribeStatement")];
-/// Bytes of an item that one write unit pays for.
+/// Bytes of a write unit.
 const WRITE_UNIT_BYTES: usize = 1024;
 
-/// Number of calls by function, service and operation: `MicrobatchLoader dynamodb:PutItem`.
+/// Number of calls by function and operation, such as `MicrobatchLoader dynamodb:PutItem`.
 pub type Counted = BTreeMap<String, usize>;
 
-/// Counts the functions' calls from here on.
+/// Counts the functions' calls from its start.
 #[derive(Debug)]
 pub struct Counter {
     gateway: GatewayAdmin,
@@ -34,14 +34,14 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Begins to count. Environments that run already are known as started.
+    /// Begins to count. Environments that have made a call before count as started.
     pub async fn start(gateway: GatewayAdmin) -> Result<Self> {
         let log = gateway.log(0).await?;
         let after = log.last().map_or(0, |entry| entry.sequence);
         Ok(Self { gateway, after, started: log.iter().filter_map(|entry| entry.pid).collect() })
     }
 
-    /// The calls until now, once at least so many were made and the functions are at rest; without those of a start.
+    /// Waits until at least this many calls were made and the functions are idle, and returns the calls without those of starting environments.
     pub async fn calls(&self, at_least: usize) -> Result<Counted> {
         let asked = Instant::now();
         let (mut seen, mut since) = (0, Instant::now());
@@ -53,12 +53,13 @@ impl Counter {
             if seen >= at_least && since.elapsed() > QUIET {
                 return Ok(self.without_starts(&log));
             }
-            ensure!(asked.elapsed() < QUIET_WITHIN, "only {seen} of {at_least} calls, or no end of them");
+            ensure!(asked.elapsed() < QUIET_WITHIN, "{seen} calls, expected at least {at_least}, or they do not end");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
-    async fn functions_log(&self) -> Result<Vec<LogEntry>> {
+    /// The functions' calls so far.
+    pub async fn functions_log(&self) -> Result<Vec<LogEntry>> {
         let log = self.gateway.log(self.after).await?;
         Ok(log.into_iter().filter(|entry| entry.port == Port::Functions).collect())
     }
@@ -80,18 +81,18 @@ impl Counter {
     }
 }
 
-/// Number of calls of this operation (`dynamodb:PutItem`) by all functions.
+/// Number of calls of an operation, such as `dynamodb:PutItem`, by all functions.
 pub fn n_calls(counted: &Counted, operation: &str) -> usize {
     counted.iter().filter(|(call, _)| call.ends_with(&format!(" {operation}"))).map(|(_, n)| n).sum()
 }
 
-/// Bytes of an item: names and values, as `DynamoDB` counts them for strings, numbers and nested values.
+/// Bytes of an item's names and values, as `DynamoDB` counts them for strings, numbers and nested values.
 pub fn item_bytes(table: &DbTable, item: &Item) -> Result<usize> {
     let attributes: HashMap<String, AttributeValue> = serde_dynamo::to_item(wire::encode(table, item))?;
     Ok(attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum())
 }
 
-/// Units that one plain write of an item pays.
+/// Write units of a plain write of an item.
 pub fn write_units(table: &DbTable, item: &Item) -> Result<usize> {
     Ok(item_bytes(table, item)?.div_ceil(WRITE_UNIT_BYTES))
 }

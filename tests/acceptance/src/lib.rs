@@ -1,10 +1,21 @@
-//! The path from a file in S3 to a row in the warehouse, judged from outside: real binaries, real HTTP, real SQL.
+//! End-to-end tests, from a file in S3 to a row in the warehouse, with real binaries, HTTP and SQL.
 //!
-//! `world` brings up one local stack per test binary, with IAM enforced, and deploys the loader; `table` is one table under test
-//! with its own queue, bucket and rows; `xtask` runs the commands of a user; `page` reads the commands and files that the project's pages show, `shown` compares
-//! output with what they show, `runbook` runs the commands of the runbook; `steps` tells how far a load is; `alarms` evaluates the template's alarms; `role` takes
-//! permissions away; `counted` counts what the functions call; `columnar` makes Parquet files; `browser` opens a page as a person does. Nothing here looks into
-//! the functions: it drops files, disturbs calls, and compares rows.
+//! | file | subject |
+//! | --- | --- |
+//! | `world` | starts a local stack for each test binary, with IAM enforced, and deploys the loader |
+//! | `table` | a table under test, with its queue, bucket and rows |
+//! | `xtask` | commands as a user runs them |
+//! | `page` | the commands and files that the project's pages show |
+//! | `shown` | compares output with what a page shows |
+//! | `runbook` | the commands of the runbook |
+//! | `steps` | the progress of a table's loads |
+//! | `alarms` | evaluates the template's alarms |
+//! | `role` | removes permissions |
+//! | `counted` | counts the functions' calls |
+//! | `columnar` | creates Parquet files |
+//! | `browser` | opens a page |
+//!
+//! Nothing here looks into the functions: tests put files, inject faults, and compare rows.
 
 pub mod alarms;
 pub mod browser;

@@ -1,9 +1,9 @@
-//! The template's role with one permission less.
+//! Removes a permission from the template's execution role.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-/// Takes an action away from the template's role, on every resource or on those whose name contains `on` only.
+/// Removes an action from the execution role: on all resources, or only on those whose name contains `on`.
 pub fn without(template: &Value, action: &str, on: &str) -> Result<Value> {
     let mut template = template.clone();
     let policies = template.pointer_mut("/Resources/LoaderRole/Properties/Policies").and_then(Value::as_array_mut);
@@ -27,7 +27,7 @@ pub fn without(template: &Value, action: &str, on: &str) -> Result<Value> {
     Ok(template)
 }
 
-/// A field that is one thing or several, as several.
+/// The items of a field, which may also contain a single item.
 fn items(field: &mut Value) -> &mut Vec<Value> {
     if !field.is_array() {
         *field = json!([field.take()]);

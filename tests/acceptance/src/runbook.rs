@@ -1,4 +1,4 @@
-//! The runbook's commands, run as they are written there.
+//! Runs the commands of the runbook exactly as written there.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use crate::page;
 use crate::world::STACK;
 use crate::xtask::{Checkout, Said};
 
-/// The commands of `docs/runbook.md`, and which of them were run.
+/// The commands of `docs/runbook.md`, and those that have been run.
 #[derive(Debug)]
 pub struct Runbook {
     commands: BTreeSet<String>,
@@ -18,23 +18,23 @@ pub struct Runbook {
 }
 
 impl Runbook {
-    /// Reads it; commands are run in this clone.
+    /// Reads the runbook. Its commands are run in this clone.
     pub fn read(operator: Checkout) -> Result<Self> {
         let commands = page::commands(&page::read("docs/runbook.md")?);
         ensure!(commands.len() > 15, "only {} commands are found", commands.len());
         Ok(Self { commands, run: Mutex::default(), operator })
     }
 
-    /// The clone in which its commands are run.
+    /// The clone in which the commands are run.
     pub fn operator(&self) -> &Checkout {
         &self.operator
     }
 
-    /// Runs one of its commands on the local stack, with these words in place of its placeholders and options of the test's own, and expects
-    /// an exit code.
+    /// Runs a command of the runbook on the local stack, with its placeholders replaced by `words` and with `more` options. Fails unless it exits
+    /// with `code`.
     pub async fn run(&self, command: &str, words: &[(&str, &str)], more: &str, code: i32) -> Result<Said> {
-        ensure!(self.commands.contains(command), "the runbook does not say `cargo xtask {command}`");
-        self.run.lock().expect("nobody panicked").insert(command.to_owned());
+        ensure!(self.commands.contains(command), "the runbook does not contain `cargo xtask {command}`");
+        self.run.lock().expect("no thread has panicked").insert(command.to_owned());
         let mut line = command.to_owned();
         for (placeholder, word) in words {
             ensure!(line.contains(placeholder), "no {placeholder} in `{command}`");
@@ -46,11 +46,11 @@ impl Runbook {
         Ok(said)
     }
 
-    /// Fails unless each command was run.
-    pub fn is_run_whole(&self) -> Result<()> {
-        let run = self.run.lock().expect("nobody panicked");
+    /// Fails unless every command of the runbook was run.
+    pub fn ensure_all_run(&self) -> Result<()> {
+        let run = self.run.lock().expect("no thread has panicked");
         let left: Vec<&String> = self.commands.difference(&run).collect();
-        ensure!(left.is_empty(), "nobody ran these commands of the runbook: {left:#?}");
+        ensure!(left.is_empty(), "these commands of the runbook were not run: {left:#?}");
         Ok(())
     }
 }

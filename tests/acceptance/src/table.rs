@@ -1,4 +1,6 @@
-//! One table under test: its queue, its bucket, its files, and the rows that must be there at the end.
+//! A table under test, with its queue, bucket, files and rows.
+
+mod control;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -7,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{NotificationConfiguration, QueueConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use loader_core::tracker::invariant::violations;
 use loader_core::tracker::item::{History, Item, Quarantined, SortKey};
@@ -18,24 +19,24 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// How long a table may take to come to rest.
+/// How long a table may take until its rows are as expected.
 const REST_SECONDS_MAX: u64 = 90;
 
 /// A table under test.
 #[derive(Debug)]
 pub struct Table {
     world: &'static World,
-    /// Its name, and that of its queue; its bucket is `e2e-<name>`.
+    /// Name of the table and of its queue. Its bucket is `e2e-<name>`.
     pub name: String,
-    /// Its configuration.
+    /// Configuration.
     pub config: Value,
-    /// URL of its queue.
+    /// URL of the queue.
     pub queue_url: String,
-    /// URL of its dead-letter queue.
+    /// URL of the dead-letter queue.
     pub dead_letters_url: String,
 }
 
-/// An append configuration for CSV with (id, at, val).
+/// A configuration that appends CSV files with the columns id, at, val.
 pub fn append(table: &str) -> Value {
     json!({
         "copy": {"table_name": table, "role_arn": "default", "options": "CSV TIMEFORMAT 'auto'"},
@@ -43,34 +44,46 @@ pub fn append(table: &str) -> Value {
     })
 }
 
-/// The same, merged by id and at.
+/// A configuration that merges such files by id and at.
 pub fn merge(table: &str, replace: bool) -> Value {
     let mut config = append(table);
     config["options"] = json!({"merge_duplicate_pks": replace, "merge_pk": "id", "merge_timestamp": "at"});
     config
 }
 
-/// A CSV file.
+/// The configuration with the queue's bucket as its source.
+pub fn with_source(mut config: Value, queue: &str) -> Value {
+    config["source"] = json!(format!("s3://e2e-{queue}/"));
+    config
+}
+
+/// The row of a numbered file.
+pub fn row(number: usize) -> String {
+    format!("{number},2026-01-01 00:00:00,x")
+}
+
+/// The content of a CSV file.
 pub fn csv(rows: &[&str]) -> Vec<u8> {
     (rows.join("\n") + "\n").into_bytes()
 }
 
 impl Table {
-    /// Makes table, bucket, notification and configuration for a queue of the template.
+    /// Creates table, bucket, notification and configuration file for a queue of the template.
     pub async fn new(world: &'static World, name: &str, config: Value) -> Result<Self> {
         let table = Self::unconfigured(world, name, config).await?;
         table.configure(&table.config).await?;
         Ok(table)
     }
 
-    /// The same, without a configuration file.
+    /// Like [`Self::new`], but without a configuration file.
     pub async fn unconfigured(world: &'static World, name: &str, config: Value) -> Result<Self> {
         let table = Self::deployed(world, name, name, config).await?;
-        table.notify().await?;
+        world.s3.create_bucket().bucket(table.bucket()).send().await?;
+        world.notify(&table.bucket(), "", name).await?;
         Ok(table)
     }
 
-    /// The same as [`Self::new`], but S3 tells nobody: the test sends the notifications.
+    /// Like [`Self::new`], but S3 sends no notifications; the test does.
     pub async fn without_notifications(world: &'static World, name: &str, config: Value) -> Result<Self> {
         let table = Self::deployed(world, name, name, config).await?;
         world.s3.create_bucket().bucket(table.bucket()).send().await?;
@@ -78,7 +91,7 @@ impl Table {
         Ok(table)
     }
 
-    /// A table whose queue and bucket are deployed, or will be: only the table itself is made here.
+    /// Creates only the target table. Queue and bucket are deployed, or will be.
     pub async fn deployed(world: &'static World, name: &str, queue: &str, config: Value) -> Result<Self> {
         let mut table = Self::bare(world, name, config).await?;
         table.find_queues(queue).await?;
@@ -102,25 +115,7 @@ impl Table {
         Ok(())
     }
 
-    /// Makes the bucket, which tells the queue about every new object.
-    async fn notify(&self) -> Result<()> {
-        self.world.s3.create_bucket().bucket(self.bucket()).send().await?;
-        let to_queue = QueueConfiguration::builder()
-            .queue_arn(self.arn(&self.name))
-            .events(aws_sdk_s3::types::Event::from("s3:ObjectCreated:*"))
-            .build()?;
-        let notification = NotificationConfiguration::builder().queue_configurations(to_queue).build();
-        let put = self.world.s3.put_bucket_notification_configuration().bucket(self.bucket());
-        put.notification_configuration(notification).send().await?;
-        Ok(())
-    }
-
-    fn arn(&self, queue: &str) -> String {
-        let info = self.world.stack.info();
-        format!("arn:aws:sqs:{}:{}:{queue}", info.region, info.account)
-    }
-
-    /// Its bucket.
+    /// Name of the bucket.
     pub fn bucket(&self) -> String {
         format!("e2e-{}", self.name)
     }
@@ -133,7 +128,7 @@ impl Table {
         Ok(())
     }
 
-    /// Drops a file.
+    /// Puts a file.
     pub async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> Result<()> {
         let body = ByteStream::from(content.into());
         self.world.s3.put_object().bucket(self.bucket()).key(key).body(body).send().await?;
@@ -146,13 +141,13 @@ impl Table {
         Ok(())
     }
 
-    /// Sends a message of one's own to the queue.
+    /// Sends a message to the queue.
     pub async fn send(&self, body: impl Into<String>) -> Result<()> {
         self.world.sqs.send_message().queue_url(&self.queue_url).message_body(body).send().await?;
         Ok(())
     }
 
-    /// A notification as S3 sends it.
+    /// The record of an object in a notification, as S3 sends it.
     pub async fn record(&self, key: &str) -> Result<Value> {
         let head = self.world.s3.head_object().bucket(self.bucket()).key(key).send().await?;
         Ok(json!({"eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
@@ -193,7 +188,7 @@ impl Table {
         }
     }
 
-    /// Keys of what makes the sweep look at the table.
+    /// Keys of the table's items in the index of tables with work.
     pub async fn work(&self) -> Result<Vec<SortKey>> {
         let (mut keys, mut start) = (Vec::new(), None);
         loop {
@@ -212,7 +207,7 @@ impl Table {
         }
     }
 
-    /// Whether there is an item of this key.
+    /// Whether an item with this key exists.
     pub async fn has(&self, key: &SortKey) -> Result<bool> {
         let get = self.world.dynamodb.get_item().table_name(&self.world.tracker).consistent_read(true);
         let get = get.key("db_table", AttributeValue::S(self.db_table()?));
@@ -231,12 +226,12 @@ impl Table {
         Ok(self.items().await?.into_values().filter_map(only).collect())
     }
 
-    /// Waits until something is true of the items; sweeps meanwhile.
+    /// Waits until `holds` is true, and sweeps meanwhile. `what` completes "never …" in the error.
     pub async fn until(&self, what: &str, holds: impl FnMut(&Items) -> bool) -> Result<()> {
         self.until_with(what, holds, async || self.world.sweep().await).await
     }
 
-    /// Waits until something is true of the items, without a sweep.
+    /// Waits until `holds` is true, without a sweep of the test.
     pub async fn until_by_itself(&self, what: &str, holds: impl FnMut(&Items) -> bool) -> Result<()> {
         self.until_with(what, holds, async || ()).await
     }
@@ -261,7 +256,7 @@ impl Table {
         }
     }
 
-    /// Waits until these rows, and no others, are there, nothing waits, and the queue is empty. Then the invariants must hold.
+    /// Waits until the table has exactly these rows, nothing waits, and the queue is empty. Then the tracker's invariants must hold.
     pub async fn rest_with(&self, expected: &[String]) -> Result<()> {
         let mut expected = expected.to_vec();
         expected.sort();
@@ -320,11 +315,11 @@ impl Table {
         text
     }
 
-    /// Statement batches submitted for this table.
+    /// Statements that were submitted for the table.
     pub async fn statements(&self) -> Result<Vec<Statement>> {
-        let table = format!("/{}/", self.db_table()?);
+        let part = self.statement_name_part()?;
         let all = self.world.statements().await?;
-        Ok(all.into_iter().filter(|statement| statement.mentions(&table)).collect())
+        Ok(all.into_iter().filter(|statement| statement.mentions(&part)).collect())
     }
 
     /// The rows, each as `id,at,val`, sorted.
@@ -371,11 +366,11 @@ impl Table {
                 _ => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
-        bail!("{sql} does not end")
+        bail!("{sql} has not ended")
     }
 }
 
-/// Rows as the warehouse shows them.
+/// Rows in the warehouse's text format.
 pub fn rows(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }

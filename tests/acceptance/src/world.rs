@@ -1,4 +1,4 @@
-//! One local stack per test binary, with the loader deployed from the synthesized template.
+//! A local stack for each test binary, with the loader deployed from the synthesized template.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_cloudformation::types::{Capability, Parameter};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{
+    Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
+    S3KeyFilter,
+};
 use loader_core::config::LoadConfig;
 use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
 use local_client::{Stack, StackOptions, Statement};
@@ -18,37 +22,37 @@ use tokio::runtime::Runtime;
 const ASSETS: &str = "acceptance-assets";
 /// Name of the CloudFormation stack.
 pub const STACK: &str = "acceptance";
-/// After this a message of a queue of the template comes again.
+/// Visibility timeout of the template's queues.
 const VISIBILITY_SECONDS: u32 = 3;
-/// More receives than a fault of most tests costs.
+/// Receives before a message goes to the dead-letter queue; more than the faults of most tests take.
 const RECEIVES_MAX: u32 = 6;
-/// Waiting periods of the functions, set down so that faults are over soon.
+/// Waits of the functions, shortened so that tests of faults are fast.
 const WAIT_SECONDS: [(&str, u32); 2] = [("STATUS_POLL_SECONDS", 1), ("CONFIG_CACHE_SECONDS", 1)];
 const PATIENCE_SECONDS: u32 = 1;
 const BACKOFF_SECONDS: u32 = 1;
 
-/// What a test program wants of its world. Signatures and IAM policies are always checked.
+/// How the world of a test binary is set up. Signatures and IAM policies are always checked.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // Each is a question of its own.
+#[allow(clippy::struct_excessive_bools)] // The settings are independent of each other.
 pub struct Setup {
-    /// The tables' queues: name and configuration. The role gets what they need, and nothing else.
+    /// Names and configurations of the queues. The execution role gets only the permissions that they need.
     pub queues: Vec<(String, Value)>,
     /// Receives after which a message goes to the dead-letter queue.
     pub receives_max: u32,
-    /// Seconds that a table waits after its first failure; later ones take twice that.
+    /// Seconds that a table waits after its first failure; twice that after later ones.
     pub backoff_seconds: u32,
-    /// Leave the deployment to the test, which calls [`World::adopt`] then.
+    /// Deploy nothing. The test deploys and then calls [`World::adopt`].
     pub empty: bool,
-    /// Seconds after which others take over from an invocation that has gone quiet. One that looks at objects for longer is taken for dead, and
-    /// others look too: a test of large loads must give it the time.
+    /// Seconds after which other invocations take over from a silent one. Tests of large loads need more, because an invocation that looks at many
+    /// objects counts as dead after this time.
     pub patience_seconds: u32,
-    /// Timeout of BulkLoader in seconds: 28 leaves it the time for one page.
+    /// Timeout of BulkLoader in seconds. With 28, it has time for one page of a listing.
     pub bulk_seconds: Option<u32>,
-    /// For tests that count calls: the waiting periods of a deployment, and no sweep of its own accord.
+    /// For tests that count calls: the waits of a real deployment, and no scheduled sweep.
     pub quiet: bool,
-    /// No sweep of its own accord, as if its rule were disabled.
+    /// No scheduled sweep: its rule is disabled.
     pub unswept: bool,
-    /// Table events are on.
+    /// Whether table events are on.
     pub events: bool,
 }
 
@@ -69,7 +73,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// A queue for each table: its name, and the configuration that its table begins with.
+    /// A setup with a queue for each table: its name and initial configuration.
     pub fn of(tables: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         let queue = |(name, mut config): (&str, Value)| {
             if config["source"].is_null() {
@@ -81,12 +85,12 @@ impl Setup {
     }
 }
 
-/// Everything a test talks to.
+/// The local stack with the deployed loader, and clients for it.
 #[derive(Debug)]
 pub struct World {
     runtime: Runtime,
     cloudformation: aws_sdk_cloudformation::Client,
-    /// The stack; it ends with this process.
+    /// The local stack, which ends with this process.
     pub stack: Stack,
     /// S3.
     pub s3: aws_sdk_s3::Client,
@@ -102,24 +106,24 @@ pub struct World {
     pub logs: aws_sdk_cloudwatchlogs::Client,
     /// The Data API.
     pub data: aws_sdk_redshiftdata::Client,
-    /// What is deployed.
+    /// The deployed template.
     pub template: Value,
-    /// The tracker table's name.
+    /// Name of the tracker table.
     pub tracker: String,
     /// The loader's bucket.
     pub bucket: String,
 }
 
-/// The world of this test binary, brought up by the first test that asks; every test of it must ask for the same.
+/// The world of this test binary. The first test that needs it starts it, so all tests must use the same setup.
 pub fn world_of(setup: fn() -> Setup) -> &'static World {
-    // A world that did not come up is not tried again: every test tells the first cause.
+    // If the start fails it is not repeated, and every test reports the cause.
     static WORLD: OnceLock<Result<World, String>> = OnceLock::new();
     let world = WORLD.get_or_init(|| World::start(&setup()).map_err(|error| format!("{error:#}")));
-    world.as_ref().unwrap_or_else(|error| panic!("the local stack does not come up: {error}"))
+    world.as_ref().unwrap_or_else(|error| panic!("the local stack did not start: {error}"))
 }
 
 impl World {
-    /// Runs a test to its end; an error is a failure with its whole chain.
+    /// Runs a test. An error is a panic with all its causes.
     pub fn run<T>(&self, test: impl Future<Output = Result<T>>) -> T {
         match self.runtime.block_on(test) {
             Ok(value) => value,
@@ -127,7 +131,7 @@ impl World {
         }
     }
 
-    /// Brings one up.
+    /// Starts a world.
     pub fn start(setup: &Setup) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let root = clone_root()?;
@@ -166,7 +170,7 @@ impl World {
         Ok(world)
     }
 
-    /// Takes the names of tracker and bucket from the stack that was deployed.
+    /// Reads the names of tracker and bucket from the deployed stack.
     pub fn adopt(&mut self) -> Result<()> {
         let stack = self.runtime.block_on(self.deployed("CREATE_COMPLETE"))?;
         let output = |key: &str| {
@@ -190,7 +194,7 @@ impl World {
         Ok(())
     }
 
-    /// Creates another stack beside, from the same zips. It hears of no statement but its own.
+    /// Creates another stack from the same zips. It gets only the events of its own statements.
     pub async fn deploy_beside(&self, name: &str, setup: &Setup) -> Result<()> {
         let url = self.upload(&template(setup)?).await?;
         let create = self.cloudformation.create_stack().stack_name(name).template_url(url);
@@ -200,7 +204,7 @@ impl World {
         self.stack_at(name, "CREATE_COMPLETE").await.map(drop)
     }
 
-    /// Puts a template where `CloudFormation` reads it: with many queues it is too large for a request.
+    /// Uploads a template for `CloudFormation`, because one with many queues is too large for a request.
     async fn upload(&self, template: &Value) -> Result<String> {
         let key = "template.json";
         let body = ByteStream::from(template.to_string().into_bytes());
@@ -208,7 +212,7 @@ impl World {
         Ok(format!("{}/{ASSETS}/{key}", self.stack.info().endpoint))
     }
 
-    /// Changes the stack to another template.
+    /// Updates the stack to another template.
     pub async fn update(&self, template: &Value) -> Result<()> {
         let update = self.cloudformation.update_stack().stack_name(STACK).template_url(self.upload(template).await?);
         let update = update.parameters(assets_bucket()).capabilities(Capability::CapabilityNamedIam);
@@ -219,7 +223,7 @@ impl World {
         }
     }
 
-    /// Physical id of a resource: of a queue, its URL.
+    /// Physical ID of a resource, which is the URL of a queue.
     pub async fn resource(&self, logical_id: &str) -> Result<String> {
         let ask = self.cloudformation.describe_stack_resource().stack_name(STACK).logical_resource_id(logical_id);
         let answer = ask.send().await.with_context(|| format!("no resource {logical_id}"))?;
@@ -227,14 +231,14 @@ impl World {
         id.map(ToOwned::to_owned).with_context(|| format!("{logical_id} has no id"))
     }
 
-    /// The stack's status.
+    /// Status of the stack.
     pub async fn status(&self) -> Result<String> {
         let answer = self.cloudformation.describe_stacks().stack_name(STACK).send().await?;
         let status = answer.stacks().first().and_then(|stack| stack.stack_status());
         Ok(status.context("the stack is gone")?.as_str().to_owned())
     }
 
-    /// Creates the stack from a template of the test's own; answers how that ended.
+    /// Creates the stack from another template, and returns its final status.
     pub async fn create(&self, template: &Value) -> Result<String> {
         self.cloudformation.create_stack().stack_name(STACK).template_body(template.to_string()).send().await?;
         loop {
@@ -246,7 +250,7 @@ impl World {
         }
     }
 
-    /// Waits until the stack has come to this status.
+    /// Waits until the stack has this status.
     async fn deployed(&self, wanted: &str) -> Result<aws_sdk_cloudformation::types::Stack> {
         self.stack_at(STACK, wanted).await
     }
@@ -271,7 +275,7 @@ impl World {
         format!("{STACK}-{}", function.name())
     }
 
-    /// Invokes a function and answers what it answers; a function error is an error.
+    /// Invokes a function and returns its result. A function error is an error.
     pub async fn invoke(&self, function: Function, payload: &Value) -> Result<Value> {
         let call = self.lambda.invoke().function_name(Self::function(function));
         let answer = call.payload(aws_sdk_lambda::primitives::Blob::new(payload.to_string())).send().await?;
@@ -282,7 +286,7 @@ impl World {
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// What the functions logged since a time in milliseconds, one text per line.
+    /// The lines that the functions have logged since a time in milliseconds.
     pub async fn logged(&self, since: i64) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for function in Function::ALL {
@@ -296,28 +300,47 @@ impl World {
         Ok(lines)
     }
 
-    /// The sweep, without waiting for its minute. It may be disturbed: then the next one does the work.
+    /// Starts a sweep at once. Errors are ignored, because the next sweep repeats the work.
     pub async fn sweep(&self) {
         let _ = self.invoke(Function::NextLoader, &json!({"sweep": true})).await;
     }
 
-    /// Steers the Data API stand-in.
+    /// Lets a bucket notify a queue of new objects below a prefix.
+    pub async fn notify(&self, bucket: &str, prefix: &str, queue: &str) -> Result<()> {
+        let info = self.stack.info();
+        let filter = (!prefix.is_empty()).then(|| {
+            let rule = FilterRule::builder().name(FilterRuleName::Prefix).value(prefix).build();
+            let key = S3KeyFilter::builder().filter_rules(rule).build();
+            NotificationConfigurationFilter::builder().key(key).build()
+        });
+        let to_queue = QueueConfiguration::builder()
+            .queue_arn(format!("arn:aws:sqs:{}:{}:{queue}", info.region, info.account))
+            .events(Event::from("s3:ObjectCreated:*"))
+            .set_filter(filter)
+            .build()?;
+        let notification = NotificationConfiguration::builder().queue_configurations(to_queue).build();
+        let put = self.s3.put_bucket_notification_configuration().bucket(bucket);
+        put.notification_configuration(notification).send().await?;
+        Ok(())
+    }
+
+    /// Changes settings of the Data API stand-in.
     pub async fn standin(&self, settings: &Value) -> Result<()> {
         self.stack.data_api().change(settings).await
     }
 
-    /// All statements that the stand-in knows.
+    /// All statements that the stand-in remembers.
     pub async fn statements(&self) -> Result<Vec<Statement>> {
         self.stack.data_api().statements().await
     }
 }
 
-/// Folder of this test program's stack.
+/// Folder of this test binary's stack.
 pub fn folder() -> Result<PathBuf> {
     Ok(clone_root()?.join(".local/acceptance").join(std::process::id().to_string()))
 }
 
-/// The clone.
+/// The clone's folder.
 pub fn clone_root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here.ancestors().nth(2).context("no clone around this crate")?.to_path_buf())
@@ -327,7 +350,7 @@ fn assets_bucket() -> Parameter {
     Parameter::builder().parameter_key("assetsBucket").parameter_value(ASSETS).build()
 }
 
-/// The loader and its queues, with short waits.
+/// The template of the loader and its queues, with short waits.
 fn template(setup: &Setup) -> Result<Value> {
     let mut queues = Vec::new();
     for (name, config) in &setup.queues {

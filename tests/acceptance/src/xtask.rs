@@ -1,7 +1,7 @@
-//! `cargo xtask` as a user calls it, in a clone of its own: its queues, its zips and its local stack are nobody else's.
+//! Runs `cargo xtask` as a user does, in a separate clone with its own queues, zips and local stack.
 //!
-//! Only the compiler is left out: what stands in for cargo names executables that are built already, so that a test can change
-//! the code by changing a file.
+//! Only the compiler is not run: a script in place of cargo returns executables that have been built, so that a test can change the code by
+//! changing a file.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,17 +14,17 @@ use serde_json::Value;
 
 use crate::world::{STACK, clone_root, folder};
 
-/// A clone, as far as xtask looks at it.
+/// A clone, as far as xtask needs it.
 #[derive(Debug)]
 pub struct Checkout {
     root: PathBuf,
     xtask: PathBuf,
 }
 
-/// What a command said.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Said {
-    /// Its exit code.
+    /// Exit code.
     pub code: Option<i32>,
     /// Standard output.
     pub output: String,
@@ -33,24 +33,24 @@ pub struct Said {
 }
 
 impl Said {
-    /// The result of a command that was asked for JSON.
+    /// The output of a command with `--output json`.
     pub fn json(&self) -> Result<Value> {
         serde_json::from_str(&self.output).with_context(|| format!("no JSON: {self:?}"))
     }
 
-    /// Everything, on both streams.
+    /// Standard output and standard error together.
     pub fn words(&self) -> String {
         format!("{}{}", self.output, self.errors)
     }
 }
 
 impl Checkout {
-    /// A clone without queues, whose local stack is this test program's.
+    /// Creates a clone without queues. Its local stack is that of this test binary.
     pub fn new() -> Result<Self> {
         Self::named("clone")
     }
 
-    /// The same, in a folder of this name: for test programs with several.
+    /// Like [`Self::new`], but in a folder with this name, for test binaries with several clones.
     pub fn named(name: &str) -> Result<Self> {
         let real = clone_root()?;
         let xtask = real.join("target/debug/xtask");
@@ -79,7 +79,7 @@ impl Checkout {
         self.root.join("bin").join(function.package())
     }
 
-    /// Changes the code of a function: the same behaviour in another zip.
+    /// Changes the code of a function, but not its behaviour, so that its zip changes.
     pub fn change_code(&self, function: Function) -> Result<()> {
         let mut file = std::fs::OpenOptions::new().append(true).open(self.executable(function))?;
         Ok(file.write_all(b"changed")?)
@@ -90,12 +90,12 @@ impl Checkout {
         Ok(std::fs::read(self.executable(function))?)
     }
 
-    /// Puts earlier code of a function in the place of what is there.
+    /// Replaces the code of a function by earlier code.
     pub fn put_code(&self, function: Function, code: &[u8]) -> Result<()> {
         Ok(std::fs::write(self.executable(function), code)?)
     }
 
-    /// Key under which the next deployment uploads a function's zip, once the zip was made.
+    /// Key under which the next deployment uploads a function's zip. The zip must have been built.
     pub fn code_key(&self, function: Function) -> Result<String> {
         let package = function.package();
         let stamp = std::fs::read(self.root.join(format!("cfn-out/assets/dev/{package}.zip.json")))?;
@@ -108,21 +108,20 @@ impl Checkout {
     pub async fn xtask(&self, arguments: &str) -> Result<Said> {
         let mut command = Command::new(&self.xtask);
         self.in_clone(command.args(arguments.split_whitespace()));
-        said(command).await
+        output_of(command).await
     }
 
-    /// Runs a line that a person types in the clone. `cargo xtask` is what was built; a program of `programs` goes before one of the same name in the
-    /// PATH.
+    /// Runs a shell line in the clone. `cargo xtask` runs the program that was built, and `programs` precedes the PATH.
     pub async fn types(&self, line: &str, programs: &Path, variables: &[(&str, &str)]) -> Result<Said> {
         let mut path = vec![self.root.join("typed"), programs.to_owned()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         let mut shell = Command::new("bash");
         self.in_clone(shell.args(["-euc", line]));
         shell.env("PATH", std::env::join_paths(path)?).envs(variables.iter().copied());
-        said(shell).await
+        output_of(shell).await
     }
 
-    /// The same, and it must succeed.
+    /// Runs a command that must succeed.
     pub async fn must(&self, arguments: &str) -> Result<Said> {
         let said = self.xtask(arguments).await?;
         ensure!(said.code == Some(0), "xtask {arguments}: exit code {:?}\n{}", said.code, said.words());
@@ -134,34 +133,34 @@ impl Checkout {
         command.env("CARGO", self.root.join("cargo")).env("CARGO_MANIFEST_DIR", self.root.join("xtask"));
     }
 
-    /// Deploys to the local stack; the answer is the result.
+    /// Deploys to the local stack and returns the JSON result.
     pub async fn deploy(&self, arguments: &str) -> Result<Value> {
         self.must(&self.deploy_words(arguments)).await?.json()
     }
 
-    /// The command line of a deployment.
+    /// The arguments of a deployment.
     pub fn deploy_words(&self, arguments: &str) -> String {
         format!("deploy --local --build-profile dev --stack-name {STACK} --output json {arguments}")
     }
 
-    /// Changes a file of the clone.
+    /// Writes a file of the clone.
     pub fn write(&self, path: &str, text: &str) -> Result<()> {
         std::fs::write(self.root.join(path), text).with_context(|| format!("cannot write {path}"))
     }
 
-    /// A file of the clone.
+    /// Reads a file of the clone.
     pub fn read(&self, path: &str) -> Result<String> {
         std::fs::read_to_string(self.root.join(path)).with_context(|| format!("cannot read {path}"))
     }
 }
 
-async fn said(command: Command) -> Result<Said> {
-    let output = tokio::process::Command::from(command).output().await.context("the command does not run")?;
+async fn output_of(command: Command) -> Result<Said> {
+    let output = tokio::process::Command::from(command).output().await.context("cannot run the command")?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Said { code: output.status.code(), output: text(&output.stdout), errors: text(&output.stderr) })
 }
 
-/// Without its symbols an executable is zipped in a fraction of the time; where no `strip` is, it just takes longer.
+/// Copies an executable without its symbols, which makes zipping much faster. Without the program `strip` it only takes longer.
 fn strip(from: &Path, to: &Path) -> Result<()> {
     let build = "build it: cargo build -p microbatch-loader -p next-loader -p bulk-loader (`cargo xtask test` does)";
     std::fs::copy(from, to).with_context(|| format!("{} is missing; {build}", from.display()))?;

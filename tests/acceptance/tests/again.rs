@@ -1,6 +1,6 @@
-//! A truncated table is loaded again by order, whoever is killed.
+//! A truncated table is reloaded with `backfill --force`, even if functions are killed.
 
-use acceptance::table::{Table, append, csv, rows};
+use acceptance::table::{Table, append, csv, rows, with_source};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Result, ensure};
@@ -11,17 +11,15 @@ use serde_json::{Value, json};
 const AGAIN: &str = "source-again";
 
 fn again() -> Value {
-    let mut config = append("source_again");
-    config["source"] = json!(format!("s3://e2e-{AGAIN}/"));
-    config
+    with_source(append("source_again"), AGAIN)
 }
 
 fn world() -> &'static World {
     world_of(|| Setup::of([(AGAIN, again())]))
 }
 
-/// What an order to load the folder again is, from the loader's own clock.
-async fn order(world: &World) -> Result<Value> {
+/// A bulk request with `force`, whose instant is from the loader's clock.
+async fn forced_request(world: &World) -> Result<Value> {
     let mut request = json!({
         "paths": [{"s3_path": format!("s3://e2e-{AGAIN}/"), "table": "source_again"}],
         "copy": {"role_arn": "default", "options": "CSV TIMEFORMAT 'auto'"},
@@ -34,7 +32,7 @@ async fn order(world: &World) -> Result<Value> {
 }
 
 #[test]
-fn a_truncated_table_is_loaded_again_by_order_once_whoever_dies() {
+fn a_truncated_table_is_reloaded_exactly_once_despite_kills() {
     let world = world();
     world.run(async {
         let checkout = Checkout::new()?;
@@ -58,16 +56,16 @@ fn a_truncated_table_is_loaded_again_by_order_once_whoever_dies() {
 
         for call in [1, 3, 5, 7, 9] {
             table.sql("TRUNCATE TABLE source_again").await?;
-            let order = order(world).await?;
+            let request = forced_request(world).await?;
             let kill =
                 Toxic { function: Some(World::function(Function::BulkLoader)), ..Toxic::new(ToxicKind::KillAfter) };
             world.stack.gateway().add_toxic(&kill.once_after(call)).await?;
-            let _ = world.invoke(Function::BulkLoader, &order).await;
+            let _ = world.invoke(Function::BulkLoader, &request).await;
             world.stack.gateway().clear_toxics().await?;
-            // As Lambda repeats an invocation; and once more, when everything is loaded.
-            world.invoke(Function::BulkLoader, &order).await?;
+            // Lambda retries the invocation; another one follows when everything is loaded.
+            world.invoke(Function::BulkLoader, &request).await?;
             table.rest_with(&expected).await?;
-            let late = world.invoke(Function::BulkLoader, &order).await?;
+            let late = world.invoke(Function::BulkLoader, &request).await?;
             ensure!(late[0]["new_objects"] == json!(0), "killed at call {call}: {late:#}");
         }
         table.rest_with(&expected).await

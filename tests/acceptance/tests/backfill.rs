@@ -1,12 +1,12 @@
-//! A folder of thousands of objects: BulkLoader has the time for one page, and the sweep goes on with the rest, while live files arrive
-//! and functions are killed. No live file may wait for more than one load of the folder.
+//! Backfill of a folder of thousands of objects: BulkLoader has time for one page, and sweeps continue the listing while live files arrive and
+//! functions are killed. No live file may wait for more than one load of the folder.
 //!
-//! `ACCEPTANCE_OBJECTS=100000` makes it as large as that.
+//! `ACCEPTANCE_OBJECTS=100000` sets the number of objects.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use acceptance::table::{Table, append, csv};
+use acceptance::table::{Table, append, csv, row, with_source};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context, Result, ensure};
@@ -19,13 +19,12 @@ use serde_json::{Value, json};
 const LARGE: &str = "backfill-large";
 const OBJECTS: &str = "ACCEPTANCE_OBJECTS";
 const OBJECTS_DEFAULT: usize = 3_000;
-/// A page of a listing.
+/// Objects in a page of a listing.
 const PAGE: u64 = 1_000;
 
-/// Written once where they are very many: the local S3 has no time for a hundred thousand looks.
+/// With very many objects the queue is write-once, because the local S3 is too slow for a hundred thousand looks.
 fn large() -> Value {
-    let mut config = append("backfill_large");
-    config["source"] = json!(format!("s3://e2e-{LARGE}/"));
+    let mut config = with_source(append("backfill_large"), LARGE);
     config["load"] = json!({"write_once": are_very_many()});
     config
 }
@@ -38,7 +37,7 @@ fn are_very_many() -> bool {
     objects() > 10 * OBJECTS_DEFAULT
 }
 
-/// BulkLoader has the time for one page; of very many objects it reads for half a minute.
+/// BulkLoader has time for one page or, with very many objects, for half a minute of listing.
 fn world() -> &'static World {
     world_of(|| Setup {
         bulk_seconds: Some(if are_very_many() { 58 } else { 28 }),
@@ -47,16 +46,12 @@ fn world() -> &'static World {
     })
 }
 
-fn row(number: usize) -> String {
-    format!("{number},2026-01-01 00:00:00,x")
-}
-
 async fn fill(table: &Table, objects: usize) -> Result<()> {
     let put = |number: usize| async move { table.put(&format!("old/{number:07}.csv"), csv(&[&row(number)])).await };
     stream::iter(0..objects).map(put).buffer_unordered(16).try_collect().await
 }
 
-/// A file arrives; its key in the ledger, and how long it takes to its rows.
+/// Puts a live file. Returns its key in the ledger, and how long it took until its rows were committed.
 async fn live(table: &Table, number: usize) -> Result<(SortKey, Duration)> {
     let key = format!("live/{number}.csv");
     table.put(&key, csv(&[&row(number)])).await?;
@@ -78,7 +73,7 @@ fn claimed(load: &History) -> Option<Millis> {
     Some(load.key.at_millis()? - load.load_millis)
 }
 
-/// The most loads of the folder that took the slot while a live file waited for it; the longest of the loads.
+/// The maximum number of loads of the folder that took the slot while a live file waited, and the longest load.
 fn loads_before(items: &Items, live: &[SortKey]) -> Result<(usize, Duration)> {
     let history = |item: &Item| if let Item::Loaded(history) = item { Some(history.clone()) } else { None };
     let loads: BTreeMap<String, History> =
@@ -96,7 +91,7 @@ fn loads_before(items: &Items, live: &[SortKey]) -> Result<(usize, Duration)> {
     Ok((most, Duration::from_millis(longest.unsigned_abs())))
 }
 
-/// Calls of the functions until now.
+/// The calls of the functions so far.
 async fn calls(world: &World) -> Result<BTreeMap<String, u64>> {
     let calls = world.stack.gateway().calls().await?;
     let of = |(service, operations): (String, BTreeMap<String, u64>)| {
@@ -105,7 +100,7 @@ async fn calls(world: &World) -> Result<BTreeMap<String, u64>> {
     Ok(calls.functions.into_iter().flat_map(of).collect())
 }
 
-/// Some calls of the functions are their invocation's last. Not those that look at objects: a load has a thousand of them.
+/// Kills functions at random calls. Looks at objects are excluded, because a load has a thousand of them.
 async fn kill_some(world: &World) -> Result<()> {
     let rare = if objects() > OBJECTS_DEFAULT { 10.0 } else { 1.0 };
     let calls = [("dynamodb", None, 0.01 / rare), ("s3", Some("ListObjectVersions"), 0.2 / rare)];
@@ -125,7 +120,7 @@ async fn kill_some(world: &World) -> Result<()> {
 }
 
 #[test]
-fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_killed() {
+fn a_folder_of_thousands_is_listed_to_the_end_beside_live_files_despite_kills() {
     let objects = objects();
     let world = world();
     world.run(async {
@@ -136,10 +131,10 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
         let filled = began.elapsed();
         let began = Instant::now();
         let command = format!("backfill {LARGE} s3://e2e-{LARGE}/old/ --local --stack-name {STACK} --output json");
-        let told = checkout.must(&command).await?.json()?;
-        ensure!(told["objects"] == json!(objects) && told["goes_on"] == json!(true), "{told:#}");
-        ensure!(told["recorded"].as_u64().is_some_and(|n| n >= PAGE && n < objects as u64), "{told:#}");
-        let told_after = began.elapsed();
+        let first = checkout.must(&command).await?.json()?;
+        ensure!(first["objects"] == json!(objects) && first["goes_on"] == json!(true), "{first:#}");
+        ensure!(first["recorded"].as_u64().is_some_and(|n| n >= PAGE && n < objects as u64), "{first:#}");
+        let begun_after = began.elapsed();
         kill_some(world).await?;
         let sweeper = tokio::spawn(async move {
             loop {
@@ -170,7 +165,7 @@ fn a_folder_of_thousands_is_listed_to_its_end_beside_live_files_whoever_is_kille
         let longest = waits.values().max().context("no live file")?;
         let (calls, files) = (calls(world).await?, expected.len());
         println!(
-            "proof: {objects} objects put within {filled:?}; counted and begun after {told_after:?}, listed after {listed:?} and loaded after \
+            "proof: {objects} objects put within {filled:?}; counted and begun after {begun_after:?}, listed after {listed:?} and loaded after \
              {all:?} with {statements} statements, the longest load {longest_load:?}; {} live files meanwhile, the longest wait {longest:?}, \
              {most} loads of the folder began before one of them; calls for {files} files: {calls:?}",
             waits.len()

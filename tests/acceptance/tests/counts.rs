@@ -1,14 +1,14 @@
-//! What a load costs, counted and never timed: the functions' AWS calls, the COPYs, the tracker's write units.
+//! The cost of loads, counted but never timed: the functions' AWS calls, the COPYs, and the tracker's write units.
 //!
-//! Every statement is held until its id is recorded and, in a burst, until all files are: so the counts do not depend on how quick
-//! the machine is. What remains open is which of two invocations takes the slot; the bounds hold either way.
+//! Every statement is held until its id is recorded and, in a burst, until all files are recorded, so that the counts do not depend on the
+//! speed of the machine. Which of two invocations takes the slot remains open; the bounds hold in either case.
 
 use std::sync::{Mutex, PoisonError};
 
 use acceptance::columnar::{moments, numbers, parquet, texts};
 use acceptance::counted::{Counted, Counter, item_bytes, n_calls, write_units};
-use acceptance::steps::is_submitted;
-use acceptance::table::{Table, append, csv, merge};
+use acceptance::steps::{is_submitted, n_loaded, n_waiting};
+use acceptance::table::{Table, append, csv, merge, row};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Result, ensure};
 use loader_core::ids::DbTable;
@@ -22,12 +22,12 @@ const WRITE_ONCE: &str = "count-once";
 const PARQUET: &str = "count-parquet";
 const HUNDRED: &str = "count-hundred";
 const FIVE: [&str; 5] = ["count-five1", "count-five2", "count-five3", "count-five4", "count-five5"];
-/// Records of one notification.
+/// Records in a notification.
 const RECORDS: usize = 10;
-/// Write units of a file alone: fifteen, and four more where the slot with its load is larger than one unit.
+/// Write units of a single file: fifteen, and four more if the slot with its load is larger than one unit.
 const UNITS_MAX: usize = 19;
 
-/// One test at a time: the gateway counts the calls of all.
+/// Tests run one at a time, because the gateway counts all calls.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn table_name(queue: &str) -> String {
@@ -67,7 +67,7 @@ fn alone<T>(test: impl Future<Output = Result<T>>) -> T {
     world().run(test)
 }
 
-/// The twelve calls of ARCHITECTURE.md.
+/// The twelve calls in ARCHITECTURE.md.
 const ONE_FILE: [(&str, usize); 9] = [
     ("MicrobatchLoader dynamodb:BatchGetItem", 1),
     ("MicrobatchLoader dynamodb:PutItem", 3),
@@ -84,7 +84,7 @@ fn one_file() -> Counted {
     ONE_FILE.into_iter().map(|(call, n)| (call.to_owned(), n)).collect()
 }
 
-fn one_file_unseen() -> Counted {
+fn one_file_without_look() -> Counted {
     one_file().into_iter().filter(|(call, _)| !call.ends_with("s3:HeadObject")).collect()
 }
 
@@ -107,17 +107,17 @@ fn one_file_is_appended_with_the_same_calls() {
 }
 
 #[test]
-fn where_keys_are_written_once_nobody_looks_at_the_object() {
+fn with_write_once_objects_are_not_looked_at() {
     alone(async {
         let counted = second_file(WRITE_ONCE, written_once()).await?;
-        ensure!(counted == one_file_unseen(), "{counted:#?}");
+        ensure!(counted == one_file_without_look(), "{counted:#?}");
         Ok(())
     });
 }
 
-/// The columns of the table are known from the first file.
+/// The columns of the table are cached since the first file.
 #[test]
-fn the_columns_of_a_parquet_file_cost_one_call_more() {
+fn a_parquet_file_takes_one_more_call_for_its_columns() {
     alone(async {
         let mut expected = one_file();
         expected.insert("MicrobatchLoader s3:GetObject".to_owned(), 1);
@@ -128,7 +128,7 @@ fn the_columns_of_a_parquet_file_cost_one_call_more() {
 }
 
 #[test]
-fn a_hundred_files_cost_less_than_a_call_each_beside_the_look() {
+fn a_hundred_files_take_less_than_one_call_each_besides_the_look() {
     alone(async {
         let burst = burst(&[HUNDRED], 100).await?;
         burst.ensure_calls_at_most(0.8)
@@ -136,7 +136,7 @@ fn a_hundred_files_cost_less_than_a_call_each_beside_the_look() {
 }
 
 #[test]
-fn five_hundred_files_over_five_tables_cost_half_a_call_each_beside_the_look() {
+fn five_hundred_files_of_five_tables_take_half_a_call_each_besides_the_look() {
     alone(async {
         let burst = burst(&FIVE, 100).await?;
         ensure!(burst.copies <= 12, "{} COPYs", burst.copies);
@@ -144,20 +144,20 @@ fn five_hundred_files_over_five_tables_cost_half_a_call_each_beside_the_look() {
     });
 }
 
-/// The calls of a table's second file: the functions run, the configuration is cached, the columns are known.
+/// The calls of a table's second file, with warm functions, cached configuration and cached columns.
 async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     let table = Table::new(world(), queue, config).await?;
     let columnar = queue == PARQUET;
     table.put("0", if columnar { columns(0)? } else { content(0) }).await?;
     table.until_by_itself("loaded", |items| n_loaded(items) == 1).await?;
     let since = count_from_here().await?;
-    hold(&table).await?;
+    table.hold("SUBMITTED").await?;
     table.put("1", if columnar { columns(1)? } else { content(1) }).await?;
     table.until_by_itself("submitted", is_submitted).await?;
     let during = table.items().await?;
-    release(&table).await?;
+    table.release().await?;
     table.until_by_itself("loaded", |items| n_loaded(items) == 2).await?;
-    let counted = since.calls(one_file_unseen().values().sum()).await?;
+    let counted = since.calls(one_file_without_look().values().sum()).await?;
     let units = units_of_one_file(&DbTable(table.db_table()?), &during, &table.items().await?)?;
     println!("proof: counts: {queue}: one file, {} calls, {units} write units", counted.values().sum::<usize>());
     ensure!(units <= UNITS_MAX, "{units} write units");
@@ -165,8 +165,8 @@ async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     Ok(counted)
 }
 
-/// Two plain writes of the slot, one of the pending load; slot, pending load, ledger and history in a transaction, at twice the price;
-/// and the keys of slot and pending load enter the index of tables with work and leave it.
+/// The write units of a load of one file: two plain writes of the slot and one of the pending load; slot, pending load, ledger and history in
+/// a transaction, at twice the price; and adding the keys of slot and pending load to the index of tables with work and removing them.
 fn units_of_one_file(table: &DbTable, during: &Items, after: &Items) -> Result<usize> {
     let units = |items: &Items, wanted: &dyn Fn(&Item) -> bool| -> Result<usize> {
         items.values().rev().find(|item| wanted(item)).map_or(Ok(0), |item| write_units(table, item))
@@ -179,7 +179,7 @@ fn units_of_one_file(table: &DbTable, during: &Items, after: &Items) -> Result<u
     Ok(pending + 2 * slot + 2 * (slot + pending + ledger + history) + 4)
 }
 
-/// What many files cost.
+/// The cost of many files.
 struct Burst {
     n_files: usize,
     counted: Counted,
@@ -187,28 +187,28 @@ struct Burst {
 }
 
 impl Burst {
-    /// Beside the looks at the objects, one each, and the configurations: each environment reads those once a minute, and how many
-    /// environments there are is the platform's choice.
+    /// Fails if there are more calls per file, not counting looks, of which each object needs one, and configurations, which each environment
+    /// reads once a minute; the platform chooses the number of environments.
     fn ensure_calls_at_most(&self, per_file: f64) -> Result<()> {
         let (looks, configs) = (n_calls(&self.counted, "s3:HeadObject"), n_calls(&self.counted, "s3:GetObject"));
-        let beside = self.counted.values().sum::<usize>() - looks - configs;
+        let others = self.counted.values().sum::<usize>() - looks - configs;
         let Self { n_files, copies, .. } = self;
         println!(
-            "proof: counts: {n_files} files: {beside} calls, {looks} looks, {configs} configurations, {copies} COPYs"
+            "proof: counts: {n_files} files: {others} calls, {looks} looks, {configs} configurations, {copies} COPYs"
         );
         #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
-        let found = beside as f64 / *n_files as f64;
-        ensure!(found <= per_file, "{found} calls a file\n{:#?}", self.counted);
+        let found = others as f64 / *n_files as f64;
+        ensure!(found <= per_file, "{found} calls per file\n{:#?}", self.counted);
         Ok(())
     }
 }
 
-/// Files in notifications of ten; each table's first load runs until all of them are recorded.
+/// Sends files in notifications of ten. Each table's first load runs until all of them are recorded.
 async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
     let mut tables = Vec::new();
     for queue in queues {
         let table = Table::without_notifications(world(), queue, appended(queue)).await?;
-        notify(&table, 0..1).await?;
+        table.send(message(&table, 0..1).await?).await?;
         table.until_by_itself("loaded", |items| n_loaded(items) == 1).await?;
         tables.push(table);
     }
@@ -220,7 +220,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
     }
     let since = count_from_here().await?;
     for table in &tables {
-        hold(table).await?;
+        table.hold("SUBMITTED").await?;
     }
     for (table, message) in messages {
         table.send(message).await?;
@@ -229,7 +229,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
         table.until_by_itself("recorded", |items| n_waiting(items) == per_table && is_submitted(items)).await?;
     }
     for table in &tables {
-        release(table).await?;
+        table.release().await?;
     }
     let mut copies = 0;
     for table in &tables {
@@ -245,7 +245,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
     Ok(Burst { n_files: tables.len() * per_table, counted, copies })
 }
 
-/// A ledger entry is one write unit, with room for longer keys.
+/// A ledger entry must fit into one write unit, with room for longer keys.
 async fn ensure_small_items(table: &Table) -> Result<()> {
     let db_table = DbTable(table.db_table()?);
     for item in table.items().await?.values() {
@@ -263,10 +263,6 @@ async fn count_from_here() -> Result<Counter> {
     Counter::start(gateway).await
 }
 
-fn row(number: usize) -> String {
-    format!("{number},2026-01-01 00:00:00,x")
-}
-
 fn content(number: usize) -> Vec<u8> {
     csv(&[&row(number)])
 }
@@ -275,38 +271,12 @@ fn columns(number: i64) -> Result<Vec<u8>> {
     parquet(vec![("id", numbers(&[number])), ("at", moments(&[0])), ("val", texts(&["x"]))])
 }
 
-async fn notify(table: &Table, numbers: std::ops::Range<usize>) -> Result<()> {
-    table.send(message(table, numbers).await?).await
-}
-
-/// Drops these files and tells about them in one notification.
+/// Puts these files and returns their notification.
 async fn message(table: &Table, numbers: std::ops::Range<usize>) -> Result<String> {
-    let mut records = Vec::new();
+    let mut keys = Vec::new();
     for number in numbers {
-        let key = format!("{number}.csv");
-        table.put(&key, content(number)).await?;
-        records.push(table.record(&key).await?);
+        keys.push(format!("{number}.csv"));
+        table.put(&keys[keys.len() - 1], content(number)).await?;
     }
-    Ok(json!({"Records": records}).to_string())
-}
-
-async fn hold(table: &Table) -> Result<()> {
-    world().standin(&json!({"hold": {"name": held(table)?, "at": "SUBMITTED"}})).await
-}
-
-async fn release(table: &Table) -> Result<()> {
-    world().standin(&json!({"release": held(table)?})).await
-}
-
-fn held(table: &Table) -> Result<String> {
-    Ok(format!("/{}/", table.db_table()?))
-}
-
-fn n_loaded(items: &Items) -> usize {
-    let loaded = |item: &Item| if let Item::Loaded(history) = item { history.n_objects } else { 0 };
-    usize::try_from(items.values().map(loaded).sum::<u64>()).unwrap_or(usize::MAX)
-}
-
-fn n_waiting(items: &Items) -> usize {
-    items.values().map(|item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 }).sum()
+    table.notification(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await
 }

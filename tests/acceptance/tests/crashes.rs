@@ -1,17 +1,17 @@
-//! The crash matrix: the functions are killed, and their calls disturbed, at every AWS call in turn; the rows stay exact. Beside it, because it takes
-//! its minutes anyway: a stack without a sweep.
+//! The crash matrix: functions are killed, and their calls fail, at every AWS call in turn, and the rows must stay exact. This binary also tests a
+//! stack without a sweep, because it runs for minutes anyway.
 
 use std::time::Duration;
 
-use acceptance::table::{Table, append, csv, merge};
+use acceptance::counted::Counter;
+use acceptance::table::{Table, append, csv, merge, row};
 use acceptance::world::{Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context, Result, ensure};
-use local_client::calls::Port;
 use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
 
-/// Disturbs every call; otherwise the milder faults are tried at every fourth call only.
+/// Environment variable with which every fault is tried at every call. Otherwise the milder faults are tried only at every fourth.
 const FULL: &str = "ACCEPTANCE_FULL";
 
 const APPENDED: &str = "crash-append";
@@ -21,7 +21,7 @@ fn world() -> &'static World {
     world_of(|| Setup::of([(APPENDED, append("crash_append")), (MERGED, merge("crash_merge", true))]))
 }
 
-/// Faults, and whether each is tried at every call.
+/// The faults, and whether each is tried at every call.
 fn kinds() -> Result<Vec<(ToxicKind, bool)>> {
     let error = json!({"error": {"status": 500, "code": "InternalServerError", "message": "injected"}});
     let thorough = [json!("kill_before"), json!("kill_after"), json!("drop_response")];
@@ -31,7 +31,7 @@ fn kinds() -> Result<Vec<(ToxicKind, bool)>> {
 }
 
 async fn load_once(table: &Table, number: usize, expected: &mut Vec<String>) -> Result<()> {
-    let row = format!("{number},2026-01-01 00:00:00,x");
+    let row = row(number);
     table.put(&format!("{number}.csv"), csv(&[&row])).await?;
     expected.push(row);
     table.rest_with(expected).await
@@ -42,10 +42,9 @@ async fn matrix(world: &'static World, name: &str, config: Value, kinds: &[(Toxi
     let gateway = world.stack.gateway();
     let mut expected = Vec::new();
     load_once(&table, 0, &mut expected).await?;
-    let before = gateway.log(0).await?.last().map_or(0, |entry| entry.sequence);
+    let counter = Counter::start(gateway.clone()).await?;
     load_once(&table, 1, &mut expected).await?;
-    let calls = gateway.log(before).await?;
-    let n_calls = calls.iter().filter(|entry| entry.port == Port::Functions).count();
+    let n_calls = counter.functions_log().await?.len();
     ensure!(n_calls >= 10, "a load made only {n_calls} calls");
     let full = std::env::var_os(FULL).is_some();
     let mut points = 0;
@@ -63,7 +62,7 @@ async fn matrix(world: &'static World, name: &str, config: Value, kinds: &[(Toxi
 }
 
 #[test]
-fn rows_are_exact_whatever_call_the_functions_die_at() {
+fn rows_are_exact_whichever_call_fails_or_kills_a_function() {
     let world = world();
     let points = world.run(async {
         let kinds = kinds()?;
@@ -75,22 +74,22 @@ fn rows_are_exact_whatever_call_the_functions_die_at() {
     println!("proof: crash matrix: {points} points tried");
 }
 
-/// `status` says so after two minutes. The drill sweeps, so it is shown by a stack of its own.
+/// `status` reports it after two minutes. The drill runs sweeps, so this needs a separate stack.
 #[test]
-fn a_stack_that_nobody_sweeps_is_broken_before_any_file_waits() {
+fn a_stack_without_sweeps_is_broken_even_if_no_file_waits() {
     const SILENT: &str = "silent";
     const SILENCE: Duration = Duration::from_secs(123);
     let world = world();
-    let checkout = Checkout::new().expect("a clone of its own");
+    let checkout = Checkout::new().expect("a separate clone");
     world.run(async {
         world.deploy_beside(SILENT, &Setup { unswept: true, ..Setup::default() }).await?;
         let status = format!("status --local --stack-name {SILENT} --output json");
         let before = checkout.must(&status).await?.json()?;
-        ensure!(before == json!([]), "right after its deployment: {before:#}");
+        ensure!(before == json!([]), "directly after the deployment: {before:#}");
         tokio::time::sleep(SILENCE).await;
         let said = checkout.xtask(&status).await?;
         let reports = said.json()?;
-        let sweep = reports.as_array().and_then(|all| all.first()).context("nothing is said")?;
+        let sweep = reports.as_array().and_then(|all| all.first()).context("nothing is reported")?;
         ensure!(
             said.code == Some(5) && sweep["queues"][0]["name"] == "Sweep" && sweep["health"] == "broken",
             "{said:?}"

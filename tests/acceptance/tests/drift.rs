@@ -1,12 +1,13 @@
-//! Parquet files whose columns are not the target's: told before COPY, which goes by position.
+//! Parquet files whose columns are not those of the target: they are refused before COPY, which matches columns by position.
 
 use acceptance::columnar::{numbers, parquet, texts};
+use acceptance::steps::n_quarantined;
 use acceptance::table::{Table, append, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context, Result, ensure};
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::{Item, Quarantined};
+use loader_core::tracker::item::Quarantined;
 use serde_json::{Value, json};
 
 const ORDER: &str = "drift-order";
@@ -27,7 +28,7 @@ fn table_name(queue: &str) -> String {
 fn config(queue: &str) -> Value {
     let mut config = append(&table_name(queue));
     config["copy"]["options"] = json!("FORMAT AS PARQUET");
-    // Files of one test are one load.
+    // Files of a test are one load.
     config["load"] = json!({"age_seconds": 2});
     match queue {
         LISTED => config["copy"]["columns"] = json!(["n", "id", "val"]),
@@ -46,12 +47,9 @@ fn world() -> &'static World {
     })
 }
 
-/// A table (id, n, val); SHAPES has no `val` yet.
 async fn table(queue: &'static str, columns: &str) -> Result<Table> {
     let table = Table::new(world(), queue, config(queue)).await?;
-    let name = table_name(queue);
-    table.sql(&format!("DROP TABLE {name}")).await?;
-    table.sql(&format!("CREATE TABLE {name} ({columns})")).await?;
+    table.recreate(columns).await?;
     Ok(table)
 }
 
@@ -63,49 +61,44 @@ fn swapped(id: i64, n: i64) -> Result<Vec<u8>> {
     parquet(vec![("n", numbers(&[n])), ("id", numbers(&[id])), ("val", texts(&["x"]))])
 }
 
-/// Waits until so many files are in quarantine, and the rest is loaded.
+/// Waits until this many files are in quarantine and the others are loaded.
 async fn quarantine(table: &Table, n_objects: usize, loaded: &[&str]) -> Result<Vec<Quarantined>> {
-    let objects = |item: &Item| if let Item::Failed(failed) = item { failed.objects.len() } else { 0 };
-    let is_there = format!("{n_objects} in quarantine");
-    table.until(&is_there, |items| items.values().map(objects).sum::<usize>() >= n_objects).await?;
+    table.until(&format!("{n_objects} in quarantine"), |items| n_quarantined(items) >= n_objects).await?;
     table.rest_with(&rows(loaded)).await?;
     let quarantine = table.quarantine().await?;
     ensure!(quarantine.iter().map(|item| item.objects.len()).sum::<usize>() == n_objects, "{quarantine:?}");
     Ok(quarantine)
 }
 
-/// The file under this key is in quarantine for what these words say, and no statement was ever made for it.
-async fn ensure_told(table: &Table, quarantine: &[Quarantined], key: &str, words: &str) -> Result<()> {
+/// Fails unless the file with this key is in quarantine with an error that contains these words, and no statement has failed.
+async fn ensure_refused(table: &Table, quarantine: &[Quarantined], key: &str, words: &str) -> Result<()> {
     let holds = |item: &&Quarantined| item.objects.iter().any(|waiting| waiting.object.key == key);
     let item = quarantine.iter().find(holds).with_context(|| format!("{key} is not in quarantine: {quarantine:?}"))?;
     ensure!(item.class == FailureClass::BadInput && item.statement_id.is_none(), "{item:?}");
     ensure!(item.error.contains(&format!("s3://{}/", table.bucket())) && item.error.contains(words), "{}", item.error);
-    for statement in table.statements().await? {
-        ensure!(statement.status == "FINISHED", "a statement failed: {statement:?}");
-    }
-    Ok(())
+    table.ensure_no_statement_failed().await
 }
 
 #[test]
-fn columns_in_another_order_are_refused_and_the_files_beside_them_load() {
+fn a_file_with_columns_in_another_order_is_refused_and_the_others_load() {
     world().run(async {
         let table = table(ORDER, COLUMNS).await?;
         table.put("a.parquet", straight(1, 10)?).await?;
         table.put("b.parquet", swapped(2, 20)?).await?;
         table.put("c.parquet", straight(3, 30)?).await?;
         let found = quarantine(&table, 1, &["1,10,x", "3,30,x"]).await?;
-        ensure_told(&table, &found, "b.parquet", "other order: n, id, val in the file, id, n, val in the table")
+        ensure_refused(&table, &found, "b.parquet", "other order: n, id, val in the file, id, n, val in the table")
             .await?;
         ensure!(found[0].remedy.contains(r#""columns": ["n", "id", "val"]"#), "{}", found[0].remedy);
-        // Its notification again.
+        // A second notification of it changes nothing.
         table.put("b.parquet", swapped(2, 20)?).await?;
         table.rest_with(&rows(&["1,10,x", "3,30,x"])).await
     });
 }
 
-/// What the local warehouse does shows why the order must be asked for: it takes values by position.
+/// This shows why columns are compared: COPY matches them by position.
 #[test]
-fn without_the_comparison_values_end_in_the_wrong_columns_as_ever() {
+fn without_the_comparison_values_are_loaded_into_the_wrong_columns() {
     world().run(async {
         let table = table(IGNORE, COLUMNS).await?;
         table.put("a.parquet", straight(1, 10)?).await?;
@@ -115,19 +108,19 @@ fn without_the_comparison_values_end_in_the_wrong_columns_as_ever() {
 }
 
 #[test]
-fn a_list_of_columns_says_the_order_of_the_files() {
+fn a_configured_list_of_columns_is_the_order_of_the_files() {
     world().run(async {
         let table = table(LISTED, COLUMNS).await?;
         table.put("a.parquet", swapped(1, 10)?).await?;
         table.put("b.parquet", straight(2, 20)?).await?;
         let found = quarantine(&table, 1, &["1,10,x"]).await?;
-        ensure_told(&table, &found, "b.parquet", "other order: id, n, val in the file").await
+        ensure_refused(&table, &found, "b.parquet", "other order: id, n, val in the file").await
     });
 }
 
 #[test]
-fn files_of_two_shapes_in_one_backlog_load_or_wait_for_the_table_each() {
-    let checkout = Checkout::new().expect("a clone of its own");
+fn of_files_of_two_shapes_those_that_fit_the_table_load() {
+    let checkout = Checkout::new().expect("a separate clone");
     world().run(async {
         let table = table(SHAPES, "id BIGINT, n BIGINT").await?;
         let old = |id: i64| parquet(vec![("id", numbers(&[id])), ("n", numbers(&[0]))]);
@@ -138,23 +131,23 @@ fn files_of_two_shapes_in_one_backlog_load_or_wait_for_the_table_each() {
             table.put(&format!("{id}.parquet"), straight(id, 0)?).await?;
         }
         let found = quarantine(&table, 2, &["1,0", "3,0"]).await?;
-        ensure_told(&table, &found, "2.parquet", "not in the table: `val` VARCHAR(65535)").await?;
+        ensure_refused(&table, &found, "2.parquet", "not in the table: `val` VARCHAR(65535)").await?;
         let alter = found[0].remedy.split(';').next().context("no remedy")?;
         ensure!(alter == r#"ALTER TABLE "public"."drift_shapes" ADD COLUMN "val" VARCHAR(65535)"#, "{alter}");
-        // The statement that it names, and the command: at once, although the columns are known from moments ago.
+        // The suggested statement and `retry` have an effect at once, although the old columns are cached.
         table.sql(alter).await?;
         checkout.must(&format!("retry drift_shapes --local --stack-name {STACK}")).await?;
         let all = ["1,0,NULL", "3,0,NULL", "2,0,x", "4,0,x"];
         table.rest_with(&rows(&all)).await?;
-        ensure!(table.quarantine().await?.is_empty(), "loaded and in quarantine");
+        ensure!(table.quarantine().await?.is_empty(), "a loaded file is still in quarantine");
         table.put("5.parquet", old(5)?).await?;
         let found = quarantine(&table, 1, &all).await?;
-        ensure_told(&table, &found, "5.parquet", "not in the file: `val` character varying").await
+        ensure_refused(&table, &found, "5.parquet", "not in the file: `val` character varying").await
     });
 }
 
 #[test]
-fn other_types_are_told_and_an_unreadable_footer_is_left_to_copy() {
+fn a_file_with_other_types_is_refused_and_one_with_an_unreadable_footer_is_left_to_copy() {
     world().run(async {
         let table = table(TYPES, COLUMNS).await?;
         let other = vec![("id", texts(&["one"])), ("n", numbers(&[1])), ("val", texts(&["x"]))];
@@ -162,38 +155,38 @@ fn other_types_are_told_and_an_unreadable_footer_is_left_to_copy() {
         table.put("good.parquet", straight(1, 10)?).await?;
         let found = quarantine(&table, 1, &["1,10,x"]).await?;
         let words = "other types: `id` is VARCHAR(65535) in the file and bigint in the table";
-        ensure_told(&table, &found, "type.parquet", words).await?;
+        ensure_refused(&table, &found, "type.parquet", words).await?;
         table.put("corrupt.parquet", "PAR1 this is not what it says PAR1").await?;
         table.put("better.parquet", straight(2, 20)?).await?;
         let found = quarantine(&table, 2, &["1,10,x", "2,20,x"]).await?;
         let corrupt = found.iter().find(|item| item.objects[0].object.key == "corrupt.parquet");
         let corrupt = corrupt.context("the corrupt file is not in quarantine")?;
-        ensure!(corrupt.error.contains("Spectrum Scan Error"), "these are not COPY's words: {}", corrupt.error);
+        ensure!(corrupt.error.contains("Spectrum Scan Error"), "not an error of COPY: {}", corrupt.error);
         Ok(())
     });
 }
 
 #[test]
-fn a_merge_compares_with_its_stage() {
+fn a_merge_compares_columns_too() {
     world().run(async {
         let table = table(MERGED, COLUMNS).await?;
         table.put("a.parquet", straight(1, 10)?).await?;
         table.put("b.parquet", swapped(1, 20)?).await?;
         let found = quarantine(&table, 1, &["1,10,x"]).await?;
-        ensure_told(&table, &found, "b.parquet", "other order").await?;
+        ensure_refused(&table, &found, "b.parquet", "other order").await?;
         table.put("c.parquet", straight(1, 30)?).await?;
         table.rest_with(&rows(&["1,30,x"])).await
     });
 }
 
 #[test]
-fn files_that_are_written_once_are_compared_too() {
+fn with_write_once_columns_are_compared_too() {
     world().run(async {
         let table = table(ONCE, COLUMNS).await?;
         table.put("a.parquet", straight(1, 10)?).await?;
         table.put("b.parquet", swapped(2, 20)?).await?;
         let found = quarantine(&table, 1, &["1,10,x"]).await?;
-        ensure_told(&table, &found, "b.parquet", "other order").await
+        ensure_refused(&table, &found, "b.parquet", "other order").await
     });
 }
 

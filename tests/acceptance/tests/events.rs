@@ -1,4 +1,4 @@
-//! Table events: what a rule on the account's event bus hears of a run, with functions that die right after their writes.
+//! Table events: what a rule on the account's event bus receives, even if functions are killed directly after their writes.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -22,10 +22,10 @@ const DRIFTED: &str = "drifted";
 const STUCK: &str = "stuck";
 const IDLE: &str = "idle";
 const ROW: &str = "1,2026-01-01 00:00:00,a";
-/// The stream is polled each second; two events of one fact would be there by then.
+/// The stream is polled each second, so a second event of the same fact would arrive within this time.
 const QUIET: Duration = Duration::from_secs(4);
 const WITHIN: Duration = Duration::from_mins(1);
-/// Attempts of a table that waits for somebody, of which the first is told.
+/// Attempts of a stuck table, of which only the first is published.
 const ATTEMPTS: u32 = 3;
 
 fn world() -> &'static World {
@@ -44,13 +44,13 @@ fn config(name: &str) -> Value {
 }
 
 #[test]
-fn a_rule_hears_each_fact_once_whoever_dies() {
+fn each_fact_is_published_once_even_if_functions_are_killed() {
     let world = world();
-    let checkout = Checkout::new().expect("a clone of its own");
+    let checkout = Checkout::new().expect("a separate clone");
     world.run(async {
-        let everything = Ear::new("everything", &json!({"source": [SOURCE]})).await?;
+        let everything = Listener::new("everything", &json!({"source": [SOURCE]})).await?;
         let documented = std::fs::read_to_string(clone_root()?.join("docs/events.md"))?;
-        let fresh = Ear::new("fresh", &documented_pattern(&documented)?).await?;
+        let fresh = Listener::new("fresh", &documented_pattern(&documented)?).await?;
         good().await.context(GOOD)?;
         bad().await.context(BAD)?;
         drifted().await.context(DRIFTED)?;
@@ -59,54 +59,54 @@ fn a_rule_hears_each_fact_once_whoever_dies() {
         checkout.must(&format!("pause {IDLE} --reason rebuild --local --stack-name {STACK}")).await?;
         ensure!(idle.rows().await?.is_empty());
 
-        let heard = everything.all(5).await?;
-        let ids: BTreeSet<String> = heard.iter().map(|event| event["detail"]["id"].to_string()).collect();
-        ensure!(ids.len() == 5, "two facts share an id: {heard:#?}");
-        are_as_published(&heard)?;
-        let loaded = told(&heard, GOOD, "loaded", "")?;
+        let received = everything.all(5).await?;
+        let ids: BTreeSet<String> = received.iter().map(|event| event["detail"]["id"].to_string()).collect();
+        ensure!(ids.len() == 5, "two events have the same id: {received:#?}");
+        ensure_schema(&received)?;
+        let loaded = event_of(&received, GOOD, "loaded", "")?;
         ensure!(loaded["files"] == "1" && loaded["bytes"] == "24" && loaded["rows"] == "1", "{loaded:#}");
-        let bad = told(&heard, BAD, "quarantined", "bad_input")?;
+        let bad = event_of(&received, BAD, "quarantined", "bad_input")?;
         ensure!(bad["reason"].as_str().is_some_and(|why| why.contains("invalid digit")), "{bad:#}");
-        ensure!(!heard.iter().any(|event| event.to_string().contains("card")), "a value of a row: {heard:#?}");
-        let drifted = told(&heard, DRIFTED, "drift", "bad_input")?;
+        ensure!(!received.iter().any(|event| event.to_string().contains("card")), "a value of a row: {received:#?}");
+        let drifted = event_of(&received, DRIFTED, "drift", "bad_input")?;
         ensure!(drifted["reason"].as_str().is_some_and(|why| why.contains("other order")), "{drifted:#}");
-        told(&heard, STUCK, "paused", "operators_turn")?;
-        let idle = told(&heard, IDLE, "paused", "paused")?;
+        event_of(&received, STUCK, "paused", "operators_turn")?;
+        let idle = event_of(&received, IDLE, "paused", "paused")?;
         ensure!(idle["reason"].as_str().is_some_and(|why| why.ends_with(": rebuild")), "{idle:#}");
-        told(&fresh.all(1).await?, GOOD, "loaded", "").map(drop)
+        event_of(&fresh.all(1).await?, GOOD, "loaded", "").map(drop)
     });
 }
 
-/// The one event of a table.
-fn told<'a>(heard: &'a [Value], table: &str, kind: &str, class: &str) -> Result<&'a Value> {
+/// The only event of a table.
+fn event_of<'a>(received: &'a [Value], table: &str, kind: &str, class: &str) -> Result<&'a Value> {
     let is_meant = |detail: &&Value| detail["table"].as_str().is_some_and(|it| it.ends_with(&format!(".{table}")));
-    let mut details = heard.iter().map(|event| &event["detail"]).filter(is_meant);
-    let detail = details.next().with_context(|| format!("nothing is told of {table}: {heard:#?}"))?;
-    ensure!(detail["kind"] == kind && detail["class"] == class && details.next().is_none(), "{heard:#?}");
+    let mut details = received.iter().map(|event| &event["detail"]).filter(is_meant);
+    let detail = details.next().with_context(|| format!("no event of {table}: {received:#?}"))?;
+    ensure!(detail["kind"] == kind && detail["class"] == class && details.next().is_none(), "{received:#?}");
     Ok(detail)
 }
 
-fn are_as_published(heard: &[Value]) -> Result<()> {
+fn ensure_schema(received: &[Value]) -> Result<()> {
     let schema = std::fs::read_to_string(clone_root()?.join("docs/schema/event.schema.json"))?;
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema)?)?;
-    for event in heard {
+    for event in received {
         let wrong: Vec<String> = validator.iter_errors(event).map(|error| error.to_string()).collect();
         ensure!(wrong.is_empty(), "{wrong:?}: {event:#}");
     }
-    ensure!(!validator.is_valid(&json!({"source": SOURCE, "detail": {}})), "the schema takes anything");
+    ensure!(!validator.is_valid(&json!({"source": SOURCE, "detail": {}})), "the schema accepts anything");
     Ok(())
 }
 
-/// The pattern of the page's example, for this test's table.
+/// The pattern of the example in the page, for this test's table.
 fn documented_pattern(page: &str) -> Result<Value> {
     let start = page.find("{\"source\"").context("the page has no pattern")?;
     let mut values = serde_json::Deserializer::from_str(&page[start..]).into_iter::<Value>();
-    let pattern = values.next().context("the page's pattern does not end")??;
+    let pattern = values.next().context("the pattern in the page is incomplete")??;
     let pattern = pattern.to_string().replace("shop.sales", &format!("public.{GOOD}"));
     Ok(serde_json::from_str(&pattern)?)
 }
 
-/// NextLoader dies when it has committed, before it can say anything more.
+/// NextLoader is killed directly after it has committed.
 async fn good() -> Result<()> {
     let table = Table::new(world(), GOOD, config(GOOD)).await?;
     let dies = Toxic::new(ToxicKind::KillAfter).on("dynamodb", "TransactWriteItems");
@@ -115,7 +115,7 @@ async fn good() -> Result<()> {
     gateway.add_toxic(&dies).await?;
     table.put("a.csv", csv(&[ROW])).await?;
     table.rest_with(&rows(&[ROW])).await?;
-    ensure!(gateway.toxics().await?.first().is_some_and(|toxic| toxic.applied == 1), "nobody died");
+    ensure!(gateway.toxics().await?.first().is_some_and(|toxic| toxic.applied == 1), "no function was killed");
     gateway.clear_toxics().await
 }
 
@@ -127,8 +127,7 @@ async fn bad() -> Result<()> {
 
 async fn drifted() -> Result<()> {
     let table = Table::new(world(), DRIFTED, config(DRIFTED)).await?;
-    table.sql(&format!("DROP TABLE {DRIFTED}")).await?;
-    table.sql(&format!("CREATE TABLE {DRIFTED} (id BIGINT, n BIGINT, val VARCHAR(64))")).await?;
+    table.recreate("id BIGINT, n BIGINT, val VARCHAR(64)").await?;
     let swapped = parquet(vec![("n", numbers(&[1])), ("id", numbers(&[2])), ("val", texts(&["x"]))])?;
     table.put("a.parquet", swapped).await?;
     table.until("in quarantine", in_quarantine).await
@@ -142,38 +141,38 @@ async fn stuck() -> Result<()> {
     table.until("probed", |items| items.values().any(has_probed)).await
 }
 
-/// A rule with a queue.
-struct Ear {
+/// A rule with a queue as its target.
+struct Listener {
     queue_url: String,
 }
 
-impl Ear {
+impl Listener {
     async fn new(name: &str, pattern: &Value) -> Result<Self> {
         let World { sqs, events, stack, .. } = world();
-        let queue = sqs.create_queue().queue_name(format!("ear-{name}")).send().await?;
+        let queue = sqs.create_queue().queue_name(format!("listener-{name}")).send().await?;
         let info = stack.info();
-        let arn = format!("arn:aws:sqs:{}:{}:ear-{name}", info.region, info.account);
+        let arn = format!("arn:aws:sqs:{}:{}:listener-{name}", info.region, info.account);
         events.put_rule().name(name).event_pattern(pattern.to_string()).send().await?;
         let target = Target::builder().id("queue").arn(arn).build()?;
         events.put_targets().rule(name).targets(target).send().await?;
         Ok(Self { queue_url: queue.queue_url().context("no URL")?.to_owned() })
     }
 
-    /// Everything that it hears, once so many events came and no more follow.
+    /// Waits for this number of events, and until no more follow, and returns all of them.
     async fn all(&self, n_events: usize) -> Result<Vec<Value>> {
-        let (mut heard, started) = (Vec::new(), Instant::now());
+        let (mut received, started) = (Vec::new(), Instant::now());
         let mut last = started;
-        while heard.len() < n_events || last.elapsed() < QUIET {
+        while received.len() < n_events || last.elapsed() < QUIET {
             let receive = world().sqs.receive_message().queue_url(&self.queue_url).max_number_of_messages(10);
             for message in receive.send().await?.messages() {
-                heard.push(serde_json::from_str(message.body().context("no body")?)?);
+                received.push(serde_json::from_str(message.body().context("no body")?)?);
                 let handle = message.receipt_handle().context("no handle")?;
                 world().sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle).send().await?;
                 last = Instant::now();
             }
-            ensure!(started.elapsed() < WITHIN, "{} of {n_events} events came: {heard:#?}", heard.len());
+            ensure!(started.elapsed() < WITHIN, "{} of {n_events} events: {received:#?}", received.len());
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        Ok(heard)
+        Ok(received)
     }
 }

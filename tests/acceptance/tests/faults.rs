@@ -1,8 +1,9 @@
-//! What goes wrong with statements, events and files: the table goes on, nothing is lost, nothing is twice.
+//! Faults of statements, events and files: loading continues, and nothing is lost or loaded twice.
 
 use std::time::{Duration, Instant};
 
-use acceptance::table::{Table, append, csv, merge, rows};
+use acceptance::steps::{in_quarantine, is_submitted, n_loaded, n_waiting};
+use acceptance::table::{Table, append, csv, merge, row, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Result, ensure};
 use loader_core::contract::Function;
@@ -28,7 +29,7 @@ fn a_bad_file_among_sixteen_is_quarantined_and_the_others_load() {
         let table = Table::new(world, "bad", config).await?;
         let mut expected = Vec::new();
         for number in 0..16 {
-            let row = format!("{number},2026-01-01 00:00:00,x");
+            let row = row(number);
             table.put(&format!("good {number}.csv"), csv(&[&row])).await?;
             expected.push(row);
         }
@@ -45,7 +46,7 @@ fn a_bad_file_among_sixteen_is_quarantined_and_the_others_load() {
 }
 
 #[test]
-fn a_corrupt_parquet_file_among_good_ones() {
+fn a_corrupt_parquet_file_among_good_ones_is_quarantined() {
     let world = world();
     world.run(async {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data");
@@ -65,11 +66,8 @@ fn a_corrupt_parquet_file_among_good_ones() {
             }
         }
         table.put("corrupt.parquet", "PAR1 this is not what it says PAR1").await?;
-        let done = |item: &Item| if let Item::Loaded(history) = item { history.n_objects } else { 0 };
-        table.until("all good files loaded", |items| items.values().map(done).sum::<u64>() == files).await?;
-        table
-            .until("the bad one in quarantine", |items| items.values().any(|item| matches!(item, Item::Failed(_))))
-            .await?;
+        table.until("all good files loaded", |items| n_loaded(items) == files).await?;
+        table.until("the bad one in quarantine", in_quarantine).await?;
         let rows = table.rows().await?;
         ensure!(rows.len() == 1461, "{} rows", rows.len());
         let quarantine = table.quarantine().await?;
@@ -100,7 +98,7 @@ fn an_aborted_statement_is_repeated() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "aborted", append("aborted")).await?;
-        let name = format!("/{}/", table.db_table()?);
+        let name = table.statement_name_part()?;
         world.standin(&json!({"fail": {"name": name, "times": 2, "error": "cancelled", "status": "ABORTED"}})).await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
@@ -111,17 +109,19 @@ fn an_aborted_statement_is_repeated() {
 }
 
 #[test]
-fn a_conflict_is_repeated_and_an_unknown_text_does_not_cost_the_files() {
+fn a_load_is_repeated_after_a_conflict_or_an_unknown_error() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "conflict", merge("conflict", true)).await?;
-        let name = format!("/{}/", table.db_table()?);
+        let name = table.statement_name_part()?;
         let isolation = "ERROR: 1023 DETAIL: Serializable isolation violation on table - 1";
         world.standin(&json!({"fail": {"name": name, "times": 1, "error": isolation, "status": "FAILED"}})).await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
         world
-            .standin(&json!({"fail": {"name": name, "times": 2, "error": "nobody has seen this", "status": "FAILED"}}))
+            .standin(
+                &json!({"fail": {"name": name, "times": 2, "error": "an error that is not known", "status": "FAILED"}}),
+            )
             .await?;
         table.put("b.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
@@ -131,15 +131,13 @@ fn a_conflict_is_repeated_and_an_unknown_text_does_not_cost_the_files() {
 }
 
 #[test]
-fn events_that_are_doubled_foreign_or_early_change_nothing() {
+fn doubled_foreign_and_early_events_change_nothing() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "events", append("events")).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        table.hold("SUBMITTED").await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
-        table.until("submitted", |items| items.values().any(submitted)).await?;
+        table.until("submitted", is_submitted).await?;
         let load = table.items().await?.values().find_map(|item| item.load().cloned());
         let Some(Step::Submitted { prepared, statement_id, .. }) = load.map(|load| load.step) else {
             anyhow::bail!("no running statement")
@@ -152,8 +150,8 @@ fn events_that_are_doubled_foreign_or_early_change_nothing() {
         for (name, id) in [(name.as_str(), statement_id.as_str()), ("dev/of/someone/else", "x"), ("", "")] {
             world.invoke(Function::NextLoader, &event(name, id)).await?;
         }
-        table.until("still submitted", |items| items.values().any(submitted)).await?;
-        world.standin(&json!({"release": hold})).await?;
+        table.until("still submitted", is_submitted).await?;
+        table.release().await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
         for _ in 0..3 {
             world.invoke(Function::NextLoader, &event(&name, &statement_id)).await?;
@@ -162,29 +160,27 @@ fn events_that_are_doubled_foreign_or_early_change_nothing() {
     });
 }
 
-/// Commits a load while no function learns of it; then the Data API forgets its statement.
+/// Commits a load without any function noticing, and then lets the Data API forget its statement.
 async fn commit_and_forget(world: &World, table: &Table) -> Result<()> {
-    let name = format!("/{}/", table.db_table()?);
-    world.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
+    table.hold("SUBMITTED").await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-    let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
-    table.until("submitted", |items| items.values().any(submitted)).await?;
+    table.until("submitted", is_submitted).await?;
     let gateway = world.stack.gateway();
     gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
-    world.standin(&json!({"release": name})).await?;
+    table.release().await?;
     let started = Instant::now();
     while table.rows().await?.is_empty() {
         ensure!(started.elapsed() < Duration::from_mins(1), "the held statement never ended");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    world.standin(&json!({"forget_statements": name})).await?;
+    world.standin(&json!({"forget_statements": table.statement_name_part()?})).await?;
     gateway.clear_toxics().await?;
     Ok(())
 }
 
-/// One after the other: what keeps the functions from learning of a statement holds for every table.
+/// The two tables are tested one after the other, because the fault affects every table.
 #[test]
-fn a_forgotten_statement_is_answered_by_the_ledger_in_the_warehouse_or_not_repeated() {
+fn a_forgotten_statement_is_settled_by_the_ledger_table_or_quarantined() {
     let world = world();
     world.run(async {
         let unknown = Table::new(world, "unknown", append("unknown")).await?;
@@ -201,13 +197,13 @@ fn a_forgotten_statement_is_answered_by_the_ledger_in_the_warehouse_or_not_repea
         commit_and_forget(world, &answered).await?;
         answered.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
         ensure!(answered.loaded().await?.len() == 1, "no history");
-        ensure!(answered.quarantine().await?.is_empty(), "the ledger was not asked");
+        ensure!(answered.quarantine().await?.is_empty(), "the ledger table was not read");
         Ok(())
     });
 }
 
 #[test]
-fn files_deleted_or_overwritten_while_they_wait() {
+fn files_can_be_deleted_or_overwritten_while_they_wait() {
     let world = world();
     world.run(async {
         let mut config = append("changed");
@@ -219,8 +215,7 @@ fn files_deleted_or_overwritten_while_they_wait() {
         for version in ["first", "second and", "third and last"] {
             table.put("thrice.csv", csv(&[&format!("4,2026-01-01 00:00:00,{version}")])).await?;
         }
-        let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
-        table.until("six versions recorded", |items| items.values().map(n_waiting).sum::<usize>() == 6).await?;
+        table.until("six versions recorded", |items| n_waiting(items) == 6).await?;
         table.delete("deleted.csv").await?;
         table.put("overwritten.csv", csv(&["2,2026-01-02 00:00:00,new and longer"])).await?;
         let mut expected = rows(&[
@@ -242,18 +237,16 @@ fn a_backlog_of_many_pending_loads_is_drained_with_few_statements() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "backlog", append("backlog")).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        table.hold("SUBMITTED").await?;
         let mut expected = Vec::new();
         for number in 0..60 {
-            let row = format!("{number},2026-01-01 00:00:00,x");
+            let row = row(number);
             table.put(&format!("{number}.csv"), csv(&[&row])).await?;
             expected.push(row);
             tokio::time::sleep(std::time::Duration::from_millis(40)).await;
         }
-        let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
-        table.until("sixty objects recorded", |items| items.values().map(n_waiting).sum::<usize>() == 60).await?;
-        world.standin(&json!({"release": hold})).await?;
+        table.until("sixty objects recorded", |items| n_waiting(items) == 60).await?;
+        table.release().await?;
         table.rest_with(&expected).await?;
         let n_loads = table.loaded().await?.len();
         ensure!(n_loads <= 4, "{n_loads} loads for one backlog");

@@ -1,13 +1,13 @@
-//! CSV files with a header and JSON files: where it is asked for, their names are compared with the table before COPY, which goes by position
-//! or drops what no column has.
+//! CSV files with a header and JSON files: if the queue asks for it, their names are compared with the table before COPY, which matches CSV
+//! columns by position and drops JSON keys without a column.
 
+use acceptance::steps::n_quarantined;
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::ids::WaitingObject;
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::Item;
 use local_client::calls::Port;
 use serde_json::{Value, json};
 
@@ -36,36 +36,29 @@ fn world() -> &'static World {
     world_of(|| Setup::of([COMPARED, UNASKED, KEYS, PATHS].map(|queue| (queue, config(queue)))))
 }
 
-/// A table (id, n).
+/// A table with the columns id and n.
 async fn table(queue: &'static str) -> Result<Table> {
     let table = Table::new(world(), queue, config(queue)).await?;
-    let name = queue.replace('-', "_");
-    table.sql(&format!("DROP TABLE {name}")).await?;
-    table.sql(&format!("CREATE TABLE {name} (id BIGINT, n BIGINT)")).await?;
+    table.recreate("id BIGINT, n BIGINT").await?;
     Ok(table)
 }
 
-/// Waits until these files are in quarantine, each with these words, and the table has these rows; no COPY saw the files.
+/// Waits until `files` are in quarantine, each with its text, and the table has the rows `loaded`. No COPY may have seen the files.
 async fn refuses(table: &Table, files: &[(&str, &str)], loaded: &[&str]) -> Result<()> {
-    let objects = |item: &Item| if let Item::Failed(failed) = item { failed.objects.len() } else { 0 };
-    let all = |items: usize| items >= files.len();
-    table.until("all in quarantine", |items| all(items.values().map(objects).sum())).await?;
+    table.until("all in quarantine", |items| n_quarantined(items) >= files.len()).await?;
     table.rest_with(&rows(loaded)).await?;
     let quarantine = table.quarantine().await?;
-    for (key, words) in files {
+    for (key, text) in files {
         let holds = |waiting: &WaitingObject| waiting.object.key == *key;
-        let told = quarantine.iter().find(|item| item.objects.iter().any(holds)).context("not in quarantine")?;
-        ensure!(told.error.contains(words), "{key}: {told:?}");
+        let refused = quarantine.iter().find(|item| item.objects.iter().any(holds)).context("not in quarantine")?;
+        ensure!(refused.error.contains(text), "{key}: {refused:?}");
     }
     ensure!(quarantine.iter().all(|item| item.class == FailureClass::BadInput && item.statement_id.is_none()));
-    for statement in table.statements().await? {
-        ensure!(statement.status == "FINISHED", "a statement failed: {statement:?}");
-    }
-    Ok(())
+    table.ensure_no_statement_failed().await
 }
 
 #[test]
-fn a_header_in_another_order_or_with_a_column_more_is_told_and_the_others_load() {
+fn a_header_in_another_order_or_with_another_column_is_refused_and_the_others_load() {
     world().run(async {
         let table = table(COMPARED).await?;
         table.put("a.csv", csv(&["id,n", "1,10"])).await?;
@@ -79,7 +72,7 @@ fn a_header_in_another_order_or_with_a_column_more_is_told_and_the_others_load()
 }
 
 #[test]
-fn a_key_that_copy_would_drop_is_told_and_the_other_files_load() {
+fn a_key_that_copy_would_drop_is_refused_and_the_other_files_load() {
     world().run(async {
         let table = table(KEYS).await?;
         table.put("a.json", r#"{"n": 10, "id": 1}{"id": 2}"#).await?;
@@ -91,7 +84,7 @@ fn a_key_that_copy_would_drop_is_told_and_the_other_files_load() {
 }
 
 #[test]
-fn a_file_in_which_the_paths_find_nothing_is_told_and_the_others_load() {
+fn a_file_in_which_the_paths_find_nothing_is_refused_and_the_others_load() {
     world().run(async {
         world().s3.create_bucket().bucket(PATHS_BUCKET).send().await?;
         let paths = ByteStream::from_static(br#"{"jsonpaths": ["$.id", "$.v['n']"]}"#);
@@ -105,7 +98,7 @@ fn a_file_in_which_the_paths_find_nothing_is_told_and_the_others_load() {
 }
 
 #[test]
-fn nobody_reads_a_header_unasked() {
+fn headers_are_not_read_unless_the_queue_asks_for_it() {
     world().run(async {
         let table = table(UNASKED).await?;
         let gateway = world().stack.gateway();

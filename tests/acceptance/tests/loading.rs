@@ -1,11 +1,10 @@
-//! The sunny day and its ugly corners: every kind of message, key and file, from S3 to rows.
+//! Loads without faults: every kind of message, key, file and configuration, from S3 to rows.
 
-use acceptance::table::{Table, append, csv, merge, rows};
+use acceptance::steps::{is_submitted, n_loaded, n_waiting};
+use acceptance::table::{Table, append, csv, merge, row, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context as _, ensure};
 use loader_core::contract::Function;
-use loader_core::tracker::item::Item;
-use loader_core::tracker::slot::Step;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -51,7 +50,7 @@ fn one_file_becomes_its_rows() {
 }
 
 #[test]
-fn two_hundred_files_over_three_tables() {
+fn two_hundred_files_of_three_tables_are_loaded() {
     let world = world();
     world.run(async {
         let mut tables = Vec::new();
@@ -60,7 +59,7 @@ fn two_hundred_files_over_three_tables() {
         }
         for number in 0..200 {
             let (table, expected) = &mut tables[number % 3];
-            let row = format!("{number},2026-01-01 00:00:00,x");
+            let row = row(number);
             table.put(&format!("{number}.csv"), csv(&[&row])).await?;
             expected.push(row);
         }
@@ -76,20 +75,17 @@ fn files_that_arrive_during_a_load_share_the_next_one() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "during", append("during")).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
+        table.hold("SUBMITTED").await?;
         table.put("0.csv", csv(&["0,2026-01-01 00:00:00,x"])).await?;
-        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
-        table.until("submitted", |items| items.values().any(submitted)).await?;
+        table.until("submitted", is_submitted).await?;
         let mut expected = rows(&["0,2026-01-01 00:00:00,x"]);
         for number in 1..=5 {
-            let row = format!("{number},2026-01-01 00:00:00,x");
+            let row = row(number);
             table.put(&format!("{number}.csv"), csv(&[&row])).await?;
             expected.push(row);
         }
-        let waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
-        table.until("six objects recorded", |items| items.values().map(waiting).sum::<usize>() == 6).await?;
-        world.standin(&json!({"release": hold})).await?;
+        table.until("six objects recorded", |items| n_waiting(items) == 6).await?;
+        table.release().await?;
         table.rest_with(&expected).await?;
         let sizes: Vec<u64> = table.loaded().await?.iter().map(|history| history.n_objects).collect();
         ensure!(sizes == [1, 5], "the loads had {sizes:?} objects");
@@ -103,7 +99,7 @@ fn the_same_notification_ten_times_loads_once() {
     world.run(async {
         let table = Table::new(world, "ten", append("ten")).await?;
         table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-        let message = json!({"Records": [table.record("a.csv").await?]}).to_string();
+        let message = table.notification(&["a.csv"]).await?;
         for _ in 0..10 {
             table.send(message.clone()).await?;
         }
@@ -116,14 +112,14 @@ fn the_same_notification_ten_times_loads_once() {
 }
 
 #[test]
-fn keys_with_every_ugly_character() {
+fn keys_with_special_characters_are_loaded() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "ugly", append("ugly")).await?;
         let keys = ["a b.csv", "a+b.csv", "a%20b.csv", "dt=1/x.csv", "ü/é.csv", "quote'.csv", "%2B+ %.csv"];
         let mut expected = Vec::new();
         for (number, key) in keys.iter().enumerate() {
-            let row = format!("{number},2026-01-01 00:00:00,x");
+            let row = row(number);
             table.put(key, csv(&[&row])).await?;
             expected.push(row);
         }
@@ -132,21 +128,16 @@ fn keys_with_every_ugly_character() {
 }
 
 #[test]
-fn a_message_with_five_records() {
+fn a_message_with_five_records_is_loaded() {
     let world = world();
     world.run(async {
-        let table = Table::new(world, "five", append("five")).await?;
-        let nowhere = aws_sdk_s3::types::NotificationConfiguration::builder().build();
-        let silence = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
-        silence.notification_configuration(nowhere).send().await?;
-        let (mut records, mut expected) = (Vec::new(), Vec::new());
-        for number in 0..5 {
-            let (key, row) = (format!("{number}.csv"), format!("{number},2026-01-01 00:00:00,x"));
-            table.put(&key, csv(&[&row])).await?;
-            records.push(table.record(&key).await?);
-            expected.push(row);
+        let table = Table::without_notifications(world, "five", append("five")).await?;
+        let keys = ["0.csv", "1.csv", "2.csv", "3.csv", "4.csv"];
+        let expected: Vec<String> = (0..keys.len()).map(row).collect();
+        for (key, row) in keys.iter().zip(&expected) {
+            table.put(key, csv(&[row])).await?;
         }
-        table.send(json!({"Records": records}).to_string()).await?;
+        table.notify_of(&keys).await?;
         table.rest_with(&expected).await
     });
 }
@@ -195,58 +186,41 @@ fn a_bulk_load_beside_live_files_loads_exactly_its_folder_and_nothing_twice() {
         table.put("dt=2021-1/a.csv", csv(&["1,2026-01-01 00:00:00,x"])).await?;
         let mut expected = rows(&["0,2026-01-01 00:00:00,live", "1,2026-01-01 00:00:00,x"]);
         table.rest_with(&expected).await?;
-        let nowhere = aws_sdk_s3::types::NotificationConfiguration::builder().build();
-        let silence = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
-        silence.notification_configuration(nowhere).send().await?;
+        table.silence().await?;
         table.put("dt=2021-1/b.csv", csv(&["2,2026-01-01 00:00:00,x"])).await?;
         table.put("dt=2021-10/c.csv", csv(&["3,2026-01-01 00:00:00,x"])).await?;
-        let request = folder(&table, "dt=2021-1");
+        let request = table.bulk_request("dt=2021-1");
         let answer = world.invoke(Function::BulkLoader, &request).await?;
         ensure!(answer[0]["objects"] == 2 && answer[0]["new_objects"] == 1, "{answer}");
         expected.push("2,2026-01-01 00:00:00,x".to_owned());
         table.rest_with(&expected).await?;
         let again = world.invoke(Function::BulkLoader, &request).await?;
         ensure!(again[0]["state"] == "loaded", "{again}");
-        ensure!(world.invoke(Function::BulkLoader, &json!({})).await? == json!({}), "no paths, empty answer");
+        ensure!(world.invoke(Function::BulkLoader, &json!({})).await? == json!({}), "no paths, no results");
         table.rest_with(&expected).await
     });
 }
 
-/// A bulk request for one folder.
-fn folder(table: &Table, folder: &str) -> Value {
-    let copy = &table.config["copy"];
-    json!({
-        "paths": [{"s3_path": format!("s3://{}/{folder}", table.bucket()), "table": copy["table_name"]}],
-        "copy": {"role_arn": copy["role_arn"], "options": copy["options"]},
-        "cluster": table.config["cluster"]
-    })
-}
-
 #[test]
-fn a_folder_that_waits_is_not_answered_with_the_statement_of_another() {
+fn a_waiting_folder_does_not_return_the_statement_of_another() {
     let world = world();
     world.run(async {
-        let table = Table::new(world, "folders", append("folders")).await?;
-        let nowhere = aws_sdk_s3::types::NotificationConfiguration::builder().build();
-        let silence = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
-        silence.notification_configuration(nowhere).send().await?;
+        let table = Table::without_notifications(world, "folders", append("folders")).await?;
         table.put("dt=1/a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
         table.put("dt=2/b.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
-        let hold = format!("/{}/", table.db_table()?);
-        world.standin(&json!({"hold": {"name": hold, "at": "SUBMITTED"}})).await?;
-        world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
-        let submitted = |item: &Item| matches!(item.load().map(|load| &load.step), Some(Step::Submitted { .. }));
-        table.until("submitted", |items| items.values().any(submitted)).await?;
-        let running = world.invoke(Function::BulkLoader, &folder(&table, "dt=1")).await?;
+        table.hold("SUBMITTED").await?;
+        world.invoke(Function::BulkLoader, &table.bulk_request("dt=1")).await?;
+        table.until("submitted", is_submitted).await?;
+        let running = world.invoke(Function::BulkLoader, &table.bulk_request("dt=1")).await?;
         ensure!(running[0]["state"] == "submitted" && running[0]["statement_id"].is_string(), "{running}");
         for new_objects in [1, 0] {
-            let waiting = world.invoke(Function::BulkLoader, &folder(&table, "dt=2")).await?;
+            let waiting = world.invoke(Function::BulkLoader, &table.bulk_request("dt=2")).await?;
             ensure!(waiting[0]["state"] == "waiting" && waiting[0]["statement_id"].is_null(), "{waiting}");
             ensure!(waiting[0]["new_objects"] == new_objects, "{waiting}");
         }
-        world.standin(&json!({"release": hold})).await?;
+        table.release().await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b"])).await?;
-        let loaded = world.invoke(Function::BulkLoader, &folder(&table, "dt=2")).await?;
+        let loaded = world.invoke(Function::BulkLoader, &table.bulk_request("dt=2")).await?;
         ensure!(loaded[0]["state"] == "loaded" && loaded[0]["statement_id"].is_null(), "{loaded}");
         Ok(())
     });
@@ -260,7 +234,7 @@ fn workgroup() -> Value {
 }
 
 #[test]
-fn a_workgroup_and_json() {
+fn json_is_loaded_through_a_workgroup() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "workgroup", workgroup()).await?;
@@ -293,9 +267,7 @@ fn merge_keeps_the_newest_and_does_not_depend_on_grouping() {
             for (position, index) in order.iter().enumerate() {
                 table.put(&format!("{index}.csv"), files[*index].clone()).await?;
                 if alone {
-                    let done = |item: &Item| if let Item::Loaded(history) = item { history.n_objects } else { 0 };
-                    let expected = u64::try_from(position)? + 1;
-                    table.until("loaded", |items| items.values().map(done).sum::<u64>() == expected).await?;
+                    table.until("loaded", |items| n_loaded(items) == position + 1).await?;
                 }
             }
             table.rest_with(&replaced).await
@@ -304,7 +276,7 @@ fn merge_keeps_the_newest_and_does_not_depend_on_grouping() {
 }
 
 #[test]
-fn a_key_of_two_columns_in_a_schema_of_its_own() {
+fn a_merge_key_of_two_columns_in_another_schema() {
     let world = world();
     world.run(async {
         let public = Table::new(world, "schema-public", append("public.same_name")).await?;
@@ -324,7 +296,7 @@ fn a_key_of_two_columns_in_a_schema_of_its_own() {
     });
 }
 
-/// More than a megabyte of waiting loads: DynamoDB answers them page by page.
+/// Their pending loads are more than a megabyte, which DynamoDB returns in pages.
 #[test]
 fn a_thousand_files_with_the_longest_keys_wait_while_their_table_is_paused() {
     let world = world();
@@ -336,7 +308,7 @@ fn a_thousand_files_with_the_longest_keys_wait_while_their_table_is_paused() {
         let mut uploads = JoinSet::new();
         let mut expected = Vec::new();
         for number in 0..1000 {
-            let row = format!("{number},2026-01-01 00:00:00,x");
+            let row = row(number);
             let put = world.s3.put_object().bucket(table.bucket()).key(format!("{folder}{number}.csv"));
             uploads.spawn(put.body(csv(&[&row]).into()).send());
             expected.push(row);
@@ -347,10 +319,7 @@ fn a_thousand_files_with_the_longest_keys_wait_while_their_table_is_paused() {
         while let Some(upload) = uploads.join_next().await {
             upload??;
         }
-        let n_waiting = |item: &Item| if let Item::Pending(pending) = item { pending.objects.len() } else { 0 };
-        table
-            .until("a thousand objects recorded", |items| items.values().map(n_waiting).sum::<usize>() == 1000)
-            .await?;
+        table.until("a thousand objects recorded", |items| n_waiting(items) == 1000).await?;
         ensure!(table.rows().await?.is_empty(), "loaded while paused");
         config["load"]["paused"] = json!(false);
         table.configure(&config).await?;
@@ -373,7 +342,7 @@ fn versions_keep_every_key_and_timestamp_once() {
 }
 
 #[test]
-fn a_queue_without_configuration_waits_for_it_and_a_changed_one_is_seen() {
+fn messages_wait_for_a_missing_configuration_and_a_changed_one_applies() {
     let world = world();
     world.run(async {
         let table = Table::unconfigured(world, "late", append("late")).await?;

@@ -1,5 +1,5 @@
-//! The SQL of a merge in a real database, without S3 and without the functions: whatever the order and the grouping of the
-//! files, the target has the rows that a few lines of Rust find.
+//! The SQL of a merge in a real database, without S3 and the functions: for any order and grouping of the files, the target has the rows that a
+//! few lines of Rust compute.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +24,7 @@ type Row = (Option<u32>, Option<u32>, Option<u32>);
 #[derive(Clone, Copy)]
 struct Change {
     row: Row,
-    /// It says that the row of its key is gone.
+    /// Whether it is a deletion of its key.
     gone: bool,
 }
 
@@ -34,7 +34,7 @@ const FILES: [&[Row]; 4] = [
     &[(Some(1), Some(1), Some(3)), (Some(2), Some(2), Some(9))],
     &[(Some(1), Some(8), Some(2)), (Some(2), Some(9), None), (Some(3), Some(4), Some(1))],
 ];
-/// What some of the files have beside that where NULL is allowed.
+/// Additional rows of the files if NULL is allowed.
 const WITHOUT: [&[Row]; 4] = [
     &[(None, Some(3), Some(1)), (Some(1), None, Some(9))],
     &[(None, Some(8), Some(1))],
@@ -42,13 +42,13 @@ const WITHOUT: [&[Row]; 4] = [
     &[(None, Some(3), Some(2)), (Some(4), None, Some(2))],
 ];
 
-/// Rows that say that their row is gone: key, day of March. One is of the same time as a row, one comes before it and one after it, one comes twice.
+/// Deletions: key, day of March. One has the same time as a row, one comes before its row and one after it, and one is repeated.
 const DELETED: [&[(u32, u32)]; 4] = [&[(1, 8), (5, 2)], &[(3, 2)], &[(2, 9), (3, 2)], &[(5, 2), (1, 2)]];
-/// The same where NULL is allowed.
+/// Additional deletions if NULL is allowed.
 const DELETED_WITHOUT: [&[(Option<u32>, Option<u32>)]; 4] =
     [&[], &[(None, Some(8)), (Some(6), None)], &[(Some(4), None)], &[]];
 
-/// Where the column is that says which rows are gone.
+/// Where the column with the delete marker is.
 #[derive(Clone, Copy, PartialEq)]
 enum Marker {
     OnlyInFiles,
@@ -58,12 +58,12 @@ enum Marker {
 /// A table and how it is merged.
 #[derive(Clone, Copy)]
 struct Case {
-    /// Type of the timestamp, and what is said of NULL.
+    /// Type of the timestamp, and `NOT NULL` or nothing.
     at: &'static str,
     null: &'static str,
     replace: bool,
     window_days: Option<u32>,
-    /// Whether the columns are configured, so that the catalog need not be asked.
+    /// Whether the columns are configured, so that the catalog is not read.
     configured: bool,
     marker: Option<Marker>,
 }
@@ -83,7 +83,7 @@ impl Case {
         config
     }
 
-    /// In the order of the files; what the loader expects where nothing is configured.
+    /// The columns in the order of the files; without a configuration, the order that the loader expects.
     fn columns(&self) -> Vec<&'static str> {
         match (self.marker, self.configured) {
             (None, _) => vec!["id", "at", "val"],
@@ -107,7 +107,7 @@ impl Case {
         (0..4).map(file).collect()
     }
 
-    /// The row that remains of those that are equal in their key, and where versions are kept in their timestamp.
+    /// The rows that remain: the newest per key or, if versions are kept, per key and timestamp.
     fn expected(&self) -> Vec<Row> {
         let mut found = BTreeMap::new();
         for change in self.files().concat() {
@@ -162,7 +162,7 @@ fn merged_rows_do_not_depend_on_order_and_grouping() {
                     let (rows, expected) = (target(client).await?, case.expected());
                     ensure!(rows == expected, "{config:#}\n{order:?} by {grouping:b}: {rows:?}, expected {expected:?}");
                     if case.marker.is_some() {
-                        has_each_key_once(client)
+                        ensure_each_key_once(client)
                             .await
                             .with_context(|| format!("{config:#}\n{order:?} by {grouping:b}"))?;
                     }
@@ -174,7 +174,7 @@ fn merged_rows_do_not_depend_on_order_and_grouping() {
 }
 
 #[test]
-fn what_is_before_the_window_is_not_seen_and_a_late_version_is() {
+fn rows_before_the_window_are_ignored_but_late_versions_are_not() {
     run("merge_window", async |client| {
         let case = &CASES[5];
         create(client, case).await?;
@@ -189,7 +189,7 @@ fn what_is_before_the_window_is_not_seen_and_a_late_version_is() {
 }
 
 #[test]
-fn a_deletion_is_forgotten_after_its_days_and_not_before() {
+fn a_deletion_is_forgotten_after_keep_days_and_not_before() {
     run("merge_forget", async |client| {
         let case = &MARKED;
         let mut config = case.config();
@@ -215,7 +215,7 @@ fn a_deletion_is_forgotten_after_its_days_and_not_before() {
 }
 
 #[test]
-fn columns_that_are_out_of_date_stop_the_merge() {
+fn outdated_columns_stop_the_merge() {
     run("merge_guard", async |client| {
         let case = &CASES[3];
         for (change, words) in [
@@ -235,7 +235,7 @@ fn columns_that_are_out_of_date_stop_the_merge() {
     });
 }
 
-/// Runs a test in a database of its own, which has its name.
+/// Runs a test in a separate database with this name.
 fn run(name: &str, test: impl AsyncFnOnce(&Client) -> Result<()>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let outcome = runtime.block_on(async {
@@ -252,7 +252,7 @@ async fn connect(database: &str) -> Result<Client> {
     let (client, connection) = loop {
         match config.connect(NoTls).await {
             Ok(connected) => break connected,
-            // Its socket is there before it is ready.
+            // The socket exists before the server is ready.
             Err(_) if tries < 200 => tries += 1,
             Err(error) => return Err(error.into()),
         }
@@ -277,8 +277,8 @@ async fn create(client: &Client, case: &Case) -> Result<()> {
     Ok(client.batch_execute(&format!("DROP TABLE IF EXISTS merged, merged_deleted; {table}; {tombstones}")).await?)
 }
 
-/// Of each key there is one row, in the target or among the tombstones.
-async fn has_each_key_once(client: &Client) -> Result<()> {
+/// Fails unless each key has only one row, in the target or among the tombstones.
+async fn ensure_each_key_once(client: &Client) -> Result<()> {
     let keys = "SELECT id FROM (SELECT id FROM merged UNION ALL SELECT id FROM merged_deleted) k GROUP BY id HAVING COUNT(*) > 1";
     let twice = cells(client, keys).await?;
     ensure!(twice.is_empty(), "twice: {twice:?}");
@@ -292,7 +292,7 @@ async fn columns(client: &Client) -> Result<TargetColumns> {
     Ok(TargetColumns::from_rows(&rows))
 }
 
-/// Merges a load by the columns of now.
+/// Merges a load with the current columns.
 async fn merged(client: &Client, case: &Case, rows: &[Change]) -> Result<()> {
     let config = case.config();
     let parsed = LoadConfig::from_value(&config).map_err(anyhow::Error::msg)?;
@@ -301,14 +301,14 @@ async fn merged(client: &Client, case: &Case, rows: &[Change]) -> Result<()> {
     Ok(merged_by(client, (case, &config), &columns, rows).await?)
 }
 
-/// The statements of a load in one transaction, an INSERT in the place of the COPY.
+/// Runs the statements of a load in a transaction, with an INSERT instead of the COPY.
 async fn merged_by(
     client: &Client,
     (case, config): (&Case, &Value),
     columns: &TargetColumns,
     rows: &[Change],
 ) -> Result<(), tokio_postgres::Error> {
-    let config = LoadConfig::from_value(config).expect("a good configuration");
+    let config = LoadConfig::from_value(config).expect("a valid configuration");
     let load = LoadSql {
         config: &config,
         columns,
@@ -327,7 +327,7 @@ async fn merged_by(
     client.batch_execute(&sql.join(";\n")).await
 }
 
-/// A row as the files have it, in their order.
+/// The values of a row, in the order of the files.
 fn values(case: &Case, Change { row: (id, at, val), gone }: &Change) -> String {
     let number = |value: &Option<u32>| value.map_or("NULL".to_owned(), |value| value.to_string());
     let value = |column: &str| match column {

@@ -1,17 +1,17 @@
-//! What a person does when a table waits, or a file is in quarantine: the commands of the runbook, by the table's short name.
+//! Commands of an operator for tables that wait and files in quarantine, with the table's short name.
 
 use std::time::{Duration, Instant};
 
+use acceptance::steps::{is_recorded, waits_for};
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::{Checkout, Said};
 use anyhow::{Context, Result, ensure};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Item;
-use loader_core::tracker::slot::Step;
 use serde_json::{Value, json};
 
-/// Longer than a test: what goes on here does so because somebody asked for it.
+/// Longer than a test, so that a load continues only because of a command.
 const BACKOFF_SECONDS: u32 = 600;
 /// Exit codes of `status`.
 const HEALTHY: i32 = 0;
@@ -28,7 +28,7 @@ fn world() -> &'static World {
     })
 }
 
-/// The role may read one folder of the bucket, which tells the queue about all its files.
+/// The execution role may read only one folder of the bucket, but the bucket notifies the queue of all files.
 fn foreign() -> Value {
     let mut config = append(FOREIGN);
     config["source"] = json!("s3://e2e-unreadable/in/");
@@ -39,30 +39,30 @@ fn foreign() -> Value {
 struct Operator(Checkout);
 
 impl Operator {
-    /// Runs a command for the table and expects an exit code.
-    async fn says(&self, command: &str, code: i32) -> Result<Said> {
+    /// Runs a command, which must exit with `code`.
+    async fn run(&self, command: &str, code: i32) -> Result<Said> {
         let said = self.0.xtask(&format!("{command} --local --stack-name {STACK}")).await?;
         ensure!(said.code == Some(code), "{command}: exit code {:?}, expected {code}\n{}", said.code, said.words());
         Ok(said)
     }
 
-    /// The JSON of a command.
+    /// Runs a command and returns its JSON.
     async fn json(&self, command: &str, code: i32) -> Result<Value> {
-        self.says(&format!("{command} --output json"), code).await?.json()
+        self.run(&format!("{command} --output json"), code).await?.json()
     }
 
-    /// What `status` says about a table; its exit code tells how the table is.
+    /// The status of a table. The exit code of `status` shows its health.
     async fn status(&self, table: &str, code: i32) -> Result<Value> {
         let tables = self.json(&format!("status {table}"), code).await?;
-        ensure!(tables.as_array().is_some_and(|tables| tables.len() == 1), "one table was asked for: {tables}");
+        ensure!(tables.as_array().is_some_and(|tables| tables.len() == 1), "expected one table: {tables}");
         Ok(tables[0].clone())
     }
 }
 
 #[test]
-fn a_table_that_waits_and_a_file_in_quarantine_go_on_by_command() {
+fn a_stuck_table_is_resumed_and_quarantined_files_are_retried_or_dismissed() {
     let world = world();
-    let operator = Operator(Checkout::new().expect("a clone of its own"));
+    let operator = Operator(Checkout::new().expect("a separate clone"));
     world.run(async {
         let table = Table::new(world, TABLE, append(TABLE)).await?;
         resumed(&operator, &table).await?;
@@ -72,9 +72,9 @@ fn a_table_that_waits_and_a_file_in_quarantine_go_on_by_command() {
     });
 }
 
-/// `status --cost` ends with the loads that `cost` reports for the table's warehouse.
+/// `status --cost` shows the number of loads that `cost` reports for the warehouse.
 async fn month_is_counted(operator: &Operator) -> Result<()> {
-    let said = operator.says(&format!("status {TABLE} --cost"), HEALTHY).await?.words();
+    let said = operator.run(&format!("status {TABLE} --cost"), HEALTHY).await?.words();
     let (_, month) = said.split_once("this month").with_context(|| format!("no costs: {said}"))?;
     let costs = operator.json("cost", HEALTHY).await?;
     let loads = costs[0]["loads"].as_u64().context("no loads")?;
@@ -83,21 +83,17 @@ async fn month_is_counted(operator: &Operator) -> Result<()> {
 }
 
 async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
-    ensure!(operator.status(TABLE, HEALTHY).await?["state"] == "new", "it never loaded");
-    operator.says(&format!("resume {TABLE}"), 2).await?;
+    ensure!(operator.status(TABLE, HEALTHY).await?["state"] == "new", "the table has never loaded");
+    operator.run(&format!("resume {TABLE}"), 2).await?;
     table.sql(&format!("DROP TABLE {TABLE}")).await?;
     table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
-    let waits = |item: &Item| {
-        let step = item.load().map(|load| &load.step);
-        matches!(step, Some(Step::Waiting { class: FailureClass::OperatorsTurn, .. }))
-    };
-    table.until("waiting for the operator", |items| items.values().any(waits)).await?;
+    table.until("waiting for the operator", waits_for(FailureClass::OperatorsTurn)).await?;
     let status = operator.status(TABLE, BROKEN).await?;
     ensure!(status["state"] == "operator" && status["waiting_objects"] == 1, "{status}");
     ensure!(status["advice"][0].as_str().is_some_and(|advice| advice.contains("nonexistent table")), "{status}");
     table.sql(&format!("CREATE TABLE {TABLE} ({COLUMNS})")).await?;
-    table.until("still waiting", |items| items.values().any(waits)).await?;
-    let said = operator.says(&format!("resume {TABLE} --output json"), 0).await?.json()?;
+    table.until("still waiting", waits_for(FailureClass::OperatorsTurn)).await?;
+    let said = operator.run(&format!("resume {TABLE} --output json"), 0).await?.json()?;
     ensure!(
         said["was"].as_str().is_some_and(|was| was.contains("operators_turn")) && said["at_once"] == true,
         "{said}"
@@ -106,17 +102,16 @@ async fn resumed(operator: &Operator, table: &Table) -> Result<()> {
 }
 
 async fn retried(operator: &Operator, table: &Table) -> Result<()> {
-    operator.says(&format!("retry {TABLE}"), 2).await?;
+    operator.run(&format!("retry {TABLE}"), 2).await?;
     table.put("b.csv", csv(&["two,2026-01-01 00:00:00,b"])).await?;
     table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
     let status = operator.status(TABLE, BROKEN).await?;
     ensure!(status["quarantine"][0]["class"] == "bad_input", "{status}");
-    table.sql(&format!("DROP TABLE {TABLE}")).await?;
-    table.sql(&format!("CREATE TABLE {TABLE} ({})", COLUMNS.replace("BIGINT", "VARCHAR(64)"))).await?;
-    let said = operator.says(&format!("retry {TABLE} --output json"), 0).await?.json()?;
+    table.recreate(&COLUMNS.replace("BIGINT", "VARCHAR(64)")).await?;
+    let said = operator.run(&format!("retry {TABLE} --output json"), 0).await?.json()?;
     ensure!(said["back"] == 1 && said["at_once"] == true, "{said}");
     table.rest_with(&rows(&["two,2026-01-01 00:00:00,b"])).await?;
-    ensure!(table.quarantine().await?.is_empty(), "it is loaded and in quarantine");
+    ensure!(table.quarantine().await?.is_empty(), "a loaded file is still in quarantine");
     Ok(())
 }
 
@@ -124,41 +119,37 @@ async fn dismissed(operator: &Operator, table: &Table) -> Result<()> {
     let good = rows(&["two,2026-01-01 00:00:00,b"]);
     table.put("c.csv", csv(&["3,no time,c"])).await?;
     table.rest_with(&good).await?;
-    let unasked = operator.says(&format!("dismiss {TABLE}"), 3).await?;
+    let unasked = operator.run(&format!("dismiss {TABLE}"), 3).await?;
     ensure!(unasked.errors.contains("1 file in quarantine"), "{unasked:?}");
-    ensure!(table.quarantine().await?.len() == 1, "it went without a yes");
-    let said = operator.says(&format!("dismiss {TABLE} --yes --output json"), 0).await?.json()?;
+    ensure!(table.quarantine().await?.len() == 1, "dismissed without confirmation");
+    let said = operator.run(&format!("dismiss {TABLE} --yes --output json"), 0).await?.json()?;
     ensure!(said["dismissed"].to_string().contains("c.csv"), "{said}");
     table.put("c.csv", csv(&["3,no time,c"])).await?;
     table.rest_with(&good).await?;
-    ensure!(table.quarantine().await?.is_empty(), "the version that was dismissed is back");
+    ensure!(table.quarantine().await?.is_empty(), "the dismissed version is in quarantine again");
     let status = operator.status(TABLE, HEALTHY).await?;
     ensure!(status["quarantine"].as_array().is_some_and(Vec::is_empty), "{status}");
-    operator.says(&format!("dismiss {TABLE} --yes"), 2).await.map(drop)
+    operator.run(&format!("dismiss {TABLE} --yes"), 2).await.map(drop)
 }
 
-/// No notification comes by itself here: the test says when each of them comes, and from where.
+/// S3 sends no notifications here; the test sends each of them.
 #[test]
-fn a_table_is_paused_forgotten_redriven_and_its_files_are_traced_by_command() {
+fn tables_are_paused_ledger_entries_forgotten_messages_redriven_and_files_traced() {
     let world = world();
-    let operator = Operator(Checkout::named("steered").expect("a clone of its own"));
+    let operator = Operator(Checkout::named("steered").expect("a separate clone"));
     world.run(async {
         let table = Table::without_notifications(world, STEERED, append(STEERED)).await?;
         paused(&operator, &table).await?;
         forgotten(&operator, &table).await?;
         redriven(&operator, world, &table).await?;
-        told(&operator).await
+        recorded(&operator).await
     });
 }
 
 const A: &str = "1,2026-01-01 00:00:00,a";
 const B: &str = "2,2026-01-01 00:00:00,b";
 
-async fn notify(table: &Table, key: &str) -> Result<()> {
-    table.send(json!({"Records": [table.record(key).await?]}).to_string()).await
-}
-
-/// Waits for rows without a sweep of the test's own: the command alone must bring them, long before the minute of the sweep is over.
+/// Waits for rows without a sweep of the test: the command alone must load them, long before the next scheduled sweep.
 async fn loaded_at_once(table: &Table, expected: &[&str]) -> Result<()> {
     let started = Instant::now();
     while table.rows().await? != rows(expected) {
@@ -176,63 +167,66 @@ async fn fate(operator: &Operator, key: &str) -> Result<Value> {
 
 async fn paused(operator: &Operator, table: &Table) -> Result<()> {
     table.put("a.csv", csv(&[A])).await?;
-    ensure!(fate(operator, "a.csv").await?["fate"] == "never_seen", "nobody was told of it");
+    ensure!(fate(operator, "a.csv").await?["fate"] == "never_seen", "there was no notification of it");
     ensure!(operator.json(&format!("pause {STEERED} --dry-run"), 0).await?["paused"] == false, "a dry run");
-    operator.says(&format!("pause {STEERED} --reason rebuilding"), 0).await?;
-    operator.says(&format!("pause {STEERED}"), 2).await?;
-    notify(table, "a.csv").await?;
-    table.until("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
-    operator.says(&format!("resume {STEERED}"), 2).await?;
+    operator.run(&format!("pause {STEERED} --reason rebuilding"), 0).await?;
+    operator.run(&format!("pause {STEERED}"), 2).await?;
+    table.notify_of(&["a.csv"]).await?;
+    table.until("recorded", is_recorded).await?;
+    operator.run(&format!("resume {STEERED}"), 2).await?;
     let status = operator.status(STEERED, HEALTHY).await?;
     ensure!(status["state"] == "paused" && status["paused"]["reason"] == "rebuilding", "{status}");
     let waits = fate(operator, "a.csv").await?;
     ensure!(waits["fate"] == "waiting" && waits["story"].to_string().contains("paused the table"), "{waits}");
     ensure!(table.rows().await?.is_empty(), "loaded while paused");
-    ensure!(operator.json(&format!("unpause {STEERED}"), 0).await?["at_once"] == true, "NextLoader was not asked");
+    ensure!(operator.json(&format!("unpause {STEERED}"), 0).await?["at_once"] == true, "NextLoader was not invoked");
     loaded_at_once(table, &[A]).await?;
-    operator.says(&format!("unpause {STEERED}"), 2).await?;
+    operator.run(&format!("unpause {STEERED}"), 2).await?;
     table.rest_with(&rows(&[A])).await
 }
 
 async fn forgotten(operator: &Operator, table: &Table) -> Result<()> {
     table.sql(&format!("DELETE FROM {STEERED}")).await?;
-    notify(table, "a.csv").await?;
+    table.notify_of(&["a.csv"]).await?;
     table.rest_with(&[]).await?;
     let loaded = fate(operator, "a.csv").await?;
     ensure!(loaded["fate"] == "loaded" && loaded["listed_bytes"] == 24, "{loaded}");
-    operator.says("forget s3://e2e-steered/none.csv", 2).await?;
-    let unasked = operator.says("forget s3://e2e-steered/a.csv", 3).await?;
+    operator.run("forget s3://e2e-steered/none.csv", 2).await?;
+    let unasked = operator.run("forget s3://e2e-steered/a.csv", 3).await?;
     ensure!(unasked.errors.contains("nothing was removed from the ledger"), "{unasked:?}");
     let said = operator.json("forget s3://e2e-steered/ --dry-run", 0).await?;
     ensure!(said["forgotten"] == 0 && said["objects"].to_string().contains("a.csv"), "{said}");
-    ensure!(operator.json("forget s3://e2e-steered/ --yes", 0).await?["forgotten"] == 1, "one version is known");
+    ensure!(
+        operator.json("forget s3://e2e-steered/ --yes", 0).await?["forgotten"] == 1,
+        "one version is in the ledger"
+    );
     let again = fate(operator, "a.csv").await?;
     ensure!(
         again["fate"] == "never_seen" && again["story"].to_string().contains("removed it from the ledger"),
         "{again}"
     );
-    notify(table, "a.csv").await?;
+    table.notify_of(&["a.csv"]).await?;
     table.rest_with(&rows(&[A])).await
 }
 
 async fn redriven(operator: &Operator, world: &World, table: &Table) -> Result<()> {
     table.put("b.csv", csv(&[B])).await?;
     for key in ["a.csv", "b.csv"] {
-        let body = json!({"Records": [table.record(key).await?]}).to_string();
+        let body = table.notification(&[key]).await?;
         world.sqs.send_message().queue_url(&table.dead_letters_url).message_body(body).send().await?;
     }
     let status = operator.status(STEERED, BROKEN).await?;
     ensure!(status["queues"][0]["dead_letters"] == 2, "{status}");
     ensure!(operator.json(&format!("redrive {STEERED} --dry-run"), 0).await?["messages"] == 2, "a dry run");
-    ensure!(operator.json(&format!("redrive {STEERED}"), 0).await?["moved"] == 2, "both are moved");
-    operator.says("redrive none", 2).await?;
+    ensure!(operator.json(&format!("redrive {STEERED}"), 0).await?["moved"] == 2, "both are returned");
+    operator.run("redrive none", 2).await?;
     table.rest_with(&rows(&[A, B])).await?;
-    ensure!(table.dead_letters().await? == "0", "something is left");
+    ensure!(table.dead_letters().await? == "0", "a dead letter is left");
     operator.status(STEERED, HEALTHY).await.map(drop)
 }
 
-/// What happened is in the history, and every line of a load can be found by its id.
-async fn told(operator: &Operator) -> Result<()> {
+/// The history contains the commands and loads, and the log lines of a load can be found by its id.
+async fn recorded(operator: &Operator) -> Result<()> {
     let events = operator.json(&format!("history {STEERED} --since 1h"), 0).await?;
     let of_kind =
         |kind: &'static str| events.as_array().into_iter().flatten().filter(move |event| event["kind"] == kind);
@@ -241,7 +235,7 @@ async fn told(operator: &Operator) -> Result<()> {
     ensure!(of_kind("audit").next().is_some_and(|event| event["why"] == "rebuilding"), "{events}");
     let loads: Vec<&str> = of_kind("load").filter_map(|event| event["load_id"].as_str()).collect();
     ensure!(loads.len() == 3, "{events}");
-    let log = operator.says(&format!("logs --load {}", &loads[0][..12]), 0).await?.output;
+    let log = operator.run(&format!("logs --load {}", &loads[0][..12]), 0).await?.output;
     for event in [" prepared ", " submitted ", " finished "] {
         ensure!(log.contains(event), "no {event}: {log}");
     }
@@ -250,7 +244,7 @@ async fn told(operator: &Operator) -> Result<()> {
 }
 
 #[test]
-fn a_file_that_the_role_may_not_read_waits_and_holds_up_nobody() {
+fn a_file_that_the_role_may_not_read_waits_and_blocks_no_other() {
     let world = world();
     world.run(async {
         let table = Table::new(world, FOREIGN, foreign()).await?;

@@ -1,16 +1,16 @@
-//! When loads start: files that wait for one another, tables that wait for the others of their warehouse, statements that hang.
+//! When loads start: files that wait for their age, tables that share a warehouse, statements that hang.
 //!
-//! `ACCEPTANCE_AGE_SECONDS=60` gives files that trickle in the figures of a real table: a file a second for five minutes.
+//! With `ACCEPTANCE_AGE_SECONDS=60`, files trickle in as for a real table: one per second for five minutes.
 
 use std::time::{Duration, Instant};
 
-use acceptance::table::{Table, append, csv};
+use acceptance::steps::{has_failed, is_recorded, is_submitted};
+use acceptance::table::{Table, append, csv, row};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use loader_core::contract::Function;
 use loader_core::tracker::item::Item;
-use loader_core::tracker::slot::Step;
 use serde_json::{Value, json};
 
 const AGED: &str = "pace-aged";
@@ -20,7 +20,7 @@ const CANCELLED: &str = "pace-cancelled";
 const SHARED: &str = "pace-shared";
 const OWN: &str = "pace-own";
 const TURNS: [&str; 3] = ["pace-turn1", "pace-turn2", "pace-turn3"];
-/// Age of the files of [`AGED`], in seconds.
+/// Environment variable with the age of [`AGED`] in seconds.
 const AGE: &str = "ACCEPTANCE_AGE_SECONDS";
 const AGE_SECONDS_DEFAULT: u64 = 6;
 
@@ -48,7 +48,7 @@ fn own() -> Value {
     with("pace_own", &json!({"warehouse": {"name": "w", "freshness_seconds": 900}, "load": {"age_seconds": 0}}))
 }
 
-/// A warehouse of their own, so that the other tests do not take their turns.
+/// These tables have a separate warehouse, so that those of other tests do not take turns with them.
 fn turn(queue: &str) -> Value {
     let mut config =
         with(&queue.replace('-', "_"), &json!({"warehouse": {"name": "narrow", "concurrent_loads_max": 1}}));
@@ -79,18 +79,7 @@ fn world() -> &'static World {
     })
 }
 
-/// Holds the statements of a table at this point; the result releases them.
-async fn hold(table: &Table, at: &str) -> Result<String> {
-    let hold = format!("/{}/", table.db_table()?);
-    world().standin(&json!({"hold": {"name": hold, "at": at}})).await?;
-    Ok(hold)
-}
-
-fn row(number: usize) -> String {
-    format!("{number},2026-01-01 00:00:00,x")
-}
-
-/// Files arrive for five ages, then no more. The sixth load is that of the last files.
+/// Files arrive for five times the age. The sixth load is that of the last files.
 #[test]
 fn files_that_trickle_in_wait_for_their_age_and_are_loaded_together() {
     let world = world();
@@ -107,7 +96,7 @@ fn files_that_trickle_in_wait_for_their_age_and_are_loaded_together() {
         table.rest_with(&expected).await?;
         let n_loads = table.loaded().await?.len();
         println!("{} files, {n_loads} loads", expected.len());
-        ensure!(n_loads <= 6, "{n_loads} loads of {} files in five ages", expected.len());
+        ensure!(n_loads <= 6, "{n_loads} loads of {} files in five times the age", expected.len());
         Ok(())
     });
 }
@@ -117,7 +106,7 @@ fn a_hundred_notifications_that_wait_become_one_load() {
     let world = world();
     world.run(async {
         let table = Table::without_notifications(world, MANY, many()).await?;
-        let hold = hold(&table, "SUBMITTED").await?;
+        table.hold("SUBMITTED").await?;
         let mut expected = Vec::new();
         for number in 0..101 {
             let key = format!("{number}.csv");
@@ -129,8 +118,8 @@ fn a_hundred_notifications_that_wait_become_one_load() {
             expected.push(row(number));
         }
         let n_pendings = table.items().await?.values().filter(|item| matches!(item, Item::Pending(_))).count();
-        ensure!(n_pendings == 101, "{n_pendings} loads wait");
-        world.standin(&json!({"release": hold})).await?;
+        ensure!(n_pendings == 101, "{n_pendings} pending loads");
+        table.release().await?;
         table.rest_with(&expected).await?;
         let sizes: Vec<u64> = table.loaded().await?.iter().map(|history| history.n_objects).collect();
         ensure!(sizes == [1, 100], "{sizes:?}");
@@ -143,12 +132,10 @@ fn a_statement_that_hangs_is_cancelled_and_the_load_repeated() {
     let world = world();
     world.run(async {
         let table = Table::new(world, HANGS, hangs()).await?;
-        let hold = hold(&table, "COMMIT").await?;
+        table.hold("COMMIT").await?;
         table.put("a.csv", csv(&[&row(1)])).await?;
-        let step = |item: &Item| item.load().map(|load| load.step.clone());
-        let fails = |item: &Item| matches!(step(item), Some(Step::Waiting { .. }));
-        table.until("cancelled", |items| items.values().any(fails)).await?;
-        world.standin(&json!({"release": hold})).await?;
+        table.until("cancelled", has_failed).await?;
+        table.release().await?;
         table.rest_with(&[row(1)]).await?;
         let attempts: Vec<u32> = table.loaded().await?.iter().map(|history| history.attempts).collect();
         ensure!(attempts == [2], "{attempts:?}");
@@ -157,26 +144,23 @@ fn a_statement_that_hangs_is_cancelled_and_the_load_repeated() {
 }
 
 #[test]
-fn a_person_cancels_a_statement_and_the_load_is_repeated() {
+fn a_statement_is_cancelled_by_command_and_the_load_repeated() {
     let world = world();
-    let checkout = Checkout::new().expect("a clone of its own");
+    let checkout = Checkout::new().expect("a separate clone");
     world.run(async {
         let table = Table::new(world, CANCELLED, append("pace_cancelled")).await?;
-        let hold = hold(&table, "COMMIT").await?;
+        table.hold("COMMIT").await?;
         table.put("a.csv", csv(&[&row(1)])).await?;
-        let step = |item: &Item| item.load().map(|load| load.step.clone());
-        let runs = |item: &Item| matches!(step(item), Some(Step::Submitted { .. }));
-        table.until("submitted", |items| items.values().any(runs)).await?;
+        table.until("submitted", is_submitted).await?;
         let options = format!("--local --stack-name {STACK}");
         checkout.must(&format!("cancel pace_cancelled --dry-run {options}")).await?;
-        ensure!(table.items().await?.values().any(runs), "a dry run cancels nothing");
+        ensure!(is_submitted(&table.items().await?), "a dry run cancels nothing");
         checkout.must(&format!("cancel pace_cancelled --reason tired {options}")).await?;
-        let fails = |item: &Item| matches!(step(item), Some(Step::Waiting { .. }));
-        table.until("cancelled", |items| items.values().any(fails)).await?;
-        world.standin(&json!({"release": hold})).await?;
+        table.until("cancelled", has_failed).await?;
+        table.release().await?;
         table.rest_with(&[row(1)]).await?;
         let said = checkout.xtask(&format!("cancel pace_cancelled {options}")).await?;
-        ensure!(said.code == Some(2), "nothing runs any more: {}", said.words());
+        ensure!(said.code == Some(2), "no statement is running: {}", said.words());
         Ok(())
     });
 }
@@ -188,9 +172,9 @@ fn a_table_that_waits_for_its_warehouse_rides_with_one_that_does_not_wait() {
         let waits = Table::new(world, SHARED, shared()).await?;
         let starts = Table::new(world, OWN, own()).await?;
         waits.put("a.csv", csv(&[&row(1)])).await?;
-        waits.until("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+        waits.until("recorded", is_recorded).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        ensure!(waits.statements().await?.is_empty(), "it did not wait for the others of its warehouse");
+        ensure!(waits.statements().await?.is_empty(), "it did not wait for the other tables of its warehouse");
         starts.put("b.csv", csv(&[&row(2)])).await?;
         starts.rest_with(&[row(2)]).await?;
         waits.rest_with(&[row(1)]).await?;
@@ -199,7 +183,7 @@ fn a_table_that_waits_for_its_warehouse_rides_with_one_that_does_not_wait() {
 }
 
 #[test]
-fn a_warehouse_runs_as_many_loads_as_it_may_and_everybody_has_a_turn() {
+fn a_warehouse_runs_as_many_loads_as_allowed_and_each_table_has_a_turn() {
     let world = world();
     world.run(async {
         let hold = "cluster:narrow:";
@@ -208,7 +192,7 @@ fn a_warehouse_runs_as_many_loads_as_it_may_and_everybody_has_a_turn() {
         for (number, queue) in TURNS.into_iter().enumerate() {
             let table = Table::new(world, queue, turn(queue)).await?;
             table.put("a.csv", csv(&[&row(number)])).await?;
-            table.until("recorded", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+            table.until("recorded", is_recorded).await?;
             tables.push(table);
         }
         for _ in 0..3 {

@@ -1,5 +1,5 @@
-//! With signatures and IAM policies checked: the template's own role is enough to load; without one of its permissions nothing
-//! loads and somebody names what is missing; given back, the files that waited are loaded.
+//! Permissions: the template's execution role is sufficient. Without one of its permissions nothing is loaded and the missing permission is
+//! named somewhere; when it is granted again, the waiting files are loaded.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,20 +15,20 @@ use loader_core::tracker::write::Items;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
-/// How long it may take until a missing permission is named.
+/// Maximum time until a missing permission is named.
 const NAMED_SECONDS_MAX: u64 = 60;
-/// More receives than a missing permission costs.
+/// More receives than a missing permission causes.
 const RECEIVES_MAX: u32 = 1000;
-/// Longer than the functions of these tests keep a configuration.
+/// Longer than the functions of these tests cache a configuration.
 const CONFIG_CACHE_MILLIS: u64 = 1_200;
-/// Tables that the whole role loads, and tables that it cannot load while a permission is away.
+/// Tables that are loaded with the complete role, and tables that are not loaded while a permission is missing.
 const APPENDED: [&str; 6] =
     ["whole-append", "whole-bulk", "whole-foreign", "denied-append", "denied-workgroup", "denied-secret"];
-/// The same, merged.
+/// Merged tables of both kinds.
 const MERGED: [&str; 2] = ["whole-merge", "denied-merge"];
-/// What is first needed when the statement runs already.
+/// Permissions that are needed only after the submit.
 const AFTER_THE_SUBMIT: [&str; 2] = ["redshift-data:DescribeStatement", "dynamodb:DeleteItem"];
-/// All functions share the role: while one test changes it, no other may load.
+/// All functions share the role, so no other test may load while one changes it.
 static ROLE: RwLock<()> = RwLock::const_new(());
 
 fn world() -> &'static World {
@@ -38,7 +38,7 @@ fn world() -> &'static World {
     })
 }
 
-/// The source is a folder, as in a deployment: the role may read nothing else.
+/// The source is a folder, so that the role may read nothing else.
 fn config(name: &str) -> Value {
     let target = name.replace('-', "_");
     let mut config = if MERGED.contains(&name) { merge(&target, true) } else { append(&target) };
@@ -55,7 +55,7 @@ fn config(name: &str) -> Value {
 }
 
 #[test]
-fn the_role_of_the_template_appends_and_merges_and_quarantines_a_broken_file() {
+fn the_templates_role_can_append_merge_and_quarantine() {
     let world = world();
     world.run(async {
         let _role = ROLE.read().await;
@@ -76,36 +76,24 @@ fn the_role_of_the_template_appends_and_merges_and_quarantines_a_broken_file() {
 }
 
 #[test]
-fn the_role_of_the_template_loads_a_folder_in_bulk_and_only_below_the_source() {
+fn the_templates_role_can_load_folders_only_below_the_source() {
     let world = world();
     world.run(async {
         let _role = ROLE.read().await;
-        let table = Table::new(world, "whole-bulk", config("whole-bulk")).await?;
-        let silence = aws_sdk_s3::types::NotificationConfiguration::builder().build();
-        let put = world.s3.put_bucket_notification_configuration().bucket(table.bucket());
-        put.notification_configuration(silence).send().await?;
+        let table = Table::without_notifications(world, "whole-bulk", config("whole-bulk")).await?;
         table.put("in/2026/a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
         table.put("other/b.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
-        let answer = world.invoke(Function::BulkLoader, &request(&table, "in/2026")).await?;
+        let answer = world.invoke(Function::BulkLoader, &table.bulk_request("in/2026")).await?;
         ensure!(answer[0]["objects"] == 1, "{answer}");
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
-        let refused = world.invoke(Function::BulkLoader, &request(&table, "other")).await;
+        let refused = world.invoke(Function::BulkLoader, &table.bulk_request("other")).await;
         let refused = refused.map_or_else(|error| error.to_string(), |answer| answer.to_string());
         ensure!(refused.contains("s3:ListBucketVersions"), "another folder: {refused}");
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await
     });
 }
 
-fn request(table: &Table, folder: &str) -> Value {
-    let copy = &table.config["copy"];
-    json!({
-        "paths": [{"s3_path": format!("s3://{}/{folder}", table.bucket()), "table": copy["table_name"]}],
-        "copy": {"role_arn": copy["role_arn"], "options": copy["options"]},
-        "cluster": table.config["cluster"]
-    })
-}
-
-/// What the tracker says about a load that does not go on.
+/// The reason in the tracker why a load does not continue.
 fn reason(items: &Items) -> Option<&str> {
     items.values().find_map(|item| match item {
         Item::Slot(slot) => match slot.load.as_ref().map(|load| &load.step)? {
@@ -121,7 +109,7 @@ fn now_millis() -> Result<i64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?)
 }
 
-/// Waits until the tracker, a function's log or the sweep's answer holds the words, and says which did.
+/// Waits until the tracker, a function's log or the sweep's error contains the words, and returns which one did.
 async fn named(world: &World, table: &Table, words: &str, since: i64) -> Result<&'static str> {
     let started = Instant::now();
     loop {
@@ -134,17 +122,17 @@ async fn named(world: &World, table: &Table, words: &str, since: i64) -> Result<
             return Ok("log");
         }
         if started.elapsed() > Duration::from_secs(NAMED_SECONDS_MAX) {
-            bail!("nobody names {words}\nitems: {items:?}\nlog: {}", logged.join("\n"));
+            bail!("{words} is not named\nitems: {items:?}\nlog: {}", logged.join("\n"));
         }
         let answer = world.invoke(Function::NextLoader, &json!({"sweep": true})).await;
         if answer.is_err_and(|error| error.to_string().contains(words)) {
-            return Ok("answer");
+            return Ok("error of the sweep");
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// One permission less: a file does not load, and `action` is said; the permission again: the file loads by itself.
+/// Without a permission, a file is not loaded and `action` is named; when the permission is granted again, the file is loaded.
 fn check(name: &str, action: &str, on: &str) {
     let world = world();
     let place = world.run(async {
@@ -153,7 +141,7 @@ fn check(name: &str, action: &str, on: &str) {
         let before = table.rows().await?;
         let row = format!("{},2026-01-01 00:00:00,{action}{on}", before.len());
         world.update(&without(&world.template, action, on)?).await?;
-        // A configuration that was read just now is not read again.
+        // Wait until cached configurations have expired.
         tokio::time::sleep(Duration::from_millis(CONFIG_CACHE_MILLIS)).await;
         let since = now_millis()?;
         table.put(&format!("in/{}.csv", before.len()), csv(&[&row])).await?;
@@ -162,7 +150,7 @@ fn check(name: &str, action: &str, on: &str) {
         world.update(&world.template).await?;
         let place = place?;
         ensure!(meanwhile.0 == before.len(), "{action} is not needed to load a file");
-        // What is missing only after the submit does not hold the statement up.
+        // A permission that is needed only after the submit does not prevent the rows from being committed.
         ensure!(meanwhile.1 == before || AFTER_THE_SUBMIT.contains(&action), "{meanwhile:?}");
         table.rest_with(&[before, vec![row]].concat()).await?;
         Ok(place)
@@ -212,27 +200,27 @@ fn without_redshift_data_describe_statement_nothing_is_settled() {
 }
 
 #[test]
-fn without_redshift_data_execute_statement_nobody_knows_the_columns_of_a_merge() {
+fn without_redshift_data_execute_statement_the_columns_of_a_merge_are_not_read() {
     check("denied-merge", "redshift-data:ExecuteStatement", "");
 }
 
 #[test]
-fn without_redshift_get_cluster_credentials_nobody_signs_in() {
+fn without_redshift_get_cluster_credentials_no_login_is_possible() {
     check("denied-append", "redshift:GetClusterCredentials", "");
 }
 
 #[test]
-fn without_redshift_serverless_get_credentials_nobody_signs_in_to_a_workgroup() {
+fn without_redshift_serverless_get_credentials_no_login_to_a_workgroup_is_possible() {
     check("denied-workgroup", "redshift-serverless:GetCredentials", "");
 }
 
 #[test]
-fn without_secretsmanager_get_secret_value_nobody_signs_in_with_a_secret() {
+fn without_secretsmanager_get_secret_value_no_login_with_a_secret_is_possible() {
     check("denied-secret", "secretsmanager:GetSecretValue", "");
 }
 
 #[test]
-fn without_dynamodb_scan_the_sweep_finds_nothing_and_says_so() {
+fn without_dynamodb_scan_the_sweep_fails_and_names_it() {
     let world = world();
     world.run(async {
         let _role = ROLE.write().await;

@@ -1,4 +1,4 @@
-//! docs/recipes.md, executed: the queues' files, tables and messages are read out of that page, so the two cannot differ.
+//! Executes the recipes in docs/recipes.md: configurations, tables and messages are read from that page, so that page and test cannot differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -9,17 +9,13 @@ use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
-    S3KeyFilter,
-};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use loader_core::config::LoadConfig;
 use serde_json::{Value, json};
 use tempfile as _;
 
-/// The queue of the page's DMS recipe under another name, for the replay.
+/// Name of a second queue with the DMS recipe, for the replay.
 const REPLAY: &str = "replay";
 
 static SCHEMAS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -33,7 +29,7 @@ struct Recipe {
     policies: Vec<Value>,
 }
 
-/// The recipes by the names of their queues.
+/// The recipes by names of their queues.
 fn of_page() -> Result<BTreeMap<String, Recipe>> {
     let text = page::read("docs/recipes.md")?;
     let mut recipes = BTreeMap::new();
@@ -44,7 +40,7 @@ fn of_page() -> Result<BTreeMap<String, Recipe>> {
             let parse = |text: &&str| serde_json::from_str(text).with_context(|| format!("no JSON: {text}"));
             of(info).iter().map(parse).collect::<Result<Vec<Value>>>()
         };
-        // Whatever else the page shows as JSON must be that, too.
+        // Other JSON in the page must be valid too.
         parsed("json statements")?;
         let Some((name, _)) = section.split_once("The file of the queue `").and_then(|(_, rest)| rest.split_once("`:"))
         else {
@@ -58,7 +54,7 @@ fn of_page() -> Result<BTreeMap<String, Recipe>> {
     Ok(recipes)
 }
 
-/// The DMS recipe once more, for a table of its own.
+/// The DMS recipe for another table.
 fn replayed(people: &Recipe) -> Recipe {
     let text = people.config.to_string().replace("people", REPLAY).replace("dms-bucket", "replay-bucket");
     let mut config: Value = serde_json::from_str(&text).expect("JSON as before");
@@ -80,18 +76,18 @@ fn world() -> &'static World {
     })
 }
 
-/// A recipe that was followed.
+/// A recipe that has been followed.
 struct Followed {
     table: Table,
     bucket: String,
     recipe: Recipe,
 }
 
-/// Makes tables, bucket and, where S3 itself tells, its notification.
+/// Creates the recipe's tables, its bucket and, unless it has messages, S3's notification.
 async fn follow(name: &str) -> Result<Followed> {
     let recipe = recipes()?.remove(name).with_context(|| format!("docs/recipes.md has no queue {name}"))?;
     let config = LoadConfig::from_value(&recipe.config).map_err(|problems| anyhow::anyhow!("{name}: {problems}"))?;
-    // Two that make the same schema at once would meet.
+    // Creating the same schema concurrently fails.
     let schemas = SCHEMAS.lock().await;
     let console = Table::deployed(world(), name, name, append(&format!("console_{name}"))).await?;
     let schema = &config.target.table.schema;
@@ -104,31 +100,24 @@ async fn follow(name: &str) -> Result<Followed> {
     let source = config.source.as_ref().with_context(|| format!("{name} has no source"))?;
     world().s3.create_bucket().bucket(&source.bucket).send().await?;
     if recipe.messages.is_empty() {
-        notify(name, &source.bucket, &source.prefix).await?;
+        world().notify(&source.bucket, &source.prefix, name).await?;
     }
     table.configure(&recipe.config).await?;
     Ok(Followed { table, bucket: source.bucket.clone(), recipe })
-}
-
-async fn notify(queue: &str, bucket: &str, prefix: &str) -> Result<()> {
-    let info = world().stack.info();
-    let rule = FilterRule::builder().name(FilterRuleName::Prefix).value(prefix).build();
-    let filter = S3KeyFilter::builder().filter_rules(rule).build();
-    let to_queue = QueueConfiguration::builder()
-        .queue_arn(format!("arn:aws:sqs:{}:{}:{queue}", info.region, info.account))
-        .events(Event::from("s3:ObjectCreated:*"))
-        .filter(NotificationConfigurationFilter::builder().key(filter).build())
-        .build()?;
-    let notification = NotificationConfiguration::builder().queue_configurations(to_queue).build();
-    let put = world().s3.put_bucket_notification_configuration().bucket(bucket);
-    put.notification_configuration(notification).send().await?;
-    Ok(())
 }
 
 impl Followed {
     async fn put(&self, key: &str, content: impl Into<Vec<u8>>) -> Result<()> {
         let body = ByteStream::from(content.into());
         world().s3.put_object().bucket(&self.bucket).key(key).body(body).send().await?;
+        Ok(())
+    }
+
+    /// Sends the messages of the recipe.
+    async fn send_messages(&self) -> Result<()> {
+        for message in &self.recipe.messages {
+            self.table.send(message.to_string()).await?;
+        }
         Ok(())
     }
 
@@ -144,7 +133,7 @@ fn gzipped(text: &str) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn firehose() {
+fn firehose_delivers_gzipped_json() {
     world().run(async {
         let clicks = follow("clicks").await?;
         let key = |hour: &str| format!("clicks/2026/01/31/{hour}/clicks-1-2026-01-31-{hour}-00-15-5c2f7a58.gz");
@@ -152,14 +141,14 @@ fn firehose() {
         let eight = line(1, "08:00:15") + &line(2, "08:00:16.5");
         clicks.put(&key("08"), gzipped(&eight)?).await?;
         clicks.put(&key("09"), gzipped(&line(3, "09:00:15"))?).await?;
-        // Outside of the folder, where the recipe has Firehose put them.
+        // The recipe lets Firehose put failed records outside of the folder.
         clicks.put("failed/processing-failed/2026/01/31/08/x", "{}").await?;
         clicks.rest_with(&["1,2026-01-31 08:00:15,/", "2,2026-01-31 08:00:16.5,/", "3,2026-01-31 09:00:15,/"]).await
     });
 }
 
 #[test]
-fn dms_change_data_capture() {
+fn dms_delivers_changes_and_the_full_load_in_any_order() {
     world().run(async {
         let people = follow("people").await?;
         let changes = csv(&[
@@ -170,19 +159,19 @@ fn dms_change_data_capture() {
         people.put("hr/people/20260131-090015123.csv", changes).await?;
         let after = ["2,Bea,Bonn,2026-01-31 09:00:00.000001", "3,Cid, Jr.,NULL,2026-01-31 09:00:00.000003"];
         people.rest_with(&after).await?;
-        // The first copy comes after the changes: what was deleted stays so.
+        // The full load arrives after the changes: deleted rows stay deleted.
         let first = csv(&["I,2026-01-31 08:00:00.000000,1,Ada,Aachen", "I,2026-01-31 08:00:00.000000,2,Bea,Berlin"]);
         people.put("hr/people/LOAD00000001.csv", first).await?;
         people.rest_with(&after).await?;
         ensure!(people.table.loaded().await?.len() == 2, "{:?}", people.table.loaded().await?);
-        // And a row that is inserted anew is there.
+        // A row that is inserted again exists.
         people.put("hr/people/20260131-100015123.csv", csv(&["I,2026-01-31 10:00:00.000000,1,Ann,Ahlen"])).await?;
         people.rest_with(&[after[0], after[1], "1,Ann,Ahlen,2026-01-31 10:00:00"]).await
     });
 }
 
 #[test]
-fn spark_partitions() {
+fn spark_writes_partitions_through_temporary_folders() {
     world().run(async {
         let orders = follow("orders").await?;
         let file = |id: i64| parquet(vec![("id", numbers(&[id])), ("amount", numbers(&[10 * id]))]);
@@ -199,33 +188,29 @@ fn spark_partitions() {
 }
 
 #[test]
-fn s3_through_eventbridge() {
+fn s3_notifies_through_eventbridge() {
     world().run(async {
         let payments = follow("payments").await?;
         payments.put("in/first of two.csv", csv(&["1,9.90", "2,5.00"])).await?;
-        for message in &payments.recipe.messages {
-            payments.table.send(message.to_string()).await?;
-        }
+        payments.send_messages().await?;
         payments.rest_with(&["1,9.90", "2,5.00"]).await
     });
 }
 
 #[test]
-fn sns_fan_out() {
+fn s3_notifies_through_sns_raw_and_in_envelopes() {
     world().run(async {
         let invoices = follow("invoices").await?;
         invoices.put("in/first of two.csv", csv(&["1,9.90"])).await?;
         invoices.put("in/second of two.csv", csv(&["2,5.00"])).await?;
-        ensure!(invoices.recipe.messages.len() == 2, "raw and in an envelope");
-        for message in &invoices.recipe.messages {
-            invoices.table.send(message.to_string()).await?;
-        }
+        ensure!(invoices.recipe.messages.len() == 2, "one raw message and one in an envelope");
+        invoices.send_messages().await?;
         invoices.rest_with(&["1,9.90", "2,5.00"]).await
     });
 }
 
 #[test]
-fn a_bucket_of_another_account() {
+fn the_policies_for_another_accounts_bucket_are_what_the_role_needs() {
     world().run(async {
         let partner = follow("partner").await?;
         partner.put("export/a.csv", csv(&["1,9.90"])).await?;
@@ -240,7 +225,7 @@ fn a_bucket_of_another_account() {
 }
 
 #[test]
-fn kms() {
+fn a_bucket_with_kms() {
     world().run(async {
         let salaries = follow("salaries").await?;
         salaries.put("in/a.csv", csv(&["1,9.90"])).await?;
@@ -249,7 +234,7 @@ fn kms() {
     });
 }
 
-/// What the template allows the loader's role on a bucket.
+/// The actions that the template allows the execution role on a bucket.
 fn on_source(bucket: &str) -> BTreeSet<String> {
     let resources = world().template["Resources"].as_object().into_iter().flat_map(|all| all.values());
     let roles = resources.filter(|resource| resource["Type"] == "AWS::IAM::Role");
@@ -269,10 +254,10 @@ fn actions(statement: &Value) -> Vec<String> {
     }
 }
 
-/// A row of DMS: timestamp in microseconds, whether it is gone, name, city.
+/// A version of a row: timestamp in microseconds, whether it is deleted, name, city.
 type Version = (u64, bool, Option<String>, Option<String>);
 
-/// Numbers that look random, the same each time.
+/// A generator of pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -284,7 +269,7 @@ impl Dice {
     }
 }
 
-/// The history of a table as DMS writes it: the first copy, then files of changes; and the last version of each row.
+/// The history of a table in DMS's files, and the last version of each row.
 fn history(dice: &mut Dice) -> (Vec<Vec<String>>, BTreeMap<u64, Version>) {
     const N_KEYS: u64 = 12;
     const N_FILES: u64 = 24;
@@ -294,7 +279,7 @@ fn history(dice: &mut Dice) -> (Vec<Vec<String>>, BTreeMap<u64, Version>) {
     for file in 0..N_FILES {
         let mut lines = Vec::new();
         for _ in 0..=dice.roll(6) {
-            // Some changes of other rows share an instant, as those of a transaction do.
+            // Changes of several rows can have the same timestamp, as in a transaction.
             clock += dice.roll(3);
             let id = dice.roll(N_KEYS);
             let before = last.get(&id);
@@ -320,7 +305,7 @@ fn history(dice: &mut Dice) -> (Vec<Vec<String>>, BTreeMap<u64, Version>) {
     (files, last)
 }
 
-/// As the warehouse shows it: zeros at the end of a second's parts are left out.
+/// The row in the warehouse's text format, without trailing zeros in fractions of seconds.
 fn shown(id: u64, (at, _, name, city): &Version) -> String {
     let part = format!("{at:06}").trim_end_matches('0').to_owned();
     let part = if part.is_empty() { part } else { format!(".{part}") };
@@ -329,13 +314,13 @@ fn shown(id: u64, (at, _, name, city): &Version) -> String {
 }
 
 #[test]
-fn a_replay_of_dms_files_in_any_order_and_grouping_is_the_source_table() {
+fn replayed_dms_files_in_any_order_and_grouping_give_the_source_table() {
     world().run(async {
         let replay = follow(REPLAY).await?;
         let mut dice = Dice(0x5eed_0011);
         let (mut files, last) = history(&mut dice);
-        ensure!(last.values().any(|(_, gone, ..)| *gone), "some rows are gone at the end");
-        // Some files come twice, under another key.
+        ensure!(last.values().any(|(_, gone, ..)| *gone), "no row is deleted at the end");
+        // Some files are delivered twice, under different keys.
         let again: Vec<_> = files.iter().step_by(5).cloned().collect();
         files.extend(again);
         for index in (1..files.len()).rev() {

@@ -1,7 +1,8 @@
-//! A schedule loads yesterday's folder, another looks for files that no event told of. The local Scheduler fills nothing in, so the test invokes BulkLoader as AWS's would.
+//! Scheduled loads and source checks. The local Scheduler does not replace context attributes, so the test invokes BulkLoader as AWS's would.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use acceptance::steps::is_recorded;
 use acceptance::table::{Table, append, csv, rows};
 use acceptance::world::{Setup, World, world_of};
 use anyhow::{Context, Result, ensure};
@@ -35,7 +36,7 @@ fn checked() -> Value {
     config
 }
 
-/// What AWS's Scheduler hands to the function for that instant.
+/// The input that AWS's Scheduler passes to the function at this instant.
 fn input(world: &World, scheduled: &str) -> Result<Value> {
     input_of(world, "DailyBulk1", scheduled)
 }
@@ -48,7 +49,7 @@ fn input_of(world: &World, schedule: &str, scheduled: &str) -> Result<Value> {
 }
 
 #[test]
-fn a_schedule_loads_the_folder_of_the_day_before() {
+fn a_schedule_loads_yesterdays_folder() {
     let world = world();
     world.run(async {
         let table = Table::without_notifications(world, TABLE, config()).await?;
@@ -56,7 +57,7 @@ fn a_schedule_loads_the_folder_of_the_day_before() {
         table.put("in/dt=2026-02-28/a.csv", csv(&[MEANT[0]])).await?;
         table.put("in/dt=2026-02-28/b.csv", csv(&[MEANT[1]])).await?;
         table.put("in/dt=2026-03-01/a.csv", csv(&[AFTER])).await?;
-        // Four o'clock in Berlin.
+        // This is four o'clock in Berlin.
         let first = input(world, "2026-03-01T03:00:00Z")?;
         let answer = world.invoke(Function::BulkLoader, &first).await?;
         ensure!(
@@ -64,7 +65,7 @@ fn a_schedule_loads_the_folder_of_the_day_before() {
             "{answer}"
         );
         table.rest_with(&rows(&MEANT)).await?;
-        // The same invocation again, whenever that is.
+        // A repeated invocation loads nothing, whenever it happens.
         let answer = world.invoke(Function::BulkLoader, &first).await?;
         ensure!(answer[0]["new_objects"] == 0 && answer[0]["objects"] == 2, "{answer}");
         let answer = world.invoke(Function::BulkLoader, &input(world, "2026-03-02T03:00:00Z")?).await?;
@@ -74,36 +75,37 @@ fn a_schedule_loads_the_folder_of_the_day_before() {
 }
 
 #[test]
-fn a_file_that_no_event_told_of_is_found_by_the_check_and_counted_once() {
+fn a_source_check_finds_a_file_without_a_notification_and_counts_it_once() {
     let world = world();
     world.run(async {
         let table = Table::without_notifications(world, CHECKED, checked()).await?;
         let began = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
-        let (told, waits, missed) = ("1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b", "3,2026-01-01 00:00:00,c");
-        table.put("in/told.csv", csv(&[told])).await?;
-        table.send(json!({"Records": [table.record("in/told.csv").await?]}).to_string()).await?;
-        table.rest_with(&rows(&[told])).await?;
+        let (notified, waits, missed) =
+            ("1,2026-01-01 00:00:00,a", "2,2026-01-01 00:00:00,b", "3,2026-01-01 00:00:00,c");
+        table.put("in/notified.csv", csv(&[notified])).await?;
+        table.notify_of(&["in/notified.csv"]).await?;
+        table.rest_with(&rows(&[notified])).await?;
         let mut paused = checked();
         paused["load"] = json!({"paused": true});
         table.configure(&paused).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         table.put("in/waits.csv", csv(&[waits])).await?;
-        table.send(json!({"Records": [table.record("in/waits.csv").await?]}).to_string()).await?;
-        table.until("waiting", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+        table.notify_of(&["in/waits.csv"]).await?;
+        table.until("waiting", is_recorded).await?;
         table.put("in/missed.csv", csv(&[missed])).await?;
         table.put("outside.csv", csv(&[missed])).await?;
 
         let check = |minutes: i64| input_of(world, "CheckedSourceCheck", &instant_text(began + minutes * 60_000));
         let early = world.invoke(Function::BulkLoader, &check(5)?).await?;
-        ensure!(early[0]["objects"] == 0, "younger than the grace: {early}");
+        ensure!(early[0]["objects"] == 0, "files within the grace period: {early}");
         let late = world.invoke(Function::BulkLoader, &check(3 * 24 * 60)?).await?;
-        ensure!(late[0]["objects"] == 0, "older than it looks back: {late}");
+        ensure!(late[0]["objects"] == 0, "files older than the checked period: {late}");
         let found = world.invoke(Function::BulkLoader, &check(20)?).await?;
         ensure!(found[0]["objects"] == 3 && found[0]["new_objects"] == 1, "{found}");
         let again = world.invoke(Function::BulkLoader, &check(21)?).await?;
         ensure!(again[0]["objects"] == 3 && again[0]["new_objects"] == 0, "{again}");
         table.configure(&checked()).await?;
-        table.rest_with(&rows(&[told, waits, missed])).await?;
+        table.rest_with(&rows(&[notified, waits, missed])).await?;
 
         let lines = world.logged(began).await?;
         let counted: Vec<Value> = lines
@@ -114,7 +116,7 @@ fn a_file_that_no_event_told_of_is_found_by_the_check_and_counted_once() {
         ensure!(counted.len() == 1 && counted[0]["MissedEvents"] == 1, "{counted:?}");
         ensure!(counted[0]["first"] == "s3://e2e-checked/in/missed.csv", "{counted:?}");
         let noted = |item: &Item| matches!(item, Item::Audit(audit) if audit.command == "missed event");
-        ensure!(table.items().await?.values().filter(|item| noted(item)).count() == 1, "no note");
+        ensure!(table.items().await?.values().filter(|item| noted(item)).count() == 1, "no audit record");
         Ok(())
     });
 }

@@ -1,4 +1,4 @@
-//! One object, several tables: the messages of a queue feed its own table and those of others, each with its own state.
+//! One queue for several tables: its messages feed its own table and others, each with its own state.
 
 use acceptance::table::{Table, append, csv, merge, rows};
 use acceptance::world::{Setup, World, world_of};
@@ -33,34 +33,34 @@ fn feeding(table: &str, other: &str) -> Value {
     config
 }
 
-/// A table of the files in one folder of another queue's source.
+/// The configuration of a table that is fed with a folder of another queue's source.
 fn fed(mut config: Value, queue: &str) -> Value {
     config["queue"] = json!(queue);
     config["source"] = json!(format!("s3://e2e-{queue}/orders/big/"));
     config
 }
 
-/// The table of a queue's own, and the one that it feeds too.
+/// The queue's own table, and the one that it also feeds.
 async fn tables(world: &'static World, own: &str, other: &str, other_config: Value) -> Result<(Table, Table)> {
     let fed = Table::deployed(world, other, own, other_config).await?;
     Ok((Table::new(world, own, feeding(own, other)).await?, fed))
 }
 
-/// One after the other: a fault hits whoever comes first.
+/// The two cases run one after the other, because a fault affects any table.
 #[test]
 fn one_object_feeds_two_tables() {
     let world = world();
     world.run(async {
-        killed_between_two_tables(world).await?;
-        configured_late(world).await
+        function_killed_between_two_tables(world).await?;
+        configuration_written_late(world).await
     });
 }
 
-async fn killed_between_two_tables(world: &'static World) -> Result<()> {
+async fn function_killed_between_two_tables(world: &'static World) -> Result<()> {
     let (all, big) = tables(world, ALL, BIG, fed(merge(BIG, true), ALL)).await?;
     big.configure(&big.config).await?;
     let gateway = world.stack.gateway();
-    // The function dies when the object is recorded for the first table and not for the second.
+    // The function dies after it has recorded the object for the first table, but not for the second.
     let id = gateway
         .add_toxic(&Toxic {
             service: Some("dynamodb".into()),
@@ -82,14 +82,14 @@ async fn killed_between_two_tables(world: &'static World) -> Result<()> {
     big.rest_with(&rows(&[A, C])).await
 }
 
-/// A table whose configuration is missing gets its objects later, and holds up no other.
-async fn configured_late(world: &'static World) -> Result<()> {
+/// A table without a configuration gets its objects later, and does not block the other.
+async fn configuration_written_late(world: &'static World) -> Result<()> {
     let (own, late) = tables(world, CHANGING, LATE, fed(append(LATE), CHANGING)).await?;
     own.put("orders/big/a.csv", csv(&[A])).await?;
     own.until("loaded into the queue's own table", |items| items.values().any(|item| matches!(item, Item::Loaded(_))))
         .await?;
-    ensure!(late.rows().await?.is_empty(), "nobody could know that it was meant");
-    late.configure(&late.config).await.context("its file comes late")?;
+    ensure!(late.rows().await?.is_empty(), "loaded without a configuration");
+    late.configure(&late.config).await.context("writing the configuration")?;
     late.rest_with(&rows(&[A])).await?;
     own.rest_with(&rows(&[A])).await
 }

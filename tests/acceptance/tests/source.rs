@@ -1,10 +1,11 @@
-//! What lies under a queue's source: an object whose notification never came is found, and loaded by command; rows are compared.
+//! Commands for the files below a queue's source: `backfill`, and `verify`, which finds objects without a notification and compares rows.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use acceptance::columnar::{numbers, parquet, texts};
-use acceptance::table::{Table, append, csv, rows};
+use acceptance::steps::in_quarantine;
+use acceptance::table::{Table, append, csv, rows, with_source};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -21,32 +22,28 @@ use serde_json::{Value, json};
 const MISSED: &str = "source-missed";
 const OLD: &str = "source-old";
 const ROWS: &str = "source-rows";
-/// More than one page of a listing.
+/// More objects than a page of a listing contains.
 const N_OLD: usize = 1_200;
 
 fn missed() -> Value {
-    let mut config = append("source_missed");
-    config["source"] = json!(format!("s3://e2e-{MISSED}/"));
-    config
+    with_source(append("source_missed"), MISSED)
 }
 
 fn old() -> Value {
-    let mut config = append("source_old");
-    config["source"] = json!(format!("s3://e2e-{OLD}/"));
+    let mut config = with_source(append("source_old"), OLD);
     config["load"] = json!({"files_max": 400});
     config
 }
 
 fn rows_config() -> Value {
-    let mut config = append("source_rows");
-    config["source"] = json!(format!("s3://e2e-{ROWS}/"));
+    let mut config = with_source(append("source_rows"), ROWS);
     config["copy"]["options"] = json!("FORMAT AS PARQUET");
     config
 }
 
-/// The clone of this program: one is enough for all.
+/// The clone that all tests of this binary share.
 fn checkout() -> &'static Checkout {
-    static CHECKOUT: LazyLock<Checkout> = LazyLock::new(|| Checkout::new().expect("a clone of its own"));
+    static CHECKOUT: LazyLock<Checkout> = LazyLock::new(|| Checkout::new().expect("a separate clone"));
     &CHECKOUT
 }
 
@@ -60,7 +57,7 @@ async fn backfill(checkout: &Checkout, more: &str) -> Result<Value> {
 }
 
 #[test]
-fn what_was_there_before_is_loaded_by_command_beside_live_files() {
+fn backfill_loads_existing_files_beside_live_ones() {
     let world = world();
     let checkout = checkout();
     world.run(async {
@@ -83,9 +80,7 @@ fn what_was_there_before_is_loaded_by_command_beside_live_files() {
 
         table.put("live.csv", csv(&[&row(N_OLD)])).await?;
         expected.push(row(N_OLD));
-        let (all, live) = tokio::join!(backfill(checkout, ""), async {
-            table.send(json!({"Records": [table.record("live.csv").await?]}).to_string()).await
-        });
+        let (all, live) = tokio::join!(backfill(checkout, ""), async { table.notify_of(&["live.csv"]).await });
         live?;
         let all = all?;
         let n_new = all["recorded"].as_u64().unwrap_or_default();
@@ -109,17 +104,16 @@ async fn verify_of(queue: &str, checkout: &Checkout, more: &str, code: i32) -> R
 }
 
 #[test]
-fn an_object_whose_notification_never_came_is_found_and_loaded() {
+fn verify_finds_and_records_an_object_without_a_notification() {
     let world = world();
     let checkout = checkout();
     world.run(async {
         let table = Table::without_notifications(world, MISSED, missed()).await?;
-        table.put("told.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.put("notified.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
         table.put("bad.csv", csv(&["no number,2026-01-01 00:00:00,a"])).await?;
-        let records = [table.record("told.csv").await?, table.record("bad.csv").await?];
-        table.send(json!({"Records": records}).to_string()).await?;
+        table.notify_of(&["notified.csv", "bad.csv"]).await?;
         table.rest_with(&rows(&["1,2026-01-01 00:00:00,a"])).await?;
-        table.until("in quarantine", |items| items.keys().any(|key| key.0.starts_with("FAILED#"))).await?;
+        table.until("in quarantine", in_quarantine).await?;
         table.put("dt=1/missed.csv", csv(&["2,2026-01-01 00:00:00,b"])).await?;
 
         let verified = verify(checkout, "", 1).await?;
@@ -144,7 +138,7 @@ fn an_object_whose_notification_never_came_is_found_and_loaded() {
 }
 
 #[test]
-fn a_listing_that_comes_to_no_end_is_given_up() {
+fn a_listing_is_given_up_after_too_many_invocations() {
     let world = world();
     world.run(async {
         let config =
@@ -158,7 +152,7 @@ fn a_listing_that_comes_to_no_end_is_given_up() {
         let key = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
         let key = HashMap::from([key("db_table", &table.0), key("status_timestamp", &stored.key.0)]);
         for _ in 0..20 {
-            // Stored anew each time: the sweep of another test may be the one that gives it up.
+            // It is stored again each time, because the sweep of another test may give it up.
             let put = world.dynamodb.put_item().table_name(&world.tracker).set_item(Some(item.clone()));
             put.send().await?;
             let swept = world.invoke(Function::NextLoader, &json!({"sweep": true})).await;
@@ -170,40 +164,32 @@ fn a_listing_that_comes_to_no_end_is_given_up() {
             ensure!(!left.contains_key("work") && left.contains_key("expires_at"), "{left:?}");
             let Item::Listing(left) = wire::decode(serde_dynamo::from_item(left)?)? else { bail!("no listing") };
             ensure!(left.error.as_ref().is_some_and(|why| why.contains("1000 invocations")), "{left:?}");
-            // An alarm rings once: nobody goes on with it.
+            // The error occurs only once: no later sweep continues the listing.
             return world.invoke(Function::NextLoader, &json!({"sweep": true})).await.map(drop);
         }
-        bail!("it is not given up, or no invocation fails for it")
+        bail!("it is not given up, or no invocation fails because of it")
     });
 }
 
 #[test]
-fn rows_that_copy_reported_are_compared_with_the_files() {
+fn verify_compares_the_rows_that_copy_reported_with_the_files() {
     let world = world();
     let checkout = checkout();
     world.run(async {
         let table = Table::without_notifications(world, ROWS, rows_config()).await?;
-        table.sql("DROP TABLE source_rows").await?;
-        table.sql("CREATE TABLE source_rows (id BIGINT, val VARCHAR(64))").await?;
+        table.recreate("id BIGINT, val VARCHAR(64)").await?;
         let file = |ids: &[i64]| parquet(vec![("id", numbers(ids)), ("val", texts(&vec!["x"; ids.len()]))]);
-        let told = async |keys: &[&str]| -> Result<()> {
-            let mut records = Vec::new();
-            for key in keys {
-                records.push(table.record(key).await?);
-            }
-            table.send(json!({"Records": records}).to_string()).await
-        };
         table.put("a.parquet", file(&[1, 2, 3])?).await?;
         table.put("b.parquet", file(&[4])?).await?;
-        told(&["a.parquet", "b.parquet"]).await?;
+        table.notify_of(&["a.parquet", "b.parquet"]).await?;
         table.rest_with(&rows(&["1,x", "2,x", "3,x", "4,x"])).await?;
         table.put("c.parquet", file(&[5, 6])?).await?;
-        told(&["c.parquet"]).await?;
+        table.notify_of(&["c.parquet"]).await?;
         table.rest_with(&rows(&["1,x", "2,x", "3,x", "4,x", "5,x", "6,x"])).await?;
         let same = verify_of(ROWS, checkout, "--rows", 0).await?;
         ensure!(same["rows"] == json!({"loads": 2, "rows": 6, "not_compared": 0, "differing": []}), "{same:#}");
 
-        // As if COPY had left out a row.
+        // Change the history as if COPY had left out a row.
         let load = table.loaded().await?.into_iter().find(|load| load.n_objects == 2).context("no load of two")?;
         let less = Item::Loaded(History { rows: Some(3), ..load.clone() });
         let item = serde_dynamo::to_item(wire::encode(&loader_core::ids::DbTable(table.db_table()?), &less))?;

@@ -1,6 +1,6 @@
-//! A tracker that loader 0.1 filled is read by this one: in the middle of a load and of a backlog, every file is loaded exactly once.
+//! Updates from loader 0.1: this version continues with its tracker items, and every file is loaded exactly once.
 //!
-//! Items are written as loader 0.1 wrote them, attribute by attribute; statements that it had submitted run in the local warehouse.
+//! The items are written as loader 0.1 wrote them, attribute by attribute. Statements that it had submitted run in the local warehouse.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,7 +24,7 @@ const PREPARED: &str = "old-prepared";
 const CLAIMED: &str = "old-claimed";
 const WAITING: &str = "old-waiting";
 
-/// Files of the running load, of the backlog, and one that was loaded before.
+/// Files of the running load and of the backlog, and one that was loaded before.
 const RUNNING: [&str; 2] = ["run0.csv", "run1.csv"];
 const BACKLOG: [&str; 3] = ["wait0.csv", "wait1.csv", "wait2.csv"];
 const BEFORE: &str = "before.csv";
@@ -54,7 +54,7 @@ struct Old {
 }
 
 impl Old {
-    /// The files are there, and one of them is loaded; nothing has told this version of them.
+    /// Puts the files and loads one of them. This version gets no notification of them.
     async fn new(world: &'static World, name: &str) -> Result<Self> {
         let config = append(&target(name));
         let table = Table::deployed(world, name, name, config.clone()).await?;
@@ -94,14 +94,14 @@ impl Old {
         json!({"queue": self.table.name, "config": self.config.document})
     }
 
-    /// A ledger entry: written when the object was accepted.
+    /// Writes the ledger entry of an accepted object.
     async fn accepted(&self, waiting: &WaitingObject) -> Result<()> {
         let entry = json!({"object": listed(waiting, 0), "accepted_millis": self.now,
             "expires_at": self.now / 1000 + 1_000_000});
         self.item(&format!("FILE#{}", waiting.object.id()), entry).await
     }
 
-    /// A waiting load and the ledger entries of its objects. Returns its key.
+    /// Writes a pending load and the ledger entries of its objects. Returns its key.
     async fn pending(&self, keys: &[&str], age_millis: i64) -> Result<String> {
         let mut objects = Vec::new();
         for key in keys {
@@ -117,7 +117,7 @@ impl Old {
         Ok(key)
     }
 
-    /// The slot at this step, with these attributes more.
+    /// Writes the slot at this step, with `more` attributes.
     async fn running(&self, step: &str, pending_keys: &[String], more: Value) -> Result<()> {
         let since = self.now - 20_000;
         let mut running = json!({"load_id": load_id().0, "version": 3, "holder": "an invocation of loader 0.1",
@@ -149,7 +149,7 @@ impl Old {
             "not_before_millis": 0, "refusals": 0, "uncertain": false}))
     }
 
-    /// Submits the load's statement batch as loader 0.1 did. Returns its id.
+    /// Submits the load's statement as loader 0.1 did. Returns its id.
     async fn submit(&self, manifest: &str) -> Result<String> {
         let name = self.statement_name()?;
         let columns = TargetColumns::default();
@@ -166,37 +166,32 @@ impl Old {
         submit.with_event(true).set_sqls(Some(sql)).send().await?.id.context("no statement id")
     }
 
-    /// Statements of this table wait until they are released.
-    async fn hold(&self) -> Result<String> {
-        let name = format!("/{}/", self.table.db_table()?);
-        self.world.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
-        Ok(name)
-    }
-
-    /// The backlog of every table, and the object that was loaded before.
+    /// Writes the backlog, and the ledger entry of the object that was loaded before.
     async fn backlog(&self) -> Result<()> {
         self.pending(&BACKLOG[..1], 3_000).await?;
         self.pending(&BACKLOG[1..], 2_000).await?;
         self.accepted(&self.object(BEFORE).await?).await
     }
 
-    /// The notification of every file comes once more, and is recorded.
+    /// Sends the notification of every file again.
     async fn notify_again(&self) -> Result<()> {
         for key in RUNNING.iter().chain(&BACKLOG).chain([&BEFORE]) {
-            let record = self.table.record(key).await?;
-            self.table.send(json!({"Records": [record]}).to_string()).await?;
+            self.table.notify_of(&[key]).await?;
         }
         Ok(())
     }
 
-    /// Everything is loaded once, and what loader 0.1 wrote is gone but for its ledger.
+    /// Waits until everything is loaded once, and of loader 0.1's items only the ledger is left.
     async fn rests(&self) -> Result<()> {
         let mut expected: Vec<String> = RUNNING.iter().chain(&BACKLOG).chain([&BEFORE]).map(|key| row(key)).collect();
         expected.sort();
         self.table.rest_with(&expected).await?;
         let items = self.table.items().await?;
         let accepted = |item: &&Item| matches!(item, Item::File(entry) if entry.mark == LedgerMark::Accepted);
-        ensure!(items.values().filter(accepted).count() == 1, "of the object that was loaded before: {items:?}");
+        ensure!(
+            items.values().filter(accepted).count() == 1,
+            "accepted entries other than that of the object loaded before: {items:?}"
+        );
         ensure!(self.table.quarantine().await?.is_empty(), "quarantined: {items:?}");
         Ok(())
     }
@@ -213,7 +208,7 @@ fn a_statement_that_loader_0_1_submitted_is_settled_and_its_backlog_loads() {
     let world = world();
     world.run(async {
         let old = Old::new(world, SUBMITTED).await?;
-        let hold = old.hold().await?;
+        old.table.hold("SUBMITTED").await?;
         let manifest = old.manifest().await?;
         let key = old.pending(&RUNNING, 20_000).await?;
         let statement_id = old.submit(&manifest).await?;
@@ -225,11 +220,11 @@ fn a_statement_that_loader_0_1_submitted_is_settled_and_its_backlog_loads() {
         let recorded = |item: &&Item| matches!(item, Item::Pending(pending) if !pending.entered);
         old.table.until("recorded beside it", |items| items.values().filter(recorded).count() > 0).await?;
         ensure!(old.table.statements().await?.len() == 1, "another statement beside the running one");
-        world.standin(&json!({"release": hold})).await?;
+        old.table.release().await?;
         old.rests().await?;
         let history = old.table.loaded().await?;
         let first =
-            history.iter().find(|load| load.statement_id == statement_id).context("it is not in the history")?;
+            history.iter().find(|load| load.statement_id == statement_id).context("the load is not in the history")?;
         ensure!(first.n_objects == 2 && first.load_id == load_id(), "{first:?}");
         Ok(())
     });
@@ -272,7 +267,7 @@ fn a_load_that_loader_0_1_prepared_is_submitted_as_it_was_prepared() {
 }
 
 #[test]
-fn a_load_that_loader_0_1_claimed_goes_on() {
+fn a_load_that_loader_0_1_claimed_continues() {
     let world = world();
     world.run(async {
         let old = Old::new(world, CLAIMED).await?;

@@ -1,4 +1,4 @@
-//! What is loaded once more because a person says so: a load whose end nobody saw, and a folder after a truncate.
+//! Reloading by command: a load whose outcome is unknown, and a folder after a truncate.
 
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,15 @@ use super::reported::BROKEN;
 use super::{A, B, Drill, FAULT_SECONDS_MAX, FORGOTTEN, LOST};
 
 impl Drill {
-    /// The Data API forgets a statement whose end nobody saw. Its rows are there; then somebody removes them.
+    /// The Data API forgets a statement whose end no function has noticed. Its rows are committed, and then deleted by hand.
     pub async fn forgotten_by_the_service(&self) -> Result<()> {
         let (table, name) = (self.table(FORGOTTEN), self.statements_of(FORGOTTEN)?);
-        self.standin(&json!({"hold": {"name": name, "at": "SUBMITTED"}})).await?;
+        table.hold("SUBMITTED").await?;
         self.file(FORGOTTEN).await?;
         table.until_by_itself("submitted", is_submitted).await?;
         let gateway = self.world.stack.gateway();
         gateway.add_toxic(&Toxic::new(ToxicKind::Throttle).on("redshift-data", "DescribeStatement")).await?;
-        self.standin(&json!({"release": name})).await?;
+        table.release().await?;
         let started = Instant::now();
         while table.rows().await?.is_empty() {
             ensure!(started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "the held statement never ended");

@@ -1,10 +1,10 @@
-//! The faults, each in a table of its own.
+//! Injects the faults, each into its own table.
 
 use std::time::{Duration, Instant};
 
-use acceptance::alarms::rings;
+use acceptance::alarms::goes_off;
 use acceptance::columnar::{moments, numbers, parquet, texts};
-use acceptance::steps::{in_quarantine, is_submitted, waits_for};
+use acceptance::steps::{in_quarantine, is_recorded, is_submitted, waits_for};
 use acceptance::table::csv;
 use acceptance::world::World;
 use anyhow::{Context, Result, ensure};
@@ -16,12 +16,12 @@ use local_client::{Toxic, ToxicKind};
 use serde_json::json;
 
 use super::{
-    B, BAD, BUSY, DEAD, DENIED, DOWN, DRIFT, Drill, FAULT_SECONDS_MAX, FILE_IS_READ, HANGS, KILLED, LATE, LOST,
+    B, BAD, BUSY, CONFIG_IS_READ, DEAD, DENIED, DOWN, DRIFT, Drill, FAULT_SECONDS_MAX, HANGS, KILLED, LATE, LOST,
     MISSING, WRONG, config, now,
 };
 
 impl Drill {
-    /// Those that disturb others come one by one.
+    /// Injects all faults, one after the other if they could affect other tables.
     pub async fn make_faults(&self) -> Result<()> {
         self.given_up().await.context(DEAD)?;
         self.killed().await.context(KILLED)?;
@@ -59,22 +59,22 @@ impl Drill {
         self.table(BAD).until_by_itself("in quarantine", in_quarantine).await
     }
 
-    /// A file has a column more than its table. It is the first in quarantine, so the alarm is about it.
+    /// A file has a column that its table does not have. It is the first file in quarantine, so the alarm is for it.
     async fn drifted(&self) -> Result<()> {
         let columns =
             vec![("id", numbers(&[1])), ("at", moments(&[0])), ("val", texts(&["a"])), ("more", texts(&["x"]))];
         self.table(DRIFT).put("a.parquet", parquet(columns)?).await?;
         self.table(DRIFT).until_by_itself("in quarantine", in_quarantine).await?;
-        ensure!(self.table(DRIFT).statements().await?.is_empty(), "COPY was tried");
+        ensure!(self.table(DRIFT).statements().await?.is_empty(), "a COPY was submitted");
         let started = Instant::now();
-        while !rings(self.world, "Quarantine", &[(self.began, now())]).await? {
-            ensure!(started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "Quarantine does not ring");
+        while !goes_off(self.world, "Quarantine", &[(self.began, now())]).await? {
+            ensure!(started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "Quarantine does not go off");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
 
-    /// NextLoader dies at whatever it does about the statement that has ended, until its event is given up.
+    /// NextLoader is killed whenever it asks for the status of the ended statement, until its event is discarded.
     async fn killed(&self) -> Result<()> {
         let gateway = self.world.stack.gateway();
         let dies = Toxic::new(ToxicKind::KillBefore).on("redshift-data", "DescribeStatement");
@@ -88,34 +88,34 @@ impl Drill {
             if n_now != n_deaths {
                 (n_deaths, since) = (n_now, Instant::now());
             }
-            ensure!(since.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "nobody died");
+            ensure!(since.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "no function was killed");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         gateway.remove_toxic(&id).await?;
         self.table(KILLED).until_by_itself("submitted", is_submitted).await
     }
 
-    /// The event of the statement that loads one file is lost, and S3's notification of another.
+    /// The status change of a statement is lost, and so is S3's notification of another file.
     async fn event_lost(&self) -> Result<()> {
         self.standin(&json!({"events": {"drop": 1}})).await?;
         let table = self.table(LOST);
         self.file(LOST).await?;
-        table.send(json!({"Records": [table.record("a.csv").await?]}).to_string()).await?;
+        table.notify_of(&["a.csv"]).await?;
         table.until_by_itself("submitted", is_submitted).await?;
         table.put("folder/b.csv", csv(&[B])).await
     }
 
-    /// A message is refused until it is given up.
+    /// A message is refused until it goes to the dead-letter queue.
     async fn given_up(&self) -> Result<()> {
         let table = self.table(DEAD);
         table.configure(&json!({"copy": {}})).await?;
-        tokio::time::sleep(FILE_IS_READ).await;
+        tokio::time::sleep(CONFIG_IS_READ).await;
         self.file(DEAD).await
     }
 
-    /// A statement that never commits, and one more than the warehouse takes.
+    /// A statement never commits, and another one exceeds the limit of the warehouse.
     async fn hangs_and_throttles(&self) -> Result<()> {
-        self.standin(&json!({"hold": {"name": self.statements_of(HANGS)?, "at": "COMMIT"}})).await?;
+        self.table(HANGS).hold("COMMIT").await?;
         self.file(HANGS).await?;
         self.table(HANGS).until_by_itself("submitted", is_submitted).await?;
         self.standin(&json!({"active_limit": 1})).await?;
@@ -124,21 +124,20 @@ impl Drill {
         self.standin(&json!({"active_limit": 500})).await
     }
 
-    /// Somebody paused the table before its file came.
+    /// The table is paused before its file arrives.
     async fn ten_minutes_late(&self) -> Result<()> {
         self.run("pause TABLE --reason maintenance", LATE, 0).await?;
         self.file(LATE).await?;
-        let is_pending = |item: &Item| matches!(item, Item::Pending(_));
-        self.table(LATE).until_by_itself("recorded", |items| items.values().any(is_pending)).await
+        self.table(LATE).until_by_itself("recorded", is_recorded).await
     }
 
-    /// As if what stands still did so for twenty minutes: the tracker has when its file was recorded.
-    pub async fn is_late(&self, name: &str) -> Result<()> {
+    /// Makes a waiting table late: changes when its file was recorded to twenty minutes ago.
+    pub async fn make_late(&self, name: &str) -> Result<()> {
         let table = self.table(name);
         let waits = |item: &Item| item.load().is_some() || matches!(item, Item::Pending(_));
         let items = table.items().await?;
-        // The slot comes last, and a load that runs is in it.
-        let item = items.into_values().rfind(waits).context("nothing waits")?;
+        // The slot with its running load is the last item.
+        let item = items.into_values().rfind(waits).context("no load waits")?;
         let update = self.world.dynamodb.update_item().table_name(&self.world.tracker);
         let update = update.key("db_table", AttributeValue::S(table.db_table()?));
         let update = update.key("status_timestamp", AttributeValue::S(item.key().0));
@@ -153,17 +152,17 @@ impl Drill {
         Ok(())
     }
 
-    /// Messages of a queue whose file is wrong are refused.
+    /// Messages are refused because the queue's configuration is invalid.
     pub async fn misconfigured(&self) -> Result<()> {
         let mut wrong = config(WRONG);
         wrong["load"]["files_max"] = json!("many");
         self.table(WRONG).configure(&wrong).await?;
-        tokio::time::sleep(FILE_IS_READ).await;
+        tokio::time::sleep(CONFIG_IS_READ).await;
         let from = now();
         self.file(WRONG).await?;
         let started = Instant::now();
-        while !rings(self.world, "Refused", &[(from, now())]).await? {
-            ensure!(started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "Refused does not ring");
+        while !goes_off(self.world, "Refused", &[(from, now())]).await? {
+            ensure!(started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "Refused does not go off");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         Ok(())

@@ -1,8 +1,8 @@
-//! The fault drill: `status` and the report's page name the cause of each fault, an alarm of the deployed template rings by what the functions wrote
-//! and the services count, the runbook's commands mend it, and no row is lost.
+//! The fault drill: for each fault, `status` and the report's page name the cause, an alarm of the deployed template goes off, the runbook's
+//! commands repair it, and no row is lost.
 //!
-//! No sweep runs here of its own accord: the test sweeps, and each sweep stands for a minute. Failed attempts are repeated after ten
-//! minutes only, so what goes on does so because a command of the runbook was run.
+//! There are no scheduled sweeps: the test starts them, and each stands for a minute. Failed attempts are repeated only after ten minutes, so
+//! loads continue only because of a command of the runbook.
 
 mod again;
 mod faults;
@@ -39,12 +39,12 @@ const ALL: [&str; 13] = [BAD, MISSING, DENIED, DOWN, LOST, WRONG, BUSY, HANGS, K
 const BACKOFF_SECONDS: u32 = 600;
 const A: &str = "1,2026-01-01 00:00:00,a";
 const B: &str = "2,2026-01-01 00:00:00,b";
-/// What the warehouse quotes of the bad file: `status` has it, and no log.
+/// The value of the bad file in the warehouse's error: `status` shows it, but no log does.
 const QUOTED: &str = "Value 'n'";
-/// How long a fault may take to show.
+/// Maximum time until a fault has an effect.
 const FAULT_SECONDS_MAX: u64 = 60;
-/// After this a function reads a queue's file again.
-const FILE_IS_READ: Duration = Duration::from_millis(1_200);
+/// Time after which functions read a queue's configuration again.
+const CONFIG_IS_READ: Duration = Duration::from_millis(1_200);
 
 fn world() -> &'static World {
     world_of(|| {
@@ -53,7 +53,7 @@ fn world() -> &'static World {
     })
 }
 
-/// The table whose statement hangs and the one that is throttled share a warehouse; the role may cancel statements.
+/// The tables with the hanging and the throttled statement share a warehouse. With a timeout, the role may cancel statements.
 fn config(name: &str) -> Value {
     let mut config = append(name);
     config["source"] = json!(format!("s3://e2e-{name}/"));
@@ -82,9 +82,9 @@ struct Drill {
 }
 
 #[test]
-fn each_fault_is_named_rings_is_mended_by_the_runbook_and_loses_no_row() {
+fn each_fault_is_reported_raises_an_alarm_is_repaired_by_the_runbook_and_loses_no_row() {
     let world = world();
-    let runbook = Runbook::read(Checkout::new().expect("a clone of its own")).expect("the runbook");
+    let runbook = Runbook::read(Checkout::new().expect("a separate clone")).expect("the runbook");
     world.run(async {
         let mut drill = Drill { world, runbook, tables: BTreeMap::new(), began: now() };
         for name in ALL {
@@ -102,15 +102,15 @@ fn each_fault_is_named_rings_is_mended_by_the_runbook_and_loses_no_row() {
         drill.named_by_status().await.context("status")?;
         drill.on_the_page().await.context("the page")?;
         drill.configured().await.context("a right configuration")?;
-        drill.looked_at().await.context("resumed")?;
-        drill.ring().await.context("alarms")?;
-        drill.mend().await.context("mended")?;
+        drill.resumed().await.context("resumed")?;
+        drill.alarms_go_off().await.context("alarms")?;
+        drill.repair().await.context("repaired")?;
         drill.nothing_is_lost().await.context("rows")?;
         drill.forgotten_by_the_service().await.context("outcome unknown")?;
         drill.loaded_again().await.context("loaded again")?;
         drill.logged().await.context("the log")?;
         drill.healthy().await.context("healthy")?;
-        drill.runbook.is_run_whole()
+        drill.runbook.ensure_all_run()
     });
 }
 
@@ -119,7 +119,7 @@ impl Drill {
         &self.tables[name]
     }
 
-    /// Runs a command of the runbook for a table, or for its queue, which has the same name.
+    /// Runs a command of the runbook for a table or its queue, which have the same name.
     async fn run(&self, command: &str, name: &str, code: i32) -> Result<()> {
         let place = if command.contains("TABLE") { "TABLE" } else { "QUEUE" };
         self.runbook.run(command, &[(place, name)], "", code).await.map(drop)
@@ -134,10 +134,10 @@ impl Drill {
     }
 
     fn statements_of(&self, name: &str) -> Result<String> {
-        Ok(format!("/{}/", self.table(name).db_table()?))
+        self.table(name).statement_name_part()
     }
 
-    /// Three sweeps: late and stuck tables ring, and the log names each of them.
+    /// Three sweeps, as many as the alarms for late and stuck tables have periods.
     async fn sweeps(&self) -> Result<[Window; 3]> {
         let mut windows = [(0, 0); 3];
         for window in &mut windows {

@@ -1,23 +1,20 @@
-//! The runbook's commands, each where its entry says so.
+//! Repairs each fault with the commands in its entry of the runbook.
 
-use acceptance::alarms::rings;
-use acceptance::steps::{in_quarantine, waits_for};
+use acceptance::alarms::goes_off;
+use acceptance::steps::{in_quarantine, n_loaded, waits_for};
 use acceptance::table::{csv, rows};
 use anyhow::{Context, Result, ensure};
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::item::Item;
-use loader_core::tracker::write::Items;
-use serde_json::json;
 
 use super::{
-    A, ALL, B, BAD, BUSY, DEAD, DENIED, DOWN, DRIFT, Drill, FILE_IS_READ, FORGOTTEN, HANGS, KILLED, LATE, LOST,
+    A, ALL, B, BAD, BUSY, CONFIG_IS_READ, DEAD, DENIED, DOWN, DRIFT, Drill, FORGOTTEN, HANGS, KILLED, LATE, LOST,
     MISSING, WRONG, config,
 };
 
 const COLUMNS: &str = "id BIGINT, at TIMESTAMP, val VARCHAR(64)";
 
 impl Drill {
-    /// A queue's file is right again.
+    /// Corrects a queue's configuration.
     pub async fn configured(&self) -> Result<()> {
         let right = config(WRONG);
         self.runbook.operator().write(&format!("queues/{WRONG}.json"), &right.to_string())?;
@@ -25,20 +22,19 @@ impl Drill {
         self.table(WRONG).configure(&right).await
     }
 
-    /// What a sweep would do, were there one.
-    pub async fn looked_at(&self) -> Result<()> {
+    /// Resumes the tables that a sweep would continue.
+    pub async fn resumed(&self) -> Result<()> {
         for name in [KILLED, LOST] {
             self.run("resume TABLE", name, 0).await?;
-            let is_loaded = |items: &Items| items.values().any(|item| matches!(item, Item::Loaded(_)));
-            self.table(name).until_by_itself("loaded", is_loaded).await?;
+            self.table(name).until_by_itself("loaded", |items| n_loaded(items) > 0).await?;
         }
         Ok(())
     }
 
-    pub async fn mend(&self) -> Result<()> {
+    pub async fn repair(&self) -> Result<()> {
         self.run("cancel TABLE", HANGS, 0).await?;
         self.table(HANGS).until_by_itself("cancelled", waits_for(FailureClass::RetryLater)).await?;
-        self.standin(&json!({"release": self.statements_of(HANGS)?})).await?;
+        self.table(HANGS).release().await?;
         for name in [HANGS, BUSY, DOWN] {
             self.run("resume TABLE", name, 0).await?;
         }
@@ -47,7 +43,7 @@ impl Drill {
         self.world.update(&self.world.template).await?;
         self.run("resume TABLE", DENIED, 0).await?;
         self.table(DEAD).configure(&config(DEAD)).await?;
-        tokio::time::sleep(FILE_IS_READ).await;
+        tokio::time::sleep(CONFIG_IS_READ).await;
         self.run("redrive QUEUE", DEAD, 0).await?;
         self.run("unpause TABLE", LATE, 0).await?;
         self.run("retry TABLE", BAD, 0).await?;
@@ -58,7 +54,7 @@ impl Drill {
         self.never_notified().await
     }
 
-    /// The statement that quarantine names makes the table fit its files.
+    /// Runs the statement in the remedy of the quarantined file.
     async fn altered(&self) -> Result<()> {
         let table = self.table(DRIFT);
         let quarantine = table.quarantine().await?;
@@ -91,7 +87,7 @@ impl Drill {
         self.runbook.run("verify QUEUE --rows", &[("QUEUE", DRIFT)], "--grace 0", 0).await?;
         let windows = self.sweeps().await?;
         for id in ["Late", "Stuck"] {
-            ensure!(!rings(self.world, id, &windows).await?, "{id} still rings");
+            ensure!(!goes_off(self.world, id, &windows).await?, "{id} is still on");
         }
         Ok(())
     }

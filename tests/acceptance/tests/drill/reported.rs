@@ -1,8 +1,8 @@
-//! What a person is told: by `status`, the page, the alarms and the log.
+//! What `status`, the page, the alarms and the log report.
 
 use std::time::{Duration, Instant};
 
-use acceptance::alarms::rings;
+use acceptance::alarms::goes_off;
 use acceptance::browser::Browser;
 use acceptance::world::{STACK, folder};
 use anyhow::{Context, Result, ensure};
@@ -17,10 +17,10 @@ use super::{
 const HEALTHY: i32 = 0;
 pub const BROKEN: i32 = 5;
 
-/// What only waits for too long.
+/// Tables that are only late.
 const LATE_ONES: [&str; 6] = [KILLED, LOST, HANGS, BUSY, DOWN, LATE];
 
-/// The cause of each fault, as `status` and the page say it.
+/// The cause of each fault, in the words of `status` and the page.
 const CAUSES: [(&str, &str); 12] = [
     (KILLED, "its event is lost: cargo xtask resume"),
     (LOST, "its event is lost: cargo xtask resume"),
@@ -37,23 +37,26 @@ const CAUSES: [(&str, &str); 12] = [
 ];
 
 impl Drill {
-    /// What rings without a sweep, and what does not ring.
+    /// The alarms that go off without a sweep, and those that do not.
     pub async fn counted_by_services(&self) -> Result<()> {
         let started = Instant::now();
         while self.table(DEAD).dead_letters().await? != "1" {
-            ensure!(started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX), "the message is not given up");
+            ensure!(
+                started.elapsed() < Duration::from_secs(FAULT_SECONDS_MAX),
+                "the message is not in the dead-letter queue"
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let (half, end) = (i64::midpoint(self.began, now()), now());
         ensure!(
-            rings(self.world, "SweepMissing", &[(self.began, half), (half, end)]).await?,
-            "SweepMissing does not ring"
+            goes_off(self.world, "SweepMissing", &[(self.began, half), (half, end)]).await?,
+            "SweepMissing does not go off"
         );
         for id in ["NextLoaderErrors", "Quarantine", "Refused", "DeadDlqNotEmpty"] {
-            ensure!(rings(self.world, id, &[(self.began, end)]).await?, "{id} does not ring");
+            ensure!(goes_off(self.world, id, &[(self.began, end)]).await?, "{id} does not go off");
         }
         for id in ["MicrobatchLoaderErrors", "BulkLoaderErrors", "BadDlqNotEmpty"] {
-            ensure!(!rings(self.world, id, &[(self.began, end)]).await?, "{id} rings without a cause");
+            ensure!(!goes_off(self.world, id, &[(self.began, end)]).await?, "{id} goes off without a cause");
         }
         Ok(())
     }
@@ -65,7 +68,7 @@ impl Drill {
 
     pub async fn named_by_status(&self) -> Result<()> {
         for name in LATE_ONES {
-            self.is_late(name).await.context(name)?;
+            self.make_late(name).await.context(name)?;
         }
         let reports = self.status(BROKEN).await?;
         let of = |name: &str| {
@@ -73,11 +76,11 @@ impl Drill {
                 report["table"].as_str().is_some_and(|table| table.ends_with(&format!(".{name}")))
                     || report["queues"][0]["name"] == name
             };
-            reports.iter().find(is_meant).with_context(|| format!("nothing is said of {name}: {reports:#?}"))
+            reports.iter().find(is_meant).with_context(|| format!("{name} is not reported: {reports:#?}"))
         };
         for (name, cause) in CAUSES {
             let report = of(name)?;
-            ensure!(report.to_string().contains(cause), "{name}: `{cause}` is not said: {report:#}");
+            ensure!(report.to_string().contains(cause), "{name}: `{cause}` is not reported: {report:#}");
         }
         for name in LATE_ONES {
             ensure!(of(name)?["health"] == "late", "{name}: {:#}", of(name)?);
@@ -89,7 +92,7 @@ impl Drill {
         Ok(())
     }
 
-    /// The page of the same moment, in a browser.
+    /// The page at the same time, in a browser.
     pub async fn on_the_page(&self) -> Result<()> {
         let page = folder()?.join("drill.html");
         let flags = format!("--local --stack-name {STACK} --since 1h --html {}", page.display());
@@ -102,10 +105,10 @@ impl Drill {
         Ok(())
     }
 
-    pub async fn ring(&self) -> Result<()> {
+    pub async fn alarms_go_off(&self) -> Result<()> {
         let windows = self.sweeps().await?;
         for id in ["Late", "Stuck"] {
-            ensure!(rings(self.world, id, &windows).await?, "{id} does not ring");
+            ensure!(goes_off(self.world, id, &windows).await?, "{id} does not go off");
         }
         let lines = self.world.logged(windows[2].0).await?;
         let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -113,7 +116,7 @@ impl Drill {
             let table = self.table(name).db_table()?;
             let is_meant =
                 |line: &&Value| line["event"] == "waiting" && line["level"] == "WARN" && line["table"] == *table;
-            lines.iter().find(is_meant).with_context(|| format!("no line names {name}: {lines:#?}"))
+            lines.iter().find(is_meant).with_context(|| format!("no line about {name}: {lines:#?}"))
         };
         for (name, seconds) in [(HANGS, 1), (BUSY, 1), (DOWN, 1), (LATE, 600)] {
             ensure!(line(name)?["SecondsLate"].as_i64() >= Some(seconds), "{name}: {}", line(name)?);
@@ -124,7 +127,7 @@ impl Drill {
         Ok(())
     }
 
-    /// Every line of a load has its id, and none a value of a row.
+    /// Every line of a load contains its id, and no line contains a value of a row.
     pub async fn logged(&self) -> Result<()> {
         let history = self.runbook.run("history TABLE", &[("TABLE", HANGS)], "--output json", 0).await?.json()?;
         let events = history.as_array().context("a list")?;
@@ -138,12 +141,12 @@ impl Drill {
         let said = self.runbook.run("logs --minutes 60", &[], "", 0).await?.output;
         ensure!(said.contains(" refused ") && said.contains(" quarantined "), "{said}");
         let lines = self.world.logged(self.began).await?;
-        let told = lines.iter().find(|line| line.contains(QUOTED) || line.contains("number-of-a-card"));
-        ensure!(told.is_none(), "a value of a row is in the log: {told:?}");
+        let leak = lines.iter().find(|line| line.contains(QUOTED) || line.contains("number-of-a-card"));
+        ensure!(leak.is_none(), "a value of a row is in the log: {leak:?}");
         Ok(())
     }
 
-    /// What NextLoader was called with is a hint: the runbook says that it can be purged.
+    /// NextLoader's dead letters are only hints, and can be purged according to the runbook.
     pub async fn healthy(&self) -> Result<()> {
         let url = self.world.resource("DeadLetters").await?;
         self.world.sqs.purge_queue().queue_url(url).send().await?;

@@ -1,4 +1,4 @@
-//! Changed code: it arrives, also that of an earlier version, and a zip that cannot be read takes the whole change back.
+//! Changes of code: new and earlier code is deployed, and an invalid zip rolls the whole change back.
 
 use acceptance::world::{STACK, World};
 use acceptance::xtask::Checkout;
@@ -7,7 +7,7 @@ use loader_core::contract::Function;
 
 use super::{Feed, LARGE, assets_bucket, cause, destroy_zip, function, prefix_of};
 
-/// A change of everything, in which one function's zip cannot be read.
+/// A change of code, memory and prefix fails because a function's zip is invalid.
 pub async fn failed_change(user: &Checkout, world: &World, orders: &mut Feed) -> Result<()> {
     let before = codes(world).await?;
     user.change_code(Function::NextLoader)?;
@@ -20,12 +20,12 @@ pub async fn failed_change(user: &Checkout, world: &World, orders: &mut Feed) ->
     let cause = cause(&said)?;
     ensure!(cause.contains("was rolled back (UPDATE_ROLLBACK_COMPLETE)"), "{cause}");
     ensure!(cause.contains("first cause: NextLoader (AWS::Lambda::Function)"), "{cause}");
-    ensure!(codes(world).await? == before, "some code is not what it was");
+    ensure!(codes(world).await? == before, "the code of a function has changed");
     for of in Function::ALL {
-        ensure!(prefix_of(world, of).await? == "second", "{} keeps what was taken back", of.name());
+        ensure!(prefix_of(world, of).await? == "second", "{} has the prefix that was rolled back", of.name());
     }
     orders.loads().await?;
-    ensure!(orders.statements_of("third").await? == 0, "a statement is named after what was taken back");
+    ensure!(orders.statements_of("third").await? == 0, "a statement has the prefix that was rolled back");
     world.s3.delete_object().bucket(assets_bucket(world)).key(key).send().await?;
     Ok(())
 }
@@ -50,7 +50,7 @@ pub async fn changed_code(user: &Checkout, world: &World) -> Result<()> {
     Ok(())
 }
 
-/// The zip of the version before is there already; under its plain name it must be there again too.
+/// Deploys the previous version again. Its zip has been uploaded before, but its plain key must be updated too.
 pub async fn back_a_version(user: &Checkout, world: &World) -> Result<()> {
     let plain = async || {
         let object = world.s3.get_object().bucket(assets_bucket(world)).key("next-loader.zip").send().await?;
@@ -60,9 +60,9 @@ pub async fn back_a_version(user: &Checkout, world: &World) -> Result<()> {
     let code = user.code(Function::NextLoader)?;
     user.change_code(Function::NextLoader)?;
     user.deploy(LARGE).await?;
-    ensure!(plain().await? != before, "the plain name keeps the old zip");
+    ensure!(plain().await? != before, "the plain key has the old zip");
     user.put_code(Function::NextLoader, &code)?;
     let deployed = user.deploy(LARGE).await?;
-    ensure!(deployed["changed"] == true && plain().await? == before, "the plain name keeps the newer zip");
+    ensure!(deployed["changed"] == true && plain().await? == before, "the plain key has the newer zip");
     Ok(())
 }

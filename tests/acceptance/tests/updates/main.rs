@@ -1,8 +1,9 @@
-//! One deployment from its first day to its last, by the commands that a user types. After every change files still load.
+//! A deployment from its creation to its deletion, with the commands that a user runs. Files still load after every change.
 
 mod code;
 
-use acceptance::table::{Table, append, csv};
+use acceptance::steps::is_recorded;
+use acceptance::table::{Table, append, csv, row};
 use acceptance::world::{STACK, Setup, World};
 use acceptance::xtask::{Checkout, Said};
 use anyhow::{Context, Result, ensure};
@@ -12,17 +13,16 @@ use aws_sdk_s3::types::{
     NotificationConfigurationFilter, S3KeyFilter,
 };
 use loader_core::contract::{Function, STATEMENT_NAME_PREFIX};
-use loader_core::tracker::item::Item;
 use serde_json::{Value, json};
 
-/// Before the queues' names; said at the first deployment only.
+/// Prefix of queue names; given only in the first deployment.
 const QUEUES: &str = "kept_";
 const FIRST: &str = "--statement-name-prefix first";
 const SECOND: &str = "--statement-name-prefix second";
 const LARGE: &str = "--statement-name-prefix second --memory 1024";
 const LARGE_MB: i32 = 1024;
 
-/// A table and what must be in it.
+/// A table, and the rows that must be in it.
 struct Feed {
     table: Table,
     folder: &'static str,
@@ -35,20 +35,20 @@ impl Feed {
         Ok(Self { table, folder: "in/", rows: Vec::new() })
     }
 
-    /// Drops one more file.
-    async fn drop_file(&mut self) -> Result<()> {
+    /// Puts another file.
+    async fn put_file(&mut self) -> Result<()> {
         let number = self.rows.len();
-        self.rows.push(format!("{number},2026-01-01 00:00:00,x"));
+        self.rows.push(row(number));
         self.table.put(&format!("{}{number}.csv", self.folder), csv(&[&self.rows[number]])).await
     }
 
-    /// One more file becomes its row, and all others are still there.
+    /// Loads another file. The rows of all others must still be there.
     async fn loads(&mut self) -> Result<()> {
-        self.drop_file().await?;
+        self.put_file().await?;
         self.table.rest_with(&self.rows).await
     }
 
-    /// Number of its statements whose name starts so.
+    /// Number of its statements whose name has this first part.
     async fn statements_of(&self, prefix: &str) -> Result<usize> {
         let start = format!("{prefix}/");
         let statements = self.table.statements().await?;
@@ -61,9 +61,9 @@ impl Feed {
 }
 
 #[test]
-fn a_deployment_goes_through_every_change_and_loads_after_each() {
-    let mut world = World::start(&Setup { empty: true, ..Setup::default() }).expect("the local stack comes up");
-    let user = Checkout::new().expect("a clone of its own");
+fn files_load_after_every_change_of_a_deployment() {
+    let mut world = World::start(&Setup { empty: true, ..Setup::default() }).expect("the local stack starts");
+    let user = Checkout::new().expect("a separate clone");
     world.run(first_deployment(&user, &world));
     world.adopt().expect("the stack has outputs");
     let world: &'static World = Box::leak(Box::new(world));
@@ -76,9 +76,9 @@ fn a_deployment_goes_through_every_change_and_loads_after_each() {
         option_changed(&user).await.context("a changed option")?;
         orders.loads().await.context("with a changed option")?;
         let (mut second, mut late) = queues_added(&user, world).await.context("queues added")?;
-        folder_taken(&user, world).await.context("a folder that is taken")?;
+        folder_overlaps(&user, world).await.context("an overlapping folder")?;
         folder_changed(&user, &mut second).await.context("another folder")?;
-        removed_alone(&user, world).await.context("a queue removed, and no other")?;
+        only_the_queue_removed(&user, world).await.context("queue remove")?;
         queue_removed(&user, world, &mut late).await.context("a queue removed")?;
         orders.loads().await.context("beside a removed queue")?;
         second.loads().await.context("beside a removed queue")?;
@@ -100,7 +100,7 @@ async fn add_queue(user: &Checkout, name: &str) -> Result<Said> {
     .await
 }
 
-/// Lambda reads zips of its own Region only: said before anything is changed; then the command without the mistake is enough.
+/// Lambda reads zips only from its own Region. A wrong bucket is reported before anything is changed; the corrected command then succeeds.
 async fn first_deployment(user: &Checkout, world: &World) -> Result<()> {
     add_queue(user, "orders").await?;
     let region = aws_config::Region::new("eu-west-1");
@@ -121,21 +121,21 @@ async fn first_deployment(user: &Checkout, world: &World) -> Result<()> {
     Ok(())
 }
 
-/// What is left of a stack that could not be created is deleted by a deployment, and by nothing that only looks.
+/// The remains of a stack that could not be created are deleted by a deployment, but not by `--dry-run` and `diff`.
 async fn failed_creation(user: &Checkout, world: &World) -> Result<()> {
     let taken = json!({"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "elsewhere"}});
     ensure!(world.create(&json!({"Resources": {"Bucket": taken}})).await? == "ROLLBACK_COMPLETE");
     let words = user.deploy_words(FIRST);
-    for looking in [format!("{words} --dry-run"), words.replace("deploy", "diff").replace(FIRST, "")] {
-        let said = user.must(&looking).await?;
-        ensure!(said.errors.contains("is in ROLLBACK_COMPLETE"), "{looking}: {said:?}");
-        ensure!(said.json()?["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{looking}: {said:?}");
-        ensure!(world.status().await? == "ROLLBACK_COMPLETE", "{looking} deleted the stack: {said:?}");
+    for command in [format!("{words} --dry-run"), words.replace("deploy", "diff").replace(FIRST, "")] {
+        let said = user.must(&command).await?;
+        ensure!(said.errors.contains("is in ROLLBACK_COMPLETE"), "{command}: {said:?}");
+        ensure!(said.json()?["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{command}: {said:?}");
+        ensure!(world.status().await? == "ROLLBACK_COMPLETE", "{command} deleted the stack: {said:?}");
     }
     Ok(())
 }
 
-/// Puts something unreadable where the next deployment finds NextLoader's zip; answers its key.
+/// Puts an invalid file in place of the zip that the next deployment uses for NextLoader. Returns its key.
 async fn destroy_zip(user: &Checkout, world: &World) -> Result<String> {
     let key = user.code_key(Function::NextLoader)?;
     let put = world.s3.put_object().bucket(assets_bucket(world)).key(&key);
@@ -143,12 +143,12 @@ async fn destroy_zip(user: &Checkout, world: &World) -> Result<String> {
     Ok(key)
 }
 
-/// The line that says why a command failed.
+/// The line with the error of a command.
 fn cause(said: &Said) -> Result<&str> {
     said.errors.lines().find(|line| line.starts_with("error:")).with_context(|| format!("no error: {said:?}"))
 }
 
-/// How many resources of a type changed so.
+/// Number of changes with this action of resources of a type.
 fn changes(deployed: &Value, action: &str, kind: &str) -> usize {
     let all = deployed["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
     all.iter().filter(|change| change["action"] == action && change["kind"] == kind).count()
@@ -184,7 +184,7 @@ async fn prefix_of(world: &World, of: Function) -> Result<String> {
     variables.and_then(|all| all.get(STATEMENT_NAME_PREFIX)).cloned().context("the function has no prefix")
 }
 
-/// One queue loads; the other is paused, so that a file waits.
+/// Adds two queues. One loads; the other is paused, so that a file waits.
 async fn queues_added(user: &Checkout, world: &'static World) -> Result<(Feed, Feed)> {
     add_queue(user, "second").await?;
     add_queue(user, "late").await?;
@@ -192,16 +192,16 @@ async fn queues_added(user: &Checkout, world: &'static World) -> Result<(Feed, F
     paused["load"] = json!({"paused": true});
     user.write("queues/late.json", &paused.to_string())?;
     let deployed = user.deploy(SECOND).await?;
-    // Each with its dead-letter queue.
+    // Each has a dead-letter queue.
     ensure!(changes(&deployed, "Add", "AWS::SQS::Queue") == 4, "{deployed}");
     let (mut second, mut late) = (Feed::new(world, "second").await?, Feed::new(world, "late").await?);
-    late.drop_file().await?;
+    late.put_file().await?;
     second.loads().await?;
-    late.table.until("waiting", |items| items.values().any(|item| matches!(item, Item::Pending(_)))).await?;
+    late.table.until("waiting", is_recorded).await?;
     Ok((second, late))
 }
 
-/// `CloudFormation` sees no difference, and yet there is one.
+/// A changed configuration file is deployed, although the template does not change.
 async fn option_changed(user: &Checkout) -> Result<()> {
     let before = user.read("queues/orders.json")?;
     let after = before.replace("\"CSV\"", "\"CSV DELIMITER ','\"");
@@ -220,8 +220,8 @@ async fn option_changed(user: &Checkout) -> Result<()> {
     Ok(())
 }
 
-/// A dry run finds what a deployment would refuse, and changes nothing.
-async fn folder_taken(user: &Checkout, world: &World) -> Result<()> {
+/// `diff` reports an overlap that a deployment would refuse, and changes nothing.
+async fn folder_overlaps(user: &Checkout, world: &World) -> Result<()> {
     let bucket = "e2e-orders";
     let before = world.s3.get_bucket_notification_configuration().bucket(bucket).send().await?.queue_configurations;
     let ours = before.as_ref().and_then(|queues| queues.first()).cloned().context("no notification")?;
@@ -247,7 +247,7 @@ fn filter(prefix: &str) -> NotificationConfigurationFilter {
     NotificationConfigurationFilter::builder().key(S3KeyFilter::builder().filter_rules(rule).build()).build()
 }
 
-/// To a folder whose name is written otherwise in a notification's filter.
+/// Changes the folder to one whose name is encoded in a notification's filter.
 async fn folder_changed(user: &Checkout, second: &mut Feed) -> Result<()> {
     second.folder = "new files/day=1/";
     let source = format!("s3://e2e-second/{}", second.folder);
@@ -260,8 +260,8 @@ async fn folder_changed(user: &Checkout, second: &mut Feed) -> Result<()> {
     second.loads().await
 }
 
-/// Of a bucket with another queue that is not deployed yet; by the stack that it is deployed in and no other.
-async fn removed_alone(user: &Checkout, world: &World) -> Result<()> {
+/// `queue remove` affects only the given queue, which must be deployed in the given stack. The bucket has another queue that is not deployed.
+async fn only_the_queue_removed(user: &Checkout, world: &World) -> Result<()> {
     user.must("queue add near --table near --source s3://e2e-late/near/ --cluster analytics --database dev").await?;
     ensure!(notified(world, "late").await? == 1, "the bucket does not notify the queue");
     let elsewhere = user.xtask("queue remove late --local").await?;
@@ -284,7 +284,10 @@ async fn queue_removed(user: &Checkout, world: &World, late: &mut Feed) -> Resul
     let gone = world.sqs.get_queue_url().queue_name(format!("{QUEUES}late")).send().await;
     ensure!(gone.is_err(), "the queue is still there");
     let key = format!("rs-loader-config/{QUEUES}late.json");
-    ensure!(world.s3.head_object().bucket(&world.bucket).key(key).send().await.is_err(), "its configuration stays");
+    ensure!(
+        world.s3.head_object().bucket(&world.bucket).key(key).send().await.is_err(),
+        "its configuration still exists"
+    );
     let status = user.must(&format!("status --local --output json --stack-name {STACK}")).await?.json()?;
     let tables = status.as_array().context("no list of tables")?;
     let table = late.table.db_table()?;
@@ -309,7 +312,7 @@ async fn more_memory_and_the_queue_again(user: &Checkout, world: &World, late: &
     late.table.rest_with(&late.rows).await
 }
 
-/// Said once, events stay until somebody says that they go.
+/// Table events, once switched on, stay on until they are switched off.
 async fn events_on_and_off(user: &Checkout, world: &World) -> Result<()> {
     let on = user.deploy(&format!("{FIRST} --events")).await?;
     ensure!(changes(&on, "Add", "AWS::Pipes::Pipe") == 1 && changes(&on, "Add", "AWS::IAM::Role") == 1, "{on}");
@@ -331,11 +334,11 @@ async fn destroyed(user: &Checkout, world: &World, orders: &Feed) -> Result<()> 
     let unasked = user.xtask(&words).await?;
     ensure!(unasked.code == Some(3) && unasked.errors.contains("was not deleted"), "{unasked:?}");
     let said = user.must(&format!("{words} --yes")).await?;
-    let (_, kept) = said.output.split_once("Kept").context("nothing is said to be kept")?;
+    let (_, kept) = said.output.split_once("Kept").context("nothing is reported as kept")?;
     ensure!(kept.contains(&world.tracker) && kept.contains(&world.bucket), "{kept}");
     ensure!(orders.table.loaded().await?.len() == orders.rows.len(), "the tracker forgot loads");
     world.s3.head_bucket().bucket(&world.bucket).send().await.context("the bucket is gone")?;
-    ensure!(orders.table.rows().await? == orders.rows, "the rows are not what they were");
+    ensure!(orders.table.rows().await? == orders.rows, "the rows have changed");
     ensure!(notified(world, "orders").await? == 0, "the source bucket still notifies a queue");
     ensure!(world.sqs.list_queues().send().await?.queue_urls().is_empty(), "a queue is left");
     let functions = world.lambda.list_functions().send().await?;
