@@ -1,4 +1,4 @@
-"""`aws s3 cp FILE s3://bucket/folder/` for a machine without the aws command line."""
+"""`aws s3 cp FILE s3://bucket/folder/` for machines without the AWS CLI."""
 
 import os
 import sys

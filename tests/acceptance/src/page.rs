@@ -1,6 +1,6 @@
-//! The project's pages as tests read them: sections, fenced blocks, commands between backticks, transcripts.
+//! Reads the project's pages: sections, fenced blocks, commands between backticks, transcripts.
 //!
-//! What a page says is run from the page itself, so that the two cannot differ.
+//! Tests run the commands from the page itself, so that page and program cannot differ.
 
 use std::collections::BTreeSet;
 
@@ -25,29 +25,29 @@ pub fn section<'a>(page: &'a str, title: &str) -> Result<&'a str> {
         .with_context(|| format!("no section `{title}`"))
 }
 
-/// The fenced blocks: the word behind the fence, and the text.
+/// The fenced blocks, each as info string and text.
 pub fn blocks(section: &str) -> Vec<(&str, &str)> {
     let parts: Vec<&str> = section.split("```").collect();
     parts.iter().skip(1).step_by(2).filter_map(|block| block.split_once('\n')).collect()
 }
 
-/// The commands of xtask that a page has between backticks, without `cargo xtask`; a line break in them is a space.
+/// A page's xtask commands between backticks, without `cargo xtask`. Line breaks become spaces.
 pub fn commands(page: &str) -> BTreeSet<String> {
     let text = page.split_whitespace().collect::<Vec<_>>().join(" ");
     let quoted = text.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.strip_prefix("cargo xtask ")).map(ToOwned::to_owned).collect()
 }
 
-/// A command that a person types, and what the page shows below it.
+/// A command to type, with the output that the page shows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
     /// The command, without the prompt.
     pub command: String,
-    /// The lines below it; none where the page shows none.
+    /// The lines of output; empty if the page shows none.
     pub shown: Vec<String>,
 }
 
-/// The steps of a transcript: a command begins with `$ ` and goes on in the next line after `\`.
+/// The steps of a transcript. A command begins with `$ ` and continues in the next line after `\`.
 pub fn transcript(block: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut goes_on = false;

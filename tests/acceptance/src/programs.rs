@@ -1,4 +1,4 @@
-//! The programs of other people that a walkthrough needs: `psql` and `aws`, also where they are not installed.
+//! Substitutes for `psql` and `aws`, which a walkthrough runs, if they are not installed.
 
 use std::path::{Path, PathBuf};
 
@@ -7,20 +7,19 @@ use anyhow::{Context, Result};
 use crate::world::clone_root;
 use crate::xtask::make_executable;
 
-/// Uploads a file as `aws s3 cp` does, by the library that the local AWS is installed with.
+/// Uploads a file like `aws s3 cp`, with a library from the local stack's Python environment.
 const AWS: &str = include_str!("aws.py");
-/// Where Debian and Ubuntu put PostgreSQL, outside of the PATH.
+/// Debian and Ubuntu install PostgreSQL here, outside the PATH.
 const DEBIAN_FOLDER: &str = "/usr/lib/postgresql";
 
-/// Makes a folder with those that are not in the PATH.
+/// Creates a folder with substitutes for the programs that are not in the PATH.
 pub fn missing(folder: PathBuf) -> Result<PathBuf> {
     std::fs::create_dir_all(&folder)?;
     let local = clone_root()?.join(".local");
     if !is_in_path("psql") {
         let psql =
             [Path::new(DEBIAN_FOLDER), &local.join("postgresql")].into_iter().find_map(|folder| below(folder, "psql"));
-        let psql =
-            psql.context("PostgreSQL is here, its psql is not: install it (apt-get install postgresql-client)")?;
+        let psql = psql.context("psql is not installed (apt-get install postgresql-client)")?;
         stand_in(&folder.join("psql"), &format!("'{}'", psql.display()))?;
     }
     if !is_in_path("aws") {
@@ -42,7 +41,7 @@ fn stand_in(path: &Path, command: &str) -> Result<()> {
     make_executable(path)
 }
 
-/// The first program of this name in a folder `bin` below.
+/// The first program of this name in a `bin` folder below `folder`.
 fn below(folder: &Path, program: &str) -> Option<PathBuf> {
     let mut waiting = vec![folder.to_owned()];
     while let Some(folder) = waiting.pop() {

@@ -1,9 +1,9 @@
-//! Whether what a command printed is what a page shows of it.
+//! Compares a command's output with what a page shows.
 //!
-//! A line `…` is any number of lines, `…` in a line any text. What differs from run to run only has to be of its kind: times, durations, ports,
-//! load ids, sizes of written files. Widths of columns do not count.
+//! A line `…` matches any number of lines, and `…` in a line any text. Values that differ between runs only need the same kind: times, durations,
+//! ports, load ids, sizes of written files. Widths of columns are ignored.
 
-/// Whether the lines agree, all of them.
+/// Whether all lines match.
 pub fn agree(shown: &[String], printed: &str) -> bool {
     let plain = |line: &str| plain(line.trim());
     let shown: Vec<String> = shown.iter().map(|line| plain(line)).collect();
@@ -20,7 +20,7 @@ fn lines_agree(shown: &[String], printed: &[String]) -> bool {
     }
 }
 
-/// Whether a line is like one in which `…` is any text.
+/// Whether a line matches a pattern in which `…` is any text.
 fn is_like(line: &str, shown: &str) -> bool {
     let Some((start, rest)) = shown.split_once('…') else { return line == shown };
     let Some(mut line) = line.strip_prefix(start) else { return false };
@@ -33,7 +33,7 @@ fn is_like(line: &str, shown: &str) -> bool {
     line.ends_with(end)
 }
 
-/// A line whose numbers are replaced by their kind where they differ from run to run, with single spaces.
+/// A line with single spaces, in which values that differ between runs are replaced by their kind.
 fn plain(line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut plain: Vec<String> = Vec::new();
@@ -42,11 +42,11 @@ fn plain(line: &str) -> String {
         let after = words.get(place + 1).copied();
         plain.push(kind(before, word, after).map_or_else(|| (*word).to_owned(), |kind| replaced(word, kind)));
     }
-    // A duration that has become longer is in another unit.
+    // A longer duration can have another unit.
     plain.join(" ").replace("DURATION ms", "DURATION s").replace("DURATION min", "DURATION s")
 }
 
-/// What kind of number a word is, if it differs from run to run.
+/// The kind of a word, if its value differs between runs.
 fn kind(before: Option<&str>, word: &str, after: Option<&str>) -> Option<&'static str> {
     let bare = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
     let unit = after.map(|after| after.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_run_to_run_only_has_to_be_of_its_kind() {
+    fn values_that_differ_between_runs_only_need_the_same_kind() {
         assert!(agrees("2026-11-25 11:37:35  load 1: took 0.4 s; x", "2027-01-02 00:00:09 load 1: took 1 min; x\n"));
         assert!(agrees("psql -p 45413 -U loader", "psql -p 5 -U loader"));
         assert!(agrees("report.html (12.2 KB): open it", "report.html (11.9 KB): open it"));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_any_lines_or_any_text_in_a_line() {
+    fn an_ellipsis_matches_any_lines_or_any_text_in_a_line() {
         assert!(agrees("…\nend", "one\ntwo\nend") && agrees("…\nend", "end") && agrees("…", ""));
         assert!(!agrees("…\nend", "one\ntwo") && !agrees("one", "one\ntwo") && !agrees("one\ntwo", "one"));
         assert!(agrees("a … c", "a b c") && agrees("a …, …", "a b, c") && !agrees("a … c", "a b d"));

@@ -17,7 +17,7 @@ const TYPES: &str = "drift-types";
 const IGNORE: &str = "drift-ignore";
 const MERGED: &str = "drift-merged";
 const ONCE: &str = "drift-once";
-/// A database user with privileges of its own, as `queue check` signs in.
+/// The database user that `queue check` connects as, with fewer privileges.
 const CHECKER: &str = "checker";
 const COLUMNS: &str = "id BIGINT, n BIGINT, val VARCHAR(64)";
 
@@ -213,8 +213,8 @@ fn a_check_asks_whether_columns_can_be_added_and_deletions_remembered() {
             table.sql(&format!("CREATE TABLE {name} ({COLUMNS})")).await?;
             table.sql(&format!("GRANT SELECT, INSERT, DELETE ON {name} TO {CHECKER}")).await?;
         }
-        // Each answer of the check has one obstacle for each queue at most, and its statement removes it.
-        let mended = async |problems: [Option<&str>; 2]| -> Result<()> {
+        // Each check names at most one problem per queue, whose statement removes it.
+        let check_and_repair = async |problems: [Option<&str>; 2]| -> Result<()> {
             let code = i32::from(problems.iter().any(Option::is_some));
             let said = checkout.xtask("queue check --local --output json").await?;
             ensure!(said.code == Some(code), "exit code {:?}: {}", said.code, said.words());
@@ -232,9 +232,9 @@ fn a_check_asks_whether_columns_can_be_added_and_deletions_remembered() {
         let no_alter = "the user may not add columns to `public.grows`, as `add_columns` does";
         let no_table = "there is no table `public.marked_deleted` that remembers deleted rows";
         let no_grant = "the user may not write `public.marked_deleted`, which remembers deleted rows";
-        mended([Some(no_alter), Some(no_table)]).await?;
+        check_and_repair([Some(no_alter), Some(no_table)]).await?;
         table.sql(&format!("GRANT SELECT ON marked_deleted TO {CHECKER}")).await?;
-        mended([None, Some(no_grant)]).await?;
-        mended([None, None]).await
+        check_and_repair([None, Some(no_grant)]).await?;
+        check_and_repair([None, None]).await
     });
 }

@@ -1,4 +1,4 @@
-//! The README's first five minutes, as a newcomer types them: each command is read out of that page, run, and must print what the page shows.
+//! Runs the commands of the README's first five minutes. Each must print what the page shows.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,22 +9,22 @@ use acceptance::xtask::{Checkout, Said};
 use acceptance::{programs, shown};
 use anyhow::{Context, Result, ensure};
 
-/// How long a newcomer looks again until a page's text is there.
+/// How long a command that only reads is repeated until its output matches.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
-/// What only looks, and so can be repeated.
+/// Commands that only read, and so can be repeated.
 const LOOKS: [&str; 4] = ["cargo xtask status", "cargo xtask trace", "cargo xtask history", "SELECT"];
-/// Exit code of `status` where something is broken.
+/// Exit code of `status` if a table is broken.
 const BROKEN: i32 = 5;
 
-/// Who follows the page.
+/// Follows the page.
 struct Newcomer {
     clone: Checkout,
-    /// Folder of the programs that are not installed.
+    /// Folder of substitutes for programs that are not installed.
     programs: PathBuf,
-    /// `env` with the variables of the local stack: `$LOCAL` in the page.
+    /// `env` with the variables of the local stack; `$LOCAL` on the page.
     local: String,
-    /// The page's command that opens the warehouse, and what it is here.
+    /// The psql command on the page, and the one that this deployment printed.
     psql: Option<(String, String)>,
 }
 
@@ -47,7 +47,7 @@ fn the_first_five_minutes_of_the_readme_are_as_they_are_shown() {
 }
 
 impl Newcomer {
-    /// Types a command, until it prints what is shown if it only looks.
+    /// Runs a command. One that only reads is repeated until it prints what the page shows.
     async fn follow(&mut self, step: &Step) -> Result<()> {
         let mut command = step.command.clone();
         if let Some((there, here)) = &self.psql {
@@ -70,7 +70,7 @@ impl Newcomer {
         }
     }
 
-    /// What a person copies from the output of a deployment.
+    /// Keeps what a reader would copy from the output of a deployment.
     fn learn(&mut self, step: &Step, said: &Said) {
         let drop_a_file = behind(&said.output, "drop a file");
         if let Some((variables, _)) = drop_a_file.and_then(|line| line.split_once("aws s3 cp")) {
@@ -83,12 +83,12 @@ impl Newcomer {
     }
 }
 
-/// What is in a line behind its first words.
+/// The rest of the line that begins with `words`.
 fn behind<'a>(text: &'a str, words: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.trim().strip_prefix(words)).map(str::trim)
 }
 
-/// Where the page shows nothing, a command only has to succeed.
+/// Whether the output is as shown. If the page shows none, the command only has to succeed.
 fn is_as_shown(step: &Step, said: &Said) -> bool {
     let is_broken = step.shown.iter().any(|line| line.starts_with("BROKEN"));
     let is_shown = step.shown.is_empty() || shown::agree(&step.shown, &said.output);
