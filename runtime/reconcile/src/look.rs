@@ -87,16 +87,16 @@ impl<W: World> Round<'_, W> {
         self.apply(view, Some(&load), change).await
     }
 
-    /// Reads the ledger, the objects and the columns concurrently. All are read after the slot, so they hold until the slot's next write.
+    /// Reads the ledger and the objects concurrently, then the columns if something is left to load: that query may wake the warehouse. All are
+    /// read after the slot, so they hold until the slot's next write.
     async fn see(&self, held: Held<'_>, pendings: &[PendingLoad]) -> Result<Seen, Unseen> {
         let objects: Vec<&WaitingObject> = pendings.iter().flat_map(|pending| &pending.objects).collect();
         let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
         let config = &held.load.source.recorded;
         let began = self.world.now();
-        let (ledger, looks, columns) = futures::join!(
+        let (ledger, looks) = futures::join!(
             self.world.ledger(self.table, &ids, began),
             self.looks(&objects, config, config.write_once && held.load.refreshes == 0),
-            self.columns(held.slot, config),
         );
         let (mut ledger, Looks { states, shapes }) = (ledger?, looks?);
         ledger.extend(self.ledger_of_newer(&objects, &states, &ids).await?);
@@ -107,8 +107,13 @@ impl<W: World> Round<'_, W> {
                 prepare::leave_out_older(&mut ledger, &entered, before);
             }
         }
-        let (columns, Judged { misfits, fits }) = self.compare(config, columns?, shapes, began).await?;
-        Ok(Seen { states, ledger, columns, misfits, fits })
+        let seen = Seen { states, ledger, ..Seen::default() };
+        if !prepare::is_any_left(pendings, &seen) {
+            return Ok(seen);
+        }
+        let columns = self.columns(held.slot, config).await?;
+        let (columns, Judged { misfits, fits }) = self.compare(config, columns, shapes, began).await?;
+        Ok(Seen { columns, misfits, fits, ..seen })
     }
 
     /// Ledger marks of newer versions that were found under the objects' keys.

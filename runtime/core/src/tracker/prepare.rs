@@ -92,6 +92,11 @@ pub fn leave_out_older(ledger: &mut BTreeMap<String, LedgerMark>, entered: &BTre
     });
 }
 
+/// Whether the ledger and the states leave something of these pending loads to list.
+pub fn is_any_left(pendings: &[PendingLoad], seen: &Seen) -> bool {
+    sort_out(pendings, seen).parts.iter().any(|part| !part.kept.is_empty())
+}
+
 /// Decides the manifest and the write that records it: the slot, taken or kept by this load, at the step prepared. `slot` is the slot as
 /// read before anything was looked at, `load` is the load at the attempt to prepare, and `pendings` are its pending loads in its order. Too
 /// many changes for one transaction divide the load instead.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::change::{Change, Note};
 use super::context::Context;
 use super::slot::{Held, RunningLoad, Step};
-use crate::ids::LoadId;
+use crate::ids::{LoadId, Millis};
 use crate::outcome::FailureClass;
+use crate::pace::WAKE_MILLIS_MIN;
 use crate::settings::Timing;
 
 /// Number of quick retries of one load; after that, a failure that should be brief gets the growing wait.
@@ -45,12 +46,23 @@ pub fn wait(held: Held, class: FailureClass, reason: String, context: &Context) 
 
 fn wait_for(held: Held, class: FailureClass, reason: String, delay_millis: i64, context: &Context) -> Change {
     let failures = held.load.failures + 1;
-    let step = Step::Waiting { not_before_millis: context.now + delay_millis, class, reason: reason.clone() };
+    let step = Step::Waiting {
+        not_before_millis: not_before(held.load, delay_millis, context),
+        class,
+        reason: reason.clone(),
+    };
     let refreshes = held.load.refreshes + u32::from(class == FailureClass::Refresh);
     let awaits_operator = class == FailureClass::OperatorsTurn;
     let next = held.load.at(step, context.holder, context.now);
     let next = RunningLoad { failures, refreshes, awaits_operator, ..next };
     Change::step(held, next, Note::Failed { class, reason })
+}
+
+/// An attempt that comes soon finds the warehouse still awake. A later one does not wake it in hours in which nothing starts.
+fn not_before(load: &RunningLoad, delay_millis: i64, context: &Context) -> Millis {
+    let at = context.now + delay_millis;
+    let morning = load.source.recorded.never_until(at).filter(|_| delay_millis > WAKE_MILLIS_MIN);
+    morning.unwrap_or(at)
 }
 
 /// The wait doubles with every failure, up to the cap. Jitter is derived from the load id, so no randomness is needed.

@@ -82,6 +82,27 @@ fn probes_that_wake_a_warehouse_are_rare_and_ride_with_other_loads() {
 }
 
 #[test]
+fn a_probe_wakes_nobody_in_hours_in_which_nothing_starts_unless_a_person_asks_for_it() {
+    let night = json!({"from": "00:00", "to": "06:00", "freshness_seconds": null});
+    let mut table = paced(&json!({}), &json!({"windows": [night]}));
+    table.now = 12 * HOUR;
+    table.record(&["a"]);
+    for _ in 0..20 {
+        table.run();
+        table.fail("permission denied for relation t");
+        let Step::Waiting { not_before_millis, .. } = table.load().step else { panic!("it waits") };
+        assert_eq!(table.config.never_until(not_before_millis), None, "{not_before_millis}");
+        table.now = not_before_millis;
+    }
+    table.run();
+    table.fail("permission denied for relation t");
+    table.now = (table.now / (24 * HOUR) + 1) * 24 * HOUR + HOUR;
+    let asked = operator::resume(&table.slot(), "me", table.now).unwrap();
+    assert_eq!(apply(&mut table.items, &asked), Written::Done);
+    assert_eq!(start(&table, false), Ok(()));
+}
+
+#[test]
 fn a_statement_that_runs_for_too_long_is_cancelled_once_and_its_status_decides() {
     let mut table = Table::with(json!({"load": {"timeout_minutes": 10}}));
     table.record(&["a"]);
