@@ -238,6 +238,15 @@ impl World {
         Ok(status.context("the stack is gone")?.as_str().to_owned())
     }
 
+    /// Value of a parameter of the stack.
+    pub async fn parameter(&self, name: &str) -> Result<String> {
+        let answer = self.cloudformation.describe_stacks().stack_name(STACK).send().await?;
+        let parameters = answer.stacks().first().context("the stack is gone")?.parameters();
+        let found = parameters.iter().find(|parameter| parameter.parameter_key() == Some(name));
+        let value = found.and_then(|parameter| parameter.parameter_value());
+        value.map(ToOwned::to_owned).with_context(|| format!("the stack has no parameter {name}"))
+    }
+
     /// Creates the stack from another template, and returns its final status.
     pub async fn create(&self, template: &Value) -> Result<String> {
         self.cloudformation.create_stack().stack_name(STACK).template_body(template.to_string()).send().await?;

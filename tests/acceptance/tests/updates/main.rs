@@ -21,6 +21,7 @@ const FIRST: &str = "--statement-name-prefix first";
 const SECOND: &str = "--statement-name-prefix second";
 const LARGE: &str = "--statement-name-prefix second --memory 1024";
 const LARGE_MB: i32 = 1024;
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:on-call";
 
 /// A table, and the rows that must be in it.
 struct Feed {
@@ -71,7 +72,7 @@ fn files_load_after_every_change_of_a_deployment() {
         let mut orders = Feed::new(world, "orders").await?;
         orders.loads().await.context("after the first deployment")?;
         nothing_to_change(&user).await.context("no change")?;
-        events_on_and_off(&user, world).await.context("events")?;
+        events_and_topic_are_kept(&user, world).await.context("events and topic")?;
         another_prefix(&user, world, &mut orders).await.context("another prefix")?;
         option_changed(&user).await.context("a changed option")?;
         orders.loads().await.context("with a changed option")?;
@@ -312,16 +313,19 @@ async fn more_memory_and_the_queue_again(user: &Checkout, world: &World, late: &
     late.table.rest_with(&late.rows).await
 }
 
-/// Table events, once switched on, stay on until they are switched off.
-async fn events_on_and_off(user: &Checkout, world: &World) -> Result<()> {
-    let on = user.deploy(&format!("{FIRST} --events")).await?;
+/// Table events and the alarms' topic, once set, stay until they are switched off.
+async fn events_and_topic_are_kept(user: &Checkout, world: &World) -> Result<()> {
+    let on = user.deploy(&format!("{FIRST} --events --notify-topic {TOPIC}")).await?;
     ensure!(changes(&on, "Add", "AWS::Pipes::Pipe") == 1 && changes(&on, "Add", "AWS::IAM::Role") == 1, "{on}");
     ensure!(on["outputs"]["EventsPipeName"].is_string(), "{on}");
     nothing_to_change(user).await?;
     world.resource("Events").await?;
-    let off = user.deploy(&format!("{FIRST} --events off")).await?;
+    ensure!(world.parameter("alarmTopicArn").await? == TOPIC, "the alarms notify another topic, or none");
+    let off = user.deploy(&format!("{FIRST} --events off --notify-topic=")).await?;
     ensure!(changes(&off, "Remove", "AWS::Pipes::Pipe") == 1, "{off}");
-    nothing_to_change(user).await
+    nothing_to_change(user).await?;
+    ensure!(world.parameter("alarmTopicArn").await?.is_empty(), "the alarms still notify a topic");
+    Ok(())
 }
 
 fn assets_bucket(world: &World) -> String {
