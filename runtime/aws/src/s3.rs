@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_types::timeout::TimeoutConfig;
 use loader_core::bulk_request::Position;
@@ -12,7 +13,7 @@ use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::json_keys;
 use loader_core::parquet::{self, FileColumn, Tail};
 use loader_core::tracker::prepare::ObjectState;
-use loader_reconcile::ports::{Listed, Objects, Page, PortResult};
+use loader_reconcile::ports::{Listed, Objects, Page, PortError, PortResult};
 
 use crate::{Aws, errors};
 
@@ -41,19 +42,19 @@ impl Objects for Aws {
         }
     }
 
-    async fn columns(&self, file: &WaitingObject, options: &CopyOptions) -> Result<Vec<FileColumn>, String> {
-        let Some(naming) = options.naming() else {
-            return self.footer(file, parquet::schema).await;
+    async fn columns(
+        &self,
+        file: &WaitingObject,
+        options: &CopyOptions,
+    ) -> PortResult<Result<Vec<FileColumn>, String>> {
+        let read = match options.naming() {
+            None => self.footer(file, parquet::schema).await,
+            Some(naming) => self.names(file, &naming).await,
         };
-        let head = self.part(file, 0, file.size_bytes.min(HEAD_BYTES)).await?;
-        let is_whole = file.size_bytes <= HEAD_BYTES;
-        let keys = || json_keys::keys(&head, is_whole).map_err(|error| error.to_string());
-        match naming {
-            Naming::Header(Header { delimiter, quote }) => {
-                csv_header::columns(&head, is_whole, delimiter, quote).map_err(|error| error.to_string())
-            }
-            Naming::Keys { .. } => keys(),
-            Naming::Paths(place) => Ok(json_keys::along(&self.json_paths(&place).await?, &keys()?)),
+        match read {
+            Ok(columns) => Ok(Ok(columns)),
+            Err(Unread::Silent(why)) => Ok(Err(why)),
+            Err(Unread::Port(error)) => Err(error),
         }
     }
 
@@ -99,7 +100,22 @@ impl Objects for Aws {
 impl Aws {
     /// The number of rows in a Parquet file, from its footer. An error if it cannot be read from exactly this version.
     pub async fn rows(&self, file: &WaitingObject) -> Result<u64, String> {
-        self.footer(file, parquet::rows).await
+        self.footer(file, parquet::rows).await.map_err(Unread::words)
+    }
+
+    /// The columns that the beginning of a file names.
+    async fn names(&self, file: &WaitingObject, naming: &Naming) -> Result<Vec<FileColumn>, Unread> {
+        let head = self.part(file, 0, file.size_bytes.min(HEAD_BYTES)).await?;
+        let is_whole = file.size_bytes <= HEAD_BYTES;
+        let keys = || json_keys::keys(&head, is_whole).map_err(|error| Unread::Silent(error.to_string()));
+        match naming {
+            Naming::Header(Header { delimiter, quote }) => csv_header::columns(&head, is_whole, *delimiter, *quote)
+                .map_err(|error| Unread::Silent(error.to_string())),
+            Naming::Keys { .. } => keys(),
+            Naming::Paths(place) => {
+                Ok(json_keys::along(&self.json_paths(place).await.map_err(Unread::Silent)?, &keys()?))
+            }
+        }
     }
 
     /// Reads something from the beginning of a Parquet file's footer.
@@ -107,7 +123,7 @@ impl Aws {
         &self,
         file: &WaitingObject,
         read: fn(&[u8]) -> Result<T, parquet::Unreadable>,
-    ) -> Result<T, String> {
+    ) -> Result<T, Unread> {
         let from = file.size_bytes.saturating_sub(parquet::TAIL_BYTES);
         let end = self.part(file, from, file.size_bytes - from).await?;
         let found = match parquet::tail(&end, file.size_bytes) {
@@ -115,29 +131,61 @@ impl Aws {
             Ok(Tail::Before { from, length }) => read(&self.part(file, from, length).await?),
             Err(error) => Err(error),
         };
-        found.map_err(|error| error.to_string())
+        found.map_err(|error| Unread::Silent(error.to_string()))
     }
 
-    /// Reads a part of exactly this version. It is optional for a load, so the timeout is short.
-    async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, String> {
+    /// Reads a part of exactly this version. It is optional for most loads, so the timeout is short.
+    async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, Unread> {
+        const OPERATION: &str = "s3:GetObject";
+        // A range has at least one byte.
+        if length == 0 {
+            return Ok(Vec::new());
+        }
         let ObjectVersion { bucket, key, version } = &file.object;
         let range = format!("bytes={from}-{}", (from + length).saturating_sub(1));
         let short = TimeoutConfig::builder().operation_timeout(PART_MAX).build();
         let impatient = aws_sdk_s3::config::Config::builder().timeout_config(short);
         let request = self.s3.get_object().bucket(bucket).key(key).range(range);
         let answer = request.customize().config_override(impatient).send().await;
-        let answer = answer.map_err(|error| errors::sort("s3:GetObject", &error).to_string())?;
+        let answer = answer.map_err(|error| match error.as_service_error() {
+            Some(GetObjectError::NoSuchKey(_)) => Unread::Silent("it was deleted in the meantime".to_owned()),
+            _ => Unread::Port(named(errors::sort(OPERATION, &error), &file.object)),
+        })?;
         if Version::new(answer.version_id(), answer.e_tag()).as_ref() != Some(version) {
-            return Err("it was overwritten in the meantime".to_owned());
+            return Err(Unread::Silent("it was overwritten in the meantime".to_owned()));
         }
         // A service that ignores the range would send the whole object.
         if answer.content_length().and_then(|found| u64::try_from(found).ok()) != Some(length) {
-            return Err("S3 sent another part of it".to_owned());
+            return Err(Unread::Silent("S3 sent another part of it".to_owned()));
         }
         let content = tokio::time::timeout(PART_MAX, answer.body.collect()).await;
-        let content = content.map_err(|_| "it did not arrive in time")?.map_err(|error| error.to_string())?;
+        let content = content.map_err(|_| Unread::Port(errors::lost(OPERATION, "it did not arrive in time")))?;
+        let content = content.map_err(|error| Unread::Port(errors::lost(OPERATION, error.to_string())))?;
         Ok(content.to_vec())
     }
+}
+
+/// Why a file's columns or rows are unknown.
+#[derive(Debug)]
+enum Unread {
+    /// This version does not contain them, or no longer exists.
+    Silent(String),
+    /// The service failed.
+    Port(PortError),
+}
+
+impl Unread {
+    fn words(self) -> String {
+        match self {
+            Self::Silent(why) => why,
+            Self::Port(error) => error.to_string(),
+        }
+    }
+}
+
+/// The error, with the URL of its object.
+fn named(error: PortError, object: &ObjectVersion) -> PortError {
+    PortError { message: format!("s3://{}/{}: {}", object.bucket, object.key, error.message), ..error }
 }
 
 /// An object of a listing. Empty objects are skipped, because consoles create them as folders, and so are temporary files.

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use loader_core::config::LoadConfig;
-use loader_core::copy_options::CopyOptions;
+use loader_core::config::{LoadConfig, SchemaChange};
 use loader_core::drift;
 use loader_core::ids::WaitingObject;
 use loader_core::outcome::FailureClass;
@@ -40,8 +39,8 @@ struct Glance<'a> {
     file: &'a WaitingObject,
     /// Whether to look at its current state.
     state: bool,
-    /// Whether to read its columns, as loaded with these options.
-    shape: Option<&'a CopyOptions>,
+    /// Whether to read its columns, as loaded with this configuration.
+    shape: Option<&'a LoadConfig>,
 }
 
 /// What was found out about the objects of a load.
@@ -137,7 +136,7 @@ impl<W: World> Round<'_, W> {
         for waiting in objects {
             places.entry(place(waiting)).or_default().push(waiting);
         }
-        let compared = drift::is_compared(config).then_some(&config.options);
+        let compared = drift::is_compared(config).then_some(config);
         let mut wanted = BTreeSet::new();
         let glances = objects.iter().filter(|waiting| wanted.insert(place(waiting))).map(|waiting| Glance {
             file: waiting,
@@ -194,22 +193,26 @@ impl<W: World> Round<'_, W> {
         (looked, None)
     }
 
-    /// The current state and, if files are compared, the columns.
+    /// The current state and, if files are compared, the columns. If the columns cannot be fetched, the file is left to COPY; but with
+    /// `add_columns` that is an error, because by position its values could go into other columns.
     async fn glance(&self, glance: Glance<'_>) -> PortResult<(ObjectState, Option<ShapeRead>)> {
         let Glance { file, state, shape } = glance;
         let WaitingObject { object, .. } = file;
         let state = if state { self.world.object(&object.bucket, &object.key).await? } else { ObjectState::AsNotified };
         let shape = match prepare::current(file, &state).zip(shape) {
-            Some((file, options)) => Some(self.world.columns(&file, options).await),
+            Some((file, config)) => match self.world.columns(&file, &config.options).await {
+                Err(error) if config.schema_change == SchemaChange::AddColumns => return Err(error),
+                read => Some(read.unwrap_or_else(|error| Err(error.to_string()))),
+            },
             None => None,
         };
         Ok((state, shape))
     }
 
     /// The target's columns, if the SQL names them or files are compared with them: cached, or read now. If they are only needed for a
-    /// comparison, an error means to do without it.
+    /// comparison, an error means to do without it, except with `add_columns`.
     async fn columns(&self, slot: &Slot, config: &LoadConfig) -> PortResult<Option<KnownColumns>> {
-        let needed = merge::needs_columns(config);
+        let needed = merge::needs_columns(config) || config.schema_change == SchemaChange::AddColumns;
         if !needed && !drift::is_compared(config) {
             return Ok(None);
         }

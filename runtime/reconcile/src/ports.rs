@@ -156,12 +156,13 @@ pub trait Objects {
     /// The current state of the object under this key.
     fn object(&self, bucket: &str, key: &str) -> impl Future<Output = PortResult<ObjectState>> + Send;
     /// The columns of a file: from the footer of a Parquet file, the header of a CSV file, or the keys of a JSON file that is loaded with
-    /// these options. Uses few and short calls. An error if they cannot be read from exactly this version.
+    /// these options. Uses few and short calls. The inner error says that this version has no
+    /// such columns or no longer exists, the outer one that the service failed.
     fn columns(
         &self,
         file: &WaitingObject,
         options: &CopyOptions,
-    ) -> impl Future<Output = Result<Vec<FileColumn>, String>> + Send;
+    ) -> impl Future<Output = PortResult<Result<Vec<FileColumn>, String>>> + Send;
     /// Writes a manifest to this key below the manifest folder.
     fn put_manifest(&self, key: &str, content: &str) -> impl Future<Output = PortResult<()>> + Send;
     /// `s3://` URL of the manifest folder, with its final `/`.

@@ -78,8 +78,10 @@ pub struct Warehouse {
     pub committed: BTreeMap<(DbTable, ObjectVersion), u32>,
     /// Load ids in the ledger table.
     pub ledger: BTreeSet<String>,
-    /// Columns of the target tables, in order.
+    /// Columns that all target tables have, in order.
     pub columns: Vec<String>,
+    /// Columns that were added to a table; they follow the others.
+    pub own: BTreeMap<DbTable, Vec<String>>,
     /// Whether values were loaded into columns with other names.
     pub misplaced: bool,
     /// Whether a client token was used again with different SQL.
@@ -157,11 +159,13 @@ impl Warehouse {
             Ok(read) => {
                 statement.phase = Phase::Finished;
                 self.ledger.extend(statement.ledger.clone());
-                let is_own = |blob: &Blob, list: &Vec<String>| blob.names.is_empty() || *blob.names == list[..];
-                let copied = read.iter().filter_map(|object| bucket.get(&object.key));
-                self.misplaced |=
-                    statement.list.as_ref().is_some_and(|list| !copied.clone().all(|it| is_own(it, list)));
-                self.columns.extend(statement.added.clone());
+                let (list, added) = (statement.list.clone(), statement.added.clone());
+                let list = list.unwrap_or_else(|| self.columns_of(&table));
+                let is_own = |blob: &Blob| blob.names.is_empty() || *blob.names == list[..];
+                self.misplaced |= !read.iter().filter_map(|object| bucket.get(&object.key)).all(is_own);
+                if !added.is_empty() {
+                    self.own.entry(table.clone()).or_default().extend(added);
+                }
                 for object in read {
                     *self.committed.entry((table.clone(), object)).or_default() += 1;
                 }
@@ -171,13 +175,19 @@ impl Warehouse {
 
     fn copy(&self, index: usize, bucket: &Bucket, manifests: &Manifests) -> Result<Vec<ObjectVersion>, Phase> {
         let failed = |text: String| Err(Phase::Failed(text));
-        if self.statements[index].columns.as_ref().is_some_and(|known| *known != self.columns.join(", ")) {
+        let Statement { name, columns: known, list, added, .. } = &self.statements[index];
+        let columns = self.columns_of(&name.table);
+        if known.as_ref().is_some_and(|known| *known != columns.join(", ")) {
             return failed("ERROR: each UNION query must have the same number of columns".to_owned());
         }
-        if let Some(twice) = self.statements[index].added.iter().find(|name| self.columns.contains(name)) {
+        if let Some(twice) = added.iter().find(|name| columns.contains(name)) {
             return failed(format!("ERROR: column \"{twice}\" of relation \"t\" already exists"));
         }
-        let n_columns = self.statements[index].list.as_ref().map_or(self.columns.len(), Vec::len);
+        let is_there = |name: &&String| columns.contains(name) || added.contains(name);
+        if let Some(missing) = list.iter().flatten().find(|name| !is_there(name)) {
+            return failed(format!("ERROR: column \"{missing}\" of relation \"t\" does not exist"));
+        }
+        let n_columns = list.as_ref().map_or(columns.len(), Vec::len);
         let Some(content) = manifests.get(&self.statements[index].manifest) else {
             return failed(
                 "S3ServiceException: The specified key does not exist.,Status 404,Error NoSuchKey".to_owned(),
@@ -218,10 +228,15 @@ impl Warehouse {
         tables
     }
 
+    /// The columns of a table, in their order.
+    pub fn columns_of(&self, table: &DbTable) -> Vec<String> {
+        self.columns.iter().chain(self.own.get(table).into_iter().flatten()).cloned().collect()
+    }
+
     /// The rows of a query for a table's columns.
-    pub fn catalog(&self) -> Vec<Vec<Option<String>>> {
-        let row = |name: &String| vec![Some(name.clone()), None, Some("bigint".to_owned()), Some("YES".to_owned())];
-        self.columns.iter().map(row).collect()
+    pub fn catalog(&self, table: &DbTable) -> Vec<Vec<Option<String>>> {
+        let row = |name: String| vec![Some(name), None, Some("bigint".to_owned()), Some("YES".to_owned())];
+        self.columns_of(table).into_iter().map(row).collect()
     }
 
     /// How often a version was committed.

@@ -57,6 +57,8 @@ fn seeded_bugs_are_found_within_sixty_seeds() {
         Mutant::UnknownIsRefused,
         Mutant::SplitLosesPart,
         Mutant::QuarantineDropsObjects,
+        Mutant::ShapesMixed,
+        Mutant::ColumnsAddedBefore,
     ];
     let found = |mutant: Mutant| {
         (0..60).find(|seed| {

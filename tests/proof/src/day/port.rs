@@ -285,7 +285,7 @@ impl Objects for Port {
         Ok(self.free(Call::one("s3:HeadObject"), look).await)
     }
 
-    async fn columns(&self, _: &WaitingObject, _: &CopyOptions) -> Result<Vec<FileColumn>, String> {
+    async fn columns(&self, _: &WaitingObject, _: &CopyOptions) -> PortResult<Result<Vec<FileColumn>, String>> {
         unreachable!("no configuration of the day compares files")
     }
 

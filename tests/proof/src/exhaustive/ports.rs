@@ -129,7 +129,7 @@ impl Objects for ModelWorld {
         }
     }
 
-    async fn columns(&self, file: &WaitingObject, _: &CopyOptions) -> Result<Vec<FileColumn>, String> {
+    async fn columns(&self, file: &WaitingObject, _: &CopyOptions) -> PortResult<Result<Vec<FileColumn>, String>> {
         let key = &file.object.key;
         let read = |inner: &mut Inner| {
             let bucket = &inner.durable.bucket;
@@ -138,7 +138,7 @@ impl Objects for ModelWorld {
             Reply::Columns(described.map_or_else(|| Err("another version".to_owned()), Blob::columns))
         };
         match self.read(read).await {
-            Reply::Columns(columns) => columns,
+            Reply::Columns(columns) => Ok(columns),
             reply => wrong(&reply),
         }
     }
@@ -225,8 +225,8 @@ impl DataApi for ModelWorld {
         }
     }
 
-    async fn query(&self, _: &LoadConfig, _: &str) -> PortResult<Vec<Vec<Option<String>>>> {
-        match self.read(|inner| Reply::Rows(inner.durable.warehouse.catalog())).await {
+    async fn query(&self, config: &LoadConfig, _: &str) -> PortResult<Vec<Vec<Option<String>>>> {
+        match self.read(|inner| Reply::Rows(inner.durable.warehouse.catalog(&config.db_table()))).await {
             Reply::Rows(rows) => Ok(rows),
             reply => wrong(&reply),
         }

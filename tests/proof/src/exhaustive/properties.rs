@@ -15,7 +15,7 @@ use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
-use crate::fixture::{AGE_MILLIS, AGED, COLUMNS, START_MILLIS, TABLES};
+use crate::fixture::{AGE_MILLIS, AGED, COLUMNS, GROWING, START_MILLIS, TABLES};
 use crate::items::{pendings_at, pendings_of};
 use crate::warehouse::{Phase, Warehouse};
 
@@ -169,8 +169,9 @@ fn columns_come_with_rows(model: &Protocol, durable: &Durable) -> bool {
     let n_scripted = script.iter().filter(|change| matches!(change, Change::AddColumn(_))).count();
     let finished = durable.warehouse.statements.iter().filter(|statement| statement.phase == Phase::Finished);
     let n_added: usize = finished.map(|statement| statement.added.len()).sum();
-    let columns: BTreeSet<&String> = durable.warehouse.columns.iter().collect();
-    columns.len() == durable.warehouse.columns.len() && columns.len() == COLUMNS.len() + n_scripted + n_added
+    let columns = durable.warehouse.columns_of(&TABLES[GROWING]);
+    let distinct: BTreeSet<&String> = columns.iter().collect();
+    distinct.len() == columns.len() && columns.len() == COLUMNS.len() + n_scripted + n_added
 }
 
 /// Whether every object of an acknowledged message, or a newer version of it, is committed, waiting or in quarantine.

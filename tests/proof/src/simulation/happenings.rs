@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use super::beginning;
 use super::objects::mend;
 use super::stage::{Happening, Stage};
-use super::tables::{config_of, queue_name};
+use super::tables::{config_of, is_growing, queue_name};
 use crate::fixture::status_change;
 use crate::mutant::Writer;
 use crate::warehouse::{End, Phase};
@@ -45,7 +45,8 @@ pub fn set(stage: &mut Stage) {
             let at = stage.rng.random_range(0..minutes);
             stage.happen(at, Happening::Folder(table));
         }
-        if stage.rng.random_range(0..3) == 0 {
+        // Loader 0.1 knows positions only.
+        if stage.rng.random_range(0..3) == 0 && !is_growing(table) {
             beginning::set(stage, table);
         }
     }
@@ -70,11 +71,13 @@ pub fn set(stage: &mut Stage) {
     stage.happen(60_000, Happening::Sweep);
 }
 
-/// Adds a column to the target tables.
+/// Adds a column to the target tables, except to those that get the columns of their files.
 pub fn add_column(stage: &mut Stage) {
-    let name = format!("c{}", stage.warehouse.columns.len());
-    stage.trace(("column", &name));
-    stage.warehouse.columns.push(name);
+    for (_, table) in stage.tables.iter().enumerate().filter(|(number, _)| !is_growing(*number)) {
+        let own = stage.warehouse.own.entry(table.clone()).or_default();
+        own.push(format!("c{}", own.len()));
+    }
+    stage.trace("column");
 }
 
 /// An operator retries a quarantine item, usually after repairing its files. Before that, the operator makes sure that its rows are not in the

@@ -7,8 +7,10 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::invariant;
 use loader_core::tracker::item::{Item, Quarantined};
 
-use super::stage::{Happening, Stage, Wake};
+use super::stage::{Happening, Stage, Wake, Written};
+use super::tables::is_growing;
 use crate::exhaustive::properties::{false_entries, forgotten_by_ledger};
+use crate::fixture::COLUMNS;
 use crate::warehouse::Phase;
 
 /// Whether nothing waits or runs, and no bulk request is running or will be repeated.
@@ -71,7 +73,23 @@ pub fn at_any_time(stage: &mut Stage) {
             found.push(format!("1 nothing lost: {} is nowhere", written.blob.version(&written.key)));
         }
     }
+    if stage.warehouse.misplaced {
+        found.push("7 values went into columns of other names".to_owned());
+    }
     stage.violations.extend(found);
+}
+
+/// What is wrong with the columns that a table got for its files: each is there once, because rows that have it were committed.
+fn grown(stage: &Stage, number: usize, table: &DbTable) -> Option<String> {
+    let is_committed = |written: &&Written| stage.warehouse.times(table, &written.blob.version(&written.key)) > 0;
+    let of_table = stage.written.iter().filter(|written| written.table == number).filter(is_committed);
+    let names: BTreeSet<&str> = of_table.flat_map(|written| written.blob.names.iter().copied()).collect();
+    let own = stage.warehouse.own.get(table).map(Vec::as_slice).unwrap_or_default();
+    let mut expected: Vec<&str> = names.into_iter().filter(|name| !COLUMNS.contains(name)).collect();
+    let mut found: Vec<&str> = own.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    found.sort_unstable();
+    (found != expected).then(|| format!("7 {table} has the columns {found:?}, its rows {expected:?}"))
 }
 
 /// Object versions that are committed, waiting or in quarantine.
@@ -103,7 +121,8 @@ fn is_accounted(stage: &Stage, accounted: &BTreeSet<(DbTable, ObjectVersion)>, p
 /// Checks all invariants when nothing waits any more: what is in the bucket is in the warehouse exactly once, and bad files are in quarantine.
 pub fn at_the_end(stage: &mut Stage) {
     at_any_time(stage);
-    let mut found = Vec::new();
+    let growing = stage.tables.iter().enumerate().filter(|(number, _)| is_growing(*number));
+    let mut found: Vec<String> = growing.filter_map(|(number, table)| grown(stage, number, table)).collect();
     let quarantine = quarantine(stage);
     for written in &stage.written {
         let version = written.blob.version(&written.key);

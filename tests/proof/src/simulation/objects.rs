@@ -7,7 +7,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use super::stage::{Happening, Stage, Written};
-use super::tables::{is_write_once, queue_name};
+use super::tables::{is_write_once, queue_name, shape_of};
 use crate::fixture::{BUCKET, Blob};
 
 /// Puts, overwrites or deletes an object.
@@ -44,7 +44,14 @@ pub fn put(stage: &mut Stage, table: usize) -> usize {
 fn put_at(stage: &mut Stage, table: usize, key: String, bad: bool) -> usize {
     let position = stage.written.len();
     let (etag, misfit) = (format!("e{position}"), bad && position.is_multiple_of(2));
-    let blob = Blob { etag, size_bytes: 1 + position as u64, bad, misfit, names: &[], versioned: table % 2 == 1 };
+    let blob = Blob {
+        etag,
+        size_bytes: 1 + position as u64,
+        bad,
+        misfit,
+        names: shape_of(table, position),
+        versioned: table % 2 == 1,
+    };
     stage.trace(("put", &key, position, blob.bad));
     stage.bucket.insert(key.clone(), blob.clone());
     stage.positions.entry(key.clone()).or_default().push(position);

@@ -25,13 +25,14 @@ impl Objects for Port {
         self.call("object", |stage| Ok(stage.bucket.get(key).map_or(ObjectState::Missing, Blob::state))).await
     }
 
-    async fn columns(&self, file: &WaitingObject, _: &CopyOptions) -> Result<Vec<FileColumn>, String> {
+    async fn columns(&self, file: &WaitingObject, _: &CopyOptions) -> PortResult<Result<Vec<FileColumn>, String>> {
         let key = &file.object.key;
         let read = |stage: &mut Stage| {
             let blob = stage.bucket.get(key).filter(|blob| blob.version(key) == file.object);
-            Ok(blob.map_or_else(|| Err("another version".to_owned()), Blob::columns))
+            let told = blob.and_then(|blob| stage.options.mutant.told_of(blob, &stage.bucket));
+            Ok(told.map_or_else(|| Err("another version".to_owned()), Blob::columns))
         };
-        self.call("columns", read).await.unwrap_or_else(|error| Err(error.to_string()))
+        self.call("columns", read).await
     }
 
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
@@ -69,8 +70,9 @@ impl DataApi for Port {
             .call("submit", |stage| {
                 let items = stage.items.entry(name.table.clone()).or_default();
                 let token = stage.options.mutant.token(name, &self.holder(), items);
+                let sql = stage.options.mutant.statements(sql.to_vec(), &mut stage.warehouse);
                 let known = stage.warehouse.statements.len();
-                let id = stage.warehouse.submit(name, &token, sql, stage.now);
+                let id = stage.warehouse.submit(name, &token, &sql, stage.now);
                 if stage.warehouse.statements.len() > known {
                     let slow = stage.rng.random_range(0..40) == 0;
                     let runs = stage.rng.random_range(500..if slow { 3_600_000 } else { 60_000 });
@@ -111,10 +113,10 @@ impl DataApi for Port {
         self.call("find", |stage| Ok(stage.warehouse.find(name, stage.now))).await
     }
 
-    async fn query(&self, _: &LoadConfig, sql: &str) -> PortResult<Vec<Vec<Option<String>>>> {
+    async fn query(&self, config: &LoadConfig, sql: &str) -> PortResult<Vec<Vec<Option<String>>>> {
         self.call("query", |stage| {
             if sql.contains("information_schema") {
-                return Ok(stage.warehouse.catalog());
+                return Ok(stage.warehouse.catalog(&config.db_table()));
             }
             let load_id = sql.rsplit('\'').nth(1).unwrap_or_default();
             let count = usize::from(stage.warehouse.ledger.contains(load_id));
