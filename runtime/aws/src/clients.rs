@@ -13,7 +13,7 @@ use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::settings::Settings;
 
 use crate::trust::Roots;
-use crate::{Aws, configs, json_paths, log};
+use crate::{Aws, configs, footers, json_paths, log};
 
 /// Number of attempts for one call, including the first; every repeat has the same identity.
 const ATTEMPTS_MAX: u32 = 4;
@@ -87,6 +87,7 @@ impl Aws {
             redshift_data,
             configs: configs::Cache::default(),
             json_paths: json_paths::Cache::default(),
+            footers: footers::Footers::default(),
             settings,
         }
     }

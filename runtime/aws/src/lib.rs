@@ -8,6 +8,7 @@ mod clients;
 mod configs;
 mod dynamodb;
 mod errors;
+mod footers;
 pub mod items;
 mod json_paths;
 mod log;
@@ -33,6 +34,7 @@ pub struct Aws {
     redshift_data: aws_sdk_redshiftdata::Client,
     configs: configs::Cache,
     json_paths: json_paths::Cache,
+    footers: footers::Footers,
 }
 
 impl Aws {

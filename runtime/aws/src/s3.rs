@@ -48,7 +48,7 @@ impl Objects for Aws {
         options: &CopyOptions,
     ) -> PortResult<Result<Vec<FileColumn>, String>> {
         let read = match options.naming() {
-            None => self.footer(file, parquet::schema).await,
+            None => self.schema(file).await,
             Some(naming) => self.names(file, &naming).await,
         };
         match read {
@@ -101,6 +101,16 @@ impl Aws {
     /// The number of rows in a Parquet file, from its footer. An error if it cannot be read from exactly this version.
     pub async fn rows(&self, file: &WaitingObject) -> Result<u64, String> {
         self.footer(file, parquet::rows).await.map_err(Unread::words)
+    }
+
+    /// The columns of a Parquet file, read once.
+    async fn schema(&self, file: &WaitingObject) -> Result<Vec<FileColumn>, Unread> {
+        if let Some(columns) = self.footers.of(&file.object) {
+            return Ok(columns);
+        }
+        let columns = self.footer(file, parquet::schema).await?;
+        self.footers.keep(&file.object, &columns);
+        Ok(columns)
     }
 
     /// The columns that the beginning of a file names.

@@ -6,8 +6,10 @@ use acceptance::table::{Table, append, rows};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context, Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Quarantined;
+use local_client::calls::Port;
 use serde_json::{Value, json};
 
 const ORDER: &str = "drift-order";
@@ -19,6 +21,7 @@ const MERGED: &str = "drift-merged";
 const ONCE: &str = "drift-once";
 /// The database user that `queue check` connects as, with fewer privileges.
 const CHECKER: &str = "checker";
+const MANY: &str = "drift-many";
 const COLUMNS: &str = "id BIGINT, n BIGINT, val VARCHAR(64)";
 
 fn table_name(queue: &str) -> String {
@@ -42,7 +45,7 @@ fn config(queue: &str) -> Value {
 
 fn world() -> &'static World {
     world_of(|| {
-        let queues = [ORDER, LISTED, SHAPES, TYPES, IGNORE, MERGED, ONCE];
+        let queues = [ORDER, LISTED, SHAPES, TYPES, IGNORE, MERGED, ONCE, MANY];
         Setup::of(queues.map(|queue| (queue, config(queue))))
     })
 }
@@ -187,6 +190,33 @@ fn with_write_once_columns_are_compared_too() {
         table.put("b.parquet", swapped(2, 20)?).await?;
         let found = quarantine(&table, 1, &["1,10,x"]).await?;
         ensure_refused(&table, &found, "b.parquet", "other order").await
+    });
+}
+
+#[test]
+fn the_footers_of_more_misfits_than_a_transaction_takes_are_read_once() {
+    const N_FILES: usize = 300;
+    world().run(async {
+        let table = Table::without_notifications(world(), MANY, config(MANY)).await?;
+        let (file, table) = (&swapped(1, 2)?, &table);
+        let put = |number: usize| async move {
+            let key = format!("{number}.parquet");
+            table.put(&key, file.clone()).await?;
+            table.record(&key).await
+        };
+        let records: Vec<Value> = stream::iter(0..N_FILES).map(put).buffered(16).try_collect().await?;
+        let gateway = world().stack.gateway();
+        let before = gateway.log(0).await?.last().map_or(0, |entry| entry.sequence);
+        table.send(json!({"Records": records}).to_string()).await?;
+        table.until_by_itself("all in quarantine", |items| n_quarantined(items) == N_FILES).await?;
+        let calls = gateway.log(before).await?;
+        let own = calls.iter().filter(|entry| entry.port == Port::Functions).map(|entry| format!("{entry:?}"));
+        let own: Vec<String> = own.filter(|text| text.contains("e2e-drift-many")).collect();
+        let count = |operation: &str| own.iter().filter(|text| text.contains(operation)).count();
+        let (n_looks, n_reads) = (count("HeadObject"), count("GetObject"));
+        // Another function, which has not read them, may have taken its part.
+        ensure!(n_looks > 3 * N_FILES && n_reads < 2 * N_FILES, "{n_looks} looks, {n_reads} footers");
+        Ok(())
     });
 }
 
