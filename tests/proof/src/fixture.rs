@@ -63,9 +63,25 @@ pub const AGED: usize = 3;
 pub const GROWING: usize = 4;
 /// The age of the table [`AGED`].
 pub const AGE_MILLIS: Millis = 90_000;
+/// Position of the model's table whose files wait for the instant of their warehouse.
+pub const SHARED: usize = 5;
+/// The instant for which they wait: of a promise of 300 seconds there is one every two minutes, and the name `c` shifts them all.
+pub const SHARED_MILLIS: Millis = START_MILLIS + 115_203;
+/// Position of the model's table of the same warehouse whose loads start at once, so that the others ride along.
+pub const AHEAD: usize = 6;
+/// Positions of the model's tables whose warehouse sleeps at first, and of the one among them whose loads start at once.
+pub const NIGHT: usize = 7;
+/// See [`NIGHT`].
+pub const NIGHT_AHEAD: usize = 8;
+/// When it wakes: 22:15 UTC. The first instant is 22:13:20.
+pub const MORNING_MILLIS: Millis = START_MILLIS + 100_000;
+/// Positions of the model's tables whose warehouse runs one load at a time; the files of the last one wait for two minutes.
+pub const ADMITTED: [usize; 3] = [9, 10, 11];
+/// Position of the model's table whose loads take one file.
+pub const SINGLE: usize = 12;
 
 /// The configurations of the model's tables.
-pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 5]> = LazyLock::new(|| {
+pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 13]> = LazyLock::new(|| {
     let merge = |policy: &str| {
         json!({"options": {
             "merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at", "on_schema_change": policy
@@ -78,8 +94,24 @@ pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 5]> = LazyLock::new(|| {
         config("m", &merge("fail")),
         aged(AGE_MILLIS),
         config("g", &merge("add_columns")),
+        config("s", &json!({"warehouse": {"name": "c", "freshness_seconds": 300}})),
+        config("a", &json!({"warehouse": {"name": "c", "freshness_seconds": 300}, "load": {"age_seconds": 0}})),
+        asleep("n", "22:15", &json!({})),
+        asleep("na", "22:15", &json!({"load": {"age_seconds": 0}})),
+        config("x", &json!({"warehouse": {"name": "c", "concurrent_loads_max": 1}})),
+        config("y", &json!({"warehouse": {"name": "c", "concurrent_loads_max": 1}})),
+        config("z", &json!({"warehouse": {"name": "c", "freshness_seconds": 300, "concurrent_loads_max": 1}})),
+        config("o", &json!({"load": {"files_max": 1}})),
     ]
 });
+
+/// Configuration of a table whose warehouse sleeps from 22:00 to then.
+pub fn asleep(table: &str, to: &str, more: &Value) -> Arc<LoadConfig> {
+    let mut more = more.clone();
+    let window = json!({"from": "22:00", "to": to, "freshness_seconds": null});
+    more["warehouse"] = json!({"name": "c", "freshness_seconds": 300, "windows": [window]});
+    config(table, &more)
+}
 
 /// The configuration of the table [`AGED`] with this age.
 pub fn aged(millis: Millis) -> Arc<LoadConfig> {
@@ -90,7 +122,7 @@ pub fn aged(millis: Millis) -> Arc<LoadConfig> {
 pub const COLUMNS: [&str; 2] = ["id", "at"];
 
 /// The partition keys of the model's tables.
-pub static TABLES: LazyLock<[DbTable; 5]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
+pub static TABLES: LazyLock<[DbTable; 13]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
 
 /// Name of a table's queue.
 pub fn queue(table: usize) -> String {

@@ -2,17 +2,16 @@
 //! the tests.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use loader_core::config::LoadConfig;
 use loader_core::ids::{LoadId, StatementName};
 use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::write::{Items, slot_of};
 
-use crate::fixture::{AGE_MILLIS, AGED, Blob, CONFIGS, aged};
+use crate::fixture::Blob;
 use crate::warehouse::{self, Bucket, Warehouse};
 
+mod paced;
 mod writes;
 
 pub use writes::Writer;
@@ -68,6 +67,28 @@ pub enum Mutant {
     AgeIgnored,
     /// A load waits for twice its queue's age.
     AgeDoubled,
+    /// A load waits for the instant that follows now, not for the one that followed its files: never.
+    InstantMovesOn,
+    /// The sweep leaves an instant to the next sweep.
+    SweepNotTold,
+    /// Nobody leaves an instant to the sweep.
+    EverybodySweeps,
+    /// Loads start in the hours in which their warehouse shall sleep.
+    WindowIgnored,
+    /// Loads do not start at the end of these hours.
+    WindowLonger,
+    /// A load starts however many of its warehouse run.
+    AdmissionIgnored,
+    /// Where a load looks for room, it counts as one that runs.
+    AdmissionCountsItself,
+    /// Loads that wait for room count as ones that run.
+    AdmissionCountsWaiting,
+    /// Of two tables that wait for room, the one that has waited for a shorter time is first.
+    YoungestFirst,
+    /// After every load it is the live files' turn.
+    TurnAlwaysLive,
+    /// After every load it is the bulk requests' turn.
+    TurnAlwaysRequested,
     /// The cached columns are kept although a statement has failed because of them.
     StaleColumns,
     /// Quarantine does not release the slot.
@@ -104,7 +125,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// The bugs that the model must find.
-    pub const MODEL: [Self; 38] = [
+    pub const MODEL: [Self; 49] = [
         Self::NoSlotCondition,
         Self::NoVersionCheck,
         Self::NoPendingCheck,
@@ -125,6 +146,17 @@ impl Mutant {
         Self::GatherKeepsVersion,
         Self::AgeIgnored,
         Self::AgeDoubled,
+        Self::InstantMovesOn,
+        Self::SweepNotTold,
+        Self::EverybodySweeps,
+        Self::WindowIgnored,
+        Self::WindowLonger,
+        Self::AdmissionIgnored,
+        Self::AdmissionCountsItself,
+        Self::AdmissionCountsWaiting,
+        Self::YoungestFirst,
+        Self::TurnAlwaysLive,
+        Self::TurnAlwaysRequested,
         Self::RefusedIsDone,
         Self::OneManifestKey,
         Self::NewerNotInLedger,
@@ -144,15 +176,6 @@ impl Mutant {
         Self::ForgottenIsFailed,
         Self::SilentTakeover,
     ];
-
-    /// The configuration that the caller gets.
-    pub fn config(self, table: usize) -> Arc<LoadConfig> {
-        match self {
-            Self::AgeIgnored if table == AGED => aged(0),
-            Self::AgeDoubled if table == AGED => aged(2 * AGE_MILLIS),
-            _ => CONFIGS[table].clone(),
-        }
-    }
 
     /// The client token that is really sent.
     pub fn token(self, name: &StatementName, holder: &str, items: &Items) -> String {

@@ -37,6 +37,13 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         Mutant::StaleColumns => Configuration::columns(),
         Mutant::GatherKeepsVersion => Configuration::gathering(),
         Mutant::AgeIgnored | Mutant::AgeDoubled => Configuration::waits(),
+        Mutant::InstantMovesOn | Mutant::SweepNotTold | Mutant::EverybodySweeps => Configuration::shared_instant(),
+        Mutant::WindowIgnored | Mutant::WindowLonger => Configuration::night(),
+        Mutant::AdmissionIgnored
+        | Mutant::AdmissionCountsItself
+        | Mutant::AdmissionCountsWaiting
+        | Mutant::YoungestFirst => Configuration::admission(),
+        Mutant::TurnAlwaysLive | Mutant::TurnAlwaysRequested => Configuration::turns(),
         Mutant::NoPendingCheck => Configuration::upgrade(),
     }
 }

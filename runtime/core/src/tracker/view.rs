@@ -24,7 +24,7 @@ pub struct TableState {
 }
 
 /// What the index of tables with work shows about a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Work {
     /// Whether a load holds its slot.
     pub held: bool,

@@ -7,8 +7,10 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::state::Budget;
-use crate::fixture::{AGED, Blob, GROWING, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
+use crate::fixture::{Blob, CONFIGS, GROWING, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
 use crate::mutant::Mutant;
+
+mod paced;
 
 /// A change in the bucket.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct Configuration {
     pub messages: Vec<Vec<usize>>,
     /// The table of each message; 0 if the list is shorter.
     pub tables: Vec<usize>,
+    /// Positions of the messages that are a bulk request's; the others tell of live files.
+    pub requested: Vec<usize>,
     /// The tracker's content at the beginning.
     pub beginning: Beginning,
     /// How many pending loads, the newest, a read of the slot returns with it.
@@ -61,6 +65,8 @@ pub struct Configuration {
     pub events: u8,
     /// Whether there are sweeps.
     pub sweep: bool,
+    /// Whether `NextLoader` also runs from its trigger to its end in one step: all tables of a sweep, and who follows a load that ended.
+    pub whole: bool,
     /// The faults.
     pub budget: Budget,
     /// The failure class of a refused submit.
@@ -106,6 +112,7 @@ impl Configuration {
             done: 2,
             messages: vec![vec![0], vec![1]],
             tables: Vec::new(),
+            requested: Vec::new(),
             beginning: Beginning::Empty,
             page: usize::MAX,
             load_pendings_max: LOAD_PENDINGS_MAX,
@@ -115,6 +122,7 @@ impl Configuration {
             deliveries: 1,
             events: 1,
             sweep: true,
+            whole: false,
             budget: Budget::default(),
             refusal: FailureClass::OperatorsTurn,
             failure: "serializable isolation violation",
@@ -313,17 +321,25 @@ impl Configuration {
         Self { load_pendings_max: 1, deliveries: 2, instants: ticks(1), budget, ..Self::base("gathering") }
     }
 
-    /// Files wait for their age, and only a late sweep starts their load.
-    pub fn waits() -> Self {
-        Self { tables: vec![AGED, AGED], instants: ticks(4), events: 0, ..Self::base("waits") }
-    }
-
     /// A column is added to a merged table at any time.
     pub fn columns() -> Self {
         Self {
             script: vec![Change::Put("a", blob("a1", 1)), Change::Put("b", blob("b1", 2)), Change::AddColumn("more")],
             tables: vec![MERGED, MERGED],
             ..Self::base("columns")
+        }
+    }
+
+    /// The message of a merged file comes again, when the columns of its table are not known any more.
+    pub fn known_columns() -> Self {
+        Self {
+            script: vec![Change::Put("a", blob("a1", 1))],
+            done: 1,
+            messages: vec![vec![0]],
+            tables: vec![MERGED],
+            deliveries: 2,
+            instants: vec![START_MILLIS, START_MILLIS + 11 * TICK_MILLIS],
+            ..Self::base("known columns")
         }
     }
 
@@ -346,6 +362,11 @@ impl Configuration {
         (0..self.messages.len()).map(|message| self.tables.get(message).copied().unwrap_or(0)).collect()
     }
 
+    /// Whether they have a warehouse's file.
+    pub fn is_paced(&self) -> bool {
+        self.tables_in_play().into_iter().any(|table| CONFIGS[table].pace.is_some())
+    }
+
     /// The configuration with another name.
     #[must_use]
     pub fn named(self, name: &'static str) -> Self {
@@ -356,34 +377,5 @@ impl Configuration {
     #[must_use]
     pub fn with(self, mutant: Mutant) -> Self {
         Self { mutant, ..self }
-    }
-
-    /// All configurations.
-    pub fn all() -> Vec<Self> {
-        vec![
-            Self::quiet(),
-            Self::contention(),
-            Self::two_tables(),
-            Self::three(),
-            Self::crashes(),
-            Self::submits(),
-            Self::failures(),
-            Self::overwrite(),
-            Self::delete(),
-            Self::bad_file(),
-            Self::named_bad_file(),
-            Self::misfit(),
-            Self::shapes(),
-            Self::hours(),
-            Self::skew(),
-            Self::hours_apart(),
-            Self::retry(),
-            Self::many(),
-            Self::long_backlog(),
-            Self::gathering(),
-            Self::waits(),
-            Self::columns(),
-            Self::upgrade(),
-        ]
     }
 }

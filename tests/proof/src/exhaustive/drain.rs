@@ -6,9 +6,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use futures::FutureExt;
 use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
+use loader_core::statement_event::Trigger;
 use loader_core::tracker::item::{Item, Millis, SortKey};
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::write::slot_of;
+use loader_reconcile::next;
 use loader_reconcile::reconcile::{Memory, Next, round};
 use loader_reconcile::record::record;
 
@@ -17,7 +19,7 @@ use super::model::Protocol;
 use super::state::{Durable, State};
 use super::steps::invocation;
 use super::world::ModelWorld;
-use crate::fixture::{Blob, CONFIGS, TABLES, TICK_MILLIS, queue, source};
+use crate::fixture::{Blob, TABLES, TICK_MILLIS};
 use crate::warehouse::{End, Phase};
 
 /// Maximum number of reconciles; more than any configuration needs.
@@ -46,7 +48,7 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
     let mut now = model.instant(state);
     for message in 0..model.configuration.messages.len() {
         if model.is_sent(&durable, message) && !durable.acknowledged[message] {
-            durable = run(model, durable, now, model.table(message), Some(message))?;
+            durable = run(model, durable, now, model.table(message), Some(message), false)?;
         }
     }
     for _ in 0..RECONCILES_MAX {
@@ -56,9 +58,7 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
             }
         }
         now += 10 * TICK_MILLIS;
-        for table in model.configuration.tables_in_play() {
-            durable = run(model, durable, now, table, None)?;
-        }
+        durable = look_at_all(model, durable, now)?;
         let idle = durable.warehouse.statements.iter().all(|statement| statement.phase != Phase::Running);
         let waits =
             durable.all_items().any(|item| matches!(item, Item::Slot(Slot { load: Some(_), .. }) | Item::Pending(_)));
@@ -69,9 +69,27 @@ fn drain(model: &Protocol, state: &State) -> Result<(), String> {
     Err(format!("not empty after {RECONCILES_MAX} reconciles: {:?}", durable.items))
 }
 
-/// Whether a reconcile of a table takes its free slot now.
-pub fn look_starts(model: &Protocol, state: &State, table: usize) -> Result<bool, String> {
-    let after = run(model, (*state.durable).clone(), model.instant(state), table, None)?;
+/// Where room or turns are shared, only the production sweep gives everybody a turn.
+fn look_at_all(model: &Protocol, durable: Durable, now: Millis) -> Result<Durable, String> {
+    if model.configuration.is_paced() {
+        return sweep(model, durable, now);
+    }
+    let look = |durable, table| run(model, durable, now, table, None, false);
+    model.configuration.tables_in_play().into_iter().try_fold(durable, look)
+}
+
+/// The production sweep, from its begin to its end.
+pub fn sweep(model: &Protocol, durable: Durable, now: Millis) -> Result<Durable, String> {
+    let world = ModelWorld::direct(durable, now, &model.configuration, "drain");
+    let invocation = invocation("drain", &model.configuration, false);
+    let swept = next::handle(&world, Trigger::Sweep, &invocation).now_or_never();
+    swept.ok_or("the sweep waits")?.map_err(|error| error.to_string())?;
+    Ok(world.into_inner().durable)
+}
+
+/// Whether a reconcile of a table takes its free slot now; `sweeps`: by a sweep.
+pub fn look_starts(model: &Protocol, state: &State, table: usize, sweeps: bool) -> Result<bool, String> {
+    let after = run(model, (*state.durable).clone(), model.instant(state), table, None, sweeps)?;
     Ok(after.items.get(&TABLES[table]).is_some_and(|items| slot_of(items).load.is_some()))
 }
 
@@ -81,12 +99,13 @@ fn run(
     now: Millis,
     table: usize,
     message: Option<usize>,
+    sweeps: bool,
 ) -> Result<Durable, String> {
     let world = ModelWorld::direct(durable, now, &model.configuration, "drain");
-    let invocation = invocation("drain", &model.configuration);
+    let invocation = invocation("drain", &model.configuration, sweeps);
     let all = async {
         if let Some(message) = message {
-            let recorded = record(&world, &model.objects(message), &source(&queue(table), &CONFIGS[table])).await;
+            let recorded = record(&world, &model.objects(message), &model.source(message)).await;
             assert!(recorded.failed.is_empty(), "recording succeeds in a drain");
         }
         let mut memory = Memory::default();

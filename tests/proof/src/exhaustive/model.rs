@@ -6,18 +6,20 @@ use std::sync::{Arc, Mutex};
 
 use loader_core::ids::WaitingObject;
 use loader_core::limits::STATEMENT_MILLIS;
-use loader_core::tracker::item::{Item, Millis};
+use loader_core::statement_event::Trigger;
+use loader_core::tracker::item::{ConfigSource, Item, Millis};
 use loader_core::tracker::operator;
 use loader_core::tracker::write::{Items, apply};
 use stateright::{Model, Property};
 
 use super::configuration::{Beginning, Change, Configuration};
 use super::state::{Ask, Durable, Local, State, Work};
+use super::steps::Hint;
 use super::world::Effect;
 use super::{before, properties};
-use crate::fixture::{COLUMNS, TABLES};
+use crate::fixture::{COLUMNS, CONFIGS, TABLES, queue, source};
 use crate::mutant::{Mutant, Writer};
-use crate::warehouse::{End, Phase};
+use crate::warehouse::{End, Phase, Statement};
 
 /// A transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum Action {
     Notify(usize),
     /// A sweep starts and reconciles a table.
     Sweep(usize),
+    /// `NextLoader` runs to its end: for a statement that ended, else as a sweep.
+    Whole(Option<usize>),
     /// An invocation makes its next call.
     Step(usize, Effect),
     /// An invocation dies.
@@ -89,6 +93,13 @@ impl Protocol {
     /// The table of a message.
     pub fn table(&self, message: usize) -> usize {
         self.configuration.tables.get(message).copied().unwrap_or(0)
+    }
+
+    /// How the objects of a message are to be loaded.
+    pub fn source(&self, message: usize) -> ConfigSource {
+        let table = self.table(message);
+        let live = source(&queue(table), &CONFIGS[table]);
+        if self.configuration.requested.contains(&message) { ConfigSource { queue: None, ..live } } else { live }
     }
 
     /// Whether a message for this table about this step of the script was sent.
@@ -171,10 +182,12 @@ impl Protocol {
             let notified = durable.notified.get(index).copied().unwrap_or(0);
             if statement.phase != Phase::Running && notified < self.configuration.events {
                 actions.push(Action::Notify(index));
+                actions.extend(self.configuration.whole.then_some(Action::Whole(Some(index))));
             }
         }
         if self.configuration.sweep {
             actions.extend(self.configuration.tables_in_play().into_iter().map(Action::Sweep));
+            actions.extend(self.configuration.whole.then_some(Action::Whole(None)));
         }
     }
 }
@@ -251,18 +264,19 @@ impl Model for Protocol {
                     Mutant::LookBeforeEnqueue => Work::LookingBefore(message),
                     _ => Work::Recording(message),
                 };
-                self.start(&mut state, work, self.table(message), None);
+                self.start(&mut state, work, self.table(message), Hint::None);
             }
             Action::Notify(index) => {
-                let durable = Arc::make_mut(&mut state.durable);
-                let id = durable.warehouse.statements[index].id.clone();
-                durable.notified.resize(durable.warehouse.statements.len().max(durable.notified.len()), 0);
-                durable.notified[index] += 1;
-                let name = &state.durable.warehouse.statements[index].name;
+                let Statement { id, name, .. } = notified(&mut state, index);
                 let table = TABLES.iter().position(|table| *table == name.table).unwrap_or(0);
-                self.start(&mut state, Work::Reconciling, table, Some(id));
+                self.start(&mut state, Work::Reconciling, table, Hint::Ended(id));
             }
-            Action::Sweep(table) => self.start(&mut state, Work::Reconciling, table, None),
+            Action::Sweep(table) => self.start(&mut state, Work::Reconciling, table, Hint::Sweep),
+            Action::Whole(None) => self.whole(&mut state, Trigger::Sweep),
+            Action::Whole(Some(index)) => {
+                let Statement { id, name, .. } = notified(&mut state, index);
+                self.whole(&mut state, Trigger::StatementEnded { name, statement_id: Some(id) });
+            }
             Action::Step(index, effect) => {
                 match effect {
                     Effect::Done => {}
@@ -289,7 +303,7 @@ impl Model for Protocol {
             Action::Tick => {
                 // No statement runs for a day: the service ends a statement long before it forgets it.
                 let next = self.configuration.instants[state.tick + 1];
-                let old = |s: &crate::warehouse::Statement| s.submitted_millis + STATEMENT_MILLIS <= next;
+                let old = |s: &Statement| s.submitted_millis + STATEMENT_MILLIS <= next;
                 if state.durable.warehouse.statements.iter().any(|s| s.phase == Phase::Running && old(s)) {
                     return None;
                 }
@@ -304,6 +318,14 @@ impl Model for Protocol {
     fn properties(&self) -> Vec<Property<Self>> {
         properties::all(&self.configuration)
     }
+}
+
+/// A statement whose event is delivered.
+fn notified(state: &mut State, index: usize) -> Statement {
+    let durable = Arc::make_mut(&mut state.durable);
+    durable.notified.resize(durable.warehouse.statements.len().max(durable.notified.len()), 0);
+    durable.notified[index] += 1;
+    durable.warehouse.statements[index].clone()
 }
 
 fn end(state: &mut State, index: usize, end: End) {

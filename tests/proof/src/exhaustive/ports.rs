@@ -21,8 +21,8 @@ use loader_reconcile::ports::{
 use loader_reconcile::report::Event;
 
 use super::state::{Ask, NotSubmitted, Reply, slot_key};
-use super::world::{Effect, Inner, ModelWorld};
-use crate::fixture::{Blob, CONFIGS, MANIFEST_ROOT, TABLES, queue, slot_put};
+use super::world::{Effect, Inner, ModelWorld, work_of};
+use crate::fixture::{Blob, CONFIGS, MANIFEST_ROOT, queue, slot_put};
 use crate::items::{ledger_of, oldest_of, pendings_at};
 use crate::mutant::Mutant;
 
@@ -116,7 +116,11 @@ impl Tracker for ModelWorld {
     }
 
     async fn tables_with_work(&self) -> PortResult<BTreeMap<DbTable, Work>> {
-        Ok(TABLES.iter().map(|table| (table.clone(), Work::default())).collect())
+        let index = |inner: &mut Inner| Reply::Work(self.mutant.work(work_of(&inner.durable)));
+        match self.read(index).await {
+            Reply::Work(work) => Ok(work),
+            reply => wrong(&reply),
+        }
     }
 }
 

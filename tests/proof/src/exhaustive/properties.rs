@@ -15,13 +15,16 @@ use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
 use super::state::{Durable, State};
-use crate::fixture::{AGE_MILLIS, AGED, COLUMNS, GROWING, START_MILLIS, TABLES};
+use super::world::{ASKED_FOR_NOTHING, OLD_STATE};
+use crate::fixture::{COLUMNS, GROWING, START_MILLIS, TABLES};
 use crate::items::{pendings_at, pendings_of};
 use crate::warehouse::{Phase, Warehouse};
 
+mod paced;
+
 /// The properties of a configuration.
 pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
-    [everywhere(), of_deliveries(configuration), of_age(configuration), of_script(configuration)]
+    [everywhere(), of_deliveries(configuration), paced::all(configuration), of_script(configuration)]
         .into_iter()
         .flatten()
         .collect()
@@ -54,7 +57,10 @@ fn everywhere() -> Vec<Property<Protocol>> {
             columns_come_with_rows(model, &state.durable)
         }),
         Property::always("values go into their own columns", |_, state: &State| !state.durable.warehouse.misplaced),
-        Property::always("6 fencing", |_, state: &State| state.broken.is_none()),
+        Property::always("6 fencing", |_, state: &State| state.broken != Some(OLD_STATE)),
+        Property::always("nobody asks the warehouse where nothing is to be loaded", |_, state: &State| {
+            state.broken != Some(ASKED_FOR_NOTHING)
+        }),
         Property::always("6 items agree", |_, state: &State| {
             state.durable.items.values().all(|items| invariant::violations(items).is_empty())
         }),
@@ -89,38 +95,12 @@ fn of_deliveries(configuration: &Configuration) -> Vec<Property<Protocol>> {
             quarantined(state, FailureClass::OutcomeUnknown)
         }));
     }
-    if configuration.tables_in_play().len() > 1 {
+    if configuration.tables_in_play().len() > 1 && !configuration.is_paced() {
         all.push(Property::sometimes("two tables load at the same time", |_, state: &State| {
             state.durable.warehouse.unfinished().len() > 1
         }));
     }
     all
-}
-
-/// Properties of files that wait for their age.
-fn of_age(configuration: &Configuration) -> Vec<Property<Protocol>> {
-    if !configuration.tables_in_play().contains(&AGED) {
-        return Vec::new();
-    }
-    vec![
-        Property::always("no load starts before its age", |model: &Protocol, state: &State| {
-            model.instant(state) >= START_MILLIS + AGE_MILLIS || state.durable.warehouse.statements.is_empty()
-        }),
-        Property::always("a look after its age starts it", |model: &Protocol, state: &State| {
-            !is_ripe(model, state) || drain::look_starts(model, state, AGED) == Ok(true)
-        }),
-        Property::sometimes("two messages are loaded together", |_, state: &State| {
-            let together = |item: &Item| matches!(item, Item::Loaded(loaded) if loaded.n_objects == 2);
-            state.durable.all_items().any(together)
-        }),
-    ]
-}
-
-/// Whether no invocation is running, the slot is free, and a file has waited for its age.
-fn is_ripe(model: &Protocol, state: &State) -> bool {
-    let oldest = state.durable.items.get(&TABLES[AGED]).and_then(|items| pendings_of(items).next());
-    let waited = oldest.map(|pending| model.instant(state) - pending.recorded_millis);
-    forgotten(state) && waited.is_some_and(|waited| waited >= AGE_MILLIS)
 }
 
 /// Properties that depend on the script.

@@ -11,7 +11,7 @@ use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingL
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::slot::Slot;
-use loader_core::tracker::view::TableState;
+use loader_core::tracker::view::{self, TableState};
 use loader_core::tracker::write::{Items, Transaction, slot_of};
 use loader_reconcile::reconcile::Memory;
 
@@ -49,6 +49,8 @@ pub struct Durable {
     pub delivered: Vec<u8>,
     /// Whether each message was acknowledged.
     pub acknowledged: Vec<bool>,
+    /// Where a bulk request is among the messages: whether a table's last load was one of its.
+    pub requested: BTreeMap<DbTable, bool>,
     /// How often the completion event of each ended statement was delivered.
     pub notified: Vec<u8>,
 }
@@ -95,6 +97,8 @@ pub struct Local {
     pub work: Work,
     /// Index of the table that it works on.
     pub table: usize,
+    /// Whether the schedule started it, where that matters.
+    pub sweeps: bool,
     /// What it keeps between rounds, including the view.
     pub memory: Memory,
     /// When this round began.
@@ -130,7 +134,18 @@ impl Local {
 
 impl Hash for Local {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (&self.holder, &self.ended, &self.work, self.table, &self.memory, &self.ask, &self.slot, &self.dies, &self.bug)
+        (
+            &self.holder,
+            &self.ended,
+            &self.work,
+            self.table,
+            self.sweeps,
+            &self.memory,
+            &self.ask,
+            &self.slot,
+            &self.dies,
+            &self.bug,
+        )
             .hash(hasher);
         if matches!(self.work, Work::Recording(_)) {
             self.began.hash(hasher);
@@ -201,6 +216,8 @@ pub enum Reply {
     Status(StatementStatus),
     /// The id of the statement with a name, if there is one.
     Found(Option<String>),
+    /// The tables with work.
+    Work(BTreeMap<DbTable, view::Work>),
     /// The rows of a query.
     Rows(Vec<Vec<Option<String>>>),
     /// Done, without a result.

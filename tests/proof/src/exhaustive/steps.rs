@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
+use futures::FutureExt;
 use loader_core::limits::INVOCATION_MILLIS_MAX;
 use loader_core::settings::Timing;
+use loader_core::statement_event::Trigger;
 use loader_core::tracker::item::Millis;
+use loader_reconcile::next;
 use loader_reconcile::reconcile::{Invocation, Memory, Next, round};
 use loader_reconcile::record::record;
 
@@ -15,20 +18,33 @@ use super::configuration::Configuration;
 use super::model::Protocol;
 use super::state::{BugMemory, Local, State, Work};
 use super::world::{Caller, Effect, Inner, ModelWorld};
-use crate::fixture::{CONFIGS, TABLES, queue, source, ticking};
+use crate::fixture::{TABLES, ticking};
 use crate::items::whole_ledger;
 use crate::mutant::Mutant;
 
+/// Why an invocation starts, beside its work.
+pub(super) enum Hint {
+    /// Its work is why.
+    None,
+    /// This statement has ended.
+    Ended(String),
+    /// The schedule.
+    Sweep,
+}
+
 impl Protocol {
     /// Starts an invocation.
-    pub(super) fn start(&self, state: &mut State, work: Work, table: usize, ended: Option<String>) {
+    pub(super) fn start(&self, state: &mut State, work: Work, table: usize, hint: Hint) {
         let holder = state.fresh_holder();
         let began = self.now(state, &holder);
         let ledger = (self.configuration.mutant == Mutant::LedgerBeforeSlot)
             .then(|| whole_ledger(&state.durable.items[&TABLES[table]]));
+        // Without a warehouse's file a sweep starts nothing that another look would not start.
+        let sweeps = matches!(hint, Hint::Sweep) && self.configuration.is_paced();
         let local = Local {
             holder,
-            ended,
+            ended: if let Hint::Ended(id) = hint { Some(id) } else { None },
+            sweeps,
             work,
             table,
             memory: Memory::default(),
@@ -43,6 +59,20 @@ impl Protocol {
         state.locals.insert(index, Arc::new(local));
         // Step to the first call at once: until then the invocation knows nothing, so it does not matter when it happens.
         self.step(state, index, Effect::Done);
+    }
+
+    /// `NextLoader` runs from its trigger to its end.
+    pub(super) fn whole(&self, state: &mut State, trigger: Trigger) {
+        let holder = state.fresh_holder();
+        let now = self.now(state, &holder);
+        let durable = std::mem::take(Arc::make_mut(&mut state.durable));
+        let world = ModelWorld::direct(durable, now, &self.configuration, &holder);
+        let invocation = invocation(&holder, &self.configuration, false);
+        let ended = next::handle(&world, trigger, &invocation).now_or_never();
+        assert!(ended.is_some_and(|ended| ended.is_ok()), "nothing fails, nothing waits");
+        let Inner { durable, broken, .. } = world.into_inner();
+        state.durable = Arc::new(durable);
+        state.broken = state.broken.or(broken);
     }
 
     /// Index of the first instant by which Lambda has ended an invocation that starts now.
@@ -106,12 +136,12 @@ impl Protocol {
     }
 
     fn poll(&self, world: &ModelWorld, local: &mut Local) -> Poll<Ended> {
-        let invocation = invocation(&local.holder, &self.configuration);
+        let invocation = invocation(&local.holder, &self.configuration, local.sweeps);
         let mut context = Context::from_waker(Waker::noop());
         match local.work {
             Work::Recording(message) => {
                 let objects = self.objects(message);
-                let source = source(&queue(local.table), &CONFIGS[local.table]);
+                let source = self.source(message);
                 let recording = pin!(record(world, &objects, &source));
                 recording
                     .poll(&mut context)
@@ -143,8 +173,8 @@ fn at_start(local: Local) -> Local {
     Local { replies: Vec::new(), ask: None, began: 0, ..local }
 }
 
-/// An invocation without a deadline.
-pub fn invocation(holder: &str, configuration: &Configuration) -> Invocation {
+/// An invocation without a deadline; `sweeps`: a sweep.
+pub fn invocation(holder: &str, configuration: &Configuration, sweeps: bool) -> Invocation {
     let timing = Timing { load_pendings_max: configuration.load_pendings_max, ..ticking() };
     Invocation {
         holder: holder.to_owned(),
@@ -153,6 +183,6 @@ pub fn invocation(holder: &str, configuration: &Configuration) -> Invocation {
         deadline: Millis::MAX,
         awake: false,
         turn: false,
-        sweeps: false,
+        sweeps: configuration.mutant.sweeps(sweeps),
     }
 }

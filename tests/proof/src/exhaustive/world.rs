@@ -3,15 +3,16 @@
 //! A poll replays the replies of this round, makes one call, and then performs reads at once until the next call that is a separate step.
 //! There the future is dropped, and the state keeps the replies and the call.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::sync::Mutex;
 
 use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::{Item, Millis, SortKey};
-use loader_core::tracker::view::TableState;
-use loader_core::tracker::write::{Transaction, Written, apply, slot_of};
+use loader_core::tracker::slot::RunningLoad;
+use loader_core::tracker::view::{TableState, Work};
+use loader_core::tracker::write::{Items, Transaction, WriteAction, Written, apply, slot_of};
 
 use super::configuration::Configuration;
 use super::state::{Ask, BugMemory, Durable, Reply, SlotKey, slot, slot_key};
@@ -32,6 +33,13 @@ pub enum Effect {
     LostUnanswered,
 }
 
+/// What must never happen.
+pub const OLD_STATE: &str = "a write decided from an old state of the slot took effect";
+/// See [`OLD_STATE`].
+pub const OUT_OF_TURN: &str = "a load took the slot out of turn";
+/// See [`OLD_STATE`].
+pub const ASKED_FOR_NOTHING: &str = "the warehouse was asked for columns, and nothing was to be loaded";
+
 /// The world during a poll.
 pub struct ModelWorld {
     inner: Mutex<Inner>,
@@ -43,6 +51,8 @@ pub struct ModelWorld {
     pub(super) hinted: bool,
     /// Pending loads that a read of the slot returns with it.
     pub(super) page: usize,
+    /// Whether a bulk request is among the messages.
+    requests: bool,
 }
 
 /// The part of the world that changes during a poll.
@@ -112,6 +122,7 @@ impl ModelWorld {
             holder: caller.holder.to_owned(),
             hinted: caller.hinted,
             page: of.page,
+            requests: !of.requested.is_empty(),
         }
     }
 
@@ -185,6 +196,7 @@ impl ModelWorld {
                 _ => inner.bug.backlog = Some(backlog.iter().map(|pending| pending.key.clone()).collect()),
             }
         }
+        self.mutant.backlog(&mut backlog, inner.clock);
         let (backlog, complete) = newest(backlog, self.page);
         TableState { slot, backlog, complete }
     }
@@ -196,6 +208,9 @@ impl ModelWorld {
         let before = slot(items);
         let writer = Writer { holder: &self.holder, items };
         let real = self.mutant.transaction(transaction.clone(), &writer);
+        let turn = slot_put(transaction).and_then(|next| next.load.as_ref()).filter(|_| self.requests);
+        let turn =
+            turn.filter(|load| before.1.as_ref() != Some(&load.load_id)).map(|load| (load, others_wait(items, load)));
         for entry in self.mutant.early_entries(transaction, items) {
             items.insert(SortKey::file(&entry.object), Item::File(entry));
         }
@@ -205,9 +220,20 @@ impl ModelWorld {
         }
         if let Some(next) = slot_put(transaction) {
             if known.as_ref() != Some(&before) {
-                inner.broken = Some("a write decided from an old state of the slot took effect");
+                inner.broken = Some(OLD_STATE);
+            }
+            let has_asked = inner.replies.iter().any(|(_, reply)| matches!(reply, Reply::Rows(_)));
+            if next.load.is_none() && has_asked && !quarantines(transaction) {
+                inner.broken = Some(ASKED_FOR_NOTHING);
             }
             inner.slot = Some(slot_key(next));
+        }
+        if let Some((load, others_wait)) = turn {
+            let is_requested = load.source.is_requested();
+            let last = inner.durable.requested.insert(transaction.table.clone(), is_requested);
+            if others_wait && last == Some(is_requested) {
+                inner.broken = Some(OUT_OF_TURN);
+            }
         }
         Reply::Written(Vec::new())
     }
@@ -219,4 +245,26 @@ impl Inner {
         self.replies.push((at, reply.clone()));
         reply
     }
+}
+
+/// Whether, where a load takes the slot, loads of the other kind wait: live files beside those of a bulk request, or the reverse.
+fn others_wait(items: &Items, load: &RunningLoad) -> bool {
+    pendings_of(items).any(|pending| pending.source.is_requested() != load.source.is_requested())
+}
+
+/// Whether files that do not fit go into quarantine.
+fn quarantines(transaction: &Transaction) -> bool {
+    let is_misfit = |item: &Item| matches!(item, Item::Failed(quarantined) if quarantined.is_misfit);
+    transaction.actions.iter().any(|action| matches!(action, WriteAction::Put(item, _) if is_misfit(item)))
+}
+
+/// The index of tables with work.
+pub fn work_of(durable: &Durable) -> BTreeMap<DbTable, Work> {
+    let mut tables: BTreeMap<DbTable, Work> = BTreeMap::new();
+    for (table, items) in &durable.items {
+        for item in items.values().filter(|item| item.is_work()) {
+            tables.entry(table.clone()).or_default().add(&item.key());
+        }
+    }
+    tables
 }

@@ -64,6 +64,8 @@ impl Mutant {
                 prepared.manifest = self.manifest(&prepared.manifest);
             }),
             Self::FitNotStored => each_prepared(actions, |prepared, _| prepared.fit = Fit::default()),
+            Self::TurnAlwaysLive => each_slot(actions, |slot| slot.requested = true),
+            Self::TurnAlwaysRequested => each_slot(actions, |slot| slot.requested = false),
             Self::TokenNeverAges => each_prepared(actions, |prepared, touched| prepared.prepared_millis = touched),
             Self::SilentTakeover => each_slot(actions, |slot| keep_owner(slot, &before)),
             _ => {}
