@@ -255,6 +255,17 @@ fn without_queues_the_dashboard_has_only_the_rows_of_the_stack() {
 }
 
 #[test]
+fn the_dashboard_shows_the_bill_where_a_queue_names_a_warehouses_file() {
+    let paced = queue_with("a", |value| value["warehouse"] = json!({"name": "analytics", "freshness_seconds": 900}));
+    let body = assertions(vec![paced]).dashboard();
+    let metrics = [6, 7].map(|at: usize| body["widgets"][at]["properties"]["metrics"].to_string());
+    for (metrics, name) in metrics.iter().zip([contract::METRIC_SECONDS_AWAKE, contract::METRIC_DOLLARS]) {
+        let search = format!("RUNNING_SUM(FILL(SEARCH('{{RedshiftLoader,Stack,Warehouse}} MetricName=\\\"{name}\\\"");
+        assert!(metrics.contains(&search), "{metrics}");
+    }
+}
+
+#[test]
 fn the_dashboard_has_a_row_per_table() {
     let stack = assertions(two_queues());
     let body = stack.dashboard();

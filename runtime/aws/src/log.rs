@@ -3,15 +3,19 @@
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
 use loader_core::contract::{
-    DIMENSION_STACK, DIMENSION_TABLE, METRIC_BYTES, METRIC_COLUMNS_ADDED, METRIC_FAILURES, METRIC_FRESHNESS,
-    METRIC_LOAD_TIME, METRIC_LOADS, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING,
-    METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_LATE, METRIC_SPLITS,
-    METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
+    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_COLUMNS_ADDED, METRIC_DOLLARS,
+    METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS,
+    METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE,
+    METRIC_SECONDS_LATE, METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
 };
+use loader_core::ids::DbTable;
 use loader_core::tracker::change::{Misfits, Note};
 use loader_core::tracker::item::Millis;
 use loader_reconcile::report::Event;
 use serde_json::{Map, Value, json};
+
+/// Seconds of a minute.
+const WAKE_SECONDS: u64 = 60;
 
 /// Logs an event.
 pub fn write(event: &Event, stack: &str, now: Millis) {
@@ -39,41 +43,65 @@ fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
     if let Some(table) = line.get("table").cloned() {
         line.insert(DIMENSION_TABLE.to_owned(), table);
     }
-    let directives: Vec<Value> = [Of::Stack, Of::Table].into_iter().filter_map(|of| directive(&metrics, of)).collect();
-    line.insert("_aws".to_owned(), json!({"Timestamp": now, "CloudWatchMetrics": directives}));
+    if let Some(warehouse) = warehouse(event) {
+        line.insert(DIMENSION_WAREHOUSE.to_owned(), json!(warehouse));
+    }
+    let all = [Of::Stack, Of::Table, Of::Warehouse].into_iter();
+    let directives: Vec<Value> = all.filter_map(|of| directive(&metrics, of)).collect();
+    let at_millis = if let Event::Awake { at_millis, .. } = event { *at_millis } else { now };
+    line.insert("_aws".to_owned(), json!({"Timestamp": at_millis, "CloudWatchMetrics": directives}));
     line.extend(metrics.into_iter().map(|metric| (metric.name.to_owned(), metric.value)));
     line
 }
 
-/// The dimensions of a metric. CloudWatch bills each combination, so tables only have the metrics that the dashboard shows for them.
+/// The warehouse of an event that counts for one.
+fn warehouse(event: &Event) -> Option<String> {
+    match event {
+        Event::Awake { warehouse, .. } => Some(warehouse.clone()),
+        Event::Moved { table, note: Note::Finished { .. }, .. } => Some(DbTable(table.clone()).warehouse().to_owned()),
+        _ => None,
+    }
+}
+
+/// The dimensions of a metric. CloudWatch bills each combination, so tables only have the metrics that the dashboard shows for them, and
+/// warehouses those of their bill.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
     Stack,
     Table,
-    Both,
+    Warehouse,
 }
+
+const STACK: &[Of] = &[Of::Stack];
+const TABLE: &[Of] = &[Of::Table];
+const BOTH: &[Of] = &[Of::Stack, Of::Table];
+const WAREHOUSE: &[Of] = &[Of::Warehouse];
 
 /// A metric's value in one event.
 struct Metric {
     name: &'static str,
     unit: &'static str,
     value: Value,
-    of: Of,
+    of: &'static [Of],
 }
 
 fn directive(metrics: &[Metric], of: Of) -> Option<Value> {
-    let dimensions = if of == Of::Table { vec![DIMENSION_STACK, DIMENSION_TABLE] } else { vec![DIMENSION_STACK] };
-    let meant = metrics.iter().filter(|metric| metric.of == of || metric.of == Of::Both);
+    let dimensions = match of {
+        Of::Stack => vec![DIMENSION_STACK],
+        Of::Table => vec![DIMENSION_STACK, DIMENSION_TABLE],
+        Of::Warehouse => vec![DIMENSION_STACK, DIMENSION_WAREHOUSE],
+    };
+    let meant = metrics.iter().filter(|metric| metric.of.contains(&of));
     let definitions: Vec<Value> = meant.map(|metric| json!({"Name": metric.name, "Unit": metric.unit})).collect();
     let directive = json!({"Namespace": METRIC_NAMESPACE, "Dimensions": [dimensions], "Metrics": definitions});
     (!definitions.is_empty()).then_some(directive)
 }
 
-fn count(of: Of, name: &'static str, value: impl Into<Value>) -> Metric {
+fn count(of: &'static [Of], name: &'static str, value: impl Into<Value>) -> Metric {
     Metric { name, unit: "Count", value: value.into(), of }
 }
 
-fn millis(of: Of, name: &'static str, value: Millis) -> Metric {
+fn millis(of: &'static [Of], name: &'static str, value: Millis) -> Metric {
     Metric { name, unit: "Milliseconds", value: value.into(), of }
 }
 
@@ -81,18 +109,19 @@ fn metrics(event: &Event) -> Vec<Metric> {
     match event {
         Event::Moved { note, .. } => metrics_of_load(note),
         Event::Swept { oldest_millis, seconds_late, n_objects, n_stuck, .. } => {
-            let mut metrics = waiting(Of::Stack, *oldest_millis, *n_objects, *seconds_late);
-            metrics.extend([count(Of::Stack, METRIC_SWEEPS, 1), count(Of::Stack, METRIC_STUCK, *n_stuck)]);
+            let mut metrics = waiting(STACK, *oldest_millis, *n_objects, *seconds_late);
+            metrics.extend([count(STACK, METRIC_SWEEPS, 1), count(STACK, METRIC_STUCK, *n_stuck)]);
             metrics
         }
         Event::Waiting { oldest_millis, seconds_late, n_objects, .. } => {
-            let mut metrics = waiting(Of::Table, *oldest_millis, *n_objects, *seconds_late);
+            let mut metrics = waiting(TABLE, *oldest_millis, *n_objects, *seconds_late);
             metrics.retain(|metric| metric.name != METRIC_SECONDS_LATE || *seconds_late > 0);
             metrics
         }
-        Event::Refused { passes: false, .. } => vec![count(Of::Stack, METRIC_REFUSED, 1)],
-        Event::Missed { n_objects, .. } => vec![count(Of::Stack, METRIC_MISSED, *n_objects)],
-        Event::ColumnsAdded { columns, .. } => vec![count(Of::Stack, METRIC_COLUMNS_ADDED, columns.len())],
+        Event::Awake { microdollars_per_second, .. } => awake(*microdollars_per_second),
+        Event::Refused { passes: false, .. } => vec![count(STACK, METRIC_REFUSED, 1)],
+        Event::Missed { n_objects, .. } => vec![count(STACK, METRIC_MISSED, *n_objects)],
+        Event::ColumnsAdded { columns, .. } => vec![count(STACK, METRIC_COLUMNS_ADDED, columns.len())],
         Event::Recorded { .. }
         | Event::Listed { .. }
         | Event::Skipped { .. }
@@ -103,7 +132,18 @@ fn metrics(event: &Event) -> Vec<Metric> {
     }
 }
 
-fn waiting(of: Of, oldest_millis: Millis, n_objects: usize, seconds_late: i64) -> Vec<Metric> {
+/// A whole minute; the first statement in it and the others say the same.
+fn awake(microdollars_per_second: Option<u64>) -> Vec<Metric> {
+    let (unit, of) = ("Seconds", WAREHOUSE);
+    let mut metrics = vec![Metric { name: METRIC_SECONDS_AWAKE, unit, value: json!(WAKE_SECONDS), of }];
+    metrics.extend(microdollars_per_second.map(|price| {
+        let microdollars = u32::try_from(price * WAKE_SECONDS).unwrap_or(u32::MAX);
+        Metric { name: METRIC_DOLLARS, unit: "None", value: json!(f64::from(microdollars) / 1e6), of }
+    }));
+    metrics
+}
+
+fn waiting(of: &'static [Of], oldest_millis: Millis, n_objects: usize, seconds_late: i64) -> Vec<Metric> {
     vec![
         millis(of, METRIC_OLDEST_WAITING, oldest_millis),
         count(of, METRIC_WAITING, n_objects),
@@ -112,26 +152,26 @@ fn waiting(of: Of, oldest_millis: Millis, n_objects: usize, seconds_late: i64) -
 }
 
 fn metrics_of_load(note: &Note) -> Vec<Metric> {
-    let failed = || count(Of::Both, METRIC_FAILURES, 1);
+    let failed = || count(BOTH, METRIC_FAILURES, 1);
     match note {
         Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, .. } => {
             let mut metrics = vec![
-                count(Of::Stack, METRIC_LOADS, 1),
-                count(Of::Both, METRIC_OBJECTS, *n_objects),
-                Metric { name: METRIC_BYTES, unit: "Bytes", value: json!(size_bytes), of: Of::Stack },
-                millis(Of::Stack, METRIC_QUEUE_WAIT, *queue_wait_millis),
-                millis(Of::Stack, METRIC_LOAD_TIME, *load_millis),
-                millis(Of::Both, METRIC_FRESHNESS, queue_wait_millis + load_millis),
+                count(&[Of::Stack, Of::Warehouse], METRIC_LOADS, 1),
+                count(BOTH, METRIC_OBJECTS, *n_objects),
+                Metric { name: METRIC_BYTES, unit: "Bytes", value: json!(size_bytes), of: STACK },
+                millis(STACK, METRIC_QUEUE_WAIT, *queue_wait_millis),
+                millis(STACK, METRIC_LOAD_TIME, *load_millis),
+                millis(BOTH, METRIC_FRESHNESS, queue_wait_millis + load_millis),
             ];
-            metrics.extend(rows.map(|rows| count(Of::Stack, METRIC_ROWS, rows)));
+            metrics.extend(rows.map(|rows| count(STACK, METRIC_ROWS, rows)));
             metrics
         }
-        Note::Split { .. } => vec![failed(), count(Of::Stack, METRIC_SPLITS, 1)],
+        Note::Split { .. } => vec![failed(), count(STACK, METRIC_SPLITS, 1)],
         Note::Failed { .. } | Note::SetAside { .. } => vec![failed()],
-        Note::Quarantined { n_objects, .. } => vec![failed(), count(Of::Both, METRIC_QUARANTINED, *n_objects)],
+        Note::Quarantined { n_objects, .. } => vec![failed(), count(BOTH, METRIC_QUARANTINED, *n_objects)],
         Note::Prepared { n_deleted, misfits, .. } | Note::Emptied { n_deleted, misfits, .. } => {
             let n_objects = n_deleted + misfits.as_ref().map_or(0, |misfits| misfits.n_objects);
-            let quarantined = (n_objects > 0).then(|| count(Of::Both, METRIC_QUARANTINED, n_objects));
+            let quarantined = (n_objects > 0).then(|| count(BOTH, METRIC_QUARANTINED, n_objects));
             quarantined.into_iter().collect()
         }
         Note::Claimed { .. }
@@ -158,15 +198,14 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         }
         Event::NotCompared { table, n_objects, why } => not_compared(table, *n_objects, why),
         Event::ColumnsAdded { table, load_id, columns } => columns_added(table, load_id, columns),
+        Event::Awake { warehouse, at_millis, .. } => stays_awake(warehouse, *at_millis),
         Event::NotOurs { why } => ("not_ours", "INFO", json!({"why": why})),
         Event::Listed { table, s3_path, objects, new_objects, ended } => (
             "listed",
             "INFO",
             json!({"table": table, "s3_path": s3_path, "objects": objects, "new_objects": new_objects, "ended": ended}),
         ),
-        Event::Missed { table, n_objects, first } => {
-            ("missed_event", "ERROR", json!({"table": table, "objects": n_objects, "first": first}))
-        }
+        Event::Missed { table, n_objects, first } => missed(table, *n_objects, first),
         Event::Swept { n_tables, n_stuck, .. } => ("swept", "INFO", json!({"tables": n_tables, "stuck": n_stuck})),
         Event::Waiting { table, oldest_millis, seconds_late, n_objects, is_stuck } => (
             "waiting",
@@ -189,6 +228,14 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         Value::Object(fields) => (name, level, fields),
         _ => (name, level, Map::new()),
     }
+}
+
+fn stays_awake(warehouse: &str, at_millis: Millis) -> (&'static str, &'static str, Value) {
+    ("awake", "INFO", json!({"warehouse": warehouse, "at_millis": at_millis}))
+}
+
+fn missed(table: &str, n_objects: usize, first: &str) -> (&'static str, &'static str, Value) {
+    ("missed_event", "ERROR", json!({"table": table, "objects": n_objects, "first": first}))
 }
 
 fn columns_added(table: &str, load_id: &str, columns: &[String]) -> (&'static str, &'static str, Value) {
@@ -323,14 +370,29 @@ mod tests {
             load_millis: 2,
             n_next: 0,
         };
-        let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: Some("s".into()), note };
+        let table = "workgroup:w:d:t".to_owned();
+        let event = Event::Moved { table, load_id: "l".into(), statement_id: Some("s".into()), note };
         let line = Value::Object(line(&event, "stack", 5));
-        assert_eq!(
-            (&line["event"], &line["table"], &line["statement_id"]),
-            (&json!("finished"), &json!("t"), &json!("s"))
-        );
+        assert_eq!((&line["event"], &line["statement_id"]), (&json!("finished"), &json!("s")));
         assert_eq!(of_tables(&line), ["ObjectsLoaded", "FreshnessMillis"]);
+        let dimensions = &line["_aws"]["CloudWatchMetrics"][2]["Dimensions"];
+        assert_eq!((dimensions, &line["Warehouse"]), (&json!([["Stack", "Warehouse"]]), &json!("workgroup:w")));
         let metrics = ["LoadsFinished", "ObjectsLoaded", "BytesLoaded", "RowsLoaded", "FreshnessMillis"];
         assert_eq!(metrics.map(|name| &line[name]), [1, 3, 9, 7, 3].map(|number| json!(number)).each_ref());
+    }
+
+    #[test]
+    fn a_minute_awake_counts_at_its_instant_and_for_its_warehouse_alone() {
+        let of = |microdollars_per_second| {
+            let event = Event::Awake { warehouse: "workgroup:w".into(), at_millis: 3, microdollars_per_second };
+            Value::Object(line(&event, "stack", 5))
+        };
+        // 8 RPU at 0.375 dollars an hour.
+        let (priced, free) = (of(Some(833)), of(None));
+        assert_eq!((&priced["SecondsAwake"], &priced["WarehouseDollars"]), (&json!(60), &json!(0.04998)));
+        assert_eq!((&free["SecondsAwake"], &free["WarehouseDollars"]), (&json!(60), &Value::Null));
+        let directives = priced["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+        assert_eq!((directives.len(), &directives[0]["Dimensions"]), (1, &json!([["Stack", "Warehouse"]])));
+        assert_eq!((&priced["_aws"]["Timestamp"], &priced["Warehouse"]), (&json!(3), &json!("workgroup:w")));
     }
 }

@@ -15,6 +15,7 @@ use crate::copy_options::CopyOptions;
 pub use crate::folder::SourceFolder;
 use crate::ident::{Ident, TableName};
 use crate::ids::{DbTable, Millis, RedshiftTarget, TargetTable};
+use crate::limits::SWEEP_MILLIS;
 use crate::pace::Pace;
 use crate::problem::{Problem, Problems};
 use crate::schedule::{Schedule, SourceCheck};
@@ -239,6 +240,14 @@ impl LoadConfig {
         let own = self.limits.age_seconds.map(|seconds| recorded + i64::from(seconds) * 1000);
         let start = self.start_millis(recorded);
         self.pace.is_some() && start > recorded && own != Some(start)
+    }
+
+    /// The instant whose minute counts as awake for a statement that starts now: for tables that start together the instant that they
+    /// share, however the sweep spreads them. `recorded`: when the statement's oldest object was.
+    pub fn awake_millis(&self, recorded: Millis, now: Millis) -> Millis {
+        let start = self.start_millis(recorded);
+        let is_soon_after = (start..start + 2 * SWEEP_MILLIS).contains(&now);
+        if self.starts_together(recorded) && is_soon_after { start } else { now }
     }
 
     /// The end of the current hours in which nothing of this warehouse may start, if there are such hours now.

@@ -115,7 +115,8 @@ pub const STATEMENT_EVENT_DETAIL_TYPE: &str = "Redshift Data Statement Status Ch
 pub const STATEMENT_STATES_ENDED: [&str; 3] = ["FINISHED", "FAILED", "ABORTED"];
 
 /// Namespace of the functions' metrics (CloudWatch embedded metric format). Each metric has the dimension `Stack`; those that the dashboard
-/// shows per table also have `Stack` and `Table`. CloudWatch bills every combination of dimensions.
+/// shows per table also have `Stack` and `Table`, and those of the bill `Stack` and `Warehouse`. CloudWatch bills every combination of
+/// dimensions.
 pub const METRIC_NAMESPACE: &str = "RedshiftLoader";
 /// Metric (milliseconds): age of the oldest waiting object version, from each sweep.
 pub const METRIC_OLDEST_WAITING: &str = "OldestWaitingMillis";
@@ -128,7 +129,7 @@ pub const METRIC_SECONDS_LATE: &str = "SecondsLate";
 pub const METRIC_STUCK: &str = "TablesStuck";
 /// Metric (count, dimension `Stack` only): messages that will be refused again until someone acts, counted each time.
 pub const METRIC_REFUSED: &str = "MessagesRefused";
-/// Metric (count, dimension `Stack` only): loads settled as finished.
+/// Metric (count, with the dimension `Warehouse` too): loads settled as finished.
 pub const METRIC_LOADS: &str = "LoadsFinished";
 /// Metric (count): attempts that failed.
 pub const METRIC_FAILURES: &str = "AttemptsFailed";
@@ -155,9 +156,16 @@ pub const METRIC_MISSED: &str = "MissedEvents";
 pub const METRIC_COLUMNS_ADDED: &str = "ColumnsAdded";
 /// Metric (count, dimension `Stack` only): completed sweeps.
 pub const METRIC_SWEEPS: &str = "Sweeps";
+/// Metric (seconds, with `Warehouse` only): 60 in a minute in which a statement of ours kept the warehouse awake. Several loads say so of
+/// the same minute, so only its maximum in a period of one minute counts it once.
+pub const METRIC_SECONDS_AWAKE: &str = "SecondsAwake";
+/// Metric (dollars, with `Warehouse` only): the price of these 60 seconds, where the warehouse's file has one; its maximum counts, as above.
+pub const METRIC_DOLLARS: &str = "WarehouseDollars";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].
 pub const DIMENSION_STACK: &str = "Stack";
 /// Dimension: the `db_table`.
 pub const DIMENSION_TABLE: &str = "Table";
+/// Dimension: the warehouse's part of the `db_table`.
+pub const DIMENSION_WAREHOUSE: &str = "Warehouse";
 /// Environment variable: the stack's name, for the dimension [`DIMENSION_STACK`]. Default `loader`.
 pub const STACK_NAME: &str = "STACK_NAME";

@@ -1,6 +1,7 @@
 //! NextLoader: reconciles after a statement has ended, every minute, and when an operator asks. It stores no facts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use loader_core::config::LoadConfig;
@@ -96,6 +97,7 @@ struct Swept {
     table: DbTable,
     ended: Ended,
     waits: Option<Waits>,
+    runs_on: Option<Arc<LoadConfig>>,
     probes: bool,
 }
 
@@ -121,6 +123,9 @@ async fn sweep<W: World>(world: &W, invocation: &Invocation) -> PortResult<()> {
         let memory = memories.entry(probe.table.clone()).or_default();
         reconcile_with(world, &probe.table, &awake_invocation, None, memory).await;
     }
+    for event in awake_events(&swept, world.now()) {
+        world.report(&event);
+    }
     world.report(&summary(&swept, world.now()));
     let listed = work.iter().filter(|(_, work)| work.lists).map(|(table, _)| table);
     continue_bulk_requests(world, listed.collect(), invocation, memories).await
@@ -140,6 +145,18 @@ async fn continue_bulk_requests<W: World>(
         .collect()
         .await;
     went.into_iter().collect()
+}
+
+/// The warehouses that statements keep awake after their first minute, which was told when they were submitted; each once.
+fn awake_events(swept: &[Swept], at_millis: Millis) -> Vec<Event> {
+    let running = swept.iter().filter(|swept| swept.ended == Ended::Idle(Idle::StatementRuns));
+    let of = |swept: &Swept| {
+        let price = swept.runs_on.as_ref()?.pace.as_ref().and_then(|pace| pace.microdollars_per_second);
+        Some((swept.table.warehouse().to_owned(), price))
+    };
+    let prices: BTreeMap<String, Option<u64>> = running.filter_map(of).collect();
+    let event = |(warehouse, microdollars_per_second)| Event::Awake { warehouse, at_millis, microdollars_per_second };
+    prices.into_iter().map(event).collect()
 }
 
 fn summary(swept: &[Swept], now: Millis) -> Event {
@@ -166,6 +183,7 @@ async fn sweep_table<W: World>(world: &W, table: &DbTable, invocation: &Invocati
             is_stuck: waits.is_stuck,
         });
     }
-    let swept = Swept { table: table.clone(), ended, waits: memory.waits.0.clone(), probes: memory.probes };
+    let (waits, runs_on) = (memory.waits.0.clone(), memory.runs_on.0.clone());
+    let swept = Swept { table: table.clone(), ended, waits, runs_on, probes: memory.probes };
     (swept, (table.clone(), memory))
 }

@@ -12,6 +12,7 @@ use loader_core::fit::AddedColumn;
 use loader_core::ids::{DbTable, StatementName};
 use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;
+use loader_core::pace::WAKE_MILLIS_MIN;
 use loader_core::settings::Timing;
 use loader_core::tracker::admit;
 use loader_core::tracker::change::{Change, Note};
@@ -109,6 +110,8 @@ pub struct Memory {
     backlog_limit: usize,
     /// What is waiting, as far as it was read. Stuck if any look found the load stuck.
     pub(crate) waits: Logged<Option<Waits>>,
+    /// The configuration of a load whose statement had run for at least a minute when it was read.
+    pub(crate) runs_on: Logged<Option<Arc<LoadConfig>>>,
     /// The configuration of a load that this reconcile settled.
     pub(crate) settled: Option<Arc<LoadConfig>>,
     /// Whether the table waits for an operator, and its next probe waits until the warehouse is awake.
@@ -122,6 +125,7 @@ impl Default for Memory {
             view: None,
             backlog_limit: BACKLOG_READ,
             waits: Logged(None),
+            runs_on: Logged(None),
             settled: None,
             probes: false,
         }
@@ -262,6 +266,9 @@ impl<W: World> Round<'_, W> {
         let was_stuck = self.memory.waits.0.as_ref().is_some_and(|waits| waits.is_stuck);
         let waits = Waits::of(view).map(|waits| Waits { is_stuck: waits.is_stuck || was_stuck, ..waits });
         self.memory.waits = Logged(waits);
+        let load = view.state.slot.load.as_ref();
+        let runs_on = load.filter(|load| load.runs_for(self.world.now()) >= WAKE_MILLIS_MIN);
+        self.memory.runs_on = Logged(runs_on.map(|load| load.source.recorded.clone()));
     }
 
     /// Reads the oldest pending loads, unless the whole backlog is known.

@@ -69,6 +69,15 @@ pub enum Event {
         /// Name and type of each column.
         columns: Vec<String>,
     },
+    /// A statement of ours keeps a warehouse awake, as far as the loader can tell: in the minute of this instant.
+    Awake {
+        /// The warehouse's part of the tracker's keys.
+        warehouse: String,
+        /// The instant.
+        at_millis: Millis,
+        /// What a second awake costs, in millionths of a dollar, where the warehouse's file says it.
+        microdollars_per_second: Option<u64>,
+    },
     /// A payload is not for this loader.
     NotOurs {
         /// The reason, one line.

@@ -16,6 +16,7 @@ use loader_core::tracker::wait::wait;
 
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
+use crate::report::Event;
 
 /// Minimum time that an invocation must have left to start the next load, in milliseconds: if it took the slot and ended, it would only
 /// keep others waiting.
@@ -53,6 +54,13 @@ impl<W: World> Round<'_, W> {
             Err(error) if error.unknown => SubmitOutcome::Unknown { reason: error.to_string() },
             Err(error) => SubmitOutcome::Refused { class: error.class, reason: error.to_string(), first_call },
         };
+        if matches!(outcome, SubmitOutcome::Done { .. }) {
+            self.world.report(&Event::Awake {
+                warehouse: self.table.warehouse().to_owned(),
+                at_millis: config.awake_millis(load.recorded_millis, self.world.now()),
+                microdollars_per_second: config.pace.as_ref().and_then(|pace| pace.microdollars_per_second),
+            });
+        }
         let change = settle::after_submit(Held { slot, load }, prepared, outcome, &self.context());
         self.apply(view, Some(load), change).await
     }

@@ -1,4 +1,4 @@
-//! The dashboard: how fresh the data is, what goes wrong, and a row per table.
+//! The dashboard: how fresh the data is, what goes wrong, what it costs, and a row per table.
 
 use loader_core::contract;
 use loader_core::ids::readable;
@@ -19,7 +19,9 @@ pub(super) fn add(scope: &Scope, shared: Option<&Shared>, sources: &[TableSource
     };
     let rows = Repeated { row: table_row(shared), words: sources.iter().map(words).collect() };
     let name = Value::sub("${AWS::StackName}");
-    Dashboard::new(&scope.child(LogicalId::Dashboard.name()), name, &[data_row(), loader_row(shared)], &rows);
+    let bill = sources.iter().any(TableSource::is_paced).then(bill_row);
+    let top: Vec<Row> = [data_row(), loader_row(shared)].into_iter().chain(bill).collect();
+    Dashboard::new(&scope.child(LogicalId::Dashboard.name()), name, &top, &rows);
 }
 
 fn widget(title: &str, left: &'static str, metrics: Vec<Json>) -> Widget {
@@ -43,13 +45,44 @@ fn of_stack(metrics: &[(&str, &str, &str)]) -> Vec<Json> {
     of_stack
 }
 
+/// A metric of every table or warehouse, by the name of that dimension.
+fn search(dimension: &str, metric: &str, statistic: &str) -> String {
+    let (namespace, stack) = (contract::METRIC_NAMESPACE, contract::DIMENSION_STACK);
+    let of = format!("{{{namespace},{stack},{dimension}}} MetricName=\"{metric}\" {stack}=\"${{AWS::StackName}}\"");
+    format!("SEARCH('{of}', '{statistic}', 60)")
+}
+
+/// A line for each of them, with its name before the label.
+fn of_each(dimension: &str, label: &str, expression: &str) -> Json {
+    let label = format!("{}{label}", sub_literal(&format!("${{PROP('Dim.{dimension}')}}")));
+    json!({ "expression": expression, "label": label })
+}
+
+/// What loading costs the warehouses, where a queue names a warehouse's file. A minute in which a load ran counts as awake, however many
+/// ran in it. The lines add up over the time shown; a wake is a rise and a fall.
+fn bill_row() -> Row {
+    let warehouse = contract::DIMENSION_WAREHOUSE;
+    let each_minute = |metric| format!("FILL({}, 0)", search(warehouse, metric, "Maximum"));
+    let (awake, dollars) = (each_minute(contract::METRIC_SECONDS_AWAKE), each_minute(contract::METRIC_DOLLARS));
+    let minutes = of_each(warehouse, " minutes", &format!("RUNNING_SUM({awake}) / 60"));
+    let mut wakes = of_each(warehouse, " wakes (right)", &format!("RUNNING_SUM(ABS(DIFF({awake}))) / 120"));
+    wakes["yAxis"] = json!("right");
+    let dollars = of_each(warehouse, "", &format!("RUNNING_SUM({dollars})"));
+    let loads = of_each(warehouse, "", &search(warehouse, contract::METRIC_LOADS, "Sum"));
+    let awake = "Warehouse awake for loads: total over the time shown (estimate)";
+    Row {
+        widgets: vec![
+            Widget { right: "wakes", ..widget(awake, "minutes", vec![json!([minutes]), json!([wakes])]) },
+            widget("Price of these minutes: total over the time shown", "dollars", vec![json!([dollars])]),
+            widget("Loads of each warehouse per minute", "loads", vec![json!([loads])]),
+        ],
+    }
+}
+
 /// Freshness of the data: which tables are late, how long files took, how many wait.
 fn data_row() -> Row {
-    let (namespace, stack, table) = (contract::METRIC_NAMESPACE, contract::DIMENSION_STACK, contract::DIMENSION_TABLE);
-    let late = contract::METRIC_SECONDS_LATE;
-    let of_tables = format!("{{{namespace},{stack},{table}}} MetricName=\"{late}\" {stack}=\"${{AWS::StackName}}\"");
-    let label = sub_literal(&format!("${{PROP('Dim.{table}')}}"));
-    let late_tables = json!([{ "expression": format!("SEARCH('{of_tables}', 'Maximum', 60)"), "label": label }]);
+    let table = contract::DIMENSION_TABLE;
+    let late_tables = of_each(table, "", &search(table, contract::METRIC_SECONDS_LATE, "Maximum"));
     let freshness = [("half", "p50"), ("nine of ten", "p90"), ("slowest", "Maximum")];
     let freshness = freshness.map(|(label, statistic)| (contract::METRIC_FRESHNESS, label, statistic));
     let mut backlog = of_stack(&[
@@ -59,7 +92,7 @@ fn data_row() -> Row {
     backlog[1][4]["yAxis"] = json!("right");
     Row {
         widgets: vec![
-            widget("Late tables: none, if this is empty", "seconds late", vec![late_tables]),
+            widget("Late tables: none, if this is empty", "seconds late", vec![json!([late_tables])]),
             widget("Freshness: file recorded to rows committed", "milliseconds", of_stack(&freshness)),
             Widget { right: "milliseconds", ..widget("Backlog", "files", backlog) },
         ],

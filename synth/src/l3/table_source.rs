@@ -38,6 +38,8 @@ pub(super) struct TableSource {
     queue: Option<Queue>,
     /// The queue's own dead-letter queue; `None` if it shares one.
     dead_letters: Option<Queue>,
+    /// Whether it names a warehouse's file.
+    is_paced: bool,
 }
 
 impl TableSource {
@@ -55,7 +57,8 @@ impl TableSource {
         let warehouse = Warehouse::new(scope, &target.warehouse);
         warehouse.grant_execute(scope, with.role, &target.database, &source.config.login);
         let fed_by = source.config.fed_by.clone().unwrap_or_else(|| source.name.clone());
-        Self { name: source.name.clone(), table: source.config.db_table(), fed_by, queue, dead_letters }
+        let (name, table) = (source.name.clone(), source.config.db_table());
+        Self { name, table, fed_by, queue, dead_letters, is_paced: source.config.pace.is_some() }
     }
 
     /// Name of the queue, without the stack's prefix.
@@ -71,6 +74,11 @@ impl TableSource {
     /// Name of the queue that feeds the table, without the stack's prefix.
     pub(super) fn fed_by(&self) -> &str {
         &self.fed_by
+    }
+
+    /// Whether it names a warehouse's file.
+    pub(super) const fn is_paced(&self) -> bool {
+        self.is_paced
     }
 
     /// The queue's own dead-letter queue; `None` if it shares one.

@@ -67,8 +67,16 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Which part of the day that is.
+    #[expect(clippy::cast_precision_loss, reason = "a day has 2^27 milliseconds")]
+    pub fn share(&self, millis: i64) -> f64 {
+        millis as f64 / (self.hours * 3_600_000) as f64
+    }
+}
+
 /// A day with one file a minute for each table, at different instants, and loads of five seconds.
-pub fn a_file_a_minute(tables: usize, hours: i64, start: Start) -> Options {
+pub fn a_file_a_minute(tables: usize, hours: i64, start: Start, prices: &Cost) -> Options {
     let mut files = Vec::new();
     for table in 0..tables {
         // Tables begin at different times.
@@ -77,8 +85,19 @@ pub fn a_file_a_minute(tables: usize, hours: i64, start: Start) -> Options {
             files.push(Arrival { millis, table, size_bytes: 1 << 20 });
         }
     }
-    let cost = Cost { copy_millis: 4_000, statements_at_once: 50, ..Cost::default() };
+    let cost = Cost { copy_millis: 4_000, statements_at_once: 50, ..prices.clone() };
     Options { tables, hours, start, cost, shape: Shape::Replayed(files), ..Options::default() }
+}
+
+/// As many, at any instant: what the wakes of tables cost that know nothing of one another.
+pub fn a_file_a_minute_at_random(tables: usize, hours: i64, start: Start, prices: &Cost) -> Options {
+    let options = a_file_a_minute(tables, hours, start, prices);
+    let files = tables * usize::try_from(hours * 60).unwrap_or(0);
+    let mut files = arrivals::of_day(options.seed, &Shape::Steady, files, tables, hours);
+    for (index, file) in files.iter_mut().enumerate() {
+        (file.table, file.size_bytes) = (index % tables, 1 << 20);
+    }
+    Options { shape: Shape::Replayed(files), ..options }
 }
 
 /// The results of a day.
@@ -94,6 +113,8 @@ pub struct Outcome {
     pub awake_millis: i64,
     /// How often the warehouse was woken.
     pub wakes: usize,
+    /// Milliseconds for which the metrics say that it was awake, in whole minutes.
+    pub metered_millis: i64,
     /// Calls, units and other counts.
     pub counts: Counts,
     /// Violations; empty if the day was correct.
@@ -116,8 +137,18 @@ fn outcome(stage: Stage) -> Outcome {
     let mut waits: Vec<i64> = stage.files.iter().zip(&stage.committed).filter_map(wait).collect();
     waits.sort_unstable();
     let loads = stage.busy.len();
+    let metered_millis = i64::try_from(stage.minutes_awake.len()).unwrap_or(0) * 60_000;
     let (awake_millis, wakes) = stage.cost.awake(stage.busy);
-    Outcome { files: stage.files.len(), loads, waits, awake_millis, wakes, counts: stage.counts, violations }
+    Outcome {
+        files: stage.files.len(),
+        loads,
+        waits,
+        awake_millis,
+        wakes,
+        metered_millis,
+        counts: stage.counts,
+        violations,
+    }
 }
 
 impl Outcome {

@@ -1,8 +1,9 @@
 //! Days of the production code in virtual time: costs must not grow with the number of files and tables.
 
-use proof::day::arrivals::Shape;
+use proof::day::arrivals::{Arrival, Shape};
 use proof::day::cost::Cost;
-use proof::day::{Options, Outcome, Start, a_file_a_minute, percentile, run};
+use proof::day::print::EVERY_15_MINUTES;
+use proof::day::{Options, Outcome, Start, a_file_a_minute, a_file_a_minute_at_random, percentile, run};
 
 /// Runs a day without violations.
 fn run_well(options: &Options) -> Outcome {
@@ -76,7 +77,7 @@ fn a_higher_age_gives_fewer_loads_and_wakes_the_warehouse_less() {
 #[test]
 fn tables_of_one_warehouse_keep_its_promise_and_cost_little_more_than_one_table() {
     let awake = |tables, lost_sweeps| {
-        let options = Options { lost_sweeps, ..a_file_a_minute(tables, 2, Start::Freshness(900)) };
+        let options = Options { lost_sweeps, ..a_file_a_minute(tables, 2, Start::Freshness(900), &Cost::default()) };
         let outcome = run_well(&options);
         let longest = percentile(&outcome.waits, 100);
         assert!(longest <= 900_000, "{tables} tables, one of {lost_sweeps} sweeps lost: {longest} ms");
@@ -87,8 +88,48 @@ fn tables_of_one_warehouse_keep_its_promise_and_cost_little_more_than_one_table(
         "proof: a day: awake {one} ms for a table, {five} for 5, {many} for 60, {lost} where every other sweep is lost"
     );
     assert!(five * 10 <= one * 11 && many * 10 <= one * 11, "{one} {five} {many}");
-    let at_once = run_well(&a_file_a_minute(5, 2, Start::Age(0))).awake_millis;
+    let at_once = run_well(&a_file_a_minute(5, 2, Start::Age(0), &Cost::default())).awake_millis;
     assert!(at_once > 8 * five, "{at_once} {five}");
+}
+
+#[test]
+fn five_tables_at_once_cost_twelve_times_as_much_as_together_every_quarter_of_an_hour() {
+    let bill = |start| {
+        let options = a_file_a_minute_at_random(5, 24, start, &Cost::default());
+        let awake_millis = run_well(&options).awake_millis;
+        let dollars = options.cost.warehouse_dollars(awake_millis, options.hours);
+        println!(
+            "proof: a day, {start:?}: awake {:.3} of the time, {dollars:.0} dollars a month",
+            options.share(awake_millis)
+        );
+        (options.share(awake_millis), dollars)
+    };
+    let (at_once, together) = (bill(Start::Age(0)), bill(EVERY_15_MINUTES));
+    assert!((0.82..0.85).contains(&at_once.0) && (1_800.0..1_860.0).contains(&at_once.1), "{at_once:?}");
+    assert!((0.06..0.07).contains(&together.0) && (140.0..150.0).contains(&together.1), "{together:?}");
+}
+
+#[test]
+fn the_metrics_of_the_bill_are_near_what_the_history_tells() {
+    let metered = |tables, start| {
+        let options = a_file_a_minute_at_random(tables, 6, start, &Cost::default());
+        let Outcome { awake_millis, metered_millis, .. } = run_well(&options);
+        println!("proof: a day, {tables} tables, {start:?}: awake {awake_millis} ms, {metered_millis} by the metrics");
+        metered_millis * 100 / awake_millis
+    };
+    for tables in [1, 5, 20] {
+        let (at_once, together) = (metered(tables, Start::Age(0)), metered(tables, Start::Freshness(900)));
+        assert!((95..=130).contains(&at_once), "{tables} tables at once: {at_once} %");
+        assert!((95..=103).contains(&together), "{tables} tables together: {together} %");
+    }
+}
+
+#[test]
+fn a_long_load_is_metered_in_every_minute_by_the_sweep() {
+    let shape = Shape::Replayed(vec![Arrival { millis: 0, table: 0, size_bytes: 1 << 20 }]);
+    let cost = Cost { copy_millis: 600_000, ..Cost::default() };
+    let Outcome { awake_millis, metered_millis, .. } = run_well(&Options { shape, cost, ..hours(1, 1, 1) });
+    assert!((metered_millis - awake_millis).abs() <= 60_000, "{metered_millis} {awake_millis}");
 }
 
 #[test]

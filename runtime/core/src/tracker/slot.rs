@@ -181,6 +181,14 @@ impl RunningLoad {
         }
     }
 
+    /// For how long its statement has run, as far as is known, in milliseconds; 0 without one.
+    pub const fn runs_for(&self, now: Millis) -> Millis {
+        match &self.step {
+            Step::Submitted { submitted_millis, .. } => now - *submitted_millis,
+            Step::Claimed | Step::Waiting { .. } | Step::Prepared(_) | Step::GivenUp { .. } => 0,
+        }
+    }
+
     /// What the current attempt prepared; `None` before and after.
     pub const fn prepared(&self) -> Option<&Prepared> {
         match &self.step {

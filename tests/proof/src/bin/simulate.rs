@@ -8,6 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use proof::day;
 use proof::day::arrivals::{self, Shape};
+use proof::day::cost::Cost;
 use proof::simulation::{Options, simulate};
 
 /// Number of seeds between lines of progress.
@@ -42,6 +43,12 @@ struct Arguments {
     /// File that lists the day's files, one `millis,bytes` per line, instead of `--files`
     #[arg(long, requires = "cost", conflicts_with = "files")]
     trace: Option<PathBuf>,
+    /// RPU of the workgroup
+    #[arg(long, requires = "cost", default_value_t = Cost::default().rpu)]
+    rpu: f64,
+    /// Price of an RPU hour in dollars
+    #[arg(long, requires = "cost", default_value_t = Cost::default().rpu_hour_dollars)]
+    dollars_per_rpu_hour: f64,
     /// Also print scale and quotas: 1,000 tables and up to this many files; 1000000 takes minutes
     #[arg(long, requires = "cost")]
     scale: Option<usize>,
@@ -92,15 +99,20 @@ fn cost(arguments: &Arguments) -> Result<(), String> {
         Some(path) => vec![("as the list says", replayed(path, tables)?)],
         None => vec![("steadily", Shape::Steady), ("in bursts", Shape::Bursty)],
     };
-    println!("{:#?}\n", day::cost::Cost::default());
+    let (rpu, rpu_hour_dollars) = (arguments.rpu, arguments.dollars_per_rpu_hour);
+    let cost = Cost { rpu, rpu_hour_dollars, ..Cost::default() };
+    println!("{cost:#?}\n");
     for (name, shape) in shapes {
-        let options = day::Options { tables, files: arguments.files, shape, ..day::Options::default() };
+        let (files, cost) = (arguments.files, cost.clone());
+        let options = day::Options { tables, files, shape, cost, ..day::Options::default() };
         println!("Files arrive {name}, tables: {tables}\n");
         day::print::freshness(&options);
         println!();
     }
     println!("A file a minute for each table, loads of five seconds\n");
-    day::print::wakes(&[1, 5, 20, 200], 6);
+    day::print::wakes(&[1, 5, 20, 200], 6, &cost);
+    println!("\nFive tables, as many files at any instants\n");
+    day::print::bill(24, &cost);
     println!();
     if let Some(files) = arguments.scale {
         let sizes: Vec<(usize, usize)> = [(100, 10_000), (1_000, 10_000), (1_000, 100_000), (1_000, 1_000_000)]

@@ -385,5 +385,8 @@ impl Surroundings for Port {
         if let Event::Refused { why, .. } | Event::NotOurs { why } = event {
             self.lock().violations.insert(why.clone());
         }
+        if let Event::Awake { at_millis, .. } = event {
+            self.lock().minutes_awake.insert(at_millis / 60_000);
+        }
     }
 }

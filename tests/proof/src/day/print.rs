@@ -3,12 +3,14 @@
 use super::arrivals::{Arrival, Shape, of_day};
 use super::cost::Cost;
 use super::policies::{self, Ran};
-use super::{Options, Outcome, Start, a_file_a_minute, percentile, run};
+use super::{Options, Outcome, Start, a_file_a_minute, a_file_a_minute_at_random, percentile, run};
 
 /// The values of `load.age_seconds` that are compared.
 const AGES_SECONDS: [u32; 4] = [0, 60, 300, 900];
 /// The values of `freshness_seconds` that are compared.
 const FRESHNESS_SECONDS: [u32; 3] = [300, 900, 3600];
+/// The promise with which loads start every 15 minutes: it keeps three minutes free.
+pub const EVERY_15_MINUTES: Start = Start::Freshness(1080);
 /// Numbers of files per hour for which throttling is shown.
 const HOURLY_FILES: [usize; 4] = [10_000, 40_000, 80_000, 160_000];
 
@@ -100,8 +102,28 @@ pub fn freshness(options: &Options) {
     }
 }
 
+/// What a file a minute for each of five tables costs, at any instants, at once and together every quarter of an hour; and what the metrics
+/// of the functions tell of it.
+pub fn bill(hours: i64, cost: &Cost) {
+    println!(
+        "| loads start | awake, % of the time | dollars per month | awake by the metrics, % |\n| --- | --- | --- | --- |"
+    );
+    for (name, start) in
+        [("at once", Start::Age(0)), ("together every 15 minutes (`freshness_seconds: 1080`)", EVERY_15_MINUTES)]
+    {
+        let options = a_file_a_minute_at_random(5, hours, start, cost);
+        let outcome = run(&options);
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.0} |",
+            100.0 * options.share(outcome.awake_millis),
+            options.cost.warehouse_dollars(outcome.awake_millis, hours),
+            100.0 * options.share(outcome.metered_millis),
+        );
+    }
+}
+
 /// Prints the costs of one file a minute for each table, with loads that start at once, by the table's age, or by the warehouse's promise.
-pub fn wakes(tables: &[usize], hours: i64) {
+pub fn wakes(tables: &[usize], hours: i64, cost: &Cost) {
     println!(
         "| tables | loads start | loads | p50 s | p99 s | longest s | awake, % of the time | wakes | dollars per month |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     );
@@ -111,14 +133,13 @@ pub fn wakes(tables: &[usize], hours: i64) {
             ("`age_seconds: 900`", Start::Age(900)),
             ("`freshness_seconds: 900`", Start::Freshness(900)),
         ] {
-            let options = a_file_a_minute(*tables, hours, start);
+            let options = a_file_a_minute(*tables, hours, start, cost);
             let outcome = run(&options);
             let waits = [50, 99, 100].map(|part| seconds(percentile(&outcome.waits, part))).join(" | ");
             println!(
                 "| {tables} | {name} | {} | {waits} | {:.0} | {} | {:.0} |",
                 outcome.loads,
-                100.0 * ratio(u64::try_from(outcome.awake_millis).unwrap_or(0), 1)
-                    / ratio(u64::try_from(hours * 3_600_000).unwrap_or(1), 1),
+                100.0 * options.share(outcome.awake_millis),
                 outcome.wakes,
                 options.cost.warehouse_dollars(outcome.awake_millis, hours),
             );

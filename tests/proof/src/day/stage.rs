@@ -119,6 +119,8 @@ pub struct Stage {
     pub active: usize,
     /// Names of the statements that have not ended.
     pub names: HashMap<String, usize>,
+    /// The minutes for which the metrics say that the warehouse was awake.
+    pub minutes_awake: BTreeSet<i64>,
     /// Begin and end of each load.
     pub busy: Vec<(i64, i64)>,
     used: HashMap<(&'static str, usize), (i64, u64)>,
@@ -160,6 +162,7 @@ impl Stage {
             running: 0,
             active: 0,
             names: HashMap::new(),
+            minutes_awake: BTreeSet::new(),
             busy: Vec::new(),
             used: HashMap::new(),
             counts: Counts::default(),
