@@ -149,6 +149,35 @@ fn a_source_can_be_a_whole_bucket() {
 }
 
 #[test]
+fn inventories_are_read_where_a_queue_names_them_and_nowhere_else() {
+    let lists = |value: &mut Json| {
+        value["source"] = json!("s3://files/sales/");
+        value["source_check"] = json!({"every": "1 day", "inventory": "s3://lists/inv/files/all/"});
+    };
+    let checked = |value: &mut Json| {
+        value["source"] = json!("s3://files/sales/");
+        value["source_check"] = json!({"every": "1 day"});
+    };
+    let (with, without) = (assertions(vec![queue_with("a", lists)]), assertions(vec![queue_with("a", checked)]));
+    let of_lists: Vec<_> = with
+        .permissions()
+        .into_iter()
+        .filter(|permission| permission.resource.to_string().contains(":lists"))
+        .map(|permission| (permission.action, permission.resource, permission.condition))
+        .collect();
+    let objects = json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::lists/inv/files/all/*"});
+    let bucket = json!({"Fn::Sub": "arn:${AWS::Partition}:s3:::lists"});
+    let below = json!({"StringLikeIfExists": {"s3:prefix": "inv/files/all/*"}});
+    let expected = [
+        ("s3:GetObject".to_owned(), objects, Json::Null),
+        ("s3:ListBucket".to_owned(), bucket.clone(), below.clone()),
+        ("s3:ListBucketVersions".to_owned(), bucket, below),
+    ];
+    assert_eq!(of_lists, expected);
+    assert_eq!(with.permissions().len(), without.permissions().len() + 3);
+}
+
+#[test]
 fn a_queue_without_a_source_grants_no_files() {
     let queue = queue_with("a", |value| {
         value.as_object_mut().unwrap().remove("source");

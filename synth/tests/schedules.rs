@@ -86,6 +86,19 @@ fn a_source_check_adds_a_schedule_and_an_alarm_but_no_permission() {
 }
 
 #[test]
+fn a_check_is_told_where_the_inventory_is() {
+    let check = json!({"every": "7 days", "inventory": "s3://lists/example-a/all/"});
+    let stack = assertions(vec![queue_with("a", |value| {
+        value["source"] = json!("s3://example-a/daily/");
+        value["source_check"] = check;
+    })]);
+    stack.has_properties("ASourceCheck", &json!({"ScheduleExpression": "rate(168 hours)"}));
+    let input = stack.properties("ASourceCheck")["Target"]["Input"].clone();
+    let input: Json = serde_json::from_str(input.as_str().unwrap()).unwrap();
+    assert_eq!(input["inventory"], "s3://lists/example-a/all/");
+}
+
+#[test]
 fn without_schedules_there_is_no_role_for_them() {
     let stack = assertions(ten_queues());
     assert!(stack.of_type("AWS::Scheduler::ScheduleGroup").is_empty());

@@ -58,6 +58,15 @@ impl Objects for Aws {
         }
     }
 
+    async fn part(&self, bucket: &str, key: &str, from: u64, length: u64) -> PortResult<Vec<u8>> {
+        const OPERATION: &str = "s3:GetObject";
+        let range = format!("bytes={from}-{}", (from + length).saturating_sub(1));
+        let answer = self.s3.get_object().bucket(bucket).key(key).range(range).send().await;
+        let body = answer.map_err(|error| errors::sort(OPERATION, &error))?.body;
+        let content = body.collect().await.map_err(|error| errors::lost(OPERATION, error.to_string()))?;
+        Ok(content.to_vec())
+    }
+
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
         let put = self
             .s3
@@ -93,7 +102,7 @@ impl Objects for Aws {
             return Err(errors::unexpected(OPERATION, "a truncated page without a marker"));
         };
         let version_id = page.next_version_id_marker().filter(|marker| !marker.is_empty()).map(ToOwned::to_owned);
-        Ok(Page { objects, next: Some(Position { key: key.to_owned(), version_id }) })
+        Ok(Page { objects, next: Some(Position { key: key.to_owned(), version_id, line: None }) })
     }
 }
 
@@ -115,7 +124,7 @@ impl Aws {
 
     /// The columns that the beginning of a file names.
     async fn names(&self, file: &WaitingObject, naming: &Naming) -> Result<Vec<FileColumn>, Unread> {
-        let head = self.part(file, 0, file.size_bytes.min(HEAD_BYTES)).await?;
+        let head = self.read_part(file, 0, file.size_bytes.min(HEAD_BYTES)).await?;
         let is_whole = file.size_bytes <= HEAD_BYTES;
         let keys = || json_keys::keys(&head, is_whole).map_err(|error| Unread::Silent(error.to_string()));
         match naming {
@@ -135,17 +144,22 @@ impl Aws {
         read: fn(&[u8]) -> Result<T, parquet::Unreadable>,
     ) -> Result<T, Unread> {
         let from = file.size_bytes.saturating_sub(parquet::TAIL_BYTES);
-        let end = self.part(file, from, file.size_bytes - from).await?;
+        let end = self.read_part(file, from, file.size_bytes - from).await?;
         let found = match parquet::tail(&end, file.size_bytes) {
             Ok(Tail::Footer(footer)) => read(footer),
-            Ok(Tail::Before { from, length }) => read(&self.part(file, from, length).await?),
+            Ok(Tail::Before { from, length }) => read(&self.read_part(file, from, length).await?),
             Err(error) => Err(error),
         };
         found.map_err(|error| Unread::Silent(error.to_string()))
     }
 
+    /// Reads a part of exactly this version. An error says why it cannot be read.
+    pub async fn part_of(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, String> {
+        self.read_part(file, from, length).await.map_err(Unread::words)
+    }
+
     /// Reads a part of exactly this version. It is optional for most loads, so the timeout is short.
-    async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, Unread> {
+    async fn read_part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, Unread> {
         const OPERATION: &str = "s3:GetObject";
         // A range has at least one byte.
         if length == 0 {

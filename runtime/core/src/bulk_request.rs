@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::config::{LoadConfig, SourceFolder};
 use crate::ids::Millis;
+use crate::inventory::{self, Line};
 use crate::problem::Problems;
 use crate::schedule::{DatedPath, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check_zone};
 
@@ -32,6 +33,8 @@ pub struct BulkPath {
     pub force: Option<Force>,
     /// Whether this is a source check: a new object then means that an event is missing.
     pub is_check: bool,
+    /// Where a source check reads which objects there are; `None`: it lists the folder.
+    pub inventory: Option<InventoryCheck>,
     /// The request with this path only and without its position, as compact JSON. It is stored while the folder is listed.
     pub request: String,
 }
@@ -52,6 +55,25 @@ impl Selection {
     pub fn holds(&self, modified_millis: Millis) -> bool {
         self.since_millis.is_none_or(|since| modified_millis >= since)
             && self.until_millis.is_none_or(|until| modified_millis < until)
+    }
+}
+
+/// A source check that reads an inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InventoryCheck {
+    /// Where the inventories of the source's bucket are published.
+    pub folder: SourceFolder,
+    /// How often it is made.
+    pub every: SourceCheck,
+    /// The instant for which it was scheduled.
+    pub scheduled: Millis,
+}
+
+impl InventoryCheck {
+    /// Which objects are meant of an inventory that was begun then.
+    pub fn selection(&self, begun: Millis) -> Selection {
+        let (since, until) = self.every.inventory_span(begun, self.scheduled);
+        Selection { since_millis: Some(since), until_millis: Some(until), dry_run: false }
     }
 }
 
@@ -86,14 +108,17 @@ impl Force {
     }
 }
 
-/// A position in the listing of a folder: all objects up to it have been seen.
+/// A position in the listing of a folder or in an inventory: all objects up to it have been seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Position {
-    /// Key of the last object that was seen.
+    /// Key of the last object that was seen; in an inventory, of its manifest.
     pub key: String,
     /// Version of that object, in a versioned bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
+    /// In an inventory: the line that comes next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<Line>,
 }
 
 #[derive(Deserialize)]
@@ -118,9 +143,10 @@ struct Request {
     by: Option<String>,
     reason: Option<String>,
     check: Option<String>,
+    inventory: Option<String>,
 }
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "paths",
     "copy",
     "cluster",
@@ -135,6 +161,7 @@ const FIELDS: [&str; 14] = [
     "by",
     "reason",
     "check",
+    "inventory",
 ];
 /// Field of a request that was sent by a schedule: the instant for which it was scheduled. Such a request may have dates in its paths.
 pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
@@ -182,6 +209,9 @@ pub fn source_check(config: &LoadConfig) -> Option<Value> {
     let schedule = Schedule { expression: check.expression(), path, time_zone: TIME_ZONE_DEFAULT.to_owned() };
     let mut request = scheduled(config, &schedule);
     request["check"] = json!(check.to_string());
+    if let Some(SourceFolder { bucket, prefix }) = &config.inventory {
+        request["inventory"] = json!(format!("s3://{bucket}/{prefix}"));
+    }
     Some(request)
 }
 
@@ -234,10 +264,13 @@ pub fn parse(payload: &Value) -> Result<Vec<BulkPath>, Problems> {
         let is_check = request.check.is_some();
         let folder = folder(index, path, scheduled.as_ref(), is_check, &mut problems);
         if let (Some((s3_path, folder)), Some(config)) = (folder, config) {
+            let inventory = inventory(&request, &folder, scheduled.as_ref(), &mut problems);
             let (table, position) = (path.table.clone(), path.position.clone());
             let request = with_only_path(payload, index);
             let force = force.clone();
-            read.push(BulkPath { s3_path, table, folder, config, selection, position, force, is_check, request });
+            let path =
+                BulkPath { s3_path, table, folder, config, selection, position, force, is_check, inventory, request };
+            read.push(path);
         }
     }
     problems.into_result().map(|()| read)
@@ -284,7 +317,9 @@ fn selection(request: &Request, scheduled: Option<&Scheduled>, problems: &mut Pr
         match scheduled {
             Some(scheduled) => {
                 let (since, until) = check.span(scheduled.at);
-                (selection.since_millis, selection.until_millis) = (Some(since), Some(until));
+                // What an inventory looks back over depends on when it was begun.
+                selection.since_millis = request.inventory.is_none().then_some(since);
+                selection.until_millis = Some(until);
             }
             None if problems.0.is_empty() => {
                 problems.add("check", "needs `scheduled_time`: the instant that it looks back from");
@@ -293,6 +328,22 @@ fn selection(request: &Request, scheduled: Option<&Scheduled>, problems: &mut Pr
         }
     }
     selection
+}
+
+/// What a source check reads instead of listing the folder.
+fn inventory(
+    request: &Request,
+    source: &SourceFolder,
+    scheduled: Option<&Scheduled>,
+    problems: &mut Problems,
+) -> Option<InventoryCheck> {
+    let text = request.inventory.as_ref()?;
+    let Some(every) = request.check.as_ref().and_then(|check| SourceCheck::parse(check).ok()) else {
+        problems.add("inventory", "needs `check`: only a source check reads an inventory");
+        return None;
+    };
+    let folder = problems.take("inventory", inventory::parse_folder(text, &source.bucket))?;
+    Some(InventoryCheck { folder, every, scheduled: scheduled?.at })
 }
 
 /// The path with its dates filled in, and the folder that it names.

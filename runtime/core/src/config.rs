@@ -77,6 +77,8 @@ pub struct LoadConfig {
     pub again_before_millis: Option<Millis>,
     /// How often the source is searched for files without an event. Used by the deployment.
     pub source_check: Option<SourceCheck>,
+    /// Where S3 Inventory lists the source; the check reads that instead of listing it itself.
+    pub inventory: Option<SourceFolder>,
     /// Folders that are loaded on a schedule. Used by the deployment.
     pub bulk: Vec<Schedule>,
     /// The configuration as compact JSON, which the tracker's items store.

@@ -16,6 +16,7 @@ pub mod fit;
 pub mod folder;
 pub mod ident;
 pub mod ids;
+pub mod inventory;
 pub mod json_keys;
 pub mod limits;
 pub mod manifest;

@@ -221,7 +221,7 @@ impl RawObject {
 }
 
 /// Keys are form-urlencoded: `+` is a space, everything else is percent-encoded UTF-8.
-fn decode_key(encoded: &str) -> Result<String, String> {
+pub(crate) fn decode_key(encoded: &str) -> Result<String, String> {
     let spaces = encoded.replace('+', " ");
     percent_decode(spaces.as_bytes())
         .decode_utf8()

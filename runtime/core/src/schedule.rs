@@ -43,6 +43,10 @@ const CHECK_GRACE_MILLIS: Millis = 15 * 60_000;
 /// A check looks back at least this far, in hours.
 const CHECK_BACK_HOURS_MIN: u32 = 24;
 const HOUR_MILLIS: Millis = 3_600_000;
+/// S3 publishes an inventory once a day at most, so a check that reads one more often reads the same one again.
+const INVENTORY_HOURS_MIN: u32 = 24;
+/// How much later than usual an inventory may be, in hours: the first one takes up to 48 (S3 user guide, "S3 Inventory").
+const INVENTORY_LATE_HOURS: u32 = 24;
 
 impl SourceCheck {
     /// Reads a duration such as `6 hours`.
@@ -61,6 +65,16 @@ impl SourceCheck {
             .ok_or_else(|| format!("`{text}` is not from `1 hour` to `7 days`, as in `6 hours`"))
     }
 
+    /// Refuses what would read the same inventory again and again.
+    pub fn check_inventory(self) -> Result<(), String> {
+        if self.hours >= INVENTORY_HOURS_MIN {
+            return Ok(());
+        }
+        Err(format!(
+            "`{self}` is shorter than an inventory's interval: write `1 day` for a daily one, `7 days` for a weekly one"
+        ))
+    }
+
     /// The schedule in the syntax of `EventBridge` Scheduler.
     pub fn expression(self) -> String {
         format!("rate({self})")
@@ -72,6 +86,18 @@ impl SourceCheck {
     pub fn span(self, scheduled: Millis) -> (Millis, Millis) {
         let back = Millis::from(self.hours.saturating_mul(2).max(CHECK_BACK_HOURS_MIN)) * HOUR_MILLIS;
         (scheduled - CHECK_GRACE_MILLIS - back, scheduled - CHECK_GRACE_MILLIS)
+    }
+
+    /// The oldest instant at which the inventory was begun that a check reads. Two intervals: S3 publishes one some hours after it began.
+    pub fn inventory_since(self, scheduled: Millis) -> Millis {
+        scheduled - Millis::from(self.hours * 2 + INVENTORY_LATE_HOURS) * HOUR_MILLIS
+    }
+
+    /// The same as [`Self::span`] for a check that reads an inventory which was begun then. As long as no check has failed, the one before
+    /// read an inventory that is at most so much older, so nothing lies between what the two look at.
+    pub fn inventory_span(self, begun: Millis, scheduled: Millis) -> (Millis, Millis) {
+        let since = self.inventory_since(begun) - Millis::from(self.hours) * HOUR_MILLIS;
+        (since, scheduled - CHECK_GRACE_MILLIS)
     }
 }
 

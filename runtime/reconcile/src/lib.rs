@@ -7,6 +7,7 @@
 
 pub mod bulk;
 mod compare;
+pub mod inventory;
 pub mod listing;
 mod look;
 pub mod microbatch;

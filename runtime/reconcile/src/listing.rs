@@ -1,5 +1,5 @@
-//! Reads folders page by page. Each page is recorded before the next is read, and then the position after it is stored, so that the sweep
-//! can continue wherever an invocation ended or died.
+//! Reads folders, or inventories of them, page by page. Each page is recorded before the next is read, and then the position after it is
+//! stored, so that the sweep can continue wherever an invocation ended or died.
 //!
 //! Memory does not grow with the folder, except for the identities of waiting objects, sixteen bytes each.
 
@@ -15,7 +15,8 @@ use loader_core::tracker::operator::{Act, noted};
 use loader_core::tracker::prepare;
 use loader_core::tracker::write::Written;
 
-use crate::ports::{Listed, PortError, PortResult, World};
+use crate::inventory::{Inventoried, still_there};
+use crate::ports::{Listed, Page, PortError, PortResult, World};
 use crate::reconcile::{Invocation, Memory, reconcile_with};
 use crate::record::{Recorded, record};
 use crate::report::Event;
@@ -46,6 +47,8 @@ pub(crate) struct Reading<'a, W> {
     waits: Option<Digests>,
     /// Whether the audit record of a `force` order is written.
     is_noted: bool,
+    /// The inventory, once a page of one was asked for.
+    inventory: Option<Inventoried>,
     /// Where the next page begins.
     pub(crate) position: Option<Position>,
     /// What was found so far.
@@ -77,6 +80,7 @@ impl<'a, W: World> Reading<'a, W> {
             listing: None,
             waits: None,
             is_noted: false,
+            inventory: None,
             position: path.position.clone(),
             counts: Counts::default(),
             again_before: path.force.as_ref().map(|force| force.before_millis.unwrap_or_else(|| world.now())),
@@ -116,9 +120,7 @@ impl<'a, W: World> Reading<'a, W> {
             return Err(format!("`force` is {}, which is in the future: {rule}", instant_text(before)));
         }
         loop {
-            let folder = &self.path.folder;
-            let page = self.world.list(&folder.bucket, &folder.prefix, self.position.clone()).await;
-            let page = page.map_err(|error| format!("cannot list {}: {error}", self.path.s3_path))?;
+            let page = self.page().await?;
             let selected =
                 |listed: &Listed| self.path.selection.holds(listed.modified_millis).then(|| listed.waiting.clone());
             let objects: Vec<WaitingObject> = page.objects.iter().filter_map(selected).collect();
@@ -135,6 +137,20 @@ impl<'a, W: World> Reading<'a, W> {
         }
     }
 
+    /// The next page of the inventory, where there is one, or of the folder.
+    async fn page(&mut self) -> Result<Page, String> {
+        let BulkPath { folder, inventory: check, s3_path, .. } = self.path;
+        let Some(check) = check else {
+            let page = self.world.list(&folder.bucket, &folder.prefix, self.position.clone()).await;
+            return page.map_err(|error| format!("cannot list {s3_path}: {error}"));
+        };
+        if self.inventory.is_none() {
+            self.inventory = Some(Inventoried::open(self.world, check, folder, self.position.as_ref()).await?);
+        }
+        let Some(inventory) = &mut self.inventory else { return Ok(Page::default()) };
+        inventory.page(self.world).await
+    }
+
     /// Records the new objects of a page, or only counts them.
     async fn record(&mut self, objects: &[WaitingObject]) -> Result<(), String> {
         let ledger = |error: PortError| format!("cannot read the ledger, send the request again: {error}");
@@ -142,6 +158,10 @@ impl<'a, W: World> Reading<'a, W> {
         if self.path.is_check && !unknown.is_empty() {
             // Check again, because objects that were being recorded between the two reads are in the tracker by now.
             self.waits = None;
+            if self.path.inventory.is_some() {
+                let looked = still_there(self.world, &unknown).await;
+                unknown = looked.map_err(|error| format!("cannot look at what the inventory has: {error}"))?;
+            }
             unknown = self.unknown(&unknown).await.map_err(ledger)?;
             self.missed(&unknown).await?;
         }

@@ -21,7 +21,7 @@ use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
 
 /// Maximum number of objects looked at concurrently.
-const LOOKS_AT_ONCE: usize = 32;
+pub(crate) const LOOKS_AT_ONCE: usize = 32;
 /// Maximum time for looking at objects, in milliseconds, and the fraction of the invocation's remaining time that it may take. Objects that
 /// were not looked at by then stay in the backlog. Shorter than the patience of other invocations, so that no other begins the same work.
 const LOOK_MILLIS_MAX: i64 = 30_000;

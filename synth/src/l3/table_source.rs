@@ -130,8 +130,8 @@ fn named(name: &str) -> Value {
     Value::sub(format!("${{{}}}{name}", Parameter::QueueNamePrefix.name()))
 }
 
-/// Lets S3 send notifications about the folder to the queue, and the role read the folder's files and the JSONPaths file that they are
-/// compared by.
+/// Lets S3 send notifications about the folder to the queue, and the role read the folder's files, the JSONPaths file that they are
+/// compared by, and the inventories of their bucket.
 fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with: &TableSourceProps<'_>) {
     let Some(folder) = &source.config.source else {
         scope.note(
@@ -144,6 +144,9 @@ fn grant_files(scope: &Scope, source: &QueueSource, queue: Option<&Queue>, with:
     bucket.grant_read(with.role, &folder.prefix);
     if let Some(Naming::Paths(paths)) = source.config.options.naming().filter(|_| is_compared(&source.config)) {
         SourceBucket::from_name(&paths.bucket).grant_read_object(with.role, &paths.key);
+    }
+    if let Some(lists) = &source.config.inventory {
+        SourceBucket::from_name(&lists.bucket).grant_read(with.role, &lists.prefix);
     }
     match (queue, with.shared) {
         (None, _) => {}

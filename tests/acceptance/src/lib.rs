@@ -21,6 +21,7 @@ pub mod alarms;
 pub mod browser;
 pub mod columnar;
 pub mod counted;
+pub mod inventory;
 pub mod page;
 pub mod programs;
 pub mod role;

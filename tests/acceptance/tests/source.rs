@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use acceptance::columnar::{numbers, parquet, texts};
+use acceptance::inventory;
 use acceptance::steps::in_quarantine;
 use acceptance::table::{Table, append, csv, rows, with_source};
 use acceptance::world::{STACK, Setup, World, world_of};
@@ -11,17 +13,23 @@ use acceptance::xtask::Checkout;
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use loader_core::bulk_request::Position;
+use loader_core::bulk_request::{Position, SCHEDULED_TIME_ATTRIBUTE, instant_text};
 use loader_core::config::LoadConfig;
 use loader_core::contract::Function;
+use loader_core::inventory::Line;
 use loader_core::tracker::item::{History, Item};
 use loader_core::tracker::listing::{Counts, Listing, TURNS_MAX};
 use loader_core::tracker::{list, wire};
+use local_client::{Toxic, ToxicKind};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 const MISSED: &str = "source-missed";
 const OLD: &str = "source-old";
 const ROWS: &str = "source-rows";
+const LISTED: &str = "source-listed";
+/// One test kills this function, so no other may use it meanwhile.
+static BULK_LOADER: Mutex<()> = Mutex::const_new(());
 /// More objects than a page of a listing contains.
 const N_OLD: usize = 1_200;
 
@@ -41,6 +49,15 @@ fn rows_config() -> Value {
     config
 }
 
+fn listed() -> Value {
+    let bucket = format!("e2e-{LISTED}");
+    let mut config = append("source_listed");
+    config["source"] = json!(format!("s3://{bucket}/in/"));
+    let place = format!("s3://{bucket}/{}", inventory::folder(&bucket));
+    config["source_check"] = json!({"every": "1 day", "inventory": place});
+    config
+}
+
 /// The clone that all tests of this binary share.
 fn checkout() -> &'static Checkout {
     static CHECKOUT: LazyLock<Checkout> = LazyLock::new(|| Checkout::new().expect("a separate clone"));
@@ -48,7 +65,7 @@ fn checkout() -> &'static Checkout {
 }
 
 fn world() -> &'static World {
-    world_of(|| Setup::of([(MISSED, missed()), (OLD, old()), (ROWS, rows_config())]))
+    world_of(|| Setup::of([(MISSED, missed()), (OLD, old()), (ROWS, rows_config()), (LISTED, listed())]))
 }
 
 async fn backfill(checkout: &Checkout, more: &str) -> Result<Value> {
@@ -61,6 +78,7 @@ fn backfill_loads_existing_files_beside_live_ones() {
     let world = world();
     let checkout = checkout();
     world.run(async {
+        let _alone = BULK_LOADER.lock().await;
         let table = Table::without_notifications(world, OLD, old()).await?;
         let row = |number: usize| format!("{number},2026-01-01 00:00:00,x");
         let put = |number: usize| {
@@ -144,7 +162,7 @@ fn a_listing_is_given_up_after_too_many_invocations() {
         let config =
             LoadConfig::from_value(&append("source_stuck")).map_err(|problems| anyhow::anyhow!("{problems}"))?;
         let table = config.db_table();
-        let position = Position { key: "a".to_owned(), version_id: None };
+        let position = Position { key: "a".to_owned(), version_id: None, line: None };
         let begun = Listing::begin(&table, "{}", position, Counts::default(), ("test", 0));
         let (stored, _) = list::store(&table, &begun, Listing { turns: TURNS_MAX, ..begun.clone() });
         let item: HashMap<String, AttributeValue> =
@@ -204,6 +222,79 @@ fn verify_compares_the_rows_that_copy_reported_with_the_files() {
         ensure!(gone["rows"] == json!({"loads": 1, "rows": 2, "not_compared": 1, "differing": []}), "{gone:#}");
         let csv = checkout.xtask(&format!("verify {MISSED} --rows --local --stack-name {STACK}")).await?;
         ensure!(csv.code == Some(2), "{}", csv.words());
+        Ok(())
+    });
+}
+
+/// The check that the template schedules, twenty minutes from now: what was put just now is old enough then.
+async fn check(world: &World, now: i64) -> Result<Value> {
+    let resources = world.template["Resources"].as_object().context("no resources")?;
+    let scheduled = resources.values().find(|resource| resource["Type"] == "AWS::Scheduler::Schedule");
+    let input = scheduled.context("no check is scheduled")?["Properties"]["Target"]["Input"]
+        .as_str()
+        .context("the check has no input")?;
+    let at = instant_text(now + 20 * 60_000);
+    let request = serde_json::from_str(&input.replace(SCHEDULED_TIME_ATTRIBUTE, &at))?;
+    world.invoke(Function::BulkLoader, &request).await
+}
+
+#[test]
+fn an_inventory_tells_of_an_object_whose_notification_never_came() {
+    let world = world();
+    let checkout = checkout();
+    world.run(async {
+        let _alone = BULK_LOADER.lock().await;
+        let table = Table::without_notifications(world, LISTED, listed()).await?;
+        let now: i64 = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
+        let row = |number: usize| format!("{number},2026-01-01 00:00:00,x");
+        let mut files = Vec::new();
+        for number in 0..6 {
+            let key = format!("in/{number}.csv");
+            table.put(&key, csv(&[&row(number)])).await?;
+            files.push(inventory::line(world, &table, &key).await?);
+        }
+        table.send(json!({"Records": [table.record("in/0.csv").await?]}).to_string()).await?;
+        table.rest_with(&[row(0)]).await?;
+        checkout.write(&format!("queues/{LISTED}.json"), &listed().to_string())?;
+        let none = check(world, now).await.err().context("there is no inventory")?.to_string();
+        ensure!(none.contains("no inventory in") && none.contains("is complete"), "{none}");
+        let command = format!("queue check {LISTED} --local");
+        let refused = checkout.xtask(&command).await?;
+        ensure!(refused.code == Some(1) && refused.words().contains("no inventory in"), "{}", refused.words());
+        inventory::publish(&table, now - 7_200_000, &files).await?;
+        checkout.must(&command).await?;
+
+        // What came after the inventory: one object is gone, another has other content.
+        table.delete("in/4.csv").await?;
+        table.put("in/5.csv", csv(&[&row(50)])).await?;
+        // The manifest, its checksum, two data files; and then it dies.
+        let killed = Toxic {
+            service: Some("s3".to_owned()),
+            operation: Some("GetObject".to_owned()),
+            function: Some(World::function(Function::BulkLoader)),
+            after_matches: 4,
+            times: Some(1),
+            ..Toxic::new(ToxicKind::KillBefore)
+        };
+        world.stack.gateway().add_toxic(&killed).await?;
+        ensure!(check(world, now).await.is_err(), "nobody died");
+        let position = |item: &Item| if let Item::Listing(listing) = item { listing.position.line } else { None };
+        let reached = table.items().await?.values().find_map(position);
+        ensure!(reached.is_none_or(|line| line >= Line { file: 2, line: 0 }), "{reached:?}");
+        let expected: Vec<String> = (0..4).map(row).collect();
+        table.until("read", |items| !items.values().any(|item| matches!(item, Item::Listing(_)))).await?;
+        table.rest_with(&expected).await?;
+        ensure!(table.quarantine().await?.is_empty(), "what is gone is no error");
+        let again = check(world, now).await?;
+        ensure!((&again[0]["objects"], &again[0]["new_objects"]) == (&json!(6), &json!(0)), "{again}");
+
+        files[5] = inventory::line(world, &table, "in/5.csv").await?;
+        inventory::publish(&table, now - 3_600_000, &files[5..]).await?;
+        let newer = check(world, now).await?;
+        ensure!((&newer[0]["objects"], &newer[0]["new_objects"]) == (&json!(1), &json!(1)), "{newer}");
+        table.rest_with(&[expected, vec![row(50)]].concat()).await?;
+        let is_note = |item: &&Item| matches!(item, Item::Audit(audit) if audit.command == "missed event");
+        ensure!(table.items().await?.values().filter(is_note).count() >= 4, "no note");
         Ok(())
     });
 }

@@ -5,6 +5,7 @@ pub mod beginning;
 pub mod engine;
 pub mod faults;
 pub mod happenings;
+pub mod inventory;
 pub mod judge;
 pub mod objects;
 pub mod port;

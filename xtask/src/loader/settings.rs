@@ -20,6 +20,13 @@ pub fn environment(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
+/// For who asks S3 about what belongs to no stack.
+pub fn of_no_stack() -> Result<Settings> {
+    let required = [CONFIG_BUCKET, MANIFEST_BUCKET, DDB_TRACKER];
+    let variable = |name: &str| required.contains(&name).then(|| "none".to_owned());
+    Settings::read(variable).context("no settings without a stack")
+}
+
 /// The same as parsed settings.
 pub fn of_stack(stack: &Stack) -> Result<Settings> {
     let environment = environment(stack)?;

@@ -11,14 +11,16 @@ use loader_core::ids::RedshiftTarget;
 use loader_core::sql::columns::{alter_grants_query, columns_query, owner_query};
 use loader_core::sql::copy::{rehearsal, rehearsal_found_nothing};
 use loader_core::sql::merge;
+use loader_reconcile::inventory;
 use serde_json::json;
 use synth::QueueFile;
 
 use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Format, Out, counted};
 use crate::ground::running;
-use crate::loader::queues;
 use crate::loader::warehouse::Warehouse;
+use crate::loader::{queues, settings};
 
 /// `cargo xtask queue check`
 #[derive(Args, Debug)]
@@ -80,6 +82,7 @@ async fn check(out: Out, aws: &Aws, queue: &QueueFile) -> Result<Vec<Obstacle>> 
     {
         obstacles.extend(copy_obstacle(&warehouse, config, source).await?);
     }
+    obstacles.extend(inventory_obstacle(aws, config).await?);
     if !obstacles.is_empty() {
         step.failed(format!("{}: would not load", queue.name));
     } else if let Some(SourceFolder { bucket, prefix }) = &config.source {
@@ -166,6 +169,21 @@ async fn tombstones_obstacle(warehouse: &Warehouse<'_>, config: &LoadConfig) -> 
         return Ok(Some(Obstacle { problem, remedy: grant }));
     }
     Ok(None)
+}
+
+/// What keeps a source check from reading an inventory of its bucket.
+async fn inventory_obstacle(aws: &Aws, config: &LoadConfig) -> Result<Option<Obstacle>> {
+    let (Some(folder), Some(source), Some(check)) = (&config.inventory, &config.source, config.source_check) else {
+        return Ok(None);
+    };
+    let clients = (aws.dynamodb(), aws.s3(), aws.redshift_data());
+    let s3 = loader_aws::Aws::with_clients(settings::of_no_stack()?, clients.0, clients.1, clients.2);
+    let found = inventory::newest(&s3, folder, source, check.inventory_since(now_millis())).await;
+    Ok(found.err().map(|problem| Obstacle {
+        problem: format!("the source check would fail: {problem}"),
+        remedy: "let S3 publish it there as CSV with Size, LastModifiedDate and ETag; the first takes up to 48 hours"
+            .to_owned(),
+    }))
 }
 
 async fn copy_obstacle(

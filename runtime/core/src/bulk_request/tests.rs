@@ -37,7 +37,7 @@ fn since_and_until_are_instants_or_days() {
     assert_eq!(read.selection.since_millis, Some(1_769_817_600_000));
     assert_eq!(read.selection.since_millis, read.selection.until_millis);
     assert!(!read.selection.holds(1_769_817_600_000));
-    assert_eq!(read.position, Some(Position { key: "a/b".to_owned(), version_id: None }));
+    assert_eq!(read.position, Some(Position { key: "a/b".to_owned(), version_id: None, line: None }));
     value["since"] = json!("yesterday");
     assert_eq!(parse(&value).unwrap_err().0[0].field, "since");
 }
@@ -110,6 +110,36 @@ fn a_check_covers_the_queues_source_and_looks_back_from_its_instant() {
     assert_eq!(parse(&request).unwrap_err().0[0].field, "check");
     document.as_object_mut().unwrap().remove("source");
     assert_eq!(LoadConfig::from_value(&document).unwrap_err().0[0].field, "source_check");
+}
+
+#[test]
+fn a_check_that_reads_an_inventory_looks_back_from_when_that_was_begun() {
+    let mut document = json!({
+        "copy": {"role_arn": "default", "table_name": "shop.sales"}, "cluster": {"identifier": "c", "db_name": "d"},
+        "source": "s3://bucket/sales/", "source_check": {"every": "1 day", "inventory": "s3://lists/inv/bucket/all/"}
+    });
+    let mut request = source_check(&LoadConfig::from_value(&document).unwrap()).unwrap();
+    request["scheduled_time"] = json!("2026-03-10T06:15:00Z");
+    let path = &parse(&request).unwrap()[0];
+    let check = path.inventory.clone().unwrap();
+    let at = |text: &str| Some(instant(text).unwrap());
+    assert_eq!((check.folder.bucket.as_str(), check.folder.prefix.as_str()), ("lists", "inv/bucket/all/"));
+    let selection = check.selection(instant("2026-03-09T00:00:00Z").unwrap());
+    assert_eq!(selection.since_millis, at("2026-03-05T00:00:00Z"));
+    assert_eq!(selection.until_millis, at("2026-03-10T06:00:00Z"));
+    assert_eq!((path.selection.since_millis, path.selection.until_millis), (None, selection.until_millis));
+    assert_eq!(parse_stored(&path.request).unwrap(), *path);
+    request.as_object_mut().unwrap().remove("check");
+    assert_eq!(parse(&request).unwrap_err().0[0].field, "inventory");
+    let problem = |name: &str, value: &str| {
+        let mut document = document.clone();
+        document["source_check"][name] = json!(value);
+        LoadConfig::from_value(&document).unwrap_err().0[0].to_string()
+    };
+    assert!(problem("every", "6 hours").contains("`6 hours` is shorter than an inventory's"));
+    assert!(problem("inventory", "s3://lists/inv/").contains("`s3://lists/inv/`"));
+    document["source"] = json!("s3://other/");
+    assert!(LoadConfig::from_value(&document).unwrap_err().to_string().contains("/other/configuration/"));
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub(super) struct SourceCheckPart {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[1-9][0-9]* (hour|day)s?$"), transform = no_default))]
     pub every: String,
+    /// Where S3 Inventory lists the source's bucket: s3://bucket/prefix/source-bucket/configuration/. Read instead of listing the source.
+    pub inventory: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -271,7 +273,7 @@ const FIELDS: &[(&str, &[&str])] = &[
     ("warehouse", PACE_FIELDS),
     ("source", &[]),
     ("bulk", &["schedule", "s3_path", "timezone"]),
-    ("source_check", &["every"]),
+    ("source_check", &["every", "inventory"]),
     ("queue", &[]),
     ("again_before_millis", &[]),
     ("feeds", &[]),

@@ -10,7 +10,7 @@ use super::file::{
     TIMEOUT_MINUTES_MAX,
 };
 use super::merge::mode;
-use super::source::{fed_by, schedules, source_check};
+use super::source::{fed_by, inventory, schedules, source_check};
 use super::texts::{given, idents};
 use super::{
     BYTES_MAX_DEFAULT, CopyRole, DB_USER_DEFAULT, FILES_MAX_DEFAULT, LoadConfig, LoadLimits, Login, SchemaChange,
@@ -41,6 +41,7 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
     let limits = limits(file.load.as_ref(), problems);
     let pace = pace(file.warehouse.as_ref(), problems);
     let source = given(file.source.as_ref()).and_then(|text| problems.take("source", SourceFolder::parse(text)));
+    let source_check = source_check(file, problems);
     let schema_change = schema_change(wishes, options.as_ref(), &columns, problems);
     Some(LoadConfig {
         target: TargetTable { warehouse: warehouse?, database: file.cluster.db_name.clone(), table: table? },
@@ -60,7 +61,8 @@ pub(super) fn build(file: &File, document: String, problems: &mut Problems) -> O
         fed_by: fed_by(file, source.as_ref(), problems),
         feeds: file.feeds.clone(),
         again_before_millis: file.again_before_millis,
-        source_check: source_check(file, problems),
+        source_check,
+        inventory: inventory(file, source_check, source.as_ref(), problems),
         bulk: schedules(&file.bulk, source.as_ref(), problems),
         source,
         document,

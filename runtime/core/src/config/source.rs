@@ -3,6 +3,7 @@
 use super::file::{BulkPart, File};
 use super::texts::given;
 use crate::folder::SourceFolder;
+use crate::inventory::parse_folder;
 use crate::problem::Problems;
 use crate::schedule::{
     DatedPath, SCHEDULES_MAX, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check_expression, check_zone,
@@ -44,6 +45,20 @@ pub(super) fn source_check(file: &File, problems: &mut Problems) -> Option<Sourc
         problems.add("source_check", "needs `source`: the folder that is compared with what was loaded");
     }
     problems.take("source_check.every", SourceCheck::parse(&part.every))
+}
+
+/// Where S3 Inventory lists the source, if a check shall read that.
+pub(super) fn inventory(
+    file: &File,
+    check: Option<SourceCheck>,
+    source: Option<&SourceFolder>,
+    problems: &mut Problems,
+) -> Option<SourceFolder> {
+    let text = given(file.source_check.as_ref()?.inventory.as_ref())?;
+    if let Some(check) = check {
+        problems.take("source_check.every", check.check_inventory());
+    }
+    problems.take("source_check.inventory", parse_folder(text, &source?.bucket))
 }
 
 /// A table that is fed by another queue needs `source`, which says which of that queue's objects are its own.

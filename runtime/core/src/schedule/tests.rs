@@ -21,6 +21,18 @@ fn a_check_covers_the_previous_check_again() {
     }
 }
 
+/// The check before ran an interval earlier. Its inventory may have been as old as is allowed, and that of this one new.
+#[test]
+fn nothing_lies_between_the_inventories_of_two_checks() {
+    for (text, days) in [("1 day", 1), ("7 days", 7)] {
+        let check = SourceCheck::parse(text).unwrap();
+        assert_eq!(check.check_inventory(), Ok(()));
+        let oldest_before = check.inventory_since(-days * 24 * HOUR_MILLIS);
+        assert_eq!(check.inventory_span(0, 0), (oldest_before, -900_000));
+    }
+    assert!(SourceCheck::parse("23 hours").unwrap().check_inventory().unwrap_err().contains("`1 day`"));
+}
+
 /// The folder that a path gives for an instant.
 fn resolved(path: &str, at: &str, zone: &str) -> String {
     let at: Timestamp = at.parse().unwrap();

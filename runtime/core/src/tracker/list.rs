@@ -27,7 +27,7 @@ mod tests {
     use crate::tracker::write::{Items, Written, apply};
 
     fn position(key: &str) -> Position {
-        Position { key: key.to_owned(), version_id: None }
+        Position { key: key.to_owned(), version_id: None, line: None }
     }
 
     #[test]

@@ -300,6 +300,10 @@ impl Objects for Port {
         MANIFEST_ROOT.to_owned()
     }
 
+    async fn part(&self, _: &str, _: &str, _: u64, _: u64) -> PortResult<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
     async fn list(&self, _: &str, _: &str, _: Option<Position>) -> PortResult<Page> {
         Ok(Page::default())
     }

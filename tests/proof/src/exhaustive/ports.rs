@@ -165,6 +165,10 @@ impl Objects for ModelWorld {
         MANIFEST_ROOT.to_owned()
     }
 
+    async fn part(&self, _: &str, _: &str, _: u64, _: u64) -> PortResult<Vec<u8>> {
+        unreachable!("no invocation of the model reads an inventory")
+    }
+
     async fn list(&self, _: &str, _: &str, _: Option<Position>) -> PortResult<Page> {
         unreachable!("no invocation of the model lists a folder")
     }

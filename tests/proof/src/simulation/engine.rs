@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::port::Port;
 use super::stage::{Happening, Stage, TaskId, Wake};
-use super::tables::{bulk_request, config_of, queue_name};
-use super::{Options, Outcome, happenings, judge, objects};
+use super::tables::{config_of, queue_name};
+use super::{Options, Outcome, happenings, inventory, judge, objects};
 
 /// Number of timers after which a run counts as endless.
 const TIMERS_MAX: usize = 20_000_000;
@@ -130,7 +130,11 @@ impl Engine {
             }
             Happening::Event(payload) => self.start_next(&payload),
             Happening::Bulk(table) => self.start_bulk(table),
-            Happening::Folder(table) => objects::folder(&mut self.lock(), table),
+            Happening::Folder(table) => {
+                let mut stage = self.lock();
+                objects::folder(&mut stage, table);
+                inventory::publish(&mut stage, table);
+            }
             Happening::AddColumn => happenings::add_column(&mut self.lock()),
             Happening::Retry => happenings::retry(&mut self.lock()),
         }
@@ -166,7 +170,7 @@ impl Engine {
     }
 
     fn start_bulk(&mut self, table: usize) {
-        let paths = bulk_request::parse(&bulk_request(table)).unwrap_or_default();
+        let paths = bulk_request::parse(&inventory::request(&self.lock(), table)).unwrap_or_default();
         let id = self.next_id + 1;
         self.lock().requests.insert(id, table);
         self.spawn(false, move |port, invocation| async move {

@@ -109,7 +109,7 @@ fn record(written: &Written) -> Value {
         "s3": {"bucket": {"name": BUCKET}, "object": object}})
 }
 
-mod percent {
+pub mod percent {
     /// Encodes a key as S3 does in a notification: form-urlencoded.
     pub fn encode(key: &str) -> String {
         let byte = |b: u8| match b {

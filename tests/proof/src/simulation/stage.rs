@@ -98,6 +98,10 @@ pub struct Stage {
     pub items: BTreeMap<DbTable, Items>,
     /// The objects.
     pub bucket: Bucket,
+    /// The inventories: their objects, by key.
+    pub lists: BTreeMap<String, Vec<u8>>,
+    /// When the inventory of a table was published.
+    pub checks: BTreeMap<usize, Millis>,
     /// The manifests.
     pub manifests: Manifests,
     /// The warehouse.
@@ -143,6 +147,8 @@ impl Stage {
             trace: DefaultHasher::new(),
             items: BTreeMap::new(),
             bucket: Bucket::new(),
+            lists: BTreeMap::new(),
+            checks: BTreeMap::new(),
             manifests: Manifests::new(),
             warehouse: Warehouse { columns: ["id", "at"].map(str::to_owned).to_vec(), ..Warehouse::default() },
             configs: BTreeMap::new(),

@@ -9,6 +9,7 @@ use crate::bulk_request::Position;
 use crate::fit::{AddedColumn, Fit};
 use crate::ident::Ident;
 use crate::ids::{ObjectVersion, Version};
+use crate::inventory::Line;
 use crate::sql::columns::{Identity, TargetColumn, TargetColumns};
 use crate::tracker::listing::Counts;
 use crate::tracker::slot::{KnownColumns, Pause, Prepared, RunningLoad, Slot, Step};
@@ -364,13 +365,14 @@ fn an_audit() -> impl Strategy<Value = Item> {
 
 fn a_listing() -> impl Strategy<Value = Item> {
     let texts = (".{0,9}", ".{0,9}", proptest::option::of("[a-z]{1,9}"), proptest::option::of(".{0,9}"));
-    let numbers = (any::<u64>(), any::<u32>(), any::<[u64; 4]>());
+    let numbers = (any::<u64>(), any::<u32>(), any::<[u64; 4]>(), any::<Option<(usize, u64)>>());
     let times = (any::<i64>(), any::<i64>(), any::<Option<i64>>());
     (texts, numbers, times).prop_map(|((request, key, version_id, error), numbers, times)| {
-        let (version, turns, [objects, bytes, new_objects, again_objects]) = numbers;
+        let (version, turns, [objects, bytes, new_objects, again_objects], line) = numbers;
+        let line = line.map(|(file, line)| Line { file, line });
         let (touched_millis, started_millis, given_up) = times;
         let (counts, holder) = (Counts { objects, bytes, new_objects, again_objects }, "me".into());
-        let (key, position) = (SortKey::listing("0123"), Position { key, version_id });
+        let (key, position) = (SortKey::listing("0123"), Position { key, version_id, line });
         Item::Listing(Listing {
             key,
             version,

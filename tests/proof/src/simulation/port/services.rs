@@ -14,8 +14,8 @@ use rand::Rng;
 use super::Port;
 use crate::fixture::{Blob, MANIFEST_ROOT};
 use crate::mutant::Mutant;
-use crate::simulation::happenings;
 use crate::simulation::stage::{Happening, Stage};
+use crate::simulation::{happenings, inventory};
 
 /// Objects in a page of a listing.
 const LIST_PAGE: usize = 40;
@@ -35,6 +35,13 @@ impl Objects for Port {
         self.call("columns", read).await
     }
 
+    async fn part(&self, _: &str, key: &str, from: u64, length: u64) -> PortResult<Vec<u8>> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let part = |content: &Vec<u8>| content.iter().skip(from).take(length).copied().collect();
+        self.call("part", |stage| Ok(stage.lists.get(key).map(part).unwrap_or_default())).await
+    }
+
     async fn put_manifest(&self, key: &str, content: &str) -> PortResult<()> {
         self.call("put_manifest", |stage| {
             let url = stage.options.mutant.manifest(&format!("{MANIFEST_ROOT}{key}"));
@@ -48,8 +55,11 @@ impl Objects for Port {
         MANIFEST_ROOT.to_owned()
     }
 
-    async fn list(&self, _: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
+    async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
         self.call("list", |stage| {
+            if bucket == inventory::LISTS {
+                return Ok(Page { objects: inventories(stage, prefix), next: None });
+            }
             let is_after = |key: &str| after.as_ref().is_none_or(|after| key > after.key.as_str());
             let below = stage.bucket.iter().filter(|(key, _)| key.starts_with(prefix) && is_after(key));
             let listed = |(key, blob): (&String, &Blob)| Listed { waiting: blob.waiting(key), modified_millis: 0 };
@@ -57,11 +67,18 @@ impl Objects for Port {
             let more = objects.len() > LIST_PAGE;
             objects.truncate(LIST_PAGE);
             let last = objects.last().map(|listed| listed.waiting.object.key.clone());
-            let next = last.filter(|_| more).map(|key| Position { key, version_id: None });
+            let next = last.filter(|_| more).map(|key| Position { key, version_id: None, line: None });
             Ok(Page { objects, next })
         })
         .await
     }
+}
+
+/// What lies below a prefix beside the inventories' data.
+fn inventories(stage: &Stage, prefix: &str) -> Vec<Listed> {
+    let blob = Blob { etag: "e".into(), size_bytes: 1, bad: false, misfit: false, names: &[], versioned: false };
+    let listed = |key: &String| Listed { waiting: blob.waiting(key), modified_millis: 0 };
+    stage.lists.keys().filter(|key| key.starts_with(prefix)).map(listed).collect()
 }
 
 impl DataApi for Port {

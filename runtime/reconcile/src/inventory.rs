@@ -1,0 +1,143 @@
+//! Reading an inventory in place of a listing: the same pages, and a look at what it tells of before anybody believes it.
+//!
+//! An inventory is hours old. What it has and the loader does not know may be deleted since, overwritten since, or told of without its
+//! version id. So each such object is looked at: what is gone is no missed event; what has other content by now has an event of its own,
+//! and is in the next inventory; and what is left has the identity that its event would have had.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use loader_core::bulk_request::{InventoryCheck, Position, Selection};
+use loader_core::config::SourceFolder;
+use loader_core::ids::{ObjectVersion, Version, WaitingObject};
+use loader_core::inventory::{self, Inventory, Line, MANIFEST_BYTES_MAX, Next, Scan, Told};
+use loader_core::tracker::item::Millis;
+use loader_core::tracker::prepare::ObjectState;
+
+use crate::look::LOOKS_AT_ONCE;
+use crate::ports::{Listed, Objects, Page, PortResult};
+
+/// Objects of a page, as of a listing's.
+const PAGE_OBJECTS: usize = 1000;
+
+/// An inventory that is being read.
+pub(crate) struct Inventoried {
+    bucket: String,
+    manifest_key: String,
+    scan: Scan,
+    selection: Selection,
+}
+
+/// The newest complete inventory that was begun then or later: the key of its manifest, and what that says.
+pub async fn newest<O: Objects + Sync>(
+    world: &O,
+    folder: &SourceFolder,
+    source: &SourceFolder,
+    since: Millis,
+) -> Result<(String, Inventory), String> {
+    let url = format!("s3://{}/{}", folder.bucket, folder.prefix);
+    let mut keys = BTreeSet::new();
+    let key = inventory::key_of(folder, since);
+    let mut after = Some(Position { key, version_id: None, line: None });
+    while after.is_some() {
+        let page = world.list(&folder.bucket, &inventory::prefix_of_all(folder), after).await;
+        let page = page.map_err(|error| format!("cannot list the inventories in {url}: {error}"))?;
+        keys.extend(page.objects.into_iter().map(|listed| listed.waiting.object.key));
+        after = page.next;
+    }
+    let Some(manifest_key) = inventory::newest(folder, &keys) else {
+        let since = loader_core::bulk_request::instant_text(since);
+        return Err(format!(
+            "no inventory in {url} is complete that was begun after {since}: see that S3 still writes it, and that `every` is its interval"
+        ));
+    };
+    let inventory = manifest(world, folder, source, &manifest_key).await?;
+    Ok((manifest_key, inventory))
+}
+
+async fn manifest<O: Objects + Sync>(
+    world: &O,
+    folder: &SourceFolder,
+    source: &SourceFolder,
+    key: &str,
+) -> Result<Inventory, String> {
+    let read = async |key: &str| {
+        let part = world.part(&folder.bucket, key, 0, MANIFEST_BYTES_MAX).await;
+        part.map_err(|error| format!("cannot read s3://{}/{key}: {error}", folder.bucket))
+    };
+    let (manifest, checksum) = (read(key).await?, read(&inventory::checksum_key(key)).await?);
+    Inventory::read(&manifest, &checksum, &source.bucket)
+        .map_err(|why| format!("the inventory s3://{}/{key} cannot be used: {why}", folder.bucket))
+}
+
+impl Inventoried {
+    /// The inventory of this position, or the newest.
+    pub(crate) async fn open<O: Objects + Sync>(
+        world: &O,
+        check: &InventoryCheck,
+        source: &SourceFolder,
+        position: Option<&Position>,
+    ) -> Result<Self, String> {
+        let (manifest_key, inventory) = match position {
+            Some(position) => (position.key.clone(), manifest(world, &check.folder, source, &position.key).await?),
+            None => newest(world, &check.folder, source, check.every.inventory_since(check.scheduled)).await?,
+        };
+        let from = position.and_then(|position| position.line).unwrap_or_default();
+        let selection = check.selection(inventory.started_millis);
+        let scan = Scan::new(inventory, source.clone(), from);
+        Ok(Self { bucket: check.folder.bucket.clone(), manifest_key, scan, selection })
+    }
+
+    /// The next page. It ends before a part of a data file that is yet to be read, so that a position is stored whatever the lines tell of.
+    pub(crate) async fn page<O: Objects + Sync>(&mut self, world: &O) -> Result<Page, String> {
+        let (mut objects, mut is_begun) = (Vec::new(), false);
+        while objects.len() < PAGE_OBJECTS {
+            match self.scan.advance()? {
+                Next::Object(Told { waiting, modified_millis }) if self.selection.holds(modified_millis) => {
+                    objects.push(Listed { waiting, modified_millis });
+                }
+                Next::Object(_) | Next::Other => {}
+                Next::Part { .. } if is_begun => break,
+                Next::Part { key, from, length } => {
+                    let part = world.part(&self.bucket, &key, from, length).await;
+                    let part = part.map_err(|error| format!("cannot read s3://{}/{key}: {error}", self.bucket))?;
+                    if part.len() as u64 != length {
+                        return Err(format!("s3://{}/{key} is shorter than its manifest says", self.bucket));
+                    }
+                    self.scan.feed(part);
+                    continue;
+                }
+                Next::End => return Ok(Page { objects, next: None }),
+            }
+            is_begun = true;
+        }
+        let line: Option<Line> = Some(self.scan.position());
+        let next = Some(Position { key: self.manifest_key.clone(), version_id: None, line });
+        Ok(Page { objects, next })
+    }
+}
+
+/// What of these is still there with the same content, with the identity and the size that it has now.
+pub(crate) async fn still_there<O: Objects + Sync>(
+    world: &O,
+    told: &[WaitingObject],
+) -> PortResult<Vec<WaitingObject>> {
+    let look = |waiting: &WaitingObject| {
+        let waiting = waiting.clone();
+        async move {
+            let state = world.object(&waiting.object.bucket, &waiting.object.key).await?;
+            Ok(same(waiting, &state))
+        }
+    };
+    let looked = stream::iter(told.iter().map(look)).buffered(LOOKS_AT_ONCE);
+    looked.try_filter_map(|same| async { Ok(same) }).try_collect().await
+}
+
+fn same(told: WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
+    let ObjectState::Found { version_id, etag, size_bytes } = state else { return None };
+    let version = Version::new(version_id.as_deref(), etag.as_deref())?;
+    let is_same =
+        told.object.version == version || Some(&told.object.version) == Version::new(None, etag.as_deref()).as_ref();
+    let object = ObjectVersion { version, ..told.object };
+    (is_same && *size_bytes > 0).then_some(WaitingObject { object, size_bytes: *size_bytes })
+}
