@@ -2,5 +2,6 @@
 
 pub mod backfill;
 mod folders;
+mod orc;
 mod rows;
 pub mod verify;

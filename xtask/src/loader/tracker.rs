@@ -117,6 +117,11 @@ impl Tracker {
         self.functions.rows(file).await
     }
 
+    /// A part of exactly this version of a file.
+    pub async fn part(&self, file: &WaitingObject, from: u64, length: u64) -> Result<Vec<u8>, String> {
+        self.functions.part_of(file, from, length).await
+    }
+
     /// The ledger marks of these object versions, by their ids.
     pub async fn marks(&self, table: &DbTable, ids: Vec<String>) -> Result<BTreeMap<String, LedgerMark>> {
         let ids: BTreeSet<String> = ids.into_iter().collect();

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::ground::clock::now_millis;
 use crate::ground::output::Failure;
 use crate::loader::tracker::Tracker;
+use crate::source::orc;
 
 /// Number of footers read concurrently.
 const FOOTERS_AT_ONCE: usize = 16;
@@ -47,17 +48,50 @@ struct Differing {
     rows_in_files: u64,
 }
 
-/// Only Parquet files contain their number of rows.
-pub fn check_format(queue: &str, config: &LoadConfig) -> Result<()> {
-    if config.options.format == FileFormat::Parquet {
-        return Ok(());
+/// What reads the rows of the files of a queue. Only Parquet and ORC files say how many they have.
+pub fn footers(queue: &str, config: &LoadConfig) -> Result<Footers> {
+    match config.options.format {
+        FileFormat::Parquet => Ok(Footers::Parquet),
+        FileFormat::Orc => Ok(Footers::Orc),
+        FileFormat::Avro | FileFormat::Json | FileFormat::Csv | FileFormat::Text => {
+            let message = format!("the files of `{queue}` do not say how many rows they have: only Parquet and ORC do");
+            Err(Failure::usage(message, format!("cargo xtask verify {queue}")).into())
+        }
     }
-    let message = format!("the files of `{queue}` do not say how many rows they have: only those of Parquet do");
-    Err(Failure::usage(message, format!("cargo xtask verify {queue}")).into())
+}
+
+/// The kind of footers that files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Footers {
+    Parquet,
+    Orc,
+}
+
+impl Footers {
+    /// How many rows a file has.
+    async fn rows(self, tracker: &Tracker, file: &WaitingObject) -> Result<u64, String> {
+        match self {
+            Self::Parquet => tracker.rows(file).await,
+            Self::Orc => {
+                let from = file.size_bytes.saturating_sub(orc::TAIL_BYTES);
+                let end = tracker.part(file, from, file.size_bytes - from).await?;
+                let tail = orc::tail(&end, file.size_bytes)?;
+                match orc::footer(&end, from, &tail) {
+                    Some(footer) => orc::rows(footer, &tail),
+                    None => orc::rows(&tracker.part(file, tail.from, tail.length).await?, &tail),
+                }
+            }
+        }
+    }
 }
 
 /// Compares each load whose files all still exist.
-pub async fn compare(tracker: &Tracker, table: &str, loads: &Loads, progress: impl Fn(usize)) -> Result<Counted> {
+pub async fn compare(
+    (tracker, footers): (&Tracker, Footers),
+    table: &str,
+    loads: &Loads,
+    progress: impl Fn(usize),
+) -> Result<Counted> {
     let (mut counted, mut n_files) = (Counted::default(), 0);
     let history = tracker.loaded(table, 0..=now_millis()).await?;
     let history: BTreeMap<&str, &History> = history.iter().map(|load| (load.load_id.0.as_str(), load)).collect();
@@ -68,11 +102,11 @@ pub async fn compare(tracker: &Tracker, table: &str, loads: &Loads, progress: im
             counted.not_compared += 1;
             continue;
         };
-        let footers = stream::iter(files).map(|file| tracker.rows(file)).buffer_unordered(FOOTERS_AT_ONCE);
-        let footers: Vec<Result<u64, String>> = footers.collect().await;
+        let read = stream::iter(files).map(|file| footers.rows(tracker, file)).buffer_unordered(FOOTERS_AT_ONCE);
+        let read: Vec<Result<u64, String>> = read.collect().await;
         n_files += files.len();
         progress(n_files);
-        match footers.into_iter().sum::<Result<u64, String>>() {
+        match read.into_iter().sum::<Result<u64, String>>() {
             Ok(rows_in_files) => counted.add(load, rows, rows_in_files),
             Err(_) => counted.not_compared += 1,
         }

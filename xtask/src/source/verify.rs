@@ -41,7 +41,7 @@ pub struct VerifyArgs {
     /// Record unknown objects, as if their notifications had just arrived
     #[arg(long)]
     record: bool,
-    /// Compare the rows that COPY reported with those that the files' footers name (Parquet)
+    /// Compare the rows that COPY reported with those that the files' footers name (Parquet, ORC)
     #[arg(long)]
     rows: bool,
     #[command(flatten)]
@@ -87,9 +87,7 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     let (aws, stack) = args.stack.connect().await?;
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
     let folder = folders::meant(&args.queue, &config, &[])?.remove(0);
-    if args.rows {
-        rows::check_format(&args.queue, &config)?;
-    }
+    let footers = args.rows.then(|| rows::footers(&args.queue, &config)).transpose()?;
     let look = Look { tracker: Tracker::of_stack(&aws, &stack)?, table: config.db_table(), args };
     let step = out.step(format!("comparing s3://{}/{} with the ledger", folder.bucket, folder.prefix));
     let (mut verified, unknown) = look.compare(&folder, |objects| step.now(&format!("{objects} objects"))).await?;
@@ -108,11 +106,12 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     if *recorded > 0 {
         out.line(format!("{} {recorded} objects are recorded and are loaded", out.good("ok")));
     }
-    if args.rows {
+    if let Some(footers) = footers {
         let step = out.step("comparing rows");
         let loads = std::mem::take(&mut verified.loads);
+        let readers = (&look.tracker, footers);
         let counted =
-            rows::compare(&look.tracker, &look.table.0, &loads, |files| step.now(&format!("{files} files"))).await?;
+            rows::compare(readers, &look.table.0, &loads, |files| step.now(&format!("{files} files"))).await?;
         step.done(counted.to_string());
         verified.rows = Some(counted);
     }
