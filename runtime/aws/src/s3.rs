@@ -208,8 +208,9 @@ impl Unread {
 }
 
 /// The error, with the URL of its object.
-fn named(error: PortError, object: &ObjectVersion) -> PortError {
-    PortError { message: format!("s3://{}/{}: {}", object.bucket, object.key, error.message), ..error }
+fn named(mut error: PortError, object: &ObjectVersion) -> PortError {
+    error.message = format!("s3://{}/{}: {}", object.bucket, object.key, error.message);
+    error
 }
 
 /// An object of a listing. Empty objects are skipped, because consoles create them as folders, and so are temporary files.

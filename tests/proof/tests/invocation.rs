@@ -82,7 +82,7 @@ fn file_and_folder() -> Shared {
         write::apply(items, &enqueue::record(pending));
     }
     let path = bulk_request::parse(&request_of(0)).expect("a request").remove(0);
-    let position = Position { key: "t0/a".into(), version_id: None };
+    let position = Position { key: "t0/a".into(), version_id: None, line: None };
     let begun = Listing::begin(&table, &path.request, position, Counts::default(), ("dead", 0));
     write::apply(items, &list::store(&table, &begun.clone(), begun).1);
     stage.bucket.insert("t0/a".into(), blob);

@@ -17,7 +17,7 @@ use super::model::Protocol;
 use super::state::{Durable, State};
 use super::world::{ASKED_FOR_NOTHING, OLD_STATE};
 use crate::fixture::{COLUMNS, GROWING, START_MILLIS, TABLES};
-use crate::items::{pendings_at, pendings_of};
+use crate::items::pendings_at;
 use crate::warehouse::{Phase, Warehouse};
 
 mod paced;

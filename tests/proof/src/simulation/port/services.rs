@@ -29,7 +29,7 @@ impl Objects for Port {
         let key = &file.object.key;
         let read = |stage: &mut Stage| {
             let blob = stage.bucket.get(key).filter(|blob| blob.version(key) == file.object);
-            let told = blob.and_then(|blob| stage.options.mutant.told_of(blob, &stage.bucket));
+            let told = blob.and_then(|blob| stage.options.mutant.shape_source(blob, &stage.bucket));
             Ok(told.map_or_else(|| Err("another version".to_owned()), Blob::columns))
         };
         self.call("columns", read).await
