@@ -3,10 +3,11 @@
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
 use loader_core::contract::{
-    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_COLUMNS_ADDED, METRIC_DOLLARS,
-    METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS,
-    METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE,
-    METRIC_SECONDS_LATE, METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
+    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_COLUMNS_ADDED, METRIC_COPY_TIME,
+    METRIC_DOLLARS, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS, METRIC_MERGE_TIME,
+    METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT,
+    METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE, METRIC_SECONDS_LATE, METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS,
+    METRIC_WAITING,
 };
 use loader_core::ids::DbTable;
 use loader_core::tracker::change::{Misfits, Note};
@@ -154,16 +155,18 @@ fn waiting(of: &'static [Of], oldest_millis: Millis, n_objects: usize, seconds_l
 fn metrics_of_load(note: &Note) -> Vec<Metric> {
     let failed = || count(BOTH, METRIC_FAILURES, 1);
     match note {
-        Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, .. } => {
+        Note::Finished { n_objects, size_bytes, committed, arrival_millis, queue_wait_millis, load_millis, .. } => {
             let mut metrics = vec![
                 count(&[Of::Stack, Of::Warehouse], METRIC_LOADS, 1),
                 count(BOTH, METRIC_OBJECTS, *n_objects),
                 Metric { name: METRIC_BYTES, unit: "Bytes", value: json!(size_bytes), of: STACK },
                 millis(STACK, METRIC_QUEUE_WAIT, *queue_wait_millis),
                 millis(STACK, METRIC_LOAD_TIME, *load_millis),
-                millis(BOTH, METRIC_FRESHNESS, queue_wait_millis + load_millis),
+                millis(BOTH, METRIC_FRESHNESS, arrival_millis + queue_wait_millis + load_millis),
             ];
-            metrics.extend(rows.map(|rows| count(STACK, METRIC_ROWS, rows)));
+            metrics.extend(committed.rows.map(|rows| count(STACK, METRIC_ROWS, rows)));
+            metrics.extend(committed.copy_millis.map(|took| millis(STACK, METRIC_COPY_TIME, took)));
+            metrics.extend(committed.merge_millis.map(|took| millis(STACK, METRIC_MERGE_TIME, took)));
             metrics
         }
         Note::Split { .. } => vec![failed(), count(STACK, METRIC_SPLITS, 1)],
@@ -272,18 +275,23 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
         Note::Quarantined { n_objects, class, reason } => {
             ("quarantined", "ERROR", json!({"objects": n_objects, "class": class.name(), "reason": reason}))
         }
-        Note::Finished { n_objects, size_bytes, rows, queue_wait_millis, load_millis, n_next } => (
-            "finished",
-            "INFO",
-            json!({
-                "objects": n_objects,
-                "bytes": size_bytes,
-                "rows": rows,
-                "queue_wait_millis": queue_wait_millis,
-                "load_millis": load_millis,
-                "next_load_objects": n_next,
-            }),
-        ),
+        Note::Finished { n_objects, size_bytes, committed, arrival_millis, queue_wait_millis, load_millis, n_next } => {
+            (
+                "finished",
+                "INFO",
+                json!({
+                    "objects": n_objects,
+                    "bytes": size_bytes,
+                    "rows": committed.rows,
+                    "arrival_millis": arrival_millis,
+                    "queue_wait_millis": queue_wait_millis,
+                    "load_millis": load_millis,
+                    "copy_millis": committed.copy_millis,
+                    "merge_millis": committed.merge_millis,
+                    "next_load_objects": n_next,
+                }),
+            )
+        }
     }
 }
 
@@ -298,6 +306,8 @@ fn with_misfits(mut value: Value, misfits: Option<&Misfits>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use loader_core::tracker::change::Committed;
+
     use super::*;
 
     /// Names of a line's metrics that have the dimension `Table`.
@@ -365,7 +375,8 @@ mod tests {
         let note = Note::Finished {
             n_objects: 3,
             size_bytes: 9,
-            rows: Some(7),
+            committed: Committed { rows: Some(7), copy_millis: Some(3), merge_millis: Some(4) },
+            arrival_millis: 5,
             queue_wait_millis: 1,
             load_millis: 2,
             n_next: 0,
@@ -377,8 +388,16 @@ mod tests {
         assert_eq!(of_tables(&line), ["ObjectsLoaded", "FreshnessMillis"]);
         let dimensions = &line["_aws"]["CloudWatchMetrics"][2]["Dimensions"];
         assert_eq!((dimensions, &line["Warehouse"]), (&json!([["Stack", "Warehouse"]]), &json!("workgroup:w")));
-        let metrics = ["LoadsFinished", "ObjectsLoaded", "BytesLoaded", "RowsLoaded", "FreshnessMillis"];
-        assert_eq!(metrics.map(|name| &line[name]), [1, 3, 9, 7, 3].map(|number| json!(number)).each_ref());
+        let metrics = [
+            "LoadsFinished",
+            "ObjectsLoaded",
+            "BytesLoaded",
+            "RowsLoaded",
+            "FreshnessMillis",
+            "CopyMillis",
+            "MergeMillis",
+        ];
+        assert_eq!(metrics.map(|name| &line[name]), [1, 3, 9, 7, 8, 3, 4].map(|number| json!(number)).each_ref());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use loader_core::config::LoadConfig;
 use loader_core::ids::StatementName;
 use loader_core::outcome::{FailureClass, classify};
 use loader_core::sql::literal;
+use loader_core::tracker::change::Committed;
 use loader_core::tracker::settle::StatementStatus;
 use loader_reconcile::ports::{DataApi, PortError, PortResult};
 
@@ -45,7 +46,7 @@ impl DataApi for Aws {
             Err(error) => return Err(errors::sort(OPERATION, &error)),
         };
         Ok(match answer.status() {
-            Some(StatusString::Finished) => StatementStatus::Finished { rows: copied_rows(&answer) },
+            Some(StatusString::Finished) => StatementStatus::Finished(committed(&answer)),
             Some(StatusString::Aborted) => StatementStatus::Aborted { error: error_text(&answer) },
             Some(StatusString::Failed) => {
                 let mut error = error_text(&answer);
@@ -101,6 +102,8 @@ impl DataApi for Aws {
     }
 }
 
+const NANOS_IN_MILLI: i64 = 1_000_000;
+
 impl Aws {
     /// What the warehouse's error table says about a failed COPY: files, lines and columns. Best effort: without it, the load is halved.
     async fn load_errors(&self, config: &LoadConfig, answer: &DescribeStatementOutput, error: &str) -> Option<String> {
@@ -121,9 +124,15 @@ impl Aws {
     }
 }
 
-/// Number of rows that the COPY statement loaded, if the service reports it.
-fn copied_rows(answer: &DescribeStatementOutput) -> Option<i64> {
+/// Rows of the COPY statement, if the service reports them, and how long it and the other statements ran.
+fn committed(answer: &DescribeStatementOutput) -> Committed {
     let is_copy = |sub: &&SubStatementData| sub.query_string().is_some_and(|sql| sql.trim_start().starts_with("COPY "));
-    let copy = answer.sub_statements().iter().find(is_copy)?;
-    Some(copy.result_rows()).filter(|rows| *rows >= 0)
+    let subs = answer.sub_statements();
+    let Some(copy) = subs.iter().find(is_copy) else { return Committed::default() };
+    let nanos: i64 = subs.iter().map(SubStatementData::duration).sum();
+    Committed {
+        rows: Some(copy.result_rows()).filter(|rows| *rows >= 0),
+        copy_millis: Some(copy.duration() / NANOS_IN_MILLI),
+        merge_millis: Some((nanos - copy.duration()) / NANOS_IN_MILLI),
+    }
 }

@@ -137,9 +137,13 @@ pub const METRIC_FAILURES: &str = "AttemptsFailed";
 pub const METRIC_QUARANTINED: &str = "ObjectsQuarantined";
 /// Metric (count): object versions of finished loads.
 pub const METRIC_OBJECTS: &str = "ObjectsLoaded";
-/// Metric (milliseconds): from the recording of a load's oldest object to its settlement. The notification from S3 takes about a second
-/// more.
+/// Metric (milliseconds): from the creation of a load's oldest object to its settlement, or from its recording if no notification
+/// states when it was created.
 pub const METRIC_FRESHNESS: &str = "FreshnessMillis";
+/// Metric (milliseconds, dimension `Stack` only): how long COPY ran.
+pub const METRIC_COPY_TIME: &str = "CopyMillis";
+/// Metric (milliseconds, dimension `Stack` only): how long the other SQL statements of a load ran.
+pub const METRIC_MERGE_TIME: &str = "MergeMillis";
 /// Metric (milliseconds, dimension `Stack` only): from the recording of a load's oldest object until the load takes the slot.
 pub const METRIC_QUEUE_WAIT: &str = "QueueWaitMillis";
 /// Metric (milliseconds, dimension `Stack` only): from taking the slot to the settlement.

@@ -3,12 +3,13 @@
 //! Sources: S3 user guide, "Event message structure" (plain, test event), SNS developer guide (envelope), EventBridge reference
 //! ("Object Created"). Unknown fields are ignored; an error names a required field that is missing.
 
+use jiff::Timestamp;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::folder::is_temporary;
-use crate::ids::{ObjectVersion, Version, WaitingObject};
+use crate::ids::{Millis, ObjectVersion, Version, WaitingObject};
 use crate::limits::OBJECT_KEY_BYTES_MAX;
 use crate::problem::Problem;
 
@@ -17,6 +18,8 @@ use crate::problem::Problem;
 pub struct Notification {
     /// Objects to load.
     pub objects: Vec<WaitingObject>,
+    /// When the oldest of them was created, if the message states it.
+    pub created_millis: Option<Millis>,
     /// Records that do not name an object to load, with the reason.
     pub skipped: Vec<Skipped>,
     /// Records that cannot be read. The message must not be acknowledged.
@@ -38,6 +41,7 @@ struct Record {
     event_version: Option<String>,
     event_source: Option<String>,
     event_name: Option<String>,
+    event_time: Option<String>,
     s3: Option<RecordS3>,
 }
 
@@ -154,10 +158,19 @@ fn read_record(field: &str, record: Record, notification: &mut Notification) {
             object.sort(field, s3.object.version_id.as_deref(), s3.object.e_tag.as_deref())
         });
     match decoded {
-        Ok(Ok(waiting)) => notification.objects.push(waiting),
+        Ok(Ok(waiting)) => {
+            notification.objects.push(waiting);
+            let created = record.event_time.as_deref().and_then(millis);
+            notification.created_millis = notification.created_millis.into_iter().chain(created).min();
+        }
         Ok(Err(skipped)) => notification.skipped.push(skipped),
         Err(problem) => notification.problems.push(problem),
     }
+}
+
+/// When S3 finished the request. An unreadable time is ignored, because no row depends on it.
+fn millis(time: &str) -> Option<Millis> {
+    time.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
 }
 
 /// In an event from EventBridge, the key is not encoded.
@@ -171,7 +184,10 @@ fn read_event_bridge(value: &Value) -> Result<Notification, Problem> {
     let DetailObject { key, size, etag, version_id } = detail.object;
     let object = RawObject { bucket: detail.bucket.name, key, size };
     Ok(match object.sort("detail", version_id.as_deref(), etag.as_deref())? {
-        Ok(waiting) => Notification { objects: vec![waiting], ..Notification::default() },
+        Ok(waiting) => {
+            let created_millis = value.get("time").and_then(Value::as_str).and_then(millis);
+            Notification { objects: vec![waiting], created_millis, ..Notification::default() }
+        }
         Err(skipped) => Notification { skipped: vec![skipped], ..Notification::default() },
     })
 }
@@ -272,6 +288,22 @@ mod tests {
         let notification = parse(&bridge.to_string()).unwrap();
         assert_eq!(notification.objects[0].object.key, "a+b");
         assert_eq!(notification.objects[0].object.version, Version::Id("v".into()));
+    }
+
+    #[test]
+    fn a_message_says_when_its_first_object_was_created() {
+        let created = |body: &Value| parse(&body.to_string()).unwrap().created_millis;
+        let at = |time: &str| {
+            let mut record = record("k", 1);
+            record["eventTime"] = json!(time);
+            record
+        };
+        let (first, second) = (at("2026-01-31T08:00:00.250Z"), at("2026-01-31T08:00:01Z"));
+        assert_eq!(created(&json!({"Records": [second, first, record("k", 1)]})), Some(1_769_846_400_250));
+        assert_eq!(created(&json!({"Records": [at("yesterday"), record("k", 1)]})), None);
+        let bridge = json!({"source": "aws.s3", "detail-type": "Object Created", "time": "2026-01-31T08:00:00Z",
+            "detail": {"bucket": {"name": "b"}, "object": {"key": "k", "size": 3, "etag": "e"}}});
+        assert_eq!(created(&bridge), Some(1_769_846_400_000));
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl<'a, W: World> Reading<'a, W> {
             return Ok(());
         }
         let source = ConfigSource { queue: None, recorded: self.path.config.clone() };
-        let Recorded { n_recorded, failed } = record(self.world, &unknown, &source).await;
+        let Recorded { n_recorded, failed } = record(self.world, &unknown, None, &source).await;
         self.counts.new_objects += n_recorded as u64;
         failed.first().map_or(Ok(()), |(_, error)| {
             Err(format!("{} objects are not recorded, send the request again: {error}", failed.len()))

@@ -77,6 +77,7 @@ async fn record_queue<W: World>(
         return (BTreeSet::new(), failed);
     }
     let mut objects: Vec<WaitingObject> = Vec::new();
+    let mut created_millis = None;
     let mut carriers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for message in messages {
         match s3_event::parse(&message.body) {
@@ -90,6 +91,7 @@ async fn record_queue<W: World>(
                 if let Some(problem) = notification.problems.first() {
                     failed.insert(message.id.clone(), Refusal::lasting(problem));
                 }
+                created_millis = created_millis.into_iter().chain(notification.created_millis).min();
                 for waiting in notification.objects {
                     carriers.entry(waiting.object.id()).or_default().push(&message.id);
                     objects.push(waiting);
@@ -98,7 +100,7 @@ async fn record_queue<W: World>(
         }
     }
     for source in &sources {
-        let recorded = record(world, &objects_for(&objects, source), source).await;
+        let recorded = record(world, &objects_for(&objects, source), created_millis, source).await;
         for (object_id, error) in recorded.failed {
             for message_id in carriers.get(&object_id).into_iter().flatten() {
                 failed.insert((*message_id).to_owned(), Refusal { why: error.to_string(), passes: error.passes() });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use loader_core::ids::WaitingObject;
 use loader_core::tracker::enqueue;
-use loader_core::tracker::item::ConfigSource;
+use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
 
 use crate::ports::{PortError, World};
 use crate::report::Event;
@@ -18,13 +18,20 @@ pub struct Recorded {
     pub failed: Vec<(String, PortError)>,
 }
 
-/// Records objects for a table. Errors are reported per object; all other objects are recorded.
-pub async fn record<W: World>(world: &W, objects: &[WaitingObject], source: &ConfigSource) -> Recorded {
+/// Records objects for a table; the oldest of them was created at `created_millis`. Errors are reported per object; all other objects are
+/// recorded.
+pub async fn record<W: World>(
+    world: &W,
+    objects: &[WaitingObject],
+    created_millis: Option<Millis>,
+    source: &ConfigSource,
+) -> Recorded {
     let mut seen = BTreeSet::new();
     let distinct: Vec<WaitingObject> =
         objects.iter().filter(|waiting| seen.insert(waiting.object.id())).cloned().collect();
     let mut recorded = Recorded::default();
     for pending in enqueue::pendings(distinct, source, world.now()) {
+        let pending = PendingLoad { created_millis, ..pending };
         let ids: Vec<String> = pending.objects.iter().map(|waiting| waiting.object.id()).collect();
         // Refused also means that they are waiting: the same objects were recorded in the same millisecond.
         match world.write(&enqueue::record(pending)).await {

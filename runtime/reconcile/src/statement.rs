@@ -7,6 +7,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::sql::columns::TargetColumns;
 use loader_core::sql::merge::{self, LoadSql};
 use loader_core::tracker::cancel;
+use loader_core::tracker::change::Committed;
 use loader_core::tracker::choose::{Choice, Chosen, choose};
 use loader_core::tracker::decide::Idle;
 use loader_core::tracker::settle::{self, StatementStatus, SubmitOutcome};
@@ -68,7 +69,7 @@ impl<W: World> Round<'_, W> {
     pub(crate) async fn ask(&mut self, view: &View, load: &RunningLoad, statement_id: &str) -> PortResult<Next> {
         let status = self.world.status(&load.source.recorded, statement_id).await?;
         let pendings = match &status {
-            StatementStatus::Finished { rows } => return self.settle(view, load, *rows).await,
+            StatementStatus::Finished(committed) => return self.settle(view, load, *committed).await,
             StatementStatus::Forgotten => {
                 // A statement that was just accepted may not be known everywhere yet.
                 if load.touched_millis + self.invocation.timing.patience_millis > self.world.now() {
@@ -114,14 +115,14 @@ impl<W: World> Round<'_, W> {
         let rows = self.world.query(&load.source.recorded, &query).await?;
         let count = rows.first().and_then(|row| row.first()).cloned().flatten();
         if count.is_some_and(|count| count != "0") {
-            return self.settle(view, load, None).await;
+            return self.settle(view, load, Committed::default()).await;
         }
         let change = settle::not_committed(Held { slot: &view.state.slot, load }, &self.context());
         self.apply(view, Some(load), change).await
     }
 
     /// The rows are committed: settles the load, and gives the slot to the next load in the same write, if one may start now.
-    async fn settle(&mut self, view: &View, load: &RunningLoad, rows: Option<i64>) -> PortResult<Next> {
+    async fn settle(&mut self, view: &View, load: &RunningLoad, committed: Committed) -> PortResult<Next> {
         let mut view = view.clone();
         self.read_backlog(&mut view).await?;
         let queues: BTreeSet<String> = view.others().filter_map(|pending| pending.source.queue.clone()).collect();
@@ -129,7 +130,7 @@ impl<W: World> Round<'_, W> {
         let pendings = self.pendings(&view, load).await?;
         let next = self.next_load(&view);
         let held = Held { slot: &view.state.slot, load };
-        let change = settle::finished(held, &pendings, rows, next.as_ref(), &self.context());
+        let change = settle::finished(held, &pendings, committed, next.as_ref(), &self.context());
         self.memory.settled = Some(load.source.recorded.clone());
         self.apply(&view, Some(load), change).await
     }

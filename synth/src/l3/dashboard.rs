@@ -93,7 +93,7 @@ fn data_row() -> Row {
     Row {
         widgets: vec![
             widget("Late tables: none, if this is empty", "seconds late", vec![json!([late_tables])]),
-            widget("Freshness: file recorded to rows committed", "milliseconds", of_stack(&freshness)),
+            widget("Freshness: file created to rows committed", "milliseconds", of_stack(&freshness)),
             Widget { right: "milliseconds", ..widget("Backlog", "files", backlog) },
         ],
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use loader_core::ids::{LoadId, StatementName};
+use loader_core::tracker::change::Committed;
 use loader_core::tracker::item::LedgerMark;
 use loader_core::tracker::settle::StatementStatus;
 use loader_core::tracker::write::{Items, slot_of};
@@ -197,7 +198,7 @@ impl Mutant {
     /// The status that the caller gets.
     pub fn status(self, status: StatementStatus, hinted: bool) -> StatementStatus {
         match (self, &status) {
-            (Self::TrustTheEvent, _) if hinted => StatementStatus::Finished { rows: None },
+            (Self::TrustTheEvent, _) if hinted => StatementStatus::Finished(Committed::default()),
             (Self::ForgottenIsFailed, StatementStatus::Forgotten) => {
                 StatementStatus::Failed { error: "connection lost".to_owned() }
             }

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use loader_core::ids::{DbTable, ObjectVersion, StatementName};
 use loader_core::limits::{CLIENT_TOKEN_MILLIS, STATEMENT_MILLIS};
+use loader_core::tracker::change::Committed;
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::settle::StatementStatus;
 use serde_json::Value;
@@ -133,7 +134,7 @@ impl Warehouse {
         match self.statements.iter().find(known).map(|statement| &statement.phase) {
             None => StatementStatus::Forgotten,
             Some(Phase::Running) => StatementStatus::Running,
-            Some(Phase::Finished) => StatementStatus::Finished { rows: None },
+            Some(Phase::Finished) => StatementStatus::Finished(Committed::default()),
             Some(Phase::Failed(error)) => StatementStatus::Failed { error: error.clone() },
             Some(Phase::Aborted) => StatementStatus::Aborted { error: "cancelled by the user".to_owned() },
         }

@@ -40,8 +40,8 @@ impl Scene {
     }
 
     fn record(&mut self, message: usize) {
-        let recorded =
-            self.in_world(async |world, model| record(world, &model.objects(message), &model.source(message)).await);
+        let recorded = self
+            .in_world(async |world, model| record(world, &model.objects(message), None, &model.source(message)).await);
         assert_eq!(recorded.n_recorded, 1);
     }
 

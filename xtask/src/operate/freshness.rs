@@ -3,9 +3,9 @@
 use loader_core::ids::Millis;
 use loader_core::tracker::item::History;
 
-/// The contribution of a load: the time from the recording of its oldest file to its settlement, and its number of files.
+/// The contribution of a load: the time from the creation of its oldest file to its settlement, and its number of files.
 pub const fn of(load: &History) -> (Millis, u64) {
-    (load.queue_wait_millis + load.load_millis, load.n_objects)
+    (load.arrival_millis + load.queue_wait_millis + load.load_millis, load.n_objects)
 }
 
 /// The time within which this percentage of the files was loaded; `None` if there are none.

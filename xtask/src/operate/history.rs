@@ -122,6 +122,7 @@ mod tests {
             n_objects: 4,
             size_bytes: 17_000,
             rows: Some(730),
+            arrival_millis: 0,
             queue_wait_millis: 400,
             load_millis: 200,
             attempts: 2,

@@ -26,6 +26,8 @@ pub struct Load {
     pub bytes: u64,
     /// Number of rows, if the service reports it.
     pub rows: Option<i64>,
+    /// Time from the creation of its oldest file to its recording, in milliseconds; 0 if no notification states when it was created.
+    pub arrival_millis: i64,
     /// Time from the recording of its oldest file until it took the slot, in milliseconds.
     pub queue_wait_millis: i64,
     /// Time from taking the slot to the settlement, in milliseconds.
@@ -51,6 +53,7 @@ impl From<&History> for Load {
             objects: history.n_objects,
             bytes: history.size_bytes,
             rows: history.rows,
+            arrival_millis: history.arrival_millis,
             queue_wait_millis: history.queue_wait_millis,
             load_millis: history.load_millis,
             attempts: history.attempts,
@@ -71,6 +74,11 @@ impl Load {
     /// When its oldest file was recorded, in epoch milliseconds.
     pub const fn recorded_millis(&self) -> i64 {
         self.claimed_millis() - self.queue_wait_millis
+    }
+
+    /// When the oldest of its files was created, epoch milliseconds.
+    pub const fn created_millis(&self) -> i64 {
+        self.recorded_millis() - self.arrival_millis
     }
 
     /// One line for people.

@@ -27,7 +27,7 @@ use crate::operate::tables::Tables;
 /// Additional text of `--help`.
 pub const HELP: &str = "\
 Columns: health; target table; state; age of the oldest waiting file; waiting files and bytes; running statement, and for how
-long; time since the last load; freshness of the last hour (90 % of the files were loaded within this time of being recorded);
+long; time since the last load; freshness of the last hour (90 % of the files were loaded within this time of being created);
 files in quarantine; messages in dead-letter queues. Below a line: what is wrong, and what to do.
 
 Late: a file has waited longer than its queue's `load.alarm_after_seconds` or, without that field, ten minutes longer than it

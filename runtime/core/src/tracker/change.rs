@@ -114,6 +114,17 @@ pub struct Misfits {
     pub reason: String,
 }
 
+/// What the service reports about a committed statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Committed {
+    /// Number of rows that COPY loaded.
+    pub rows: Option<i64>,
+    /// How long COPY ran.
+    pub copy_millis: Option<Millis>,
+    /// How long the other SQL statements ran: those of a merge.
+    pub merge_millis: Option<Millis>,
+}
+
 /// What happened, as the log reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -209,8 +220,10 @@ pub enum Note {
         n_objects: u64,
         /// Their size in bytes.
         size_bytes: u64,
-        /// Number of rows, if the service reports it.
-        rows: Option<i64>,
+        /// Rows and times, if the service reports them.
+        committed: Committed,
+        /// From the creation of the oldest object to its recording.
+        arrival_millis: i64,
         /// From the recording of the oldest object until the load took the slot.
         queue_wait_millis: i64,
         /// From taking the slot to the settlement.

@@ -17,6 +17,7 @@ pub fn pendings(objects: Vec<WaitingObject>, source: &ConfigSource, now: Millis)
         objects,
         source: source.clone(),
         recorded_millis: now,
+        created_millis: None,
         group: None,
         not_before_millis: 0,
         set_aside: 0,

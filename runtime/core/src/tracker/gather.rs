@@ -52,6 +52,7 @@ pub fn gather(table: &DbTable, slot: &Slot, pendings: &[&PendingLoad]) -> Option
         key: oldest.source.pending_key(oldest.key.since_millis().unwrap_or(oldest.recorded_millis), &id),
         objects: pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect(),
         recorded_millis: pendings.iter().map(|pending| pending.recorded_millis).min()?,
+        created_millis: pendings.iter().filter_map(|pending| pending.created_millis).min(),
         ..(*newest).clone()
     };
     let note = Note::Gathered { n_loads: pendings.len(), n_objects: one.objects.len() };

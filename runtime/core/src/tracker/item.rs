@@ -22,6 +22,8 @@ pub struct PendingLoad {
     pub source: ConfigSource,
     /// When the oldest of them was recorded.
     pub recorded_millis: Millis,
+    /// When the oldest of them was created, if a notification states it.
+    pub created_millis: Option<Millis>,
     /// Set if a failed load was divided or an operator retried: only pending loads of the same group share a COPY.
     pub group: Option<String>,
     /// Earliest time at which a load may take it.
@@ -106,6 +108,8 @@ pub struct History {
     pub size_bytes: u64,
     /// Number of rows that COPY loaded, if the service reports it.
     pub rows: Option<i64>,
+    /// From the creation of the oldest object to its recording; 0 if no notification states when it was created.
+    pub arrival_millis: i64,
     /// From the recording of the oldest object until the load took the slot.
     pub queue_wait_millis: i64,
     /// From taking the slot to the settlement.

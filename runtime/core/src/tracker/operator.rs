@@ -26,6 +26,7 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
         objects: quarantined.objects.clone(),
         source: quarantined.source.clone(),
         recorded_millis: now,
+        created_millis: None,
         group: Some(format!("retry-{id}")),
         not_before_millis: 0,
         set_aside: 0,

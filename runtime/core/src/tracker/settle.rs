@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{self, Change, Note, put_slot};
+use super::change::{self, Change, Committed, Note, put_slot};
 use super::choose::Chosen;
 use super::context::Context;
 use super::decide::{give_up, still_there};
@@ -58,10 +58,7 @@ pub enum StatementStatus {
     /// It has not ended.
     Running,
     /// It is committed.
-    Finished {
-        /// Number of rows that COPY loaded, if the service reports it.
-        rows: Option<i64>,
-    },
+    Finished(Committed),
     /// It was rolled back.
     Failed {
         /// The warehouse's error text, including that of the failed SQL statement and the rows of its error table.
@@ -108,7 +105,7 @@ pub fn after_status(
     context: &Context,
 ) -> Option<Change> {
     match status {
-        StatementStatus::Running | StatementStatus::Finished { .. } => None,
+        StatementStatus::Running | StatementStatus::Finished(_) => None,
         StatementStatus::Aborted { error } => {
             let reason = format!("aborted: {error}");
             Some(wait(held, FailureClass::RetryLater, reason, context).without_values())
@@ -313,12 +310,12 @@ pub fn quarantined(
 pub fn finished(
     held: Held,
     pendings: &[PendingLoad],
-    rows: Option<i64>,
+    committed: Committed,
     next: Option<&Chosen>,
     context: &Context,
 ) -> Change {
     let load = held.load;
-    let history = history(held, rows, context);
+    let history = history(held, pendings, committed.rows, context);
     let mut actions: Vec<WriteAction> =
         load.pending_keys.iter().map(|key| WriteAction::Delete(key.clone(), Condition::Always)).collect();
     actions.push(WriteAction::put(Item::Loaded(history.clone()), Condition::Always));
@@ -331,7 +328,8 @@ pub fn finished(
     let note = Note::Finished {
         n_objects: history.n_objects,
         size_bytes: history.size_bytes,
-        rows,
+        committed,
+        arrival_millis: history.arrival_millis,
         queue_wait_millis: history.queue_wait_millis,
         load_millis: history.load_millis,
         n_next: next.map_or(0, Chosen::n_objects),
@@ -340,9 +338,10 @@ pub fn finished(
     Change::with_entries(load.table(), actions, entries, note)
 }
 
-fn history(held: Held, rows: Option<i64>, context: &Context) -> History {
+fn history(held: Held, pendings: &[PendingLoad], rows: Option<i64>, context: &Context) -> History {
     let load = held.load;
     let prepared = load.prepared();
+    let created = pendings.iter().filter_map(|pending| pending.created_millis).min();
     History {
         key: SortKey::loaded(context.now, &load.load_id),
         load_id: load.load_id.clone(),
@@ -353,6 +352,8 @@ fn history(held: Held, rows: Option<i64>, context: &Context) -> History {
         n_objects: prepared.map_or(0, |prepared| prepared.n_objects),
         size_bytes: prepared.map_or(0, |prepared| prepared.size_bytes),
         rows,
+        // Clocks differ, so the difference can be negative.
+        arrival_millis: created.map_or(0, |created| (load.recorded_millis - created).max(0)),
         queue_wait_millis: load.claimed_millis - load.recorded_millis,
         load_millis: context.now - load.claimed_millis,
         attempts: load.attempt,

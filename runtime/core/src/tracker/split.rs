@@ -86,6 +86,7 @@ pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<Pe
         let model = PendingLoad {
             key: newest.key.clone(),
             recorded_millis: oldest.recorded_millis,
+            created_millis: alike.iter().filter_map(|pending| pending.created_millis).min(),
             set_aside,
             objects: Vec::new(),
             ..(*newest).clone()

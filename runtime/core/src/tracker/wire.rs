@@ -131,6 +131,8 @@ struct PendingWire {
     source: SourceWire,
     recorded_millis: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_millis: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<String>,
     #[serde(default)]
     not_before_millis: i64,
@@ -146,6 +148,7 @@ impl From<&PendingLoad> for PendingWire {
             objects: Objects::pack(&pending.objects),
             source: SourceWire::from(&pending.source),
             recorded_millis: pending.recorded_millis,
+            created_millis: pending.created_millis,
             group: pending.group.clone(),
             not_before_millis: pending.not_before_millis,
             set_aside: pending.set_aside,
@@ -163,6 +166,7 @@ impl PendingWire {
             objects: self.objects.unpack()?,
             source: self.source.into_item()?,
             recorded_millis: self.recorded_millis,
+            created_millis: self.created_millis,
             group: self.group,
             not_before_millis: self.not_before_millis,
             set_aside: self.set_aside,
@@ -316,6 +320,8 @@ struct LoadedWire {
     size_bytes: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rows: Option<i64>,
+    #[serde(default)]
+    arrival_millis: i64,
     queue_wait_millis: i64,
     load_millis: i64,
     attempts: u32,
@@ -334,6 +340,7 @@ impl From<&History> for LoadedWire {
             n_objects: history.n_objects,
             size_bytes: history.size_bytes,
             rows: history.rows,
+            arrival_millis: history.arrival_millis,
             queue_wait_millis: history.queue_wait_millis,
             load_millis: history.load_millis,
             attempts: history.attempts,
@@ -354,6 +361,7 @@ impl LoadedWire {
             n_objects: self.n_objects,
             size_bytes: self.size_bytes,
             rows: self.rows,
+            arrival_millis: self.arrival_millis,
             queue_wait_millis: self.queue_wait_millis,
             load_millis: self.load_millis,
             attempts: self.attempts,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loader_core::config::LoadConfig;
 use loader_core::limits::{LOAD_PENDINGS_MAX, TRANSACTION_ACTIONS_MAX};
 use loader_core::outcome::FailureClass;
-use loader_core::tracker::change::{Change, Note};
+use loader_core::tracker::change::{Change, Committed, Note};
 use loader_core::tracker::choose::{Choice, choose};
 use loader_core::tracker::decide::{Action, Idle, decide};
 use loader_core::tracker::item::{ConfigSource, Item, LedgerMark, PendingLoad};
@@ -30,7 +30,7 @@ fn settling_from(table: &Table, view: &View) -> Change {
     let slot = &view.state.slot;
     let next = choose(&table.name(), view, &table.context()).ok().and_then(Choice::load);
     let held = Held { slot, load: slot.load.as_ref().unwrap() };
-    settle::finished(held, &table.own(), None, next.as_ref(), &table.context())
+    settle::finished(held, &table.own(), Committed::default(), next.as_ref(), &table.context())
 }
 
 #[test]
@@ -127,6 +127,11 @@ fn a_next_load_that_needs_too_many_actions_waits_for_the_free_slot() {
 fn the_history_contains_the_load() {
     let mut table = Table::new();
     table.record(&["a", "b"]);
+    for item in table.items.values_mut() {
+        if let Item::Pending(pending) = item {
+            pending.created_millis = Some(pending.recorded_millis - 2_000);
+        }
+    }
     table.now += 5_000;
     table.run();
     let load = table.load();
@@ -134,7 +139,14 @@ fn the_history_contains_the_load() {
     let note = table.finish();
     assert!(matches!(
         note,
-        Note::Finished { n_objects: 2, rows: Some(1), queue_wait_millis: 5_001, load_millis: 700, .. }
+        Note::Finished {
+            n_objects: 2,
+            committed: Committed { rows: Some(1), .. },
+            arrival_millis: 2_000,
+            queue_wait_millis: 5_001,
+            load_millis: 700,
+            ..
+        }
     ));
     let history =
         table.items.values().find_map(|item| if let Item::Loaded(h) = item { Some(h) } else { None }).unwrap();

@@ -8,7 +8,7 @@ use loader_core::drift::Misfit;
 use loader_core::fit::Fit;
 use loader_core::ids::{DbTable, ObjectVersion, Version, WaitingObject};
 use loader_core::settings::Timing;
-use loader_core::tracker::change::{Change, Note};
+use loader_core::tracker::change::{Change, Committed, Note};
 use loader_core::tracker::choose::{Choice, choose};
 use loader_core::tracker::decide::{Action, Context, decide};
 use loader_core::tracker::enqueue;
@@ -254,14 +254,14 @@ impl Table {
         let (view, slot) = (self.view(), self.slot());
         let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
         let next = choose(&self.name(), &view, &self.context()).ok().and_then(Choice::load);
-        settle::finished(held, &self.own(), Some(1), next.as_ref(), &self.context())
+        settle::finished(held, &self.own(), committed(), next.as_ref(), &self.context())
     }
 
     /// Settles the finished load and leaves the slot free.
     pub fn finish_alone(&mut self) {
         let slot = self.slot();
         let held = Held { slot: &slot, load: slot.load.as_ref().unwrap() };
-        let change = settle::finished(held, &self.own(), Some(1), None, &self.context());
+        let change = settle::finished(held, &self.own(), committed(), None, &self.context());
         self.done(&change);
     }
 
@@ -329,4 +329,9 @@ pub fn refs(keys: &[String]) -> Vec<&str> {
 
 pub fn set(keys: &[&str]) -> BTreeSet<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+/// As the service says it of a load of one row.
+fn committed() -> Committed {
+    Committed { rows: Some(1), ..Committed::default() }
 }

@@ -31,6 +31,7 @@ fn pending(number: i64, objects: Vec<WaitingObject>) -> PendingLoad {
         objects,
         source: source(),
         recorded_millis: number,
+        created_millis: None,
         group: None,
         not_before_millis: 0,
         set_aside: 0,

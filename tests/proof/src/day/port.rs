@@ -12,6 +12,7 @@ use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::limits::{BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, LOAD_METADATA_BYTES_MAX};
 use loader_core::outcome::FailureClass;
 use loader_core::parquet::FileColumn;
+use loader_core::tracker::change::Committed;
 use loader_core::tracker::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, SortKey};
 use loader_core::tracker::listing::Listing;
 use loader_core::tracker::pack;
@@ -335,7 +336,7 @@ impl DataApi for Port {
             match stage.statements.get(index).map(|statement| statement.ended) {
                 None => StatementStatus::Forgotten,
                 Some(false) => StatementStatus::Running,
-                Some(true) => StatementStatus::Finished { rows: None },
+                Some(true) => StatementStatus::Finished(Committed::default()),
             }
         };
         self.limited(Call::one("redshift-data:DescribeStatement"), admit, status).await

@@ -105,7 +105,7 @@ fn run(
     let invocation = invocation("drain", &model.configuration, sweeps);
     let all = async {
         if let Some(message) = message {
-            let recorded = record(&world, &model.objects(message), &model.source(message)).await;
+            let recorded = record(&world, &model.objects(message), None, &model.source(message)).await;
             assert!(recorded.failed.is_empty(), "recording succeeds in a drain");
         }
         let mut memory = Memory::default();

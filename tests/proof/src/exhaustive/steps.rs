@@ -142,7 +142,7 @@ impl Protocol {
             Work::Recording(message) => {
                 let objects = self.objects(message);
                 let source = self.source(message);
-                let recording = pin!(record(world, &objects, &source));
+                let recording = pin!(record(world, &objects, None, &source));
                 recording
                     .poll(&mut context)
                     .map(|recorded| if recorded.failed.is_empty() { Ended::Recorded(message) } else { Ended::Over })

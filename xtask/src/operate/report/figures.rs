@@ -158,7 +158,7 @@ impl Totals {
 
 impl Freshness {
     fn of<'a>(loads: impl IntoIterator<Item = &'a Load>) -> Self {
-        let wait = |load: &Load| (load.at_millis - load.recorded_millis(), load.objects);
+        let wait = |load: &Load| (load.at_millis - load.created_millis(), load.objects);
         let waits: Vec<(Millis, u64)> = loads.into_iter().map(wait).collect();
         let at_most = |per_cent| within(per_cent, waits.iter().copied());
         let (p50_millis, p90_millis, max_millis) = (at_most(50), at_most(90), at_most(100));

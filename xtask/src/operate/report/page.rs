@@ -100,7 +100,7 @@ fn overview(report: &Report) -> Markup {
                     (overview_line(table, link))
                 } }
             } }
-            p.soft { "again: loads that took several attempts. p50, p90, longest: the time from its recording within which half, nine of ten, and all \
+            p.soft { "again: loads that took several attempts. p50, p90, longest: the time from creation within which half, nine of ten, and all \
                       of the files were in the table." }
         }
     }

@@ -34,7 +34,7 @@ pub struct TableReport {
     pub last_load: Option<LastLoad>,
     /// Loads of the last hour.
     pub loads_last_hour: usize,
-    /// Nine out of ten files of the last hour were loaded within this time of being recorded, in milliseconds.
+    /// Nine out of ten files of the last hour were loaded within this time of being created, in milliseconds.
     pub freshness_p90_millis: Option<i64>,
     /// Files that could not be loaded.
     pub quarantine: Vec<Quarantine>,

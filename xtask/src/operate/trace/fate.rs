@@ -194,7 +194,8 @@ fn tell_load(trace: &mut Trace, loaded: Option<&Loaded>, object: &ObjectVersion,
         return;
     };
     trace.story.push(format!("loaded {at} by {}", load.words()));
-    trace.story.push(format!("the oldest file of that load was recorded {}", readable(load.recorded_millis())));
+    let (created, recorded) = (readable(load.created_millis()), readable(load.recorded_millis()));
+    trace.story.push(format!("the oldest file of that load was created {created}, and recorded {recorded}"));
     let url = format!("s3://{}/{}", object.bucket, object.key);
     match listed {
         Ok(listed) => match listed.get(&url) {

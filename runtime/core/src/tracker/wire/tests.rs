@@ -187,15 +187,17 @@ fn objects() -> impl Strategy<Value = Vec<WaitingObject>> {
 }
 
 fn a_pending() -> impl Strategy<Value = Item> {
-    let rest = (any::<i64>(), proptest::option::of(".{0,5}"), any::<i64>(), any::<u32>(), any::<bool>());
+    let times = (any::<i64>(), proptest::option::of(any::<i64>()));
+    let rest = (times, proptest::option::of(".{0,5}"), any::<i64>(), any::<u32>(), any::<bool>());
     (objects(), a_source(), rest).prop_map(|(objects, source, rest)| {
-        let (recorded_millis, group, not_before_millis, set_aside, entered) = rest;
+        let ((recorded_millis, created_millis), group, not_before_millis, set_aside, entered) = rest;
         let key = SortKey("PENDING#00000000000001#x".into());
         Item::Pending(PendingLoad {
             key,
             objects,
             source,
             recorded_millis,
+            created_millis,
             group,
             not_before_millis,
             set_aside,
@@ -248,10 +250,10 @@ fn a_name() -> impl Strategy<Value = StatementName> {
 
 fn a_history() -> impl Strategy<Value = Item> {
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), proptest::option::of(any::<i64>()), any::<u32>());
-    let times = (any::<i64>(), any::<i64>(), any::<i64>());
+    let times = (any::<i64>(), any::<i64>(), any::<i64>(), any::<i64>());
     ("[a-z]{0,5}", proptest::option::of(a_name()), counts, times).prop_map(|(statement_id, name, counts, times)| {
         let (number, n_objects, size_bytes, rows, attempts) = counts;
-        let (queue_wait_millis, load_millis, expires_at) = times;
+        let (arrival_millis, queue_wait_millis, load_millis, expires_at) = times;
         Item::Loaded(History {
             key: SortKey("LOADED#00000000000001#x".into()),
             load_id: LoadId("x".into()),
@@ -262,6 +264,7 @@ fn a_history() -> impl Strategy<Value = Item> {
             n_objects,
             size_bytes,
             rows,
+            arrival_millis,
             queue_wait_millis,
             load_millis,
             attempts,

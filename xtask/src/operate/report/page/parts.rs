@@ -63,7 +63,7 @@ pub fn spread(freshness: &Freshness) -> Markup {
     let (first, last) = (spread.iter().position(is_filled).unwrap_or(0), spread.iter().rposition(is_filled));
     html! {
         figure {
-            figcaption { "Files by the time from recording to rows" }
+            figcaption { "Files by the time from creation to rows" }
             @match last {
                 None => { p.soft { "Nothing was loaded." } }
                 Some(last) => { table.spread { tbody { @for at in first..=last { tr {

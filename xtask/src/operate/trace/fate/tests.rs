@@ -58,6 +58,7 @@ fn remember(known: &mut Known, listed: &[(&str, u64)]) {
         objects: 1,
         bytes: 7,
         rows: Some(2),
+        arrival_millis: 2_000,
         queue_wait_millis: 1_000,
         load_millis: 2_000,
         attempts: 1,
@@ -106,9 +107,13 @@ fn a_loaded_file_names_load_statement_rows_and_manifest() {
     let (fate, story) = story(&known);
     assert_eq!(fate, Fate::Loaded);
     assert!(story.contains("dropped until"), "{story}");
-    for words in
-        ["load 3 (", "2 rows", "statement s", "lists it with 7 bytes: s3://m/x.json", "recorded 2023-11-14 22:13:17"]
-    {
+    for words in [
+        "load 3 (",
+        "2 rows",
+        "statement s",
+        "lists it with 7 bytes: s3://m/x.json",
+        "created 2023-11-14 22:13:15, and recorded 2023-11-14 22:13:17",
+    ] {
         assert!(story.contains(words), "{words}: {story}");
     }
 }
