@@ -33,7 +33,7 @@ pub struct BulkPath {
     pub force: Option<Force>,
     /// Whether this is a source check: a new object then means that an event is missing.
     pub is_check: bool,
-    /// Where a source check reads which objects there are; `None`: it lists the folder.
+    /// The inventory that a source check reads; without one it lists the folder.
     pub inventory: Option<InventoryCheck>,
     /// The request with this path only and without its position, as compact JSON. It is stored while the folder is listed.
     pub request: String,
@@ -58,19 +58,19 @@ impl Selection {
     }
 }
 
-/// A source check that reads an inventory.
+/// A source check that reads an inventory instead of listing the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InventoryCheck {
     /// Where the inventories of the source's bucket are published.
     pub folder: SourceFolder,
-    /// How often it is made.
+    /// Interval of the check.
     pub every: SourceCheck,
-    /// The instant for which it was scheduled.
+    /// The instant for which the check was scheduled.
     pub scheduled: Millis,
 }
 
 impl InventoryCheck {
-    /// Which objects are meant of an inventory that was begun then.
+    /// The objects to compare from an inventory started at this time.
     pub fn selection(&self, begun: Millis) -> Selection {
         let (since, until) = self.every.inventory_span(begun, self.scheduled);
         Selection { since_millis: Some(since), until_millis: Some(until), dry_run: false }
@@ -330,7 +330,7 @@ fn selection(request: &Request, scheduled: Option<&Scheduled>, problems: &mut Pr
     selection
 }
 
-/// What a source check reads instead of listing the folder.
+/// The inventory that a source check names.
 fn inventory(
     request: &Request,
     source: &SourceFolder,

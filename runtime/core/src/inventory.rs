@@ -1,7 +1,7 @@
 //! S3 Inventory: the list of a bucket's objects that S3 publishes each day or week, read line by line.
 //!
 //! Sources: S3 user guide, "Locating your inventory list" (folders, `manifest.json`) and "Amazon S3 Inventory list" (fields). A list is a
-//! snapshot, hours old and only eventually consistent: it says which objects are worth a look, never what is there now.
+//! snapshot, hours old and only eventually consistent: it says which objects to check, never what is there now.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -15,20 +15,20 @@ use crate::folder::{SourceFolder, is_temporary};
 use crate::ids::{Millis, ObjectVersion, Version, WaitingObject};
 use crate::s3_event::decode_key;
 
-/// Bytes of a data file that are read at a time.
+/// Bytes read from a data file at a time.
 pub const PART_BYTES: u64 = 1 << 20;
-/// Bytes of a manifest at most: it names some 80,000 data files then.
+/// Maximum bytes of a manifest, enough for about 80,000 data files.
 pub const MANIFEST_BYTES_MAX: u64 = 16 << 20;
-/// Compressed bytes that are inflated at a time: they cannot become more than 64 MiB, and become about 1 MiB.
+/// Compressed bytes inflated at a time. They usually become about 1 MiB, and cannot become more than 64 MiB.
 const INFLATE_BYTES: usize = 64 << 10;
-/// Bytes of a line at most: a key takes 3 KiB, an access control list some KiB.
+/// Maximum bytes of a line: an encoded key takes up to 3 KiB, an access control list a few KiB.
 const LINE_BYTES_MAX: usize = 1 << 20;
 /// Characters of the folder of a list: `YYYY-MM-DDTHH-MMZ`.
 const DATE_CHARACTERS: usize = 17;
 const MANIFEST: &str = "/manifest.json";
 const CHECKSUM: &str = "/manifest.checksum";
 
-/// Reads where the lists of a bucket are published: `s3://bucket/[prefix/]source-bucket/configuration/`.
+/// Parses the folder in which the inventories of a bucket are published: `s3://bucket/[prefix/]source-bucket/configuration/`.
 pub fn parse_folder(text: &str, source_bucket: &str) -> Result<SourceFolder, String> {
     let rule =
         format!("write s3://bucket/prefix/{source_bucket}/configuration/, below which S3 publishes the inventory");
@@ -40,18 +40,18 @@ pub fn parse_folder(text: &str, source_bucket: &str) -> Result<SourceFolder, Str
     }
 }
 
-/// Key after which the manifests of the lists begin that were started then or later.
+/// The key after which the manifests of inventories started at or after this time are listed.
 pub fn key_of(folder: &SourceFolder, started: Millis) -> String {
     let at = Timestamp::from_millisecond(started).unwrap_or(Timestamp::UNIX_EPOCH);
     format!("{}{}", folder.prefix, at.strftime("%Y-%m-%dT%H-%MZ"))
 }
 
-/// What the keys of all lists begin with: the digits of their century, which the folders of their data do not have.
+/// Prefix of all manifests. It includes the first digits of the year, which the folder of the data files does not begin with.
 pub fn prefix_of_all(folder: &SourceFolder) -> String {
     format!("{}20", folder.prefix)
 }
 
-/// The newest complete list among these keys: the key of its manifest, beside which its checksum lies.
+/// The manifest key of the newest complete inventory among these keys, that is, one whose checksum exists too.
 pub fn newest(folder: &SourceFolder, keys: &BTreeSet<String>) -> Option<String> {
     let is_list = |key: &&String| {
         let date = key.strip_prefix(&folder.prefix).and_then(|rest| rest.strip_suffix(MANIFEST));
@@ -60,12 +60,12 @@ pub fn newest(folder: &SourceFolder, keys: &BTreeSet<String>) -> Option<String> 
     keys.iter().rev().filter(is_list).find(|key| keys.contains(&checksum_key(key))).cloned()
 }
 
-/// Key of the checksum beside a manifest.
+/// The key of a manifest's checksum.
 pub fn checksum_key(manifest_key: &str) -> String {
     format!("{}{CHECKSUM}", manifest_key.strip_suffix(MANIFEST).unwrap_or(manifest_key))
 }
 
-/// A list.
+/// The manifest of an inventory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inventory {
     /// When S3 began to scan the bucket.
@@ -74,7 +74,7 @@ pub struct Inventory {
     files: Vec<DataFile>,
 }
 
-/// A part of a list: a CSV file, compressed with gzip.
+/// A data file of an inventory: CSV, compressed with gzip.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct DataFile {
     key: String,
@@ -92,7 +92,7 @@ struct Manifest {
 }
 
 impl Inventory {
-    /// Reads a manifest and its checksum.
+    /// Parses a manifest after comparing it with its checksum. An error says what makes the inventory unusable.
     pub fn read(manifest: &[u8], checksum: &[u8], source_bucket: &str) -> Result<Self, String> {
         if !hex::encode(Md5::digest(manifest)).as_bytes().eq_ignore_ascii_case(checksum.trim_ascii()) {
             return Err("its manifest does not have its checksum".to_owned());
@@ -110,13 +110,13 @@ impl Inventory {
         Ok(Self { started_millis, columns: Columns::read(&read.file_schema)?, files: read.files })
     }
 
-    /// How many data files it has.
+    /// Number of data files.
     pub fn n_files(&self) -> usize {
         self.files.len()
     }
 }
 
-/// Where the fields are in a line.
+/// The positions of the fields in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Columns {
     bucket: usize,
@@ -147,7 +147,7 @@ impl Columns {
         })
     }
 
-    /// What a line tells of an object below the source that could be loaded; `None`: of something else.
+    /// The loadable object below the source that a line describes, if it describes one.
     fn told(&self, line: &str, source: &SourceFolder) -> Result<Option<Told>, NotAsSaid> {
         let fields = fields(line)?;
         let field = |index: usize| fields.get(index).copied().ok_or(NotAsSaid);
@@ -174,10 +174,10 @@ impl Columns {
     }
 }
 
-/// A line that does not have the fields which its manifest names.
+/// A line without the fields that its manifest names.
 struct NotAsSaid;
 
-/// The fields of a line. They are in quotes, and have none: keys are URL-encoded.
+/// The fields of a line. They are quoted and contain no quotes or commas, because keys are URL-encoded.
 fn fields(line: &str) -> Result<Vec<&str>, NotAsSaid> {
     let field = |text| {
         let bare = str::strip_prefix(text, '"').map_or(Some(text), |rest| rest.strip_suffix('"'));
@@ -186,32 +186,32 @@ fn fields(line: &str) -> Result<Vec<&str>, NotAsSaid> {
     line.split(',').map(field).collect()
 }
 
-/// What a list tells of an object.
+/// An object as an inventory describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The object; without a version id where the list has none.
+    /// The object, without a version id if the inventory does not contain version ids.
     pub waiting: WaitingObject,
     /// When it was last modified.
     pub modified_millis: Millis,
 }
 
-/// A place in a list.
+/// A position in an inventory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 pub struct Line {
-    /// Data file, from 0.
+    /// Index of the data file, from 0.
     pub file: usize,
-    /// Line of it that comes next, from 0.
+    /// Index of its next line, from 0.
     pub line: u64,
 }
 
-/// What comes next in a list.
+/// The next step of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// An object below the source.
     Object(Told),
-    /// A line of something else.
+    /// A line that describes nothing to load.
     Other,
-    /// First these bytes are to be fed.
+    /// These bytes are needed first.
     Part {
         /// Key of the data file.
         key: String,
@@ -224,13 +224,13 @@ pub enum Next {
     End,
 }
 
-/// Reads a list from a place on. Memory does not grow with it: a data file is inflated piece by piece. Whoever continues inside of a data
-/// file inflates it from its beginning, because gzip knows no other way.
+/// Reads an inventory from a position on. Data files are inflated piece by piece, so memory does not grow with them. To continue inside a
+/// data file, it is inflated again from its beginning, because gzip has no random access.
 pub struct Scan {
     inventory: Inventory,
     source: SourceFolder,
     at: Line,
-    /// Lines of the data file before this one were told already.
+    /// Lines of the data file before this one were returned already.
     told: u64,
     inflating: Inflating,
 }
@@ -238,15 +238,15 @@ pub struct Scan {
 /// A data file that is being inflated.
 struct Inflating {
     decoder: MultiGzDecoder<Vec<u8>>,
-    /// Bytes of the file that were fed.
+    /// Bytes of the file received so far.
     fed: u64,
-    /// The last of them.
+    /// The bytes received last.
     input: Vec<u8>,
-    /// How many of these are inflated.
+    /// Number of these that are inflated.
     used: usize,
-    /// Where the next line begins in what is inflated.
+    /// Start of the next line in the inflated text.
     text_at: usize,
-    /// Whether the file was inflated whole, and is as it was written.
+    /// Whether the whole file is inflated and its gzip checksum is correct.
     is_whole: bool,
 }
 
@@ -276,25 +276,25 @@ impl Inflating {
 }
 
 impl Scan {
-    /// From there on.
+    /// Begins at this position.
     pub fn new(inventory: Inventory, source: SourceFolder, from: Line) -> Self {
         let at = Line { file: from.file, line: 0 };
         Self { inventory, source, at, told: from.line, inflating: Inflating::begin() }
     }
 
-    /// The place of what comes next.
+    /// The position of the next line.
     pub fn position(&self) -> Line {
         Line { file: self.at.file, line: self.at.line.max(self.told) }
     }
 
-    /// Takes the bytes that were asked for.
+    /// Receives the bytes that [`Next::Part`] asked for.
     pub fn feed(&mut self, part: Vec<u8>) {
         let inflating = &mut self.inflating;
         inflating.fed += part.len() as u64;
         (inflating.input, inflating.used) = (part, 0);
     }
 
-    /// The next line, or what is missing for it. After an error the list is not read on.
+    /// Returns the next line, or the bytes needed to reach it. After an error the scan cannot continue.
     pub fn advance(&mut self) -> Result<Next, String> {
         loop {
             let Some(file) = self.inventory.files.get(self.at.file) else { return Ok(Next::End) };
@@ -319,7 +319,7 @@ impl Scan {
         }
     }
 
-    /// The line of so many bytes; `None` where it was told before.
+    /// The line of this length, or `None` if it was returned before.
     fn line(&mut self, length: usize) -> Result<Option<Next>, String> {
         let at = self.inflating.text_at;
         (self.inflating.text_at, self.at.line) = (at + length + 1, self.at.line + 1);

@@ -43,7 +43,7 @@ const CHECK_GRACE_MILLIS: Millis = 15 * 60_000;
 /// A check looks back at least this far, in hours.
 const CHECK_BACK_HOURS_MIN: u32 = 24;
 const HOUR_MILLIS: Millis = 3_600_000;
-/// S3 publishes an inventory once a day at most, so a check that reads one more often reads the same one again.
+/// S3 publishes an inventory at most once a day, so a more frequent check would read the same one again.
 const INVENTORY_HOURS_MIN: u32 = 24;
 /// How much later than usual an inventory may be, in hours: the first one takes up to 48 (S3 user guide, "S3 Inventory").
 const INVENTORY_LATE_HOURS: u32 = 24;
@@ -65,7 +65,7 @@ impl SourceCheck {
             .ok_or_else(|| format!("`{text}` is not from `1 hour` to `7 days`, as in `6 hours`"))
     }
 
-    /// Refuses what would read the same inventory again and again.
+    /// Refuses an interval that is shorter than an inventory's.
     pub fn check_inventory(self) -> Result<(), String> {
         if self.hours >= INVENTORY_HOURS_MIN {
             return Ok(());
@@ -88,13 +88,14 @@ impl SourceCheck {
         (scheduled - CHECK_GRACE_MILLIS - back, scheduled - CHECK_GRACE_MILLIS)
     }
 
-    /// The oldest instant at which the inventory was begun that a check reads. Two intervals: S3 publishes one some hours after it began.
+    /// The earliest start of an inventory that a check accepts. It allows two intervals, because S3 publishes an inventory hours after it
+    /// has started it.
     pub fn inventory_since(self, scheduled: Millis) -> Millis {
         scheduled - Millis::from(self.hours * 2 + INVENTORY_LATE_HOURS) * HOUR_MILLIS
     }
 
-    /// The same as [`Self::span`] for a check that reads an inventory which was begun then. As long as no check has failed, the one before
-    /// read an inventory that is at most so much older, so nothing lies between what the two look at.
+    /// As [`Self::span`], for a check that reads an inventory started at `begun`. The inventory of the previous check is at most this much older
+    /// unless that check failed, so no object falls between the two.
     pub fn inventory_span(self, begun: Millis, scheduled: Millis) -> (Millis, Millis) {
         let since = self.inventory_since(begun) - Millis::from(self.hours) * HOUR_MILLIS;
         (since, scheduled - CHECK_GRACE_MILLIS)

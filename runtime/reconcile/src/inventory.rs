@@ -1,8 +1,8 @@
-//! Reading an inventory in place of a listing: the same pages, and a look at what it tells of before anybody believes it.
+//! Reads an inventory in place of a listing: in the same pages, but each unknown object is checked before it counts as missed.
 //!
-//! An inventory is hours old. What it has and the loader does not know may be deleted since, overwritten since, or told of without its
-//! version id. So each such object is looked at: what is gone is no missed event; what has other content by now has an event of its own,
-//! and is in the next inventory; and what is left has the identity that its event would have had.
+//! An inventory is hours old, so an unknown object may have been deleted or overwritten since, and its version id may be missing. A deleted
+//! object is not a missed event. An overwritten one has an event of its own and is in the next inventory. Any other gets the identity
+//! that its event would have had.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use loader_core::tracker::prepare::ObjectState;
 use crate::look::LOOKS_AT_ONCE;
 use crate::ports::{Listed, Objects, Page, PortResult};
 
-/// Objects of a page, as of a listing's.
+/// Objects per page, as in a listing.
 const PAGE_OBJECTS: usize = 1000;
 
 /// An inventory that is being read.
@@ -28,7 +28,7 @@ pub(crate) struct Inventoried {
     selection: Selection,
 }
 
-/// The newest complete inventory that was begun then or later: the key of its manifest, and what that says.
+/// The newest complete inventory started at or after this time: the key of its manifest, and the manifest.
 pub async fn newest<O: Objects + Sync>(
     world: &O,
     folder: &SourceFolder,
@@ -48,7 +48,7 @@ pub async fn newest<O: Objects + Sync>(
     let Some(manifest_key) = inventory::newest(folder, &keys) else {
         let since = loader_core::bulk_request::instant_text(since);
         return Err(format!(
-            "no inventory in {url} is complete that was begun after {since}: see that S3 still writes it, and that `every` is its interval"
+            "{url} has no complete inventory started after {since}: check that S3 still writes it, and that `every` is its interval"
         ));
     };
     let inventory = manifest(world, folder, source, &manifest_key).await?;
@@ -71,7 +71,7 @@ async fn manifest<O: Objects + Sync>(
 }
 
 impl Inventoried {
-    /// The inventory of this position, or the newest.
+    /// Opens the inventory of this position or, without one, the newest.
     pub(crate) async fn open<O: Objects + Sync>(
         world: &O,
         check: &InventoryCheck,
@@ -88,7 +88,8 @@ impl Inventoried {
         Ok(Self { bucket: check.folder.bucket.clone(), manifest_key, scan, selection })
     }
 
-    /// The next page. It ends before a part of a data file that is yet to be read, so that a position is stored whatever the lines tell of.
+    /// Reads the next page. A page ends at the latest before the next part of a data file, so that positions are stored even where no line
+    /// describes an object to load.
     pub(crate) async fn page<O: Objects + Sync>(&mut self, world: &O) -> Result<Page, String> {
         let (mut objects, mut is_begun) = (Vec::new(), false);
         while objects.len() < PAGE_OBJECTS {
@@ -117,7 +118,7 @@ impl Inventoried {
     }
 }
 
-/// What of these is still there with the same content, with the identity and the size that it has now.
+/// The objects that still exist with the same content, with their current identity and size.
 pub(crate) async fn still_there<O: Objects + Sync>(
     world: &O,
     told: &[WaitingObject],

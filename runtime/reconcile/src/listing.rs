@@ -47,7 +47,7 @@ pub(crate) struct Reading<'a, W> {
     waits: Option<Digests>,
     /// Whether the audit record of a `force` order is written.
     is_noted: bool,
-    /// The inventory, once a page of one was asked for.
+    /// The inventory, once its first page was read.
     inventory: Option<Inventoried>,
     /// Where the next page begins.
     pub(crate) position: Option<Position>,
@@ -137,7 +137,7 @@ impl<'a, W: World> Reading<'a, W> {
         }
     }
 
-    /// The next page of the inventory, where there is one, or of the folder.
+    /// The next page of the inventory, if the request names one, or of the folder.
     async fn page(&mut self) -> Result<Page, String> {
         let BulkPath { folder, inventory: check, s3_path, .. } = self.path;
         let Some(check) = check else {
@@ -160,7 +160,7 @@ impl<'a, W: World> Reading<'a, W> {
             self.waits = None;
             if self.path.inventory.is_some() {
                 let looked = still_there(self.world, &unknown).await;
-                unknown = looked.map_err(|error| format!("cannot look at what the inventory has: {error}"))?;
+                unknown = looked.map_err(|error| format!("cannot check the objects of the inventory: {error}"))?;
             }
             unknown = self.unknown(&unknown).await.map_err(ledger)?;
             self.missed(&unknown).await?;

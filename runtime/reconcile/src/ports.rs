@@ -163,7 +163,7 @@ pub trait Objects {
         file: &WaitingObject,
         options: &CopyOptions,
     ) -> impl Future<Output = PortResult<Result<Vec<FileColumn>, String>>> + Send;
-    /// A part of an object that nobody writes again: so many bytes from there, or fewer where it ends.
+    /// A part of an object that is never overwritten: `length` bytes, or fewer at its end.
     fn part(&self, bucket: &str, key: &str, from: u64, length: u64)
     -> impl Future<Output = PortResult<Vec<u8>>> + Send;
     /// Writes a manifest to this key below the manifest folder.

@@ -1,13 +1,13 @@
-//! How many rows an ORC file has, read from its tail and nothing else of it.
+//! The number of rows in an ORC file, read from its tail alone.
 //!
-//! Source: ORC specification v1 ("File Tail", "Compression") and `orc_proto.proto` (`PostScript`, `Footer`). What is not as the
-//! specification says is an error, never a guess.
+//! Source: ORC specification v1 ("File Tail", "Compression") and `orc_proto.proto` (`PostScript`, `Footer`). Anything that
+//! contradicts the specification is an error.
 
 use std::io::Read;
 
-/// Bytes of a file that are read first: its end, which holds the whole footer of most files.
+/// Bytes read first, from the end of the file. In most files they contain the whole footer.
 pub const TAIL_BYTES: u64 = 64 * 1024;
-/// Bytes of a footer at most, also when it is inflated: each stripe takes about a hundred.
+/// Maximum bytes of a footer, compressed or inflated. Each stripe takes about a hundred.
 const FOOTER_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of the header of a compressed chunk.
 const CHUNK_HEADER_BYTES: usize = 3;
@@ -18,7 +18,7 @@ const MAGIC: &[u8] = b"ORC";
 pub struct Tail {
     /// First byte.
     pub from: u64,
-    /// How many.
+    /// Number of bytes.
     pub length: u64,
     compression: Compression,
 }
@@ -64,13 +64,13 @@ pub fn tail(end: &[u8], size_bytes: u64) -> Result<Tail, String> {
     Ok(Tail { from, length, compression })
 }
 
-/// The footer, where it lies whole in the end of the file that begins there.
+/// The footer, if the end of the file that was read, from `end_from` on, contains all of it.
 pub fn footer<'a>(end: &'a [u8], end_from: u64, tail: &Tail) -> Option<&'a [u8]> {
     let at = usize::try_from(tail.from.checked_sub(end_from)?).ok()?;
     end.get(at..at.checked_add(usize::try_from(tail.length).ok()?)?)
 }
 
-/// Reads from a footer how many rows the file has.
+/// The number of rows, from the footer.
 pub fn rows(footer: &[u8], tail: &Tail) -> Result<u64, String> {
     const NUMBER_OF_ROWS: u64 = 6;
     let inflated = inflate(footer, tail.compression)?;
@@ -81,10 +81,10 @@ pub fn rows(footer: &[u8], tail: &Tail) -> Result<u64, String> {
             (_, Field::Number(_) | Field::Bytes(_)) => {}
         }
     }
-    Err("its footer does not say how many rows it has".to_owned())
+    Err("its footer has no number of rows".to_owned())
 }
 
-/// The chunks of a footer: a length of three bytes, whose lowest bit says that the chunk is as it was; then the chunk.
+/// Inflates the chunks of a footer. Each begins with a length of three bytes, whose lowest bit marks an uncompressed chunk.
 fn inflate(mut footer: &[u8], compression: Compression) -> Result<Vec<u8>, String> {
     if compression == Compression::None {
         return Ok(footer.to_vec());
@@ -112,7 +112,7 @@ fn inflate(mut footer: &[u8], compression: Compression) -> Result<Vec<u8>, Strin
     Ok(inflated)
 }
 
-/// Appends what there is; `None` where it breaks off, or becomes too long.
+/// Appends everything, or returns `None` if it breaks off or becomes too long.
 fn limited(from: impl Read, to: &mut Vec<u8>) -> Option<()> {
     from.take(FOOTER_BYTES_MAX + 1).read_to_end(to).ok()?;
     (to.len() as u64 <= FOOTER_BYTES_MAX).then_some(())
@@ -124,7 +124,7 @@ enum Field<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The next field: its number and its value; `None` where the message breaks off.
+/// The number and value of the next field, or `None` if the message breaks off.
 fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Field<'a>)> {
     let key = number(rest)?;
     let value = match key & 7 {
@@ -146,7 +146,7 @@ fn take<'a>(rest: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// A number of seven bits a byte, the lowest first.
+/// A varint: seven bits per byte, lowest first.
 fn number(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -213,7 +213,7 @@ mod tests {
         assert!(read(&file(&FOOTER, 4)).unwrap_err().contains("LZ4"));
         assert!(read(&file(&FOOTER, 3)).unwrap_err().contains("LZO"));
         assert!(read(&file(&FOOTER, 9)).unwrap_err().contains("`9`"));
-        assert_eq!(read(&file(&FOOTER[..8], 0)).unwrap_err(), "its footer does not say how many rows it has");
+        assert_eq!(read(&file(&FOOTER[..8], 0)).unwrap_err(), "its footer has no number of rows");
         assert_eq!(read(&file(&FOOTER[..10], 0)).unwrap_err(), "its footer breaks off");
         for end in [&b""[..], b"PAR1", &[0], &[200, 200, 200]] {
             assert!(read(end).unwrap_err().contains("not that of an ORC file"), "{end:?}");
