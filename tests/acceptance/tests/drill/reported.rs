@@ -138,6 +138,7 @@ impl Drill {
         }
         ensure!(said.lines().all(|line| line.contains(load)), "{said}");
         self.runbook.run("logs", &[], "", 0).await?;
+        self.runbook.run("cost", &[], "", 0).await?;
         let said = self.runbook.run("logs --minutes 60", &[], "", 0).await?.output;
         ensure!(said.contains(" refused ") && said.contains(" quarantined "), "{said}");
         let lines = self.world.logged(self.began).await?;
