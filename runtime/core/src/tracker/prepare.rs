@@ -237,7 +237,7 @@ fn sort_out<'a>(pendings: &[PendingLoad], seen: &'a Seen) -> Sorted<'a> {
                     part.newer.push(found);
                 } else {
                     let fit = seen.fits.get(&found.object.id()).unwrap_or(&BY_POSITION);
-                    sorted.place(&mut part, waiting, found, fit);
+                    sorted.place(&mut part, found, fit);
                 }
             } else if handled.insert(id) {
                 sorted.deleted.push((waiting.clone(), pending.entered));
@@ -270,14 +270,14 @@ const fn is_done(mark: Option<&LedgerMark>, entered: bool) -> bool {
 }
 
 impl<'a> Sorted<'a> {
-    /// Lists an object if its fit is that of the load; otherwise it waits.
-    fn place(&mut self, part: &mut Part, waiting: &WaitingObject, found: WaitingObject, fit: &'a Fit) {
+    /// Lists an object if its fit is that of the load; otherwise it waits, as the version that exists now: versions before it are dropped.
+    fn place(&mut self, part: &mut Part, found: WaitingObject, fit: &'a Fit) {
         let was_parted = part.is_parted();
         if *self.fit.get_or_insert(fit) == fit {
             part.kept.push(found);
         } else {
             self.n_later += 1;
-            part.rest.push(waiting.clone());
+            part.rest.push(found);
         }
         self.n_parted += usize::from(part.is_parted() && !was_parted);
     }
@@ -352,7 +352,7 @@ impl Part {
         };
         let mut actions = match (self.kept.is_empty(), self.rest.is_empty()) {
             (true, true) => vec![WriteAction::Delete(pending.key.clone(), Condition::Always)],
-            (true, false) if self.rest.len() == pending.objects.len() => Vec::new(),
+            (true, false) if same_objects(&self.rest, &pending.objects) => Vec::new(),
             (true, false) => vec![put(&self.rest)],
             (false, true) if same_objects(&self.kept, &pending.objects) => Vec::new(),
             (false, true) => vec![put(&self.kept)],
@@ -371,6 +371,6 @@ impl Part {
 }
 
 /// Compares versions only: a changed size is written to the manifest, not to the item.
-fn same_objects(kept: &[WaitingObject], waiting: &[WaitingObject]) -> bool {
-    kept.len() == waiting.len() && kept.iter().zip(waiting).all(|(a, b)| a.object == b.object)
+fn same_objects(sorted: &[WaitingObject], waiting: &[WaitingObject]) -> bool {
+    sorted.len() == waiting.len() && sorted.iter().zip(waiting).all(|(a, b)| a.object == b.object)
 }

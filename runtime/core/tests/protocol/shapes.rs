@@ -60,6 +60,19 @@ fn one_load_takes_the_files_of_the_first_shape_and_the_others_wait() {
 }
 
 #[test]
+fn what_waits_for_another_shape_waits_as_the_version_that_exists_now() {
+    let mut table = table_with(&[("a", older())]);
+    table.fits.insert(object("b", "3").object.id(), newer());
+    table.record_objects(vec![object("a", "1"), object("b", "1"), object("b", "2")]);
+    table.begin();
+    let (change, _) = table.plan(vec![found("1"), found("3"), found("3")]);
+    table.done(&change);
+    let pendings = table.items.values().filter_map(|item| if let Item::Pending(it) = item { Some(it) } else { None });
+    let waiting: Vec<_> = pendings.flat_map(|pending| &pending.objects).map(|waiting| &waiting.object).collect();
+    assert_eq!(waiting, [&object("a", "1").object, &object("b", "3").object]);
+}
+
+#[test]
 fn the_columns_are_read_again_after_a_load_has_added_some() {
     let mut table = table_with(&[("a", newer())]);
     table.record(&["a"]);
