@@ -214,8 +214,8 @@ fn the_footers_of_more_misfits_than_a_transaction_takes_are_read_once() {
             calls.iter().filter(|call| call.port == Port::Functions).map(|call| &*call.operation).collect();
         let count = |operation: &str| own.iter().filter(|made| **made == operation).count();
         let (n_looks, n_reads) = (count("HeadObject"), count("GetObject"));
-        // Each function that takes a part reads the footers once, and the other tests of this file make some calls meanwhile.
-        ensure!(n_looks > 3 * N_FILES && 10 * n_reads < 9 * n_looks, "{n_looks} looks, {n_reads} footers");
+        // Without the cache each look reads the footer. Each function has its own, and the other tests of this file make some calls meanwhile.
+        ensure!(n_looks > N_FILES && n_reads < n_looks, "{n_looks} looks, {n_reads} footers");
         Ok(())
     });
 }
