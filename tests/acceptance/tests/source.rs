@@ -238,6 +238,18 @@ async fn check(world: &World, now: i64) -> Result<Value> {
     world.invoke(Function::BulkLoader, &request).await
 }
 
+/// Kills the reader of an inventory once it has read the manifest, the checksum and two data files.
+fn dies_after_two_data_files() -> Toxic {
+    Toxic {
+        service: Some("s3".to_owned()),
+        operation: Some("GetObject".to_owned()),
+        function: Some(World::function(Function::BulkLoader)),
+        after_matches: 4,
+        times: Some(1),
+        ..Toxic::new(ToxicKind::KillBefore)
+    }
+}
+
 #[test]
 fn an_inventory_tells_of_an_object_whose_notification_never_came() {
     let world = world();
@@ -271,16 +283,7 @@ fn an_inventory_tells_of_an_object_whose_notification_never_came() {
         // What came after the inventory: one object is gone, another has other content.
         table.delete("in/4.csv").await?;
         table.put("in/5.csv", csv(&[&row(50)])).await?;
-        // The manifest, its checksum, two data files; and then it dies.
-        let killed = Toxic {
-            service: Some("s3".to_owned()),
-            operation: Some("GetObject".to_owned()),
-            function: Some(World::function(Function::BulkLoader)),
-            after_matches: 4,
-            times: Some(1),
-            ..Toxic::new(ToxicKind::KillBefore)
-        };
-        world.stack.gateway().add_toxic(&killed).await?;
+        world.stack.gateway().add_toxic(&dies_after_two_data_files()).await?;
         ensure!(check(world, now).await.is_err(), "nobody died");
         let position = |item: &Item| if let Item::Listing(listing) = item { listing.position.line } else { None };
         let reached = table.items().await?.values().find_map(position);
