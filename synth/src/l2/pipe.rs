@@ -87,8 +87,7 @@ impl Pipe {
 
 fn role(scope: &Scope, props: &PipeProps<'_>) -> Role {
     let pipes = Value::sub("arn:${AWS::Partition}:pipes:${AWS::Region}:${AWS::AccountId}:pipe/*");
-    let role =
-        Role::assumed_for(&scope.child("Role"), "What the pipe of the loader may do", "pipes.amazonaws.com", pipes);
+    let role = Role::assumed_for(&scope.child("Role"), "Role of the loader's pipe", "pipes.amazonaws.com", pipes);
     props.table.grant_read_stream(&role);
     role.permit(Statement::allow(&["events:PutEvents"], [default_bus()]));
     props.dead_letters.grant_send_messages(&role);

@@ -38,7 +38,7 @@ impl Schedules {
     /// may invoke the function and send to the dead-letter queue.
     pub fn new(scope: &Scope, function: &Function, dead_letters: &Queue) -> Self {
         let group = CfnScheduleGroup::new(scope, CfnScheduleGroupProps::default());
-        let description = "What the schedules of the loader may do";
+        let description = "Role of the loader's schedules";
         let role = Role::assumed_for(&scope.child("Role"), description, "scheduler.amazonaws.com", group.arn());
         function.grant_invoke_by(&role);
         dead_letters.grant_send_messages(&role);

@@ -28,7 +28,7 @@ fn widget(title: &str, left: &'static str, metrics: Vec<Json>) -> Widget {
     Widget { title: title.to_owned(), left, right: "", statistic: "Sum", metrics }
 }
 
-/// Metrics of the whole stack: name, label and statistic. An empty statistic stands for the widget's.
+/// Metrics of the whole stack: name, label and statistic. An empty statistic means the widget's.
 fn of_stack(metrics: &[(&str, &str, &str)]) -> Vec<Json> {
     let mut of_stack: Vec<Json> = Vec::new();
     for (name, label, statistic) in metrics {
@@ -83,16 +83,16 @@ fn bill_row() -> Row {
 fn data_row() -> Row {
     let table = contract::DIMENSION_TABLE;
     let late_tables = of_each(table, "", &search(table, contract::METRIC_SECONDS_LATE, "Maximum"));
-    let freshness = [("half", "p50"), ("nine of ten", "p90"), ("slowest", "Maximum")];
+    let freshness = [("p50", "p50"), ("p90", "p90"), ("longest", "Maximum")];
     let freshness = freshness.map(|(label, statistic)| (contract::METRIC_FRESHNESS, label, statistic));
     let mut backlog = of_stack(&[
         (contract::METRIC_WAITING, "files", "Maximum"),
-        (contract::METRIC_OLDEST_WAITING, "oldest waits (right)", "Maximum"),
+        (contract::METRIC_OLDEST_WAITING, "oldest file's wait (right)", "Maximum"),
     ]);
     backlog[1][4]["yAxis"] = json!("right");
     Row {
         widgets: vec![
-            widget("Late tables: none, if this is empty", "seconds late", vec![json!([late_tables])]),
+            widget("Late tables (empty if none is late)", "seconds late", vec![json!([late_tables])]),
             widget("Freshness: file created to rows committed", "milliseconds", of_stack(&freshness)),
             Widget { right: "milliseconds", ..widget("Backlog", "files", backlog) },
         ],
@@ -112,12 +112,12 @@ fn loader_row(shared: Option<&Shared>) -> Row {
         (contract::METRIC_REFUSED, "refused messages", ""),
     ];
     let waits = [(contract::METRIC_STUCK, "stuck tables", "Maximum"), (contract::METRIC_SWEEPS, "sweeps", "")];
-    let given_up = shared.map(|_| given_up(&format!("${{{SHARED_DEAD_LETTERS}.QueueName}}")));
+    let shared_letters = shared.map(|_| messages_in(&format!("${{{SHARED_DEAD_LETTERS}.QueueName}}")));
     Row {
         widgets: vec![
-            widget("Loads and failures, each minute", "", of_stack(&failures)),
-            widget("Stuck tables, and the sweep of each minute", "", of_stack(&waits)),
-            widget("Errors of functions, messages given up", "", errors.into_iter().chain(given_up).collect()),
+            widget("Loads and failures per minute", "", of_stack(&failures)),
+            widget("Stuck tables, and sweeps per minute", "", of_stack(&waits)),
+            widget("Function errors and dead letters", "", errors.into_iter().chain(shared_letters).collect()),
         ],
     }
 }
@@ -134,7 +134,7 @@ fn table_row(shared: Option<&Shared>) -> Row {
         "${AWS::StackName}",
         contract::DIMENSION_TABLE,
         table,
-        { "stat": "Maximum", "label": "oldest waits (ms)" }
+        { "stat": "Maximum", "label": "oldest file's wait (ms)" }
     ])];
     let more = [
         (contract::METRIC_FRESHNESS, "p90", "left", "freshness p90 (ms)"),
@@ -146,12 +146,12 @@ fn table_row(shared: Option<&Shared>) -> Row {
     metrics.extend(more.map(|(name, statistic, side, label)| {
         json!([".", name, ".", ".", ".", ".", { "stat": statistic, "yAxis": side, "label": label }])
     }));
-    metrics.extend(shared.is_none().then(|| given_up(&dead_letters)));
+    metrics.extend(shared.is_none().then(|| messages_in(&dead_letters)));
     let widget = Widget { title, left: "milliseconds", right: "files", statistic: "Sum", metrics };
     Row { widgets: vec![widget] }
 }
 
-fn given_up(dead_letters: &str) -> Json {
-    let label = json!({ "stat": "Maximum", "yAxis": "right", "label": "given up" });
-    json!(["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", dead_letters, label])
+fn messages_in(queue: &str) -> Json {
+    let label = json!({ "stat": "Maximum", "yAxis": "right", "label": "dead letters" });
+    json!(["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, label])
 }

@@ -14,7 +14,7 @@ pub(super) fn add(scope: &Scope, tracker: &Table, dead_letters: &Queue) {
     let pipe = Pipe::new(
         &scope.child(LogicalId::Events.name()),
         PipeProps {
-            description: "Tells the account's event bus what happens to the loader's tables",
+            description: "Publishes what happens to the loader's tables on the account's event bus",
             table: tracker,
             patterns: patterns(),
             template: template(),
@@ -23,7 +23,11 @@ pub(super) fn add(scope: &Scope, tracker: &Table, dead_letters: &Queue) {
             dead_letters,
         },
     );
-    scope.add_output(EVENTS_OUTPUT, "Pipe that tells the account's event bus what happens to the tables", pipe.name());
+    scope.add_output(
+        EVENTS_OUTPUT,
+        "Pipe that publishes what happens to the tables on the account's event bus",
+        pipe.name(),
+    );
 }
 
 /// Matches a history or quarantine item when it is written, and a slot when it begins to wait for an operator or is paused.

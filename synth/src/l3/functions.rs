@@ -63,9 +63,9 @@ fn function(scope: &Scope, name: Name, with: &FunctionsProps<'_>) -> Function {
 
 const fn description(name: Name) -> &'static str {
     match name {
-        Name::MicrobatchLoader => "Takes note of files that arrived, from SQS messages, and starts loads",
-        Name::NextLoader => "Settles loads whose statement ended and starts the next; sweeps every minute",
-        Name::BulkLoader => "Takes note of the files of whole folders, by request, and starts loads",
+        Name::MicrobatchLoader => "Records the files that SQS messages name, and starts loads",
+        Name::NextLoader => "Settles loads whose statement has ended and starts the next; sweeps every minute",
+        Name::BulkLoader => "Records the files of whole folders on request, and starts loads",
     }
 }
 

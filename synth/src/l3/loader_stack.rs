@@ -105,10 +105,10 @@ impl LoaderStack {
             scope.add_output(Output::FunctionName(function).name(), "", handle.name());
             scope.add_output(Output::FunctionArn(function).name(), "", handle.arn());
         }
-        let text = "Queue of invocations and events that were given up";
+        let text = "Dead-letter queue of failed invocations and undelivered events";
         scope.add_output(Output::DeadLettersUrl.name(), text, self.dead_letters.url());
         if let Some(shared) = &self.shared {
-            let text = "Queue of the messages that were given up, of all queues";
+            let text = "Dead-letter queue that all tables' queues share";
             scope.add_output(SHARED_DEAD_LETTERS_OUTPUT, text, shared.dead_letters.url());
         }
         let n_queues = self.sources.iter().filter(|source| source.fed_by() == source.name()).count();
@@ -151,7 +151,7 @@ fn bucket(scope: &Scope, props: &LoaderProps) -> Bucket {
 fn role(scope: &Scope, tracker: &Table, bucket: &Bucket) -> Role {
     let role = Role::new(
         &scope.child(LogicalId::LoaderRole.name()),
-        "What the three functions of the loader may do",
+        "Execution role of the loader's three functions",
         "lambda.amazonaws.com",
     );
     tracker.grant_read_write(&role);
@@ -177,7 +177,7 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
     Rule::new(
         &scope.child(LogicalId::StatementEnded.name()),
         RuleProps {
-            description: "A statement of the loader ended: settle its load and start the next",
+            description: "When a statement of the loader ends: settles its load and starts the next",
             trigger: Trigger::Event(pattern),
             // The event is only a hint, and the sweep finds the statement too, so retrying for an hour is enough.
             target: RuleTarget {
@@ -192,7 +192,7 @@ fn rules(scope: &Scope, functions: &Functions, dead_letters: &Queue) {
     Rule::new(
         &scope.child(LogicalId::Sweep.name()),
         RuleProps {
-            description: "Look after every table with work, whatever event got lost",
+            description: "Every minute: reconciles every table that has work, even if an event was lost",
             trigger: Trigger::Schedule(contract::SWEEP_SCHEDULE),
             // The next sweep starts in a minute, so a retry gains nothing.
             target: RuleTarget {

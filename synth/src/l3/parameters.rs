@@ -55,8 +55,8 @@ fn statement_name_prefix() -> ParameterProps {
         ..parameter(
             Parameter::StatementNamePrefix,
             PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT,
-            "First part of the name of every Redshift Data API statement, usually the database's name; the rule StatementEnded listens to it. \
-             Two stacks of an account and region need two.",
+            "First part of the name of every Redshift Data API statement, usually the database's name; the rule StatementEnded filters on it. \
+             Stacks in the same account and region must not share it.",
         )
     }
 }
@@ -89,8 +89,8 @@ fn queue_name_prefix(props: &LoaderProps) -> ParameterProps {
         ..parameter(
             Parameter::QueueNamePrefix,
             "",
-            "Goes before the name of each queue, where queues of several stacks would have the same name; the queue's \
-             configuration file is named after the whole name.",
+            "Put before the name of each queue, so that several stacks can have queues of the same name; a queue's \
+             configuration file has the full name.",
         )
     }
 }
@@ -99,6 +99,6 @@ fn alarm_topic() -> ParameterProps {
     ParameterProps {
         allowed_pattern: Some("|arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:.+".into()),
         constraint: Some("the ARN of an SNS topic, or nothing".into()),
-        ..parameter(Parameter::AlarmTopicArn, "", "SNS topic that is notified when an alarm rings; empty: none.")
+        ..parameter(Parameter::AlarmTopicArn, "", "SNS topic that the alarms notify; empty: none.")
     }
 }

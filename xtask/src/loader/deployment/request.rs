@@ -37,7 +37,7 @@ pub struct TargetArgs {
     /// Tell the account's event bus when tables are loaded or paused and files quarantined (docs/events.md) [default: as deployed; at first off]
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "on", value_name = "SWITCH")]
     pub events: Option<Switch>,
-    /// SNS topic that is notified when an alarm rings: late, stuck, quarantine and others; '' for none [default: as deployed; at first none]
+    /// SNS topic that is notified when an alarm goes off: late, stuck, quarantine and others; '' for none [default: as deployed; at first none]
     #[arg(long, value_name = "ARN", value_parser = topic)]
     pub notify_topic: Option<String>,
     /// Where to
