@@ -66,7 +66,7 @@ pub struct BenchArgs {
     /// Cargo profile of the functions [default: release if it is built, else dev]
     #[arg(long, value_enum)]
     build_profile: Option<Profile>,
-    /// How the result is printed
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }

@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use synth::Architecture;
-use synth::workspace;
+use synth::{Architecture, workspace};
 
 use crate::ground::output::{Format, Out, size};
 use crate::loader::functions::{self, Profile, Runs, Wanted};
@@ -17,7 +16,7 @@ pub struct BuildArgs {
     /// `release`: small and quick to start, for AWS. `dev`: quick to build, for tests (zips in cfn-out/assets/dev)
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
-    /// How the result is printed
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }

@@ -24,7 +24,6 @@ _cargo_xtask() {
 complete -F _cargo_xtask -o bashdefault -o default cargo
 "#;
 
-/// How to use the scripts.
 pub const HELP: &str = "\
 bash, once, after what completes cargo's own commands:
   cargo xtask completions bash > ~/.cargo-xtask.bash && echo 'source ~/.cargo-xtask.bash' >> ~/.bashrc

@@ -44,7 +44,7 @@ pub struct DemoArgs {
     build_profile: Profile,
 }
 
-/// Runs the command. Ctrl-C stops the stack before this program ends. `report` writes a page about the last so many milliseconds.
+/// Runs the command. Ctrl-C stops the stack before this program ends. `report` writes a page to a path, about the last milliseconds that it is given.
 pub async fn run(args: &DemoArgs, report: impl AsyncFn(Aws, Stack, i64, PathBuf) -> Result<()>) -> Result<()> {
     let out = Out::new(Format::Text);
     let started = Instant::now();
@@ -62,7 +62,7 @@ pub async fn run(args: &DemoArgs, report: impl AsyncFn(Aws, Stack, i64, PathBuf)
     };
     let step = out.step("stopping the local stack");
     stack.stop().await?;
-    step.done("local stack stopped; nothing of it is left running");
+    step.done("local stack stopped, with all its processes");
     outcome?;
     out.line(format!("{} the demo took {}", out.good("ok"), seconds(started.elapsed())));
     Ok(())
@@ -85,7 +85,7 @@ async fn show(
     out.title("Load");
     let dropper = Dropper::new(&aws, prepared, data);
     let mut watch = Watch::new(out, Tracker::of_stack(&aws, &loader)?, prepared);
-    // Otherwise the first loads would end before another file could be uploaded. Their ends are reported late until that is done.
+    // Otherwise the first loads would end before another file could be uploaded.
     let late = Toxic::new(ToxicKind::DelayMillis(DELAY_MILLIS)).on("redshift-data", "DescribeStatement");
     stack.gateway().add_toxic(&late).await?;
     dropper.first_wave(out).await?;
@@ -119,16 +119,14 @@ async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) ->
 
 async fn keep(out: Out, stack: &local_client::Stack, prepared: &Prepared) -> Result<()> {
     let info = stack.info();
-    let file = PathBuf::from("tests/data/weather/seattle-2012-h1.parquet");
     out.title("The stack stays up until Ctrl-C");
     out.line(format!("   endpoint     {}", info.endpoint));
     for database in local_databases(&prepared.queues) {
         out.line(format!("   warehouse    {}", info.psql(&database)));
     }
     out.line(format!(
-        "   drop a file  {} aws s3 cp {} s3://rs-loader-demo/weather/again.parquet",
+        "   drop a file  {} aws s3 cp tests/data/weather/seattle-2012-h1.parquet s3://rs-loader-demo/weather/again.parquet",
         info.environment(),
-        file.display()
     ));
     out.line(format!("   logs         {}", workspace::shown(&info.log_dir)));
     match interruptible::<()>(std::future::pending()).await {

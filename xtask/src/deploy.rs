@@ -30,7 +30,7 @@ pub struct DeployArgs {
     /// Show what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// How the result is printed
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     output: Format,
     /// With --local: start the stack so that it checks signatures and IAM policies, as AWS does

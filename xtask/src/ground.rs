@@ -1,4 +1,4 @@
-//! What all rooms may use and what uses no room: the terminal, other programs, AWS clients and stacks.
+//! What every room may use, and what uses no room: the terminal, other programs, AWS clients and stacks.
 
 pub mod ask;
 pub mod aws;

@@ -30,7 +30,7 @@ enum LocalCommand {
     Down,
     /// Print its endpoints
     Status {
-        /// How the result is printed
+        /// Format of the result
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },

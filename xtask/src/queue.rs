@@ -41,7 +41,7 @@ enum QueueCommand {
         after_help = "To see what is deployed and how it is doing: cargo xtask status, with --local for the local stack."
     )]
     List {
-        /// How the result is printed
+        /// Format of the result
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },

@@ -1,4 +1,4 @@
-//! `--profile` decides whose account it is, also where the environment holds other credentials and another Region.
+//! `--profile` selects the account, even if the environment has other credentials and another Region.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ region = eu-west-3
 credential_process = echo '{\"Version\": 1, \"AccessKeyId\": \"AKIDOFPROGRAM\", \"SecretAccessKey\": \"secret\"}'
 ";
 
-/// An endpoint that remembers who signed the first request, and answers that there is no such stack.
+/// An endpoint that records who signed the first request, and responds that there is no such stack.
 fn endpoint() -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -108,5 +108,5 @@ fn an_unknown_profile_is_refused_with_a_list_of_known_ones() {
 #[test]
 fn a_profile_without_a_region_takes_none_from_the_environment() {
     let errors = refused("nowhere", &["--profile", "nowhere"]);
-    assert!(errors.contains("the profile `nowhere` names no Region") && errors.contains("--region"), "{errors}");
+    assert!(errors.contains("the profile `nowhere` has no Region") && errors.contains("--region"), "{errors}");
 }

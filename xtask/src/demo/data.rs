@@ -48,7 +48,8 @@ impl Data {
     pub fn read() -> Result<Self> {
         let path = folder().join("expected.json");
         let text = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let data: Self = serde_json::from_slice(&text).context("tests/data/expected.json is not readable")?;
+        let data: Self =
+            serde_json::from_slice(&text).context("tests/data/expected.json is not valid: git checkout tests/data")?;
         for file in &data.files {
             if sha256(&file.bytes()?) != file.sha256 {
                 let message = format!("tests/data/{} is not the file that expected.json describes", file.file);
@@ -59,8 +60,8 @@ impl Data {
     }
 
     /// Files of a table.
-    pub fn of<'a>(&'a self, table: &'a str) -> impl DoubleEndedIterator<Item = &'a DataFile> + ExactSizeIterator {
-        self.files.iter().filter(move |file| file.table == table).collect::<Vec<_>>().into_iter()
+    pub fn of(&self, table: &str) -> Vec<&DataFile> {
+        self.files.iter().filter(|file| file.table == table).collect()
     }
 
     /// Number of distinct object versions to upload: one per file.

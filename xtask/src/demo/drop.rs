@@ -13,7 +13,7 @@ use crate::loader::deployment::prepared::Prepared;
 /// Number of files per table that arrive while a load runs.
 pub const LATE_FILES: usize = 2;
 
-/// Uploads files.
+/// Uploads the demo's files.
 pub struct Dropper<'a> {
     client: Client,
     prepared: &'a Prepared,
@@ -21,7 +21,6 @@ pub struct Dropper<'a> {
 }
 
 impl<'a> Dropper<'a> {
-    /// For the demo's files.
     pub fn new(aws: &Aws, prepared: &'a Prepared, data: &'a Data) -> Self {
         Self { client: aws.s3(), prepared, data }
     }
@@ -29,9 +28,10 @@ impl<'a> Dropper<'a> {
     /// Uploads all files but the late ones.
     pub async fn first_wave(&self, out: Out) -> Result<()> {
         for table in self.data.tables.keys() {
-            let n_early = self.data.of(table).len().saturating_sub(LATE_FILES);
+            let files = self.data.of(table);
+            let n_early = files.len().saturating_sub(LATE_FILES);
             let mut rows = 0;
-            for file in self.data.of(table).take(n_early) {
+            for file in files.into_iter().take(n_early) {
                 self.drop(file).await?;
                 rows += file.rows;
             }
@@ -43,13 +43,14 @@ impl<'a> Dropper<'a> {
     /// Uploads the late files, and the last of them a second time: the same bytes under the same key.
     pub async fn second_wave(&self, out: Out) -> Result<()> {
         for table in self.data.tables.keys() {
-            let late: Vec<_> = self.data.of(table).rev().take(LATE_FILES).collect();
-            for file in late.iter().rev() {
+            let mut late = self.data.of(table);
+            late.drain(..late.len().saturating_sub(LATE_FILES));
+            for file in &late {
                 self.drop(file).await?;
             }
-            let names: Vec<_> = late.iter().rev().map(|file| file.name()).collect();
+            let names: Vec<_> = late.iter().map(|file| file.name()).collect();
             out.line(format!("{} dropped {} for {table}", out.good("->"), names.join(" and ")));
-            if let Some(twice) = late.first() {
+            if let Some(twice) = late.last() {
                 self.drop(twice).await?;
                 out.line(format!("{} dropped {} again: it must not be loaded twice", out.good("->"), twice.name()));
             }
@@ -61,7 +62,7 @@ impl<'a> Dropper<'a> {
         let SourceFolder { bucket, prefix } = self.source(&file.table)?;
         let request = self.client.put_object().bucket(bucket).key(format!("{prefix}{}", file.name()));
         let request = request.body(ByteStream::from(file.bytes()?));
-        request.send().await.map_err(failed(format!("drop `{}`", file.file)))?;
+        request.send().await.map_err(failed(format!("upload `{}`", file.file)))?;
         Ok(())
     }
 

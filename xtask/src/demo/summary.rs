@@ -22,7 +22,7 @@ struct Line {
     wrong: Vec<String>,
 }
 
-/// Prints the summary. An error unless everything agrees.
+/// Prints the summary. Fails unless everything agrees.
 pub async fn show(
     out: Out,
     aws: &Aws,
@@ -80,9 +80,9 @@ async fn count(aws: &Aws, prepared: &Prepared, data: &Data, watch: &Watch, table
     let mut wrong = Vec::new();
     for (sql, expected) in &expected.checks {
         let sql = sql.replace("{table}", &name);
-        let answer = warehouse.number(&sql).await?;
-        if answer != *expected {
-            wrong.push(format!("`{sql}` answers {answer}, expected {expected}"));
+        let number = warehouse.number(&sql).await?;
+        if number != *expected {
+            wrong.push(format!("`{sql}` returns {number}, expected {expected}"));
         }
     }
     Ok(Line {

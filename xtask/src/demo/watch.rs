@@ -18,7 +18,7 @@ const RUNNING_SECONDS_MAX: u64 = 60;
 const IDLE_SECONDS_MAX: u64 = 180;
 const ITEMS_MAX: usize = 1_000;
 
-/// What is known about the demo's tables.
+/// What was read about the demo's tables.
 pub struct Watch {
     out: Out,
     tracker: Tracker,
@@ -26,8 +26,7 @@ pub struct Watch {
     tables: BTreeMap<String, String>,
     /// Running load of each queue.
     running: BTreeMap<String, String>,
-    /// Loads whose start was printed.
-    told: BTreeSet<String>,
+    announced: BTreeSet<String>,
     /// Finished loads by table, in order.
     pub loads: BTreeMap<String, Vec<History>>,
     /// Number of objects in quarantine.
@@ -35,7 +34,6 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// For the prepared queues.
     pub fn new(out: Out, tracker: Tracker, prepared: &Prepared) -> Self {
         let tables = prepared.queues.iter().map(|queue| (queue.name.clone(), queue.config.db_table().0)).collect();
         Self {
@@ -43,7 +41,7 @@ impl Watch {
             tracker,
             tables,
             running: BTreeMap::new(),
-            told: BTreeSet::new(),
+            announced: BTreeSet::new(),
             loads: BTreeMap::new(),
             n_quarantined: 0,
         }
@@ -103,13 +101,13 @@ impl Watch {
             for item in self.tracker.items(&db_table, Kind::Slot, Order::OldestFirst, 1).await? {
                 if let Some(running) = item.load() {
                     n_busy += 1;
-                    self.tell_running(&table, running);
+                    self.announce_running(&table, running);
                 }
             }
             n_busy += self.tracker.items(&db_table, Kind::Pending, Order::OldestFirst, ITEMS_MAX).await?.len();
             for item in self.tracker.items(&db_table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await? {
                 if let Item::Loaded(load) = item {
-                    self.tell_loaded(&table, load);
+                    self.announce_loaded(&table, load);
                 }
             }
             self.look_at_quarantine(&table, &db_table).await?;
@@ -117,15 +115,15 @@ impl Watch {
         Ok(n_busy)
     }
 
-    fn tell_running(&mut self, table: &str, running: &RunningLoad) {
+    fn announce_running(&mut self, table: &str, running: &RunningLoad) {
         let load_id = &running.load_id.0;
-        if self.told.insert(load_id.clone()) {
+        if self.announced.insert(load_id.clone()) {
             self.out.line(format!("   {table:<12} load {} runs", short(load_id)));
         }
         self.running.insert(table.to_owned(), load_id.clone());
     }
 
-    fn tell_loaded(&mut self, table: &str, load: History) {
+    fn announce_loaded(&mut self, table: &str, load: History) {
         let loads = self.loads.entry(table.to_owned()).or_default();
         if loads.iter().any(|known| known.key == load.key) {
             return;

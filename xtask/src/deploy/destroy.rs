@@ -1,4 +1,4 @@
-//! `cargo xtask destroy`: deletes the stack. Keeps the data unless told otherwise, and lists what it kept.
+//! `cargo xtask destroy`: deletes the stack. Keeps the data unless `--delete-data` is given, and lists what it kept.
 
 use anyhow::Result;
 use aws_sdk_s3::Client;
@@ -23,7 +23,7 @@ pub struct DestroyArgs {
     /// Also delete the tracker table and the loader's bucket: without the ledger, loaded files could be loaded again
     #[arg(long)]
     delete_data: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
 }
 
 fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<()> {
-    let data = if args.delete_data { " and everything the loader remembers" } else { "" };
+    let data = if args.delete_data { " with the tracker and the loader's bucket" } else { "" };
     if args.yes || agrees(out, &format!("Delete the stack {}{data} in {}?", args.stack_name, aws.region)) {
         return Ok(());
     }

@@ -19,7 +19,7 @@ pub struct DiffArgs {
     statement_name_prefix: Option<String>,
     #[command(flatten)]
     target: TargetArgs,
-    /// How the result is printed
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }

@@ -48,8 +48,8 @@ pub fn run(args: &SynthArgs) -> Result<()> {
     }
     show_notes(out, &synthesis);
     let (n_queues, bytes) = (synthesis.queues.len(), synthesis.text.len() as u64);
-    let before = if synthesis.written { "" } else { ", up to date" };
-    step.done(format!("{}: {}, {}{before}", workspace::shown(&path), counted(n_queues, "queue"), size(bytes)));
+    let state = if synthesis.written { "" } else { ", up to date" };
+    step.done(format!("{}: {}, {}{state}", workspace::shown(&path), counted(n_queues, "queue"), size(bytes)));
     let assets = functions::built();
     if !args.check && args.queues.is_none() && assets.len() == Function::ALL.len() {
         let command = by_hand::command("", STACK_NAME_DEFAULT, PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT, &assets);

@@ -15,7 +15,7 @@ pub struct FuzzArgs {
     /// Parser to fuzz
     #[arg(value_parser = ["s3_notification", "configuration", "status_change", "bulk_request", "tracker_item"])]
     target: String,
-    /// For how long
+    /// Duration of the run
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 }

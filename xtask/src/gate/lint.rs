@@ -17,11 +17,10 @@ pub fn lint(template: &Path, step: &Step) -> Result<String> {
     let linter = prepare(step)?;
     let mut command = Command::new(linter);
     command.arg("--template").arg(template).current_dir(workspace::root());
-    let (passed, words) = shell::run_quietly(command)?;
-    Ok(if passed { String::new() } else { words })
+    shell::complaint(command)
 }
 
-/// The linter's program. Creates the venv if it is missing or was made from other requirements.
+/// The path of the linter. Creates the venv if it is missing or was made from other requirements.
 fn prepare(step: &Step) -> Result<PathBuf> {
     let requirements = workspace::root().join("tests/local/stack/requirements-lint.txt");
     let wanted = sha256(&std::fs::read(&requirements).context("cannot read the linter's requirements")?);
@@ -48,11 +47,11 @@ fn prepare(step: &Step) -> Result<PathBuf> {
 }
 
 fn run(command: Command, wrong: &str, remedy: &str) -> Result<()> {
-    let (passed, words) = shell::run_quietly(command)?;
-    if passed {
+    let complaint = shell::complaint(command)?;
+    if complaint.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(format!("{wrong}: {}", words.trim()), remedy).into())
+    Err(Failure::new(format!("{wrong}: {}", complaint.trim()), remedy).into())
 }
 
 /// Finds a Python that is new enough.

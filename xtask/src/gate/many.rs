@@ -12,7 +12,7 @@ use crate::ground::output::Step;
 
 const QUEUES: usize = 200;
 
-/// Lints it and returns the linter's findings; empty if there are none.
+/// Lints the template and returns the linter's findings; empty if there are none.
 pub fn lint_many(step: &Step) -> Result<String> {
     let queues = (0..QUEUES).map(queue).collect::<Result<_>>()?;
     let template =

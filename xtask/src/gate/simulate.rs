@@ -25,7 +25,7 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
             Err(Failure::usage("the simulation does not take these options", "cargo xtask simulate --help").into())
         }
         _ => {
-            let hint = "repeat the seed that is named above";
+            let hint = "repeat the seed that is named above: cargo xtask simulate --seeds 1 --from SEED";
             Err(Failure::new("the simulation found a violation, or was stopped", hint).into())
         }
     }

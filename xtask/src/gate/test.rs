@@ -2,16 +2,14 @@
 
 mod programs;
 
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use synth::workspace;
-use synth::{SynthError, SynthProps, TemplateFile, synthesize};
+use synth::{SynthError, SynthProps, TemplateFile, synthesize, workspace};
 
 use crate::gate::{lint, many, tidy};
-use crate::ground::output::{Failure, Format, Out, seconds};
+use crate::ground::output::{Failure, Format, Out, Step, seconds};
 use crate::ground::{local_stack, shell};
 use crate::loader::functions::{self, Profile, Runs, Wanted};
 use crate::loader::queues;
@@ -39,47 +37,37 @@ pub fn run(args: &TestArgs, xtask: &clap::Command) -> Result<()> {
         checks(out, xtask, &mut tally);
     }
     // What the end-to-end tests start: the local stack's program, and the functions as zips.
-    let prepared = local_stack::build(out).and_then(|_| {
-        let wanted = Wanted { arch: functions::this_machine(), profile: Profile::Dev, runs: Runs::Here };
-        functions::build(out, wanted)
-    });
-    tally.note(out, "what the end-to-end tests need", prepared.map(|_| String::new()));
+    let wanted = Wanted { arch: functions::this_machine(), profile: Profile::Dev, runs: Runs::Here };
+    if let Err(error) = local_stack::build(out).and_then(|_| functions::build(out, wanted)) {
+        tally.failed += 1;
+        out.line(format!("{} what the end-to-end tests need: {error:#}", out.bad("FAILED")));
+    }
     programs::run(out, args.filter.as_deref(), &mut tally)?;
     out.line(format!("\n{} passed, {} failed ({})", tally.passed, tally.failed, seconds(started.elapsed())));
     if tally.failed > 0 {
-        return Err(Failure::new("not everything holds", "see the lines marked FAILED above").into());
+        return Err(Failure::new("some checks failed", "see the lines marked FAILED above").into());
     }
     Ok(())
 }
 
 impl Tally {
-    /// Counts a check that ran. An empty complaint means that it passed.
-    fn note(&mut self, out: Out, name: &str, outcome: Result<String>) {
-        let words = outcome.unwrap_or_else(|error| format!("{error:#}"));
-        if words.is_empty() {
-            self.passed += 1;
-        } else {
-            self.failed += 1;
-            out.line(format!("{} {name}\n{}", out.bad("FAILED"), words.trim_end()));
-        }
-    }
-
-    fn check(&mut self, out: Out, name: &str, check: impl FnOnce(&crate::ground::output::Step) -> Result<String>) {
+    /// Runs and counts a check. Its result is the complaint; an empty one means that it passed.
+    fn check(&mut self, out: Out, name: &str, check: impl FnOnce(&Step) -> Result<String>) {
         let step = out.step(name);
-        let words = check(&step).unwrap_or_else(|error| format!("{error:#}"));
-        if words.is_empty() {
+        let complaint = check(&step).unwrap_or_else(|error| format!("{error:#}"));
+        if complaint.is_empty() {
             self.passed += 1;
             step.done(name);
         } else {
             self.failed += 1;
             step.failed(name);
-            out.line(words.trim_end());
+            out.line(complaint.trim_end());
         }
     }
 }
 
 fn checks(out: Out, xtask: &clap::Command, tally: &mut Tally) {
-    tally.check(out, "format: cargo fmt --check", |_| words_of(shell::cargo(&["fmt", "--all", "--check"])));
+    tally.check(out, "format: cargo fmt --check", |_| shell::complaint(shell::cargo(&["fmt", "--all", "--check"])));
     tally.check(out, "tidy: lengths, headers, modules, nothing left behind", |_| Ok(tidy::check(xtask)?.join("\n")));
     tally.check(out, "lint: cargo clippy, warnings are errors", |step| {
         let command = shell::cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
@@ -88,12 +76,6 @@ fn checks(out: Out, xtask: &clap::Command, tally: &mut Tally) {
     tally.check(out, "template: what is committed is what is synthesized", |_| Ok(template_is_current()));
     tally.check(out, "template: cfn-lint", |step| lint::lint(&workspace::template(), step));
     tally.check(out, "template: cfn-lint of 200 queues", many::lint_many);
-}
-
-/// Runs a program; its output is the complaint if it fails.
-fn words_of(command: Command) -> Result<String> {
-    let (passed, words) = shell::run_quietly(command)?;
-    Ok(if passed { String::new() } else { words })
 }
 
 fn template_is_current() -> String {

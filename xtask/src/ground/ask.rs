@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use crate::ground::output::Out;
 
-/// Whether a person answers yes; false if no one can be asked.
+/// Whether a person says yes; `false` if no one can be asked.
 pub fn agrees(out: Out, question: &str) -> bool {
     if out.is_json() || !std::io::stdin().is_terminal() {
         return false;

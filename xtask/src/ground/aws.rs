@@ -116,19 +116,16 @@ impl Aws {
 
     /// The account of the credentials. This is the first call, so missing credentials are reported here.
     pub async fn place(&self) -> Result<Place> {
-        let client = aws_sdk_sts::Client::new(&self.config);
-        let identity = client.get_caller_identity().send().await.map_err(|error| {
-            let hint = "sign in (`aws login`, `aws sso login`), or choose credentials with --profile NAME; for this machine only, add --local";
-            Failure::new(format!("AWS does not accept the credentials, or there are none: {}", Cause(&error)), hint)
-        })?;
         // An identity has no Region; everything that is deployed is in the client's.
-        Ok(Place { region: self.region.clone(), ..Place::of_arn(identity.arn().context("the identity has no ARN")?)? })
+        Ok(Place { region: self.region.clone(), ..Place::of_arn(&self.caller().await?)? })
     }
 
     /// The ARN of the credentials, as audit records name the operator.
     pub async fn caller(&self) -> Result<String> {
-        let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let identity = identity.map_err(failed("find out whose credentials these are"))?;
+        let identity = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await.map_err(|error| {
+            let hint = "sign in (`aws login`, `aws sso login`), or choose credentials with --profile NAME; for this machine only, add --local";
+            Failure::new(format!("AWS does not accept the credentials, or there are none: {}", Cause(&error)), hint)
+        })?;
         Ok(identity.arn().context("the identity has no ARN")?.to_owned())
     }
 }
@@ -149,17 +146,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads them from an ARN.
     pub fn of_arn(arn: &str) -> Result<Self> {
         match arn.splitn(6, ':').collect::<Vec<_>>().as_slice() {
             ["arn", partition, _, region, account, _] => {
                 Ok(Self { partition: (*partition).into(), region: (*region).into(), account: (*account).into() })
             }
-            _ => Err(anyhow!("`{arn}` is not an ARN")),
+            _ => Err(anyhow!("`{arn}` is not an ARN: it has six parts, as in arn:aws:s3:::bucket")),
         }
     }
 
-    /// ARN of a queue.
     pub fn queue_arn(&self, name: &str) -> String {
         format!("arn:{}:sqs:{}:{}:{name}", self.partition, self.region, self.account)
     }

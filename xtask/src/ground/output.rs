@@ -39,7 +39,6 @@ impl Out {
         Self { json, color, live: terminal && std::io::stderr().is_terminal() }
     }
 
-    /// Whether the result is printed as JSON.
     pub fn is_json(self) -> bool {
         self.json
     }
@@ -251,22 +250,22 @@ pub struct Failure {
     /// What went wrong: one line, lower case, no full stop.
     pub message: String,
     /// What to do next; printed on a separate line.
-    pub hint: Option<String>,
+    pub hint: String,
     pub exit: Exit,
 }
 
 impl Failure {
-    /// An error about something that went wrong, and what to do.
+    /// Something went wrong.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()), exit: Exit::Failed }
+        Self { message: message.into(), hint: hint.into(), exit: Exit::Failed }
     }
 
-    /// An error about the command line, and what to write instead.
+    /// The command line requests something impossible; `hint` says what to write instead.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Usage, ..Self::new(message, hint) }
     }
 
-    /// An error about a missing confirmation, and how to give it.
+    /// A confirmation is missing; `hint` says how to give it.
     pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { exit: Exit::Refused, ..Self::new(message, hint) }
     }
@@ -282,11 +281,12 @@ impl std::error::Error for Failure {}
 
 /// Prints an error once, with its whole chain of causes and its hint. Returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    let out = Out { json: true, ..Out::new(Format::Json) };
+    // As in JSON mode: on standard error.
+    let out = Out::new(Format::Json);
     out.line(format!("{} {error:#}", out.bad("error:")));
     let failure = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
-    if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
-        out.line(format!("{} {hint}", out.bold("next:")));
+    if let Some(failure) = failure {
+        out.line(format!("{} {}", out.bold("next:"), failure.hint));
     }
     match failure.map_or(Exit::Failed, |failure| failure.exit) {
         Exit::Failed => ExitCode::from(1),

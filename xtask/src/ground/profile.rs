@@ -25,14 +25,14 @@ pub async fn only(loader: ConfigLoader, name: &str, region: Option<Region>) -> R
     Ok(loader.profile_name(name).region(region).credentials_provider(credentials))
 }
 
-/// Whether this profile exists.
-#[allow(clippy::default_trait_access)] // The three types are of crates that nothing here uses otherwise.
+/// Fails if there is no such profile.
+#[allow(clippy::default_trait_access)] // Naming the three types would take two more dependencies.
 async fn check(name: &str) -> Result<()> {
     let files = (Default::default(), Default::default(), Default::default());
     let profiles = aws_config::profile::load(&files.0, &files.1, &files.2, Some(name.to_owned().into())).await;
     let profiles = profiles.map_err(|error| {
         let message = format!("cannot read the AWS configuration files: {error}");
-        Failure::usage(message, "correct ~/.aws/config and ~/.aws/credentials, or what $AWS_CONFIG_FILE names")
+        Failure::usage(message, "correct ~/.aws/config and ~/.aws/credentials, or the file that $AWS_CONFIG_FILE names")
     })?;
     if profiles.get_profile(name).is_some() {
         return Ok(());
@@ -41,7 +41,7 @@ async fn check(name: &str) -> Result<()> {
     known.sort_unstable();
     let hint = match known.as_slice() {
         [] => format!("add it with `aws configure --profile {name}` or `aws configure sso --profile {name}`"),
-        known => format!("give one of these, or add it with `aws configure --profile {name}`: {}", known.join(", ")),
+        known => format!("use one of these, or add it with `aws configure --profile {name}`: {}", known.join(", ")),
     };
     Err(Failure::usage(format!("there is no profile `{name}` in the AWS configuration files"), hint).into())
 }
@@ -50,6 +50,6 @@ async fn region_of(name: &str) -> Result<Region> {
     let region = ProfileFileRegionProvider::builder().profile_name(name).build().region().await;
     region.ok_or_else(|| {
         let hint = format!("add --region us-east-1, or `aws configure set region us-east-1 --profile {name}`");
-        Failure::usage(format!("the profile `{name}` names no Region"), hint).into()
+        Failure::usage(format!("the profile `{name}` has no Region"), hint).into()
     })
 }

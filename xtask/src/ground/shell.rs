@@ -68,10 +68,20 @@ pub fn run_with_progress(mut command: Command, name: &str, step: &Step) -> Resul
     for line in &last {
         step.line(line);
     }
-    Err(Failure { message: format!("{name} ended with {status}"), ..Failure::new("", "see the lines above") }.into())
+    Err(Failure::new(format!("{name} ended with {status}"), "see the lines above").into())
 }
 
-/// Runs a program. Returns whether it succeeded, and both of its outputs.
+/// Runs a program. Returns what it wrote if it fails, and an empty text if it succeeds.
+pub fn complaint(command: Command) -> Result<String> {
+    let program = command.get_program().display().to_string();
+    Ok(match run_quietly(command)? {
+        (true, _) => String::new(),
+        (false, output) if output.trim().is_empty() => format!("`{program}` failed without output"),
+        (false, output) => output,
+    })
+}
+
+/// Runs a program. Returns whether it succeeded, and what it wrote to standard output and standard error.
 pub fn run_quietly(mut command: Command) -> Result<(bool, String)> {
     let program = command.get_program().display().to_string();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{program}`"))?;

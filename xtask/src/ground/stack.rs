@@ -77,7 +77,6 @@ impl Stack {
         self.outputs.get(SHARED_DEAD_LETTERS_OUTPUT).map(String::as_str)
     }
 
-    /// Partition, Region and account.
     pub fn place(&self) -> Result<Place> {
         Place::of_arn(&self.id)
     }
@@ -128,7 +127,7 @@ impl<'a> Follower<'a> {
                 return Ok(Ended { status, first_cause: self.first_cause });
             }
         }
-        bail!("the operation on the stack did not end within an hour")
+        bail!("the operation on the stack did not end within an hour: the CloudFormation console shows its events")
     }
 
     /// New events, oldest first.
@@ -189,6 +188,7 @@ async fn status(client: &Client, stack_id: &str) -> Result<String> {
             Ok(status.map_or_else(|| "DELETE_COMPLETE".to_owned(), |status| status.as_str().to_owned()))
         }
         Err(error) if Cause(&error).to_string().contains("does not exist") => Ok("DELETE_COMPLETE".to_owned()),
+        // The next poll asks again.
         Err(error) if code(&error) == "Throttling" => Ok("THROTTLED_IN_PROGRESS".to_owned()),
         Err(error) => Err(failed("read the stack")(error)),
     }

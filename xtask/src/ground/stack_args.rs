@@ -16,13 +16,12 @@ pub struct StackArgs {
     stack_name: String,
     #[command(flatten)]
     aws: AwsArgs,
-    /// How the result is printed
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }
 
 impl StackArgs {
-    /// The output in the requested format.
     pub fn out(&self) -> Out {
         Out::new(self.output)
     }

@@ -28,7 +28,7 @@ pub struct ForgetArgs {
     /// Table, if several tables loaded these objects: `schema.table`, or as `status` names it
     #[arg(long)]
     table: Option<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]

@@ -23,7 +23,7 @@ pub struct RetryArgs {
     /// Also retry files that may have been loaded already: check the table first, or rows could be duplicated
     #[arg(long)]
     outcome_unknown: bool,
-    /// Do not ask; only --outcome-unknown asks
+    /// Do not ask for confirmation, which only --outcome-unknown needs
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct RetryArgs {
 pub struct DismissArgs {
     /// Table: `schema.table`, or as `status` names it
     table: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
     #[command(flatten)]

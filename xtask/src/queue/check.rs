@@ -29,7 +29,7 @@ pub struct CheckArgs {
     names: Vec<String>,
     #[command(flatten)]
     aws: AwsArgs,
-    /// How the result is printed
+    /// Format of the result
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }

@@ -60,7 +60,7 @@ struct AgainArgs {
     /// With --force: reason, for the audit record that `history` shows
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<String>,
-    /// With --force: do not ask
+    /// With --force: do not ask for confirmation
     #[arg(long, short, requires = "force")]
     yes: bool,
 }

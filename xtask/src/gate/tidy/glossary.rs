@@ -9,12 +9,12 @@ const GLOSSARY: &str = "docs/glossary.md";
 /// Complains about every name that is not in the sources.
 pub fn check(tree: &Tree) -> Vec<String> {
     let Some(glossary) = tree.documents.iter().find(|file| file.path == GLOSSARY) else {
-        return vec![format!("{GLOSSARY}: not found: every word of the project is explained there")];
+        return vec![format!("{GLOSSARY}: not found: it explains the words of the project")];
     };
     let product = tree.sources.iter().filter(|file| !file.is_test());
     let known: BTreeSet<&str> = product.flat_map(|file| identifiers(&file.text)).collect();
     let missing = names(&glossary.text).into_iter().filter(|(_, name)| !known.contains(name));
-    let remedy = "name what the code calls it, or remove the row";
+    let remedy = "write the name that the code uses, or remove the row";
     missing.map(|(line, name)| format!("{GLOSSARY}:{line}: `{name}` is not in the code: {remedy}")).collect()
 }
 

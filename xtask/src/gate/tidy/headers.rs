@@ -14,7 +14,7 @@ fn complaints(file: &File) -> Vec<String> {
     let mut complaints = Vec::new();
     // The root of a program may begin with an inner attribute; all other files begin with their header.
     if !file.text.lines().take(3).any(|line| line.starts_with("//!")) {
-        let remedy = "say what the module decides, and what it does not know";
+        let remedy = "begin it with a line that says what the module does";
         complaints.push(format!("{}: starts without `//!`: {remedy}", file.path));
     }
     for word in LEFT_BEHIND {
