@@ -47,8 +47,9 @@ const COLD_STARTS: usize = 7;
 const STATEMENT_MILLIS: u64 = 250;
 /// Delay added to each call to find how many of them are sequential. Far more than the noise of a busy machine.
 const DELAY_MILLIS: u64 = 50;
-/// Number of files for each of the fifty tables, and number of seconds of a steady stream.
+/// Number of files for each of the fifty tables.
 const FILES_A_TABLE: u32 = 10;
+/// Duration of the steady stream.
 const STEADY_SECONDS: u32 = 60;
 
 /// `cargo xtask bench`
@@ -105,12 +106,7 @@ async fn measure(
     let mut bench = Bench::new(out, &aws, &loader, stack.info(), configs)?;
     let mut report = Report::default();
     for scenario in wanted(&args.scenario) {
-        if scenario == Scenario::Start {
-            report.zips = prepared.assets.iter().map(|asset| (asset.function.package(), asset.bytes)).collect();
-            report.cold_starts = cold_starts(&bench, prepared).await?;
-        } else {
-            with_files(&mut bench, args, scenario, &mut report).await?;
-        }
+        run_scenario(&mut bench, args, prepared, scenario, &mut report).await?;
     }
     bench.ensure_rows().await.context("the figures are not valid")?;
     Ok(report)
@@ -134,10 +130,20 @@ async fn cold_starts(bench: &Bench<'_>, prepared: &Prepared) -> Result<Vec<ColdS
     Ok(cold_starts)
 }
 
-async fn with_files(bench: &mut Bench<'_>, args: &BenchArgs, scenario: Scenario, report: &mut Report) -> Result<()> {
+async fn run_scenario(
+    bench: &mut Bench<'_>,
+    args: &BenchArgs,
+    prepared: &Prepared,
+    scenario: Scenario,
+    report: &mut Report,
+) -> Result<()> {
     let (appended, once) = ([queue::APPENDED.to_owned()], [queue::WRITTEN_ONCE.to_owned()]);
     let (what, tables, pace) = match scenario {
-        Scenario::Start => return Ok(()),
+        Scenario::Start => {
+            report.zips = prepared.assets.iter().map(|asset| (asset.function.package(), asset.bytes)).collect();
+            report.cold_starts = cold_starts(bench, prepared).await?;
+            return Ok(());
+        }
         Scenario::One => {
             for table in [queue::APPENDED, queue::MERGED, queue::WRITTEN_ONCE] {
                 for delay_millis in [0, DELAY_MILLIS] {

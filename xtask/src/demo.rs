@@ -64,7 +64,7 @@ pub async fn run(args: &DemoArgs, report: impl AsyncFn(Aws, Stack, i64, PathBuf)
     stack.stop().await?;
     step.done("local stack stopped, with all its processes");
     outcome?;
-    out.line(format!("{} the demo took {}", out.good("ok"), seconds(started.elapsed())));
+    out.ok(format!("the demo took {}", seconds(started.elapsed())));
     Ok(())
 }
 

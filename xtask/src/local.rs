@@ -63,7 +63,7 @@ async fn make_databases(out: Out, stack: &StackInfo) {
         Err(error) => Err(error),
     };
     if let Err(error) = made {
-        out.line(format!("{} the first statement will create the databases: {error:#}", out.attention("note:")));
+        out.note(format!("the first statement will create the databases: {error:#}"));
     }
 }
 

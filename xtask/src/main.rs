@@ -49,17 +49,26 @@ enum Command {
     )]
     Bench(bench::BenchArgs),
     /// Build the three functions' zips into cfn-out/assets
+    #[command(after_help = "Example: cargo xtask build --profile dev")]
     Build(build::BuildArgs),
     /// Write the CloudFormation template to cfn-out
+    #[command(
+        after_help = "Examples:\n  cargo xtask synth\n  cargo xtask synth --check\n\nAlso writes the JSON Schemas of the files in queues/ and warehouses/."
+    )]
     Synth(deploy::synth::SynthArgs),
     /// Build, synthesize and deploy the loader
     #[command(after_help = "Example: cargo xtask deploy --statement-name-prefix dev --local")]
     Deploy(Box<deploy::DeployArgs>),
     /// Check everything: format, lints, template, all tests
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test keys_with_special_characters_are_loaded")]
     Test(gate::test::TestArgs),
     /// Show what a deployment would change
+    #[command(after_help = "Examples:\n  cargo xtask diff\n  cargo xtask diff --local --output json")]
     Diff(Box<deploy::diff::DiffArgs>),
     /// Delete the stack; data is kept unless --delete-data is given
+    #[command(
+        after_help = "Example: cargo xtask destroy --local\n\nSource buckets keep their objects, and target tables their rows. Exit codes: 0 deleted, 1 failure, 3 not confirmed."
+    )]
     Destroy(deploy::destroy::DestroyArgs),
     /// Add, list, remove and check queues
     Queue(queue::QueueArgs),
@@ -113,22 +122,22 @@ enum Command {
     #[command(
         after_help = "Example: cargo xtask resume weather --local\n\nExit codes: 0 retried or checked, 1 failure, 2 nothing is waiting."
     )]
-    Resume(operate::resume::ResumeArgs),
+    Resume(operate::act::TableArgs),
     /// Stop loading a table until `unpause`; new files are recorded and wait
     #[command(
         after_help = "Example: cargo xtask pause shop.sales --reason \"the table is rebuilt\"\n\nA submitted load still completes. `load.paused` in a queue's file also pauses its table, with the next deployment.\n\nExit codes: 0 paused, 1 failure, 2 already paused."
     )]
-    Pause(operate::pause::PauseArgs),
+    Pause(operate::act::TableArgs),
     /// Resume loading a paused table, at once
     #[command(
         after_help = "Example: cargo xtask unpause shop.sales\n\nExit codes: 0 resumed, 1 failure, 2 not paused."
     )]
-    Unpause(operate::pause::PauseArgs),
+    Unpause(operate::act::TableArgs),
     /// Cancel a table's running statement; its load is repeated after a wait
     #[command(
         after_help = "Examples:\n  cargo xtask cancel shop.sales --dry-run\n  cargo xtask pause shop.sales && cargo xtask cancel shop.sales\n\nExit codes: 0 cancelled, 1 failure, 2 no statement is running."
     )]
-    Cancel(operate::cancel::CancelArgs),
+    Cancel(operate::act::TableArgs),
     /// Return the messages in a queue's dead-letter queue to the queue
     #[command(
         after_help = "Example: cargo xtask redrive sales --dry-run\n\nFirst remove the cause of the failure: look for `refused` in cargo xtask logs. Files that have loaded are not loaded again."
@@ -146,6 +155,7 @@ enum Command {
     #[command(after_help = "Example: cargo xtask fuzz s3_notification --seconds 600")]
     Fuzz(gate::fuzz::FuzzArgs),
     /// Start, stop and find the local stack
+    #[command(after_help = "Examples:\n  cargo xtask local up\n  cargo xtask local status\n  cargo xtask local down")]
     Local(local::LocalArgs),
     /// Print completions for a shell
     #[command(after_help = completions::HELP)]

@@ -1,6 +1,6 @@
 //! Operating a running loader: what its tables are doing, what happened, what its functions logged, and what an operator may change.
 
-mod act;
+pub mod act;
 pub mod cancel;
 pub mod cost;
 pub mod forget;

@@ -46,6 +46,7 @@ enum QueueCommand {
         output: Format,
     },
     /// Remove a queue's notification and its file; the next deployment removes the queue
+    #[command(after_help = "Example: cargo xtask queue remove sales --local")]
     Remove(RemoveArgs),
     /// Ask the warehouse whether tables and columns fit, and whether COPY can use the role and list the files' folder
     #[command(

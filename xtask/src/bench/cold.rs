@@ -19,7 +19,7 @@ use crate::bench::statistics::median;
 use crate::ground::stack::Stack;
 use crate::loader::settings;
 
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+const RESULT_MAX: Duration = Duration::from_secs(30);
 
 /// Starts a function several times, one after the other.
 pub async fn measure(
@@ -32,7 +32,8 @@ pub async fn measure(
     let (mut inits, mut answers, mut cpus, mut memories) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs {
         let once = start(function, bootstrap, loader, stack);
-        let once = tokio::time::timeout(ANSWER_MAX, once).await.context("a function does not answer")??;
+        let once = tokio::time::timeout(RESULT_MAX, once).await;
+        let once = once.with_context(|| format!("{} returned no result within 30 s", function.name()))??;
         inits.push(once.init.as_secs_f64() * 1e3);
         answers.push(once.answer.as_secs_f64() * 1e3);
         cpus.push(once.init_cpu_millis);
@@ -101,7 +102,7 @@ async fn serve(listener: &TcpListener, payload: &Value, started: Instant, pid: O
     let mut init = None;
     loop {
         let (mut stream, _) = listener.accept().await?;
-        let path = asked_path(&mut stream).await?;
+        let path = requested_path(&mut stream).await?;
         match (path.rsplit('/').next().unwrap_or_default(), init) {
             ("next", None) => {
                 init = Some((started.elapsed(), pid.map_or(0.0, process::cpu_millis)));
@@ -111,13 +112,13 @@ async fn serve(listener: &TcpListener, payload: &Value, started: Instant, pid: O
                 let memory_bytes = pid.map_or(0.0, process::memory_bytes);
                 return Ok(Start { init, answer: started.elapsed(), init_cpu_millis, memory_bytes });
             }
-            _ => bail!("the function reports a failure: {path}"),
+            _ => bail!("the function reported a failure: {path}"),
         }
     }
 }
 
 /// Reads the head of a request.
-async fn asked_path(stream: &mut TcpStream) -> Result<String> {
+async fn requested_path(stream: &mut TcpStream) -> Result<String> {
     let mut head = Vec::new();
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         let mut part = [0; 1024];

@@ -1,4 +1,4 @@
-//! What was measured, before it is printed.
+//! The measurements, before they are printed.
 
 use local_client::calls::Counts;
 use serde::Serialize;
@@ -10,9 +10,7 @@ use crate::bench::units::Units;
 /// Files that were loaded one after the other.
 #[derive(Debug, Serialize)]
 pub struct OneByOne {
-    /// Their table.
     pub table: String,
-    /// Number of files.
     pub files: u32,
     /// Delay added to each call.
     pub delay_millis: u64,
@@ -33,7 +31,6 @@ pub struct OneByOne {
 pub struct Many {
     /// What was uploaded, and how.
     pub what: String,
-    /// Number of files.
     pub files: u32,
     /// Duration of the uploads.
     pub upload_seconds: f64,
@@ -43,9 +40,7 @@ pub struct Many {
     pub copies: usize,
     /// Calls of the functions, by service and operation.
     pub calls: Counts,
-    /// Number and duration of the functions' invocations.
     pub invocations: Invocations,
-    /// Units of the tracker.
     pub units: Units,
     /// Cost of a million such files.
     pub cost: Cost,

@@ -40,7 +40,6 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// For a deployed loader.
     pub fn new(
         out: Out,
         aws: &'a Aws,
@@ -54,7 +53,7 @@ impl<'a> Bench<'a> {
 
     /// Configuration of a table.
     pub fn config(&self, table: &str) -> Result<&'a LoadConfig> {
-        self.configs.get(table).copied().with_context(|| format!("no queue {table}"))
+        self.configs.get(table).copied().with_context(|| format!("no queue `{table}`"))
     }
 
     /// The gateway's call counts and faults.
@@ -170,11 +169,11 @@ impl<'a> Bench<'a> {
     /// When the warehouse ended a statement, by this machine's clock.
     pub async fn committed(&self, statement_id: &str) -> Result<i64> {
         let described = self.aws.redshift_data().describe_statement().id(statement_id).send().await;
-        let described = described.map_err(failed("ask for a statement"))?;
+        let described = described.map_err(failed(format!("read the statement `{statement_id}`")))?;
         Ok(described.updated_at().context("the statement has a time")?.to_millis()?)
     }
 
-    /// Checks that every file's rows are there exactly once; otherwise the figures are worthless.
+    /// Checks that every file's rows are there exactly once; otherwise the figures are not valid.
     pub async fn ensure_rows(&self) -> Result<()> {
         for (table, n_files) in &self.dropped {
             let expected = i64::from(*n_files) * i64::from(ROWS_PER_FILE);
@@ -186,12 +185,12 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Uploads a file with rows of its own.
+/// Uploads a file whose rows are in no other file.
 async fn put(client: &aws_sdk_s3::Client, table: &str, number: u32) -> Result<()> {
     let rows = (0..ROWS_PER_FILE)
         .map(|row| format!("{},2026-01-31 12:00:00,row {row} of file {number}\n", number * ROWS_PER_FILE + row));
     let body = ByteStream::from(rows.collect::<String>().into_bytes());
     let request = client.put_object().bucket(BUCKET).key(format!("{table}/{number:06}.csv")).body(body);
-    request.send().await.map_err(failed("drop a file"))?;
+    request.send().await.map_err(failed(format!("upload a file for {table}")))?;
     Ok(())
 }

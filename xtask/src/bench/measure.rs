@@ -10,7 +10,7 @@ use crate::bench::cost;
 use crate::bench::figures::{Many, OneByOne};
 use crate::bench::files::Bench;
 use crate::bench::statistics::{median, percentile};
-use crate::bench::units::{self, Happened};
+use crate::bench::units::{self, Activity};
 use crate::bench::{invocations, path};
 use crate::ground::clock::now_millis;
 
@@ -86,7 +86,7 @@ pub async fn many(bench: &mut Bench<'_>, what: &str, tables: &[String], pace: Pa
         .filter(|load| !is_older(load.key.0.as_str(), since))
         .map(|load| usize::try_from(load.n_objects).unwrap_or(usize::MAX))
         .collect();
-    let units = units::of(&Happened {
+    let units = units::of(&Activity {
         config,
         n_pendings: invocations.recording,
         n_puts: n_calls(&calls, "dynamodb", "PutItem"),

@@ -13,7 +13,7 @@ pub struct Path {
     pub longest_gap_millis: f64,
 }
 
-/// Finds it in the calls for one file.
+/// Finds the path in the calls for one file.
 pub fn of(log: &[LogEntry]) -> Result<Path> {
     let is_microbatch = |entry: &&LogEntry| {
         entry.port == Port::Functions

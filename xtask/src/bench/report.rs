@@ -76,7 +76,7 @@ impl Report {
             let memory = format!("{:.1} MB", cold.memory_bytes / 1e6);
             line(out, &format!("memory, {}", cold.function), &memory, "≤ 10 MB");
             let times =
-                format!("{:.0} ms to init, {:.0} ms to the first answer", cold.init_millis, cold.first_answer_millis);
+                format!("{:.0} ms to init, {:.0} ms to the first result", cold.init_millis, cold.first_answer_millis);
             line(out, &format!("cold start, {}", cold.function), &format!("{times} (median of {})", cold.runs), "");
         }
     }

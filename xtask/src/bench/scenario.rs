@@ -11,9 +11,9 @@ pub enum Scenario {
     One,
     /// `--files` files at once, one table
     Burst,
-    /// The same with ten times as many files
+    /// Ten times as many files at once, one table
     Large,
-    /// The same as `burst`, with `load.write_once`
+    /// Like `burst`, with `load.write_once`
     WriteOnce,
     /// One file per second for a minute, one table
     Steady,

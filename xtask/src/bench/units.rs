@@ -22,18 +22,16 @@ const SLOT_BYTES: usize = 700;
 const PENDING_KEY_BYTES: usize = 48;
 const HISTORY_UNITS: f64 = 1.0;
 
-/// Units of the tracker.
+/// Units that the tracker table consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Units {
-    /// Write units.
     pub write: f64,
-    /// Read units.
     pub read: f64,
 }
 
 /// The calls and loads of a measurement that units depend on.
 #[derive(Debug)]
-pub struct Happened<'a> {
+pub struct Activity<'a> {
     /// Configuration of the tables.
     pub config: &'a LoadConfig,
     /// Number of pending loads recorded.
@@ -48,8 +46,8 @@ pub struct Happened<'a> {
 
 /// The units that these calls and loads consumed.
 #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
-pub fn of(happened: &Happened) -> Units {
-    let Happened { config, n_pendings, n_puts, n_queries, loads } = *happened;
+pub fn of(activity: &Activity) -> Units {
+    let Activity { config, n_pendings, n_puts, n_queries, loads } = *activity;
     let n_files: usize = loads.iter().sum();
     let pending_bytes = pending_bytes(config, n_files.div_ceil(n_pendings.max(1)));
     let pendings_a_load = n_pendings.div_ceil(loads.len().max(1)).min(LOAD_PENDINGS_MAX);
@@ -122,7 +120,7 @@ mod tests {
     #[test]
     fn one_file_costs_its_transaction_and_three_plain_writes() {
         let config = config();
-        let units = of(&Happened { config: &config, n_pendings: 1, n_puts: 3, n_queries: 3, loads: &[1] });
+        let units = of(&Activity { config: &config, n_pendings: 1, n_puts: 3, n_queries: 3, loads: &[1] });
         let (plain, settled, index) = (3.0, 2.0 * 4.0, 4.0);
         assert_eq!(units, Units { write: plain + settled + index, read: 1.0 + 3.0 + 1.0 });
     }
@@ -137,7 +135,7 @@ mod tests {
     #[test]
     fn in_large_loads_a_file_costs_its_ledger_entry_and_little_more() {
         let config = config();
-        let units = of(&Happened { config: &config, n_pendings: 10, n_puts: 13, n_queries: 12, loads: &[1000] });
+        let units = of(&Activity { config: &config, n_pendings: 10, n_puts: 13, n_queries: 12, loads: &[1000] });
         assert!((1_000.0..1_300.0).contains(&units.write), "{units:?}");
     }
 }

@@ -129,9 +129,8 @@ impl Watch {
             return;
         }
         let rows = load.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
-        self.out.line(format!(
-            "{} {table:<12} load {}: {} files, {}{rows}; waited {}, took {}; statement {}",
-            self.out.good("ok"),
+        self.out.ok(format!(
+            "{table:<12} load {}: {} files, {}{rows}; waited {}, took {}; statement {}",
             short(&load.load_id.0),
             load.n_objects,
             size(load.size_bytes),

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use clap::Args;
 use synth::names::Output;
 
-use crate::ground::ask::agrees;
+use crate::ground::ask;
 use crate::ground::aws::{Aws, AwsArgs, failed};
 use crate::ground::output::{Failure, Format, Out};
 use crate::ground::stack::{self, Stack};
@@ -48,7 +48,7 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
         if let Some(table) = &table {
             let request = aws.dynamodb().delete_table().table_name(table);
             request.send().await.map_err(failed(format!("delete the table `{table}`")))?;
-            out.line(format!("{} deleted the tracker table {table}", out.good("ok")));
+            out.ok(format!("deleted the tracker table {table}"));
         }
         return Ok(());
     }
@@ -62,12 +62,10 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
     Ok(())
 }
 
-fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<()> {
+fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<(), Failure> {
     let data = if args.delete_data { " with the tracker and the loader's bucket" } else { "" };
-    if args.yes || agrees(out, &format!("Delete the stack {}{data} in {}?", args.stack_name, aws.region)) {
-        return Ok(());
-    }
-    Err(Failure::refused(format!("the stack `{}` was not deleted", args.stack_name), "add --yes to agree").into())
+    let question = format!("Delete the stack {}{data} in {}?", args.stack_name, aws.region);
+    ask::confirm(out, args.yes, &question, format!("the stack `{}` was not deleted", args.stack_name))
 }
 
 /// S3 returns HTTP 200 even if it deleted nothing; each object has its own error.

@@ -62,6 +62,6 @@ fn show_notes(out: Out, synthesis: &Synthesis) {
     let large = "too large for a request: deploying by hand needs `--s3-bucket BUCKET`".to_owned();
     let notes = synthesis.template.notes().iter().map(ToString::to_string);
     for note in notes.chain(synthesis.needs_bucket().then_some(large)) {
-        out.line(format!("{} {note}", out.attention("note:")));
+        out.note(note);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use crate::ground::output::Out;
+use crate::ground::output::{Failure, Out};
 
 /// Whether a person says yes; `false` if no one can be asked.
 pub fn agrees(out: Out, question: &str) -> bool {
@@ -14,4 +14,9 @@ pub fn agrees(out: Out, question: &str) -> bool {
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     read.is_ok() && matches!(line.trim(), "y" | "Y" | "yes")
+}
+
+/// Asks for confirmation unless `yes`. `otherwise` is the error without it: what was not done.
+pub fn confirm(out: Out, yes: bool, question: &str, otherwise: impl Into<String>) -> Result<(), Failure> {
+    if yes || agrees(out, question) { Ok(()) } else { Err(Failure::refused(otherwise, "add --yes to agree")) }
 }

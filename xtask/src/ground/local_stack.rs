@@ -24,7 +24,7 @@ pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
             )
             .into());
         }
-        out.line(format!("{} the local stack is already running at {}", out.good("ok"), stack.endpoint));
+        out.ok(format!("the local stack is already running at {}", stack.endpoint));
         return Ok(stack);
     }
     let options = StackOptions { auth, ..options(&build(out)?, &dir) };

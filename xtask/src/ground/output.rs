@@ -53,6 +53,16 @@ impl Out {
         };
     }
 
+    /// Prints that something succeeded.
+    pub fn ok(self, text: impl fmt::Display) {
+        self.line(format!("{} {text}", self.good("ok")));
+    }
+
+    /// Prints something that a person should know, although nothing failed.
+    pub fn note(self, text: impl fmt::Display) {
+        self.line(format!("{} {text}", self.attention("note:")));
+    }
+
     /// Prints an empty line and a title.
     pub fn title(self, text: &str) {
         self.line(format!("\n{}", self.bold(text)));
@@ -132,7 +142,7 @@ impl Step {
     pub fn done(self, text: impl AsRef<str>) {
         let took = self.out.dim(&format!("({})", seconds(self.started.elapsed())));
         self.clear();
-        self.out.line(format!("{} {} {took}", self.out.good("ok"), text.as_ref()));
+        self.out.ok(format!("{} {took}", text.as_ref()));
     }
 
     /// Ends the step with a failure, after which the command continues.
@@ -213,13 +223,19 @@ pub fn short_size(bytes: u64) -> String {
 }
 
 /// A text shortened to at most this many characters by cutting off its beginning.
-pub fn last_of(text: &str, width: usize) -> String {
+fn last_of(text: &str, width: usize) -> String {
     let n_characters = text.chars().count();
     if n_characters <= width {
         return text.to_owned();
     }
     let kept: String = text.chars().skip(n_characters + 1 - width).collect();
     format!("…{kept}")
+}
+
+/// A row of a table: each cell in the width of its column, with its beginning cut off if it is longer.
+pub fn row<const N: usize>(columns: &[(&str, usize); N], cells: [String; N]) -> String {
+    let padded = cells.into_iter().zip(columns).map(|(cell, (_, width))| format!("{:<width$}", last_of(&cell, *width)));
+    padded.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
 /// A size for people.

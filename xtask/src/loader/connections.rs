@@ -20,14 +20,14 @@ use crate::ground::output::{Out, Step, counted};
 use crate::ground::stack::Stack;
 use crate::loader::connections::configs::Configs;
 use crate::loader::connections::names::Names;
-use crate::loader::connections::plan::{Connections, There, Wanted, Write};
+use crate::loader::connections::plan::{Connections, Current, Wanted, Write};
 
 /// What connecting the queues would change. Only reads. An error if another notification conflicts.
 pub async fn plan(aws: &Aws, names: &Names<'_>, queues: &[QueueFile]) -> Result<Connections> {
     let stack = Stack::find(aws, names.stack).await?;
     let configs = stack.as_ref().and_then(|stack| Configs::of_stack(aws, stack).ok());
     let wanted = names.wanted(queues);
-    Connections::new(&there(aws, configs.as_ref(), &wanted).await?, &wanted)
+    Connections::new(&read_current(aws, configs.as_ref(), &wanted).await?, &wanted)
 }
 
 /// Connects the queues of a stack, and disconnects those that it no longer has. Returns the changes.
@@ -37,9 +37,9 @@ pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -
     let place = stack.place()?;
     let names = Names { stack: &stack.name, queue_prefix: stack.queue_name_prefix(), place: &place };
     let wanted = names.wanted(queues);
-    let there = there(aws, Some(&configs), &wanted).await?;
-    let changes = Connections::new(&there, &wanted)?;
-    for write in plan::writes(&there, &wanted)? {
+    let current = read_current(aws, Some(&configs), &wanted).await?;
+    let changes = Connections::new(&current, &wanted)?;
+    for write in plan::writes(&current, &wanted)? {
         perform(&configs, &wanted, &write, &step).await?;
     }
     let how = if changes.is_empty() { "already connected: " } else { "connected " };
@@ -47,7 +47,7 @@ pub async fn connect(aws: &Aws, out: Out, stack: &Stack, queues: &[QueueFile]) -
     Ok(changes)
 }
 
-async fn there(aws: &Aws, configs: Option<&Configs>, wanted: &Wanted) -> Result<There> {
+async fn read_current(aws: &Aws, configs: Option<&Configs>, wanted: &Wanted) -> Result<Current> {
     let names: Vec<&str> = wanted.configs.keys().map(String::as_str).collect();
     let configs = match configs {
         Some(configs) => configs.of(&names).await?,
@@ -58,7 +58,7 @@ async fn there(aws: &Aws, configs: Option<&Configs>, wanted: &Wanted) -> Result<
         let document = notification::read(&aws.s3(), &bucket).await?;
         documents.insert(bucket, document);
     }
-    Ok(There { configs, documents })
+    Ok(Current { configs, documents })
 }
 
 async fn perform(configs: &Configs, wanted: &Wanted, write: &Write, step: &Step) -> Result<()> {

@@ -11,9 +11,14 @@ use crate::ground::aws::{code, failed};
 pub async fn url(sqs: &Client, name: &str) -> Result<Option<String>> {
     match sqs.get_queue_url().queue_name(name).send().await {
         Ok(found) => Ok(found.queue_url),
-        Err(error) if code(&error).ends_with("NonExistentQueue") || code(&error) == "QueueDoesNotExist" => Ok(None),
+        Err(error) if is_missing(code(&error)) => Ok(None),
         Err(error) => Err(failed(format!("look at the queue `{name}`"))(error)),
     }
+}
+
+/// Whether an error's code says that a queue does not exist. It depends on the protocol.
+pub fn is_missing(code: &str) -> bool {
+    code.ends_with("NonExistentQueue") || code == "QueueDoesNotExist"
 }
 
 /// Approximate number of messages in a queue's dead-letter queue; `None` if it has none.
@@ -24,11 +29,11 @@ pub async fn count(sqs: &Client, queue: &str) -> Result<Option<u64>> {
     }
 }
 
-/// The same for a queue that exists.
+/// Approximate number of messages in the queue with this URL.
 pub async fn count_of_url(sqs: &Client, url: &str) -> Result<u64> {
     let name = QueueAttributeName::ApproximateNumberOfMessages;
     let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
     let attributes = asked.map_err(failed(format!("count the messages of {url}")))?.attributes.unwrap_or_default();
-    let count = attributes.get(&name).context("SQS does not count its messages")?;
-    count.parse().with_context(|| format!("SQS counts `{count}` messages"))
+    let count = attributes.get(&name).with_context(|| format!("SQS returned no number of messages for {url}"))?;
+    count.parse().with_context(|| format!("SQS returned `{count}`, not a number of messages, for {url}"))
 }

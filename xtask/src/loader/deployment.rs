@@ -48,7 +48,7 @@ pub struct Deployed {
 pub async fn apply(out: Out, aws: &Aws, request: &Request, prepared: &Prepared) -> Result<Option<Deployed>> {
     let name = &request.target.stack_name;
     let place = aws.place().await?;
-    out.line(format!("{} stack {name} in account {}, {}", out.good("ok"), place.account, place.region));
+    out.ok(format!("stack {name} in account {}, {}", place.account, place.region));
     let existing = Stack::find(aws, name).await?;
     let leftover = obstacle::find(aws, existing.as_ref()).await?;
     let deployed = existing.filter(|_| leftover.is_none());

@@ -12,9 +12,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use loader_core::contract::Function;
 use serde::{Deserialize, Serialize};
-use synth::Architecture;
 use synth::names::zip_key;
-use synth::workspace;
+use synth::{Architecture, workspace};
 
 use crate::ground::hash::sha256;
 use crate::ground::output::{Failure, Out, Step, size};
@@ -130,8 +129,8 @@ struct Zip {
 }
 
 fn build_with(linker: Linker, wanted: Wanted, folder: &Path, step: &Step) -> Result<Vec<Zip>> {
-    let words = cargo_words(linker, wanted)?;
-    let executables = shell::cargo_build(&words.iter().map(String::as_str).collect::<Vec<_>>(), step)?;
+    let arguments = cargo_arguments(linker, wanted)?;
+    let executables = shell::cargo_build(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), step)?;
     step.now("zips");
     let zip = |function: Function| {
         let package = function.package();
@@ -149,7 +148,7 @@ fn summary(zips: &[Zip], folder: &Path) -> String {
     format!("functions built: {changes}, {total} in {}", workspace::shown(folder))
 }
 
-/// The zips that were last built for AWS, as far as they exist.
+/// The zips that were last built for AWS: those that exist.
 pub fn built() -> Vec<Asset> {
     let folder = assets_folder(Profile::Release);
     let asset = |function: Function| {
@@ -168,9 +167,9 @@ fn assets_folder(profile: Profile) -> PathBuf {
     }
 }
 
-fn cargo_words(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
+fn cargo_arguments(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
     let target = rust_target(wanted.arch);
-    let mut words = match linker {
+    let mut arguments = match linker {
         Linker::Host => vec!["build".to_owned()],
         Linker::Zig => {
             check_cross_tools(target)?;
@@ -180,18 +179,18 @@ fn cargo_words(linker: Linker, wanted: Wanted) -> Result<Vec<String>> {
     // For AWS, only the functions' own features are enabled. For the tests, the workspace's are, so that builds of dependencies are shared.
     let selects = match wanted.profile {
         Profile::Release => {
-            words.push("--release".to_owned());
+            arguments.push("--release".to_owned());
             "--package"
         }
         Profile::Dev => {
-            words.push("--workspace".to_owned());
+            arguments.push("--workspace".to_owned());
             "--bin"
         }
     };
     for function in Function::ALL {
-        words.extend([selects.to_owned(), function.package().to_owned()]);
+        arguments.extend([selects.to_owned(), function.package().to_owned()]);
     }
-    Ok(words)
+    Ok(arguments)
 }
 
 fn check_cross_tools(target: &str) -> Result<()> {
@@ -234,7 +233,6 @@ fn zip_function(function: Function, executable: &Path, folder: &Path) -> Result<
     Ok(Zip { asset, glibc: stamp.glibc, written })
 }
 
-/// The stamp is stored beside its zip.
 fn stamp_path(zip: &Path) -> PathBuf {
     zip.with_added_extension("json")
 }
@@ -243,7 +241,7 @@ fn read_stamp(path: &Path) -> Option<Stamp> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// The existing zip, if it contains the same executable.
+/// The stamp of an executable's zip, and the zip, unless the existing one contains the same executable.
 fn make_zip(data: &[u8], modified_nanos: u128, known: Option<Stamp>) -> Result<(Stamp, Option<Vec<u8>>)> {
     let executable_sha256 = sha256(data);
     if let Some(known) = known.filter(|stamp| stamp.executable_sha256 == executable_sha256) {

@@ -22,10 +22,10 @@ pub async fn look_now(aws: &Aws, stack: &Stack, db_table: &str) -> Result<()> {
 pub async fn invoke(aws: &Aws, stack: &Stack, function: Function, payload: &Value) -> Result<Value> {
     let name = stack.output(Output::FunctionName(function))?;
     let request = aws.lambda().invoke().function_name(name).payload(Blob::new(payload.to_string()));
-    let answer = request.send().await.map_err(failed(format!("invoke {name}")))?;
-    let text = answer.payload.map(Blob::into_inner).unwrap_or_default();
+    let response = request.send().await.map_err(failed(format!("invoke {name}")))?;
+    let text = response.payload.map(Blob::into_inner).unwrap_or_default();
     let result: Value = serde_json::from_slice(&text).with_context(|| format!("{name} did not return JSON"))?;
-    match answer.function_error {
+    match response.function_error {
         None => Ok(result),
         Some(_) => Err(anyhow!("{name}: {}", result["errorMessage"].as_str().unwrap_or("it failed without a message"))),
     }

@@ -15,6 +15,7 @@ fn schemas() -> [(PathBuf, Value); 3] {
     ]
 }
 
+/// Writes the committed files.
 pub fn write() -> std::io::Result<()> {
     for (path, schema) in schemas() {
         if let Some(folder) = path.parent() {
@@ -25,7 +26,7 @@ pub fn write() -> std::io::Result<()> {
     Ok(())
 }
 
-/// The committed text.
+/// The content of a committed file.
 fn text(schema: &Value) -> String {
     format!("{schema:#}\n")
 }
@@ -56,7 +57,7 @@ mod tests {
 
     /// The parser refuses unknown fields, so every field of the schema is tried on it.
     #[test]
-    fn the_parser_knows_every_field_of_the_schema() {
+    fn the_parser_accepts_every_field_of_the_schema() {
         let schema = schema();
         let mut document = Map::new();
         for (name, property) in schema["properties"].as_object().unwrap() {
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn schema_and_parser_take_the_same() {
+    fn schema_and_parser_accept_the_same() {
         let right = [
             ("source", None),
             ("source", Some(json!("s3://bucket"))),

@@ -20,17 +20,17 @@ pub fn environment(stack: &Stack) -> Result<Vec<(&'static str, String)>> {
     ])
 }
 
-/// For who asks S3 about what belongs to no stack.
-pub fn of_no_stack() -> Result<Settings> {
-    let required = [CONFIG_BUCKET, MANIFEST_BUCKET, DDB_TRACKER];
-    let variable = |name: &str| required.contains(&name).then(|| "none".to_owned());
-    Settings::read(variable).context("no settings without a stack")
-}
-
-/// The same as parsed settings.
+/// The settings of a stack's functions.
 pub fn of_stack(stack: &Stack) -> Result<Settings> {
     let environment = environment(stack)?;
     let variable = |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
     Settings::read(variable)
         .with_context(|| format!("the outputs of the stack `{}` are not valid settings", stack.name))
+}
+
+/// Settings for calls that need no stack: only the buckets and the table of a stack are missing.
+pub fn of_no_stack() -> Result<Settings> {
+    let required = [CONFIG_BUCKET, MANIFEST_BUCKET, DDB_TRACKER];
+    let variable = |name: &str| required.contains(&name).then(|| "none".to_owned());
+    Settings::read(variable).context("the settings have another required variable")
 }

@@ -31,7 +31,7 @@ impl<'a> Warehouse<'a> {
     pub async fn run(&self, sql: &str) -> Result<Rows> {
         match self.end_of(sql).await? {
             Ended::Finished(rows) => Ok(rows),
-            Ended::Failed(words) => bail!("the warehouse says: {words}"),
+            Ended::Failed(error) => bail!("the warehouse says: {error}"),
         }
     }
 
@@ -39,14 +39,14 @@ impl<'a> Warehouse<'a> {
     pub async fn complaint(&self, sql: &str) -> Result<Option<String>> {
         match self.end_of(sql).await? {
             Ended::Finished(_) => Ok(None),
-            Ended::Failed(words) => Ok(Some(words)),
+            Ended::Failed(error) => Ok(Some(error)),
         }
     }
 
     /// Runs an SQL statement whose result is one number.
     pub async fn number(&self, sql: &str) -> Result<i64> {
         let rows = self.run(sql).await?;
-        let cell = rows.first().and_then(|row| row.first()).context("the statement has no row")?;
+        let cell = rows.first().and_then(|row| row.first()).with_context(|| format!("`{sql}` returned no row"))?;
         cell.as_deref().unwrap_or("0").parse().with_context(|| format!("the result of `{sql}` is not a number"))
     }
 

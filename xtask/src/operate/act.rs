@@ -11,7 +11,6 @@ use loader_core::tracker::operator::{Act, audited, noted};
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::write::Transaction;
 
-use crate::ground::ask::agrees;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack_args::StackArgs;
@@ -37,13 +36,21 @@ pub struct ActArgs {
     stack: StackArgs,
 }
 
+/// Arguments of a command that changes one table.
+#[derive(Args, Debug)]
+pub struct TableArgs {
+    /// Table: `schema.table`, or as `status` names it
+    pub table: String,
+    #[command(flatten)]
+    act: ActArgs,
+}
+
 /// An operator's change in progress.
 pub struct Operator {
     pub out: Out,
     pub tables: Tables,
     /// ARN of the operator.
     pub by: String,
-    /// Why.
     pub reason: Option<String>,
     /// Whether to change nothing.
     pub dry_run: bool,
@@ -58,6 +65,13 @@ impl Operator {
         Ok(Self { out, tables, by, reason: args.reason.clone(), dry_run: args.dry_run })
     }
 
+    /// The same, and the table that the command line names.
+    pub async fn of_table(args: &TableArgs) -> Result<(Self, String)> {
+        let operator = Self::new(&args.act).await?;
+        let table = operator.tables.named(&args.table).await?;
+        Ok((operator, table))
+    }
+
     /// Prints what will happen. Returns `false` in a dry run.
     pub fn will(&self, what: &str) -> bool {
         if self.dry_run {
@@ -68,25 +82,17 @@ impl Operator {
         !self.dry_run
     }
 
-    /// Asks for confirmation unless `yes`; an error says how to agree.
-    pub fn must_agree(&self, yes: bool, question: &str, otherwise: &str) -> Result<()> {
-        if yes || agrees(self.out, question) {
-            return Ok(());
-        }
-        Err(Failure::refused(otherwise, "add --yes to agree").into())
-    }
-
     /// Writes a transaction with its audit record. Returns `false` if it was refused because the items have changed.
     pub async fn write(&self, transaction: Transaction, command: &str, what: &str) -> Result<bool> {
         self.tables.tracker.write(&audited(transaction, &self.act(command, what))).await
     }
 
-    /// Writes a change of the running load, with its audit record. An error if the load has changed in the meantime.
+    /// Writes a change of the running load, with its audit record. Fails if the load has changed in the meantime.
     pub async fn write_load(&self, db_table: &str, transaction: Transaction, command: &str, what: &str) -> Result<()> {
         if self.write(transaction, command, what).await? {
             return Ok(());
         }
-        let message = format!("`{db_table}` continued on its own in the meantime");
+        let message = format!("the load of `{db_table}` continued in the meantime");
         Err(Failure::new(message, "cargo xtask status shows how far it is").into())
     }
 
@@ -131,7 +137,7 @@ impl Operator {
     pub async fn look_now(&self, db_table: &str) -> Result<bool> {
         let looked = invoke::look_now(&self.tables.aws, &self.tables.stack, db_table).await;
         if let Err(why) = &looked {
-            self.out.line(format!("{} {why:#}; the sweep comes within a minute", self.out.attention("note:")));
+            self.out.note(format!("{why:#}; the sweep comes within a minute"));
         }
         Ok(looked.is_ok())
     }
@@ -139,7 +145,7 @@ impl Operator {
 
 /// The error if the table's loads kept changing the slot.
 pub fn busy(db_table: &str) -> Failure {
-    let message = format!("`{db_table}` moved on {TRIES_MAX} times while it was to be changed");
+    let message = format!("loads of `{db_table}` changed it first, {TRIES_MAX} times");
     Failure::new(message, "run the same command again")
 }
 

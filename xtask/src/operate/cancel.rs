@@ -2,30 +2,20 @@
 //! role that submitted the statement.
 
 use anyhow::{Context, Result};
-use clap::Args;
 use loader_core::tracker::operator;
 use loader_core::tracker::slot::Step;
 use serde_json::json;
 
 use crate::ground::clock::now_millis;
 use crate::ground::output::Failure;
-use crate::operate::act::{ActArgs, HOLDER, Operator, when};
+use crate::operate::act::{HOLDER, Operator, TableArgs, when};
 use crate::operate::tables::step;
 
 const COMMAND: &str = "cancel";
 
 /// `cargo xtask cancel`
-#[derive(Args, Debug)]
-pub struct CancelArgs {
-    /// Table: `schema.table`, or as `status` names it
-    table: String,
-    #[command(flatten)]
-    act: ActArgs,
-}
-
-pub async fn run(args: &CancelArgs) -> Result<()> {
-    let operator = Operator::new(&args.act).await?;
-    let table = operator.tables.named(&args.table).await?;
+pub async fn run(args: &TableArgs) -> Result<()> {
+    let (operator, table) = Operator::of_table(args).await?;
     let slot = operator.tables.tracker.slot(&table).await?;
     let load = match &slot.load {
         Some(load) if matches!(load.step, Step::Submitted { .. }) => load,
@@ -33,10 +23,9 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
         None => return Err(nothing_runs(&table, "no load is in progress").into()),
     };
     if load.source.recorded.limits.timeout_minutes.is_none() {
-        operator.out.line(format!(
-            "{} the loader's role may cancel statements only if a queue of the stack sets `load.timeout_minutes`",
-            operator.out.attention("note:")
-        ));
+        operator
+            .out
+            .note("the loader's role may cancel statements only if a queue of the stack sets `load.timeout_minutes`");
     }
     let (load_id, was) = (&load.load_id, step(&load.step));
     let what = format!(
@@ -47,7 +36,7 @@ pub async fn run(args: &CancelArgs) -> Result<()> {
         let transaction = operator::cancel(&slot, HOLDER, now_millis()).context("a statement runs")?;
         operator.write_load(&table, transaction, COMMAND, &format!("load {load_id}, {was}")).await?;
         now = operator.look_now(&table).await?;
-        operator.out.line(format!("{} the statement is cancelled {}", operator.out.good("ok"), when(now)));
+        operator.out.ok(format!("the statement is cancelled {}", when(now)));
     }
     operator
         .out

@@ -45,11 +45,11 @@ pub struct Cost {
     pub files: u64,
     /// How often the loader woke a sleeping workgroup, assuming that no one else uses it.
     pub wakes: usize,
-    /// How long it was awake for that, in milliseconds.
+    /// How long it was awake for that, in seconds.
     pub seconds_awake: i64,
     /// Estimated dollars; null if the warehouse's file has no price.
     pub dollars: Option<f64>,
-    /// How long it would have been awake if each file had been loaded on arrival, in milliseconds.
+    /// How long it would have been awake if each file had been loaded on arrival, in seconds.
     pub seconds_awake_at_once: i64,
     /// Dollars for that; null like `dollars`.
     pub dollars_at_once: Option<f64>,

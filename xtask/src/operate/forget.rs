@@ -8,11 +8,14 @@ use clap::Args;
 use loader_core::ids::{DbTable, ObjectVersion};
 use loader_core::tracker::item::LedgerEntry;
 use loader_core::tracker::operator::{self, FORGOTTEN_MAX, InUse};
+use loader_core::tracker::write::Transaction;
 use serde_json::json;
 
+use crate::ground::ask;
 use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, busy};
 use crate::operate::objects::Objects;
+use crate::operate::tables::short_name;
 
 /// Maximum number of object versions to print.
 const SHOWN_MAX: usize = 3;
@@ -53,13 +56,13 @@ pub async fn run(args: &ForgetArgs) -> Result<()> {
         let question = format!(
             "Remove them? If their rows are still in {table}, loading them again duplicates those rows (unless the table merges)."
         );
-        operator.must_agree(args.yes, &question, "nothing was removed from the ledger")?;
+        ask::confirm(operator.out, args.yes, &question, "nothing was removed from the ledger")?;
         for chunk in entries.chunks(FORGOTTEN_MAX) {
             forget(&operator, &table, &args.objects, chunk).await?;
             n_forgotten += chunk.len();
         }
         let out = operator.out;
-        out.line(format!("{} {} can be loaded again", out.good("ok"), counted(n_forgotten, "object version")));
+        out.ok(format!("{} can be loaded again", counted(n_forgotten, "object version")));
         out.line("   next: cargo xtask backfill QUEUE, or upload the files again");
     }
     let named: Vec<String> = entries.iter().map(|entry| entry.object.to_string()).collect();
@@ -114,11 +117,7 @@ async fn forget(operator: &Operator, table: &str, objects: &str, entries: &[Ledg
 }
 
 /// The transaction, from the table's current state.
-async fn attempt(
-    operator: &Operator,
-    table: &str,
-    entries: &[LedgerEntry],
-) -> Result<loader_core::tracker::write::Transaction> {
+async fn attempt(operator: &Operator, table: &str, entries: &[LedgerEntry]) -> Result<Transaction> {
     let state = operator.tables.tracker.state(table).await?;
     let quarantine = operator.tables.tracker.quarantine(table).await?;
     let transaction = operator::forget(&DbTable(table.to_owned()), &state, &quarantine, entries);
@@ -126,11 +125,11 @@ async fn attempt(
 }
 
 fn refused(table: &str, in_use: &BTreeMap<ObjectVersion, InUse>) -> Failure {
-    let named = in_use.iter().take(SHOWN_MAX).map(|(object, why)| format!("{object} {}", words(*why)));
+    let named = in_use.iter().take(SHOWN_MAX).map(|(object, why)| format!("{object} {}", use_of(*why)));
     let more = if in_use.len() > SHOWN_MAX { ", …" } else { "" };
     let message =
         format!("{} of these objects are in use: {}{more}", in_use.len(), named.collect::<Vec<_>>().join(", "));
-    let short = crate::operate::tables::short_name(table);
+    let short = short_name(table);
     Failure::new(
         message,
         format!(
@@ -139,7 +138,7 @@ fn refused(table: &str, in_use: &BTreeMap<ObjectVersion, InUse>) -> Failure {
     )
 }
 
-const fn words(why: InUse) -> &'static str {
+const fn use_of(why: InUse) -> &'static str {
     match why {
         InUse::Waits => "is waiting",
         InUse::Runs => "is in the running load",

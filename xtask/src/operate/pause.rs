@@ -1,7 +1,6 @@
 //! `cargo xtask pause` and `unpause`: stop and resume loading a table, without a deployment.
 
 use anyhow::Result;
-use clap::Args;
 use loader_core::ids::DbTable;
 use loader_core::tracker::operator;
 use loader_core::tracker::slot::{Pause, Slot};
@@ -9,21 +8,12 @@ use serde_json::json;
 
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, short_age};
-use crate::operate::act::{ActArgs, Operator, when};
+use crate::operate::act::{Operator, TableArgs, when};
 use crate::operate::tables::step;
 
-/// `cargo xtask pause`, `cargo xtask unpause`
-#[derive(Args, Debug)]
-pub struct PauseArgs {
-    /// Table: `schema.table`, or as `status` names it
-    table: String,
-    #[command(flatten)]
-    act: ActArgs,
-}
-
-pub async fn pause(args: &PauseArgs) -> Result<()> {
-    let operator = Operator::new(&args.act).await?;
-    let table = operator.tables.named(&args.table).await?;
+/// `cargo xtask pause`
+pub async fn pause(args: &TableArgs) -> Result<()> {
+    let (operator, table) = Operator::of_table(args).await?;
     let slot = operator.tables.tracker.slot(&table).await?;
     if let Some(pause) = &slot.pause {
         return Err(already(&table, pause).into());
@@ -41,9 +31,8 @@ pub async fn pause(args: &PauseArgs) -> Result<()> {
             None => Ok(operator::pause(&key, slot, pause.clone()).expect("it is not paused")),
         };
         operator.change_slot(&table, "pause", "all loads", change).await?;
-        operator.out.line(format!(
-            "{} {table} is paused; to resume: cargo xtask unpause {}{}",
-            operator.out.good("ok"),
+        operator.out.ok(format!(
+            "{table} is paused; to resume: cargo xtask unpause {}{}",
             args.table,
             operator.tables.flags()
         ));
@@ -51,9 +40,9 @@ pub async fn pause(args: &PauseArgs) -> Result<()> {
     operator.out.result(&json!({"table": table, "paused": !operator.dry_run, "dry_run": operator.dry_run}))
 }
 
-pub async fn unpause(args: &PauseArgs) -> Result<()> {
-    let operator = Operator::new(&args.act).await?;
-    let table = operator.tables.named(&args.table).await?;
+/// `cargo xtask unpause`
+pub async fn unpause(args: &TableArgs) -> Result<()> {
+    let (operator, table) = Operator::of_table(args).await?;
     let slot = operator.tables.tracker.slot(&table).await?;
     let Some(pause) = &slot.pause else { return Err(not_paused(&table).into()) };
     let since = short_age(now_millis() - pause.since_millis);
@@ -64,7 +53,7 @@ pub async fn unpause(args: &PauseArgs) -> Result<()> {
         let change = |slot: &Slot| operator::unpause(&key, slot).ok_or_else(|| not_paused(&table).into());
         operator.change_slot(&table, "unpause", "all loads", change).await?;
         now = operator.look_now(&table).await?;
-        operator.out.line(format!("{} loading of {table} resumes {}", operator.out.good("ok"), when(now)));
+        operator.out.ok(format!("loading of {table} resumes {}", when(now)));
     }
     operator
         .out

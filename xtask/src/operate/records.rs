@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ground::output::{counted, seconds, size};
-use crate::operate::tables::words;
+use crate::operate::tables::one_line;
 
 /// A finished load.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
@@ -140,7 +140,7 @@ impl Quarantine {
         let first = self.objects.first().cloned().unwrap_or_default();
         let more = if self.objects.len() > 1 { ", …" } else { "" };
         let files = counted(self.objects.len(), "file");
-        format!("quarantine ({}): {files}, {first}{more}: {}", self.class, words(&self.error))
+        format!("quarantine ({}): {files}, {first}{more}: {}", self.class, one_line(&self.error))
     }
 }
 
@@ -175,6 +175,6 @@ impl Act {
     /// One line for people.
     pub fn words(&self) -> String {
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        format!("{} by {}: {}{why}", self.command, self.by, words(&self.what))
+        format!("{} by {}: {}{why}", self.command, self.by, one_line(&self.what))
     }
 }

@@ -15,7 +15,7 @@ use crate::loader::dead_letters;
 use crate::operate::act::{ActArgs, Operator};
 
 /// Error codes with which SQS, or a substitute for it, says that it does not support the operation.
-const NOT_KNOWN: [&str; 4] = [
+const UNSUPPORTED: [&str; 4] = [
     "InvalidAction",
     "UnsupportedOperation",
     "UnknownOperationException",
@@ -43,7 +43,7 @@ pub async fn run(args: &RedriveArgs) -> Result<()> {
     let n_messages = dead_letters::count_of_url(&sqs, &from.url).await?;
     let mut n_moved = 0;
     if n_messages == 0 {
-        operator.out.line(format!("{} the dead-letter queue of {queue} is empty", operator.out.good("ok")));
+        operator.out.ok(format!("the dead-letter queue of {queue} is empty"));
     } else if operator.will(&format!(
         "move {} from {} back to {back}; files that have loaded are not loaded again",
         counted(n_messages, "message"),
@@ -110,7 +110,7 @@ async fn redrive(operator: &Operator, sqs: &Client, from: &DeadLetters, n_messag
     let arn = operator.tables.stack.place()?.queue_arn(from.name());
     match sqs.start_message_move_task().source_arn(&arn).send().await {
         Ok(_) => follow(sqs, &arn, step).await,
-        Err(error) if NOT_KNOWN.contains(&code(&error)) => by_hand(sqs, from, n_messages, step).await,
+        Err(error) if UNSUPPORTED.contains(&code(&error)) => one_by_one(sqs, from, n_messages, step).await,
         Err(error) => Err(failed(format!("move the messages of {}", from.name()))(error)),
     }
 }
@@ -120,7 +120,7 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
         tokio::time::sleep(MOVE_PAUSE).await;
         let tasks = sqs.list_message_move_tasks().source_arn(arn).max_results(1).send().await;
         let tasks = tasks.map_err(failed("read the progress of the move"))?;
-        let task = tasks.results().first().context("SQS no longer knows the task")?;
+        let task = tasks.results().first().context("SQS no longer lists the task")?;
         let n_moved = u64::try_from(task.approximate_number_of_messages_moved()).unwrap_or(0);
         match task.status().unwrap_or_default() {
             "RUNNING" => step.now(&counted(n_moved, "message")),
@@ -128,7 +128,7 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
             status => {
                 let why = task.failure_reason().unwrap_or_default();
                 let message = format!("SQS stopped after {} ({status}): {why}", counted(n_moved, "message"));
-                return Err(Failure::new(message, "the same command again moves the rest").into());
+                return Err(Failure::new(message, "run the same command again to move the rest").into());
             }
         }
     }
@@ -136,7 +136,7 @@ async fn follow(sqs: &Client, arn: &str, step: &Step) -> Result<u64> {
 
 /// Each message is sent before it is deleted. If this program dies in between, the message is in both queues, and the ledger prevents
 /// loading twice.
-async fn by_hand(sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step) -> Result<u64> {
+async fn one_by_one(sqs: &Client, from: &DeadLetters, n_messages: u64, step: &Step) -> Result<u64> {
     let mut n_moved = 0;
     // Stops at the number counted before, so that a message that fails again at once is not moved forever.
     while n_moved < n_messages {

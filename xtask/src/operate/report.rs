@@ -26,7 +26,7 @@ use crate::operate::schema::SchemaArgs;
 use crate::operate::status::{self, TableReport};
 use crate::operate::tables::Tables;
 
-/// What `--help` says beside the options.
+/// Additional text of `--help`.
 pub const HELP: &str = "\
 The page is a single file that opens offline, loads nothing, needs no script, and follows the browser's dark mode. It shows each
 table's loads over time, the freshness of its files, files, rows and bytes per day, failures with their reasons, operators'
@@ -108,6 +108,6 @@ fn write(out: Out, report: &Report, path: &Path) -> Result<()> {
     }
     std::fs::write(path, &page).with_context(|| format!("cannot write `{}`", path.display()))?;
     let n_bytes = u64::try_from(page.len()).unwrap_or(u64::MAX);
-    out.line(format!("{} {} ({}): open it in a browser", out.good("ok"), workspace::shown(path), size(n_bytes)));
+    out.ok(format!("{} ({}): open it in a browser", workspace::shown(path), size(n_bytes)));
     Ok(())
 }

@@ -1,30 +1,20 @@
 //! `cargo xtask resume`: lets a waiting table try again now.
 
 use anyhow::{Context, Result};
-use clap::Args;
 use loader_core::tracker::operator;
 use loader_core::tracker::slot::{RunningLoad, Slot, Step};
 use serde_json::json;
 
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, counted};
-use crate::operate::act::{ActArgs, HOLDER, Operator, when};
+use crate::operate::act::{HOLDER, Operator, TableArgs, when};
 use crate::operate::tables::step;
 
 const COMMAND: &str = "resume";
 
 /// `cargo xtask resume`
-#[derive(Args, Debug)]
-pub struct ResumeArgs {
-    /// Table: `schema.table`, or as `status` names it
-    table: String,
-    #[command(flatten)]
-    act: ActArgs,
-}
-
-pub async fn run(args: &ResumeArgs) -> Result<()> {
-    let operator = Operator::new(&args.act).await?;
-    let table = operator.tables.named(&args.table).await?;
+pub async fn run(args: &TableArgs) -> Result<()> {
+    let (operator, table) = Operator::of_table(args).await?;
     let state = operator.tables.tracker.state(&table).await?;
     if let Some(pause) = &state.slot.pause {
         let message = format!("`{table}` is paused by {}", pause.by);
@@ -49,14 +39,14 @@ pub async fn run(args: &ResumeArgs) -> Result<()> {
     retry(&operator, &table, &state.slot, load).await
 }
 
-/// Files are waiting without a load, or the load is not waiting for a certain time: an event was lost, a function was killed, or all is
-/// well.
+/// Has the table checked: files are waiting without a load, or its load does not wait for a time. An event may be lost, or a function
+/// killed.
 async fn look(operator: &Operator, table: &str, how: &str) -> Result<()> {
     let what = format!("check {table}: {how}");
     let now = operator.will(&what) && operator.look_now(table).await?;
     if !operator.dry_run {
         operator.note(table, COMMAND, &what).await?;
-        operator.out.line(format!("{} it is checked {}", operator.out.good("ok"), when(now)));
+        operator.out.ok(format!("it is checked {}", when(now)));
     }
     operator.out.result(&json!({"table": table, "load_id": null, "dry_run": operator.dry_run, "at_once": now}))
 }
@@ -69,7 +59,7 @@ async fn retry(operator: &Operator, table: &str, slot: &Slot, load: &RunningLoad
         let transaction = operator::resume(slot, HOLDER, now_millis()).context("it waits")?;
         operator.write_load(table, transaction, COMMAND, &format!("load {load_id}, {was}")).await?;
         now = operator.look_now(table).await?;
-        operator.out.line(format!("{} load {load_id} is retried {}", operator.out.good("ok"), when(now)));
+        operator.out.ok(format!("load {load_id} is retried {}", when(now)));
     }
     let (attempt, dry_run) = (load.attempt, operator.dry_run);
     operator.out.result(

@@ -7,13 +7,14 @@ use loader_core::tracker::item::Quarantined;
 use loader_core::tracker::operator;
 use serde_json::json;
 
+use crate::ground::ask;
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Failure, counted};
 use crate::operate::act::{ActArgs, Operator, when};
-use crate::operate::tables::words;
+use crate::operate::tables::one_line;
 
 /// Maximum number of characters of an error text in an audit record.
-const ERROR_LETTERS_MAX: usize = 400;
+const ERROR_CHARACTERS_MAX: usize = 400;
 
 /// `cargo xtask retry`
 #[derive(Args, Debug)]
@@ -53,7 +54,7 @@ async fn quarantine(operator: &Operator, name: &str) -> Result<(String, Vec<Quar
     Ok((table, found))
 }
 
-fn stay(n_objects: usize) -> String {
+fn unchanged(n_objects: usize) -> String {
     format!("nothing was changed: {} in quarantine", counted(n_objects, "file"))
 }
 
@@ -78,16 +79,11 @@ pub async fn run(args: &RetryArgs) -> Result<()> {
                 "Load {} although their outcome is unknown? Rows that are already in the table would be duplicated.",
                 counted(n_unknown, "file")
             );
-            operator.must_agree(args.yes, &question, &stay(n_wanted))?;
+            ask::confirm(operator.out, args.yes, &question, unchanged(n_wanted))?;
         }
         n_back = send_back(&operator, &wanted).await?;
         now = n_back > 0 && operator.look_now(&table).await?;
-        operator.out.line(format!(
-            "{} returned {} to the backlog; loading starts {}",
-            operator.out.good("ok"),
-            counted(n_back, "file"),
-            when(now)
-        ));
+        operator.out.ok(format!("returned {} to the backlog; loading starts {}", counted(n_back, "file"), when(now)));
         if n_back < n_wanted {
             let n_taken = n_wanted - n_back;
             operator.out.line(format!(
@@ -120,7 +116,7 @@ async fn send_back(operator: &Operator, wanted: &[Quarantined]) -> Result<usize>
 fn what(failed: &Quarantined) -> String {
     let more = if failed.objects.len() > 1 { ", …" } else { "" };
     let first = failed.objects.first().map(|waiting| waiting.object.to_string()).unwrap_or_default();
-    let error: String = words(&failed.error).chars().take(ERROR_LETTERS_MAX).collect();
+    let error: String = one_line(&failed.error).chars().take(ERROR_CHARACTERS_MAX).collect();
     format!("{}, {}: {first}{more}: {error}", counted(failed.objects.len(), "file"), failed.class.name())
 }
 
@@ -134,7 +130,7 @@ pub async fn dismiss(args: &DismissArgs) -> Result<()> {
             "Discard {} of {table}? These versions will never be loaded.",
             counted(n_objects, "quarantined file")
         );
-        operator.must_agree(args.yes, &question, &stay(n_objects))?;
+        ask::confirm(operator.out, args.yes, &question, unchanged(n_objects))?;
         for failed in found {
             if operator.write(operator::dismiss(&failed), "dismiss", &what(&failed)).await? {
                 dismissed.extend(failed.objects.iter().map(|waiting| waiting.object.to_string()));
@@ -144,7 +140,7 @@ pub async fn dismiss(args: &DismissArgs) -> Result<()> {
             operator.out.line(format!("   {object}"));
         }
         let out = operator.out;
-        out.line(format!("{} removed {} from quarantine", out.good("ok"), counted(dismissed.len(), "file")));
+        out.ok(format!("removed {} from quarantine", counted(dismissed.len(), "file")));
     }
     operator.out.result(&json!({"table": table, "dismissed": dismissed, "dry_run": operator.dry_run}))
 }

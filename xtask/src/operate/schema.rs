@@ -18,7 +18,7 @@ impl SchemaArgs {
     /// Prints the schema of the result `T` if it is asked for. Returns whether it was, and the command is done.
     pub fn is_printed<T: JsonSchema>(&self) -> bool {
         if self.schema {
-            // A reader that went away (`| head`) is no failure of the command.
+            // A closed reader (`| head`) is not a failure of the command.
             let _ = writeln!(std::io::stdout(), "{:#}", of::<T>());
         }
         self.schema

@@ -72,7 +72,7 @@ pub async fn run(args: &StatusArgs) -> Result<ExitCode> {
     }
     if args.watch && !std::io::stdout().is_terminal() {
         let remedy = "leave --watch out, or run it on a terminal";
-        return Err(Failure::usage("--watch redraws a terminal, and this is none", remedy).into());
+        return Err(Failure::usage("--watch redraws a terminal, and standard output is not one", remedy).into());
     }
     let tables = Tables::of_stack(&args.stack).await?;
     let only = match &args.table {

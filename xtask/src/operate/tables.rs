@@ -1,4 +1,4 @@
-//! The target tables of a stack, how a user names one, and descriptions of a load's step.
+//! The target tables of a stack, how a user names one, and texts for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,11 +19,8 @@ use crate::loader::tracker::Tracker;
 
 /// The tables of a deployed stack.
 pub struct Tables {
-    /// Its account and Region, or the local stack.
     pub aws: Aws,
-    /// The stack.
     pub stack: Stack,
-    /// Access to the tracker.
     pub tracker: Tracker,
 }
 
@@ -72,16 +69,17 @@ fn pick(known: &BTreeSet<String>, name: &str) -> Result<String, Failure> {
     let list = |tables: &mut dyn Iterator<Item = &String>| tables.map(String::as_str).collect::<Vec<_>>().join(", ");
     match found[..] {
         [table] => Ok(table.clone()),
-        [] if known.is_empty() => {
-            Err(Failure::usage(format!("no table is known, nor `{name}`"), "cargo xtask queue add"))
-        }
+        [] if known.is_empty() => Err(Failure::usage(
+            format!("no table is called `{name}`: the stack has none yet"),
+            "add one: cargo xtask queue add",
+        )),
         [] => Err(Failure::usage(
             format!("no table is called `{name}`"),
-            format!("one of these: {}", list(&mut known.iter())),
+            format!("use one of these: {}", list(&mut known.iter())),
         )),
         _ => Err(Failure::usage(
             format!("several tables are called `{name}`"),
-            format!("the whole name of one of these: {}", list(&mut found.into_iter())),
+            format!("use the whole name: {}", list(&mut found.into_iter())),
         )),
     }
 }
@@ -92,11 +90,11 @@ pub fn short_name(db_table: &str) -> String {
 }
 
 /// An error text in one line, without the boxes that the warehouse draws around it.
-pub fn words(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     text.split_whitespace().filter(|word| !word.starts_with("---")).collect::<Vec<_>>().join(" ")
 }
 
-/// The step of a load, in words.
+/// The step of a load, for people.
 pub fn step(step: &Step) -> String {
     match step {
         Step::Claimed => "claimed".into(),

@@ -83,7 +83,7 @@ pub fn run(folder: &Path, args: &AddArgs) -> Result<()> {
         return Err(error.into());
     }
     let out = Out::new(Format::Text);
-    out.line(format!("{} wrote {}", out.good("ok"), workspace::shown(&path)));
+    out.ok(format!("wrote {}", workspace::shown(&path)));
     out.line("   next: cargo xtask deploy --statement-name-prefix <database>, which creates and connects the queue");
     Ok(())
 }

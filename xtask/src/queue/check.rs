@@ -44,10 +44,9 @@ struct Obstacle {
 pub async fn run(queues: &[QueueFile], args: &CheckArgs) -> Result<()> {
     let out = Out::new(args.output);
     if !args.aws.local && running::is_up() {
-        let note = out.attention("note:");
-        out.line(format!(
-            "{note} this asks the warehouses of an AWS account; a local stack is running: to ask its warehouse, add --local"
-        ));
+        out.note(
+            "this asks the warehouses of an AWS account; a local stack is running: to ask its warehouse, add --local",
+        );
     }
     let aws = Aws::new(&args.aws).await?;
     let chosen: Vec<&QueueFile> = match args.names.as_slice() {
@@ -135,7 +134,7 @@ async fn table_obstacles(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Resu
     Ok(obstacles)
 }
 
-/// What keeps the loader from adding columns. A warehouse that does not know the views of grants has none.
+/// What keeps the loader from adding columns. In a warehouse without the views of grants, only the table's owner can.
 async fn alter_obstacle(warehouse: &Warehouse<'_>, config: &LoadConfig) -> Result<Option<Obstacle>> {
     let table = &config.target.table;
     if config.schema_change != SchemaChange::AddColumns
@@ -191,20 +190,20 @@ async fn copy_obstacle(
     config: &LoadConfig,
     source: &SourceFolder,
 ) -> Result<Option<Obstacle>> {
-    let words = warehouse.complaint(&rehearsal(config, source)).await?;
-    Ok(words.filter(|words| !rehearsal_found_nothing(words)).map(|words| explain(&words, config, source)))
+    let error = warehouse.complaint(&rehearsal(config, source)).await?;
+    Ok(error.filter(|error| !rehearsal_found_nothing(error)).map(|error| explain(&error, config, source)))
 }
 
 /// What the warehouse's error says about the role, the bucket or the table, and what to do. The texts are those in the database guide's
 /// list of load errors.
-fn explain(words: &str, config: &LoadConfig, source: &SourceFolder) -> Obstacle {
+fn explain(error: &str, config: &LoadConfig, source: &SourceFolder) -> Obstacle {
     let SourceFolder { bucket, prefix } = source;
-    let first_line = words.lines().next().unwrap_or_default();
+    let first_line = error.lines().next().unwrap_or_default();
     let role = match &config.copy_role {
         CopyRole::Default => "the warehouse's default role".to_owned(),
         CopyRole::Arn(arn) => format!("the role `{arn}`"),
     };
-    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    let has = |parts: &[&str]| parts.iter().any(|part| error.contains(part));
     let (problem, remedy) = if has(&["authorized to assume", "authorized to get credentials", "IAM role"]) {
         let problem = match &config.copy_role {
             CopyRole::Default => "the warehouse has no default role that it can use".to_owned(),

@@ -34,7 +34,7 @@ pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
     let aws = Aws::new(&args.aws).await?;
     let was_deployed = disconnect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
     std::fs::remove_file(&queue.path)?;
-    out.line(format!("{} removed {}", out.good("ok"), workspace::shown(&queue.path)));
+    out.ok(format!("removed {}", workspace::shown(&queue.path)));
     if was_deployed {
         out.line("   next: when the queue is empty, cargo xtask deploy removes it; the tracker keeps what was loaded");
     }

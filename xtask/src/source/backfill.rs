@@ -10,7 +10,7 @@ use loader_core::config::{LoadConfig, SourceFolder};
 use loader_core::contract::Function;
 use serde_json::{Value, json};
 
-use crate::ground::ask::agrees;
+use crate::ground::ask;
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out, size};
 use crate::ground::stack::Stack;
@@ -20,8 +20,8 @@ use crate::loader::invoke::invoke;
 use crate::loader::tracker::{Kind, Order, Tracker};
 use crate::source::folders;
 
-/// Pause between two reads of `--watch`.
-const WATCH: Duration = Duration::from_secs(2);
+/// Pause between two reads with `--watch`.
+const WATCH_PAUSE: Duration = Duration::from_secs(2);
 
 /// `cargo xtask backfill`
 #[derive(Args, Debug)]
@@ -77,7 +77,7 @@ struct Sum {
     new_objects: u64,
     /// Objects that were loaded before.
     again_objects: u64,
-    /// Whether the loader continues some of the folders on its own.
+    /// Whether the sweep continues some of the folders.
     goes_on: bool,
     /// The instant of `--force`: what was loaded before it is loaded again.
     force: Option<String>,
@@ -87,7 +87,7 @@ pub async fn run(args: &BackfillArgs) -> Result<()> {
     let out = args.stack.out();
     let (aws, stack) = args.stack.connect().await?;
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
-    let folders = folders::meant(&args.queue, &config, &args.folders)?;
+    let folders = folders::selected(&args.queue, &config, &args.folders)?;
     let mut asking = Asking { aws: &aws, stack: &stack, config: &config, args, order: counting(&args.again) };
     // Files are always counted first, so that a person sees what will happen and can stop it.
     let counted = asking.all(out, &folders, true).await?;
@@ -130,13 +130,10 @@ fn counting(args: &AgainArgs) -> Value {
 }
 
 /// Asks for confirmation, because rows could be duplicated.
-fn must_agree(out: Out, yes: bool, again: u64, before: &str) -> Result<()> {
+fn must_agree(out: Out, yes: bool, again: u64, before: &str) -> Result<(), Failure> {
     out.line(format!("   {again} of them were loaded before {before} and would be loaded again"));
     let question = "Load them again? Rows that are still in the table would be duplicated (unless it merges).";
-    if yes || again == 0 || agrees(out, question) {
-        return Ok(());
-    }
-    Err(Failure::refused("nothing is recorded", "add --yes to agree").into())
+    ask::confirm(out, yes || again == 0, question, "nothing was recorded")
 }
 
 struct Asking<'a> {
@@ -241,12 +238,12 @@ async fn watch(out: Out, tracker: &Tracker, table: &str) -> Result<()> {
         }
         let waiting = tracker.items(table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
         if waiting.is_empty() && listings.is_empty() {
-            step.done(format!("{table}: nothing waits any more"));
+            step.done(format!("{table}: no file is waiting any more"));
             return Ok(());
         }
         let listed: u64 = listings.iter().map(|listing| listing.counts.objects).sum();
         let listing = if listings.is_empty() { String::new() } else { format!("; {listed} objects listed so far") };
         step.now(&format!("{} loads wait{listing}", waiting.len()));
-        tokio::time::sleep(WATCH).await;
+        tokio::time::sleep(WATCH_PAUSE).await;
     }
 }

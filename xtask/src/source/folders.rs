@@ -7,11 +7,10 @@ use loader_core::config::{LoadConfig, SourceFolder};
 
 use crate::ground::output::Failure;
 use crate::loader::connections::configs::Configs;
-use crate::loader::connections::plan::key;
 
 /// Reads a queue's configuration from the loader's bucket, as the functions do.
 pub async fn deployed(configs: &Configs, queue: &str) -> Result<Arc<LoadConfig>> {
-    let Some(bytes) = configs.get(&key(queue)).await? else {
+    let Some(bytes) = configs.get(queue).await? else {
         let message = format!("the queue `{queue}` is not deployed");
         return Err(
             Failure::usage(message, "cargo xtask queue list shows the queues of the clone; deploy first").into()
@@ -19,13 +18,13 @@ pub async fn deployed(configs: &Configs, queue: &str) -> Result<Arc<LoadConfig>>
     };
     let text = String::from_utf8_lossy(&bytes);
     let config = LoadConfig::parse(&text).map_err(|problems| {
-        Failure::new(format!("the configuration of `{queue}` is wrong: {problems}"), "correct it and deploy again")
+        Failure::new(format!("the configuration of `{queue}` is not valid: {problems}"), "correct it and deploy again")
     })?;
     Ok(config)
 }
 
-/// The folders to use: the named ones, which must be in the source, or the whole source.
-pub fn meant(queue: &str, config: &LoadConfig, named: &[String]) -> Result<Vec<SourceFolder>> {
+/// The folders to use: those named on the command line, which must be in the source, or the whole source.
+pub fn selected(queue: &str, config: &LoadConfig, named: &[String]) -> Result<Vec<SourceFolder>> {
     let Some(source) = &config.source else {
         let message = format!("the queue `{queue}` has no `source`");
         return Err(Failure::usage(message, "add `source` to its file and deploy: the role may read only that").into());

@@ -58,7 +58,7 @@ enum Found {
     Unknown,
 }
 
-/// The counts for a queue.
+/// The result for a queue.
 #[derive(Debug, Default, Serialize)]
 struct Verified {
     queue: String,
@@ -72,7 +72,7 @@ struct Verified {
     recent: usize,
     unknown: usize,
     recorded: usize,
-    /// `s3://` URLs of the first of them.
+    /// `s3://` URLs of the first unknown ones.
     unknown_objects: Vec<String>,
     /// With `--rows`: the result of comparing rows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     let out = args.stack.out();
     let (aws, stack) = args.stack.connect().await?;
     let config = folders::deployed(&Configs::of_stack(&aws, &stack)?, &args.queue).await?;
-    let folder = folders::meant(&args.queue, &config, &[])?.remove(0);
+    let folder = folders::selected(&args.queue, &config, &[])?.remove(0);
     let footers = args.rows.then(|| rows::footers(&args.queue, &config)).transpose()?;
     let look = Look { tracker: Tracker::of_stack(&aws, &stack)?, table: config.db_table(), args };
     let step = out.step(format!("comparing s3://{}/{} with the ledger", folder.bucket, folder.prefix));
@@ -104,7 +104,7 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
         out.line(format!("   {} {url}", out.bad("unknown")));
     }
     if *recorded > 0 {
-        out.line(format!("{} {recorded} objects are recorded and are loaded", out.good("ok")));
+        out.ok(format!("{recorded} objects are recorded, and their load begins"));
     }
     if let Some(footers) = footers {
         let step = out.step("comparing rows");

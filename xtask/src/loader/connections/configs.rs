@@ -28,7 +28,7 @@ pub struct Configs {
 }
 
 impl Configs {
-    /// Of a stack whose bucket already exists.
+    /// Fails if the stack has no bucket yet.
     pub fn of_stack(aws: &Aws, stack: &Stack) -> Result<Self> {
         Ok(Self { client: aws.s3(), bucket: stack.output(Output::LoaderBucketName)?.to_owned() })
     }
@@ -42,11 +42,9 @@ impl Configs {
     /// Every file by the queue's name, as the functions read it, whether written by a deployment or by hand.
     pub async fn read(&self) -> Result<BTreeMap<String, Result<Arc<LoadConfig>, Problems>>> {
         let mut found = BTreeMap::new();
-        for key in self.keys().await? {
-            let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
-            let Some(name) = name else { continue };
-            let text = self.get(&key).await?.unwrap_or_default();
-            found.insert(name.to_owned(), LoadConfig::parse(&String::from_utf8_lossy(&text)));
+        for name in self.names().await? {
+            let text = self.get(&name).await?.unwrap_or_default();
+            found.insert(name, LoadConfig::parse(&String::from_utf8_lossy(&text)));
         }
         Ok(found)
     }
@@ -54,11 +52,10 @@ impl Configs {
     /// The files of these queues, and those that a deployment wrote for other queues, by the queue's name.
     pub async fn of(&self, names: &[&str]) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut found = BTreeMap::new();
-        for key in self.keys().await? {
-            let name = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
-            let Some(name) = name else { continue };
-            if names.contains(&name) || self.is_marked(&key).await? {
-                found.insert(name.to_owned(), self.get(&key).await?.unwrap_or_default());
+        for name in self.names().await? {
+            if names.contains(&name.as_str()) || self.is_marked(&name).await? {
+                let text = self.get(&name).await?.unwrap_or_default();
+                found.insert(name, text);
             }
         }
         Ok(found)
@@ -75,29 +72,34 @@ impl Configs {
         Ok(())
     }
 
-    /// The content of a file; `None` if it does not exist.
-    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
-            Ok(object) => Ok(Some(object.body.collect().await.context("the object is cut off")?.to_vec())),
+    /// The content of a queue's file; `None` if it does not exist.
+    pub async fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let key = key(name);
+        match self.client.get_object().bucket(&self.bucket).key(&key).send().await {
+            Ok(object) => Ok(Some(
+                object.body.collect().await.with_context(|| format!("s3://{}/{key} breaks off", self.bucket))?.to_vec(),
+            )),
             Err(error) if is_missing(code(&error)) => Ok(None),
             Err(error) => Err(failed(format!("read s3://{}/{key}", self.bucket))(error)),
         }
     }
 
-    /// Keys of all files.
-    async fn keys(&self) -> Result<Vec<String>> {
+    /// Names of the queues that have a file.
+    async fn names(&self) -> Result<Vec<String>> {
         let mut pages =
             self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
-        let mut keys = Vec::new();
+        let mut names = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(failed(format!("list s3://{}/{CONFIG_PREFIX_DEFAULT}", self.bucket)))?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
+            let files = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(CONFIG_PREFIX_DEFAULT));
+            names.extend(files.filter_map(|file| file.strip_suffix(".json")).map(str::to_owned));
         }
-        Ok(keys)
+        Ok(names)
     }
 
-    async fn is_marked(&self, key: &str) -> Result<bool> {
-        let request = self.client.head_object().bucket(&self.bucket).key(key);
+    async fn is_marked(&self, name: &str) -> Result<bool> {
+        let key = key(name);
+        let request = self.client.head_object().bucket(&self.bucket).key(&key);
         let head = request.send().await.map_err(failed(format!("look at s3://{}/{key}", self.bucket)))?;
         Ok(head.metadata().and_then(|metadata| metadata.get(MARK)).is_some_and(|mark| mark == MARK_VALUE))
     }

@@ -17,13 +17,13 @@ use crate::loader::connections::{document, filter, notification, plan};
 struct Sought<'a> {
     stack_name: &'a str,
     name: &'a str,
-    /// Partition, Region and account, if the stack exists.
+    /// `None` if the stack does not exist.
     queue_arn: Option<String>,
 }
 
 /// Removes the notification of one queue and prints what it did. Returns whether the queue was deployed.
 ///
-/// An error, without any change, if another notification still sends the queue's folder to it.
+/// Fails, and changes nothing, if another notification still sends the queue's folder to it.
 pub async fn disconnect_queue(aws: &Aws, out: Out, stack_name: &str, queue: &QueueFile) -> Result<bool> {
     let step = out.step(format!("disconnecting {}", queue.name));
     let stack = Stack::find(aws, stack_name).await?;
@@ -56,7 +56,7 @@ pub async fn disconnect_queue(aws: &Aws, out: Out, stack_name: &str, queue: &Que
 async fn deployed_text(aws: &Aws, stack: Option<&Stack>, name: &str) -> Result<Option<Vec<u8>>> {
     let Some(stack) = stack else { return Ok(None) };
     let Ok(configs) = Configs::of_stack(aws, stack) else { return Ok(None) };
-    configs.get(&plan::key(&format!("{}{name}", stack.queue_name_prefix()))).await
+    configs.get(&format!("{}{name}", stack.queue_name_prefix())).await
 }
 
 fn queue_arn(stack: &Stack, name: &str) -> Result<String> {

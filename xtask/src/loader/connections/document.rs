@@ -86,8 +86,8 @@ pub fn merged(
     Ok(Some(merged))
 }
 
-/// The document without a stack's entries, except those to keep; `None` if there are none to remove. An entry for another queue than that
-/// of its id's listener is removed too, because S3 accepts no document that names a deleted queue.
+/// The document without a stack's entries, except those to keep; `None` if there are none to remove. An entry is kept only if both its id
+/// and its queue are the listener's, because S3 accepts no document that names a deleted queue.
 pub fn cleared(
     current: &NotificationConfiguration,
     owner: &str,
@@ -232,7 +232,7 @@ fn rivals<'a>(
     queues.chain(topics).chain(functions)
 }
 
-/// An entry in words.
+/// An entry's name in messages.
 pub fn name(id: Option<&str>, arn: &str) -> String {
     format!("`{}` (to {arn})", id.unwrap_or("unnamed"))
 }

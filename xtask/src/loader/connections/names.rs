@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_told_which_tables_it_feeds_and_only_it_is_notified() {
+    fn the_configuration_of_a_queue_names_the_tables_that_it_feeds_and_only_that_queue_is_notified() {
         let queues = [
             file("sales", r#""source": "s3://bucket/sales/""#),
             file("big", r#""source": "s3://bucket/sales/big/", "queue": "sales""#),

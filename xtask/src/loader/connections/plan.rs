@@ -14,7 +14,7 @@ use crate::loader::connections::filter;
 
 /// The current state.
 #[derive(Clone, Debug, Default)]
-pub struct There {
+pub struct Current {
     /// Texts of the configuration files by the queue's name.
     pub configs: BTreeMap<String, Vec<u8>>,
     /// Notification documents of the old and new source buckets.
@@ -82,9 +82,9 @@ pub fn merged(
 ///
 /// A bucket notifies a queue only while the queue's configuration file names the bucket: its notification is removed before the file is
 /// overwritten, and set afterwards. So if a deployment is interrupted between two writes, the next one can find all of its notifications.
-pub fn writes(there: &There, wanted: &Wanted) -> Result<Vec<Write>> {
+pub fn writes(current: &Current, wanted: &Wanted) -> Result<Vec<Write>> {
     let (mut clears, mut notifies) = (Vec::new(), Vec::new());
-    for (bucket, document) in &there.documents {
+    for (bucket, document) in &current.documents {
         let listeners = wanted.listeners(bucket);
         let cleared = document::cleared(document, &wanted.owner, listeners);
         if cleared.is_some() {
@@ -95,9 +95,11 @@ pub fn writes(there: &There, wanted: &Wanted) -> Result<Vec<Write>> {
             notifies.push(Write::Notify(bucket.clone()));
         }
     }
-    let differs = |(name, text): &(&String, &String)| there.configs.get(*name).is_none_or(|old| old != text.as_bytes());
+    let differs =
+        |(name, text): &(&String, &String)| current.configs.get(*name).is_none_or(|old| old != text.as_bytes());
     let puts = wanted.configs.iter().filter(differs).map(|(name, _)| Write::Put(name.clone()));
-    let forgotten = there.configs.keys().filter(|name| !wanted.configs.contains_key(*name)).cloned().map(Write::Forget);
+    let forgotten =
+        current.configs.keys().filter(|name| !wanted.configs.contains_key(*name)).cloned().map(Write::Forget);
     Ok(clears.into_iter().chain(puts).chain(notifies).chain(forgotten).collect())
 }
 
@@ -140,18 +142,18 @@ pub struct Connections {
 
 impl Connections {
     /// The changes, for people and for JSON.
-    pub fn new(there: &There, wanted: &Wanted) -> Result<Self> {
+    pub fn new(current: &Current, wanted: &Wanted) -> Result<Self> {
         let mut all = Self::default();
-        for write in writes(there, wanted)? {
+        for write in writes(current, wanted)? {
             let (action, name) = match &write {
-                Write::Put(name) if there.configs.contains_key(name) => (Action::Modify, name),
+                Write::Put(name) if current.configs.contains_key(name) => (Action::Modify, name),
                 Write::Put(name) => (Action::Add, name),
                 Write::Forget(name) => (Action::Remove, name),
                 Write::Clear(_) | Write::Notify(_) => continue,
             };
             all.configurations.push(ConfigurationChange { action, key: key(name) });
         }
-        for (bucket, document) in &there.documents {
+        for (bucket, document) in &current.documents {
             let merged = merged(bucket, document, &wanted.owner, wanted.listeners(bucket))?;
             if let Some(merged) = merged {
                 all.notifications.extend(notification_changes(bucket, document, &merged, &wanted.owner));
@@ -247,10 +249,10 @@ mod tests {
         }
 
         /// The part that a deployment sees.
-        fn seen(&self, wanted: &Wanted) -> There {
+        fn seen(&self, wanted: &Wanted) -> Current {
             let buckets = wanted.buckets(&self.configs);
             let documents = buckets.into_iter().map(|bucket| (bucket.clone(), self.document(&bucket))).collect();
-            There { configs: self.configs.clone(), documents }
+            Current { configs: self.configs.clone(), documents }
         }
 
         /// The first writes of a deployment, until it is interrupted.

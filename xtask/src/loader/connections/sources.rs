@@ -25,7 +25,7 @@ pub async fn check(aws: &Aws, out: Out, queues: &[QueueFile], dry_run: bool) -> 
             }
             Err(error) if is_missing(code(&error)) && aws.local.is_some() => {
                 create_bucket(aws, &source.bucket).await?;
-                out.line(format!("{} created the source bucket {}", out.good("ok"), source.bucket));
+                out.ok(format!("created the source bucket {}", source.bucket));
             }
             Err(error) if is_missing(code(&error)) => {
                 let message =

@@ -47,7 +47,7 @@ impl AssetsBucket {
         let request =
             self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(private);
         request.send().await.map_err(failed(format!("make the bucket `{}` private", self.name)))?;
-        out.line(format!("{} created the bucket {} for the functions' zips", out.good("ok"), self.name));
+        out.ok(format!("created the bucket {} for the functions' zips", self.name));
         Ok(())
     }
 
@@ -83,8 +83,8 @@ impl AssetsBucket {
 
     /// Uploads a template and returns the URL for CloudFormation.
     pub async fn upload_template(&self, aws: &Aws, template: String) -> Result<String> {
-        let key = format!("template-{}.json", &sha256(template.as_bytes())[..HASH_DIGITS]);
         let hash = sha256(template.as_bytes());
+        let key = format!("template-{}.json", &hash[..HASH_DIGITS]);
         self.put(&key, template.into_bytes(), &hash).await?;
         if let Some(endpoint) = aws.endpoint() {
             return Ok(format!("{endpoint}/{}/{key}", self.name));

@@ -180,11 +180,6 @@ impl ChangeSet {
         Ok(())
     }
 
-    /// The list for people.
-    pub fn show(&self, out: Out) {
-        show(out, &self.changes);
-    }
-
     /// What a person must agree to; `None` if the changes are harmless.
     pub fn concern(&self) -> Option<String> {
         let n_replaced = self.changes.iter().filter(|change| change.is_replacement()).count();
@@ -198,7 +193,7 @@ impl ChangeSet {
     }
 }
 
-/// A list of changes for people.
+/// Prints the changes, one line each.
 pub fn show(out: Out, changes: &[Change]) {
     for change in changes {
         out.line(change.line(out));
@@ -216,7 +211,7 @@ async fn wait(aws: &Aws, id: &str) -> Result<Option<Vec<Change>>> {
                 if reason.contains("didn't contain changes") || reason.contains("No updates are to be performed") {
                     return Ok(None);
                 }
-                bail!("CloudFormation refuses the change set: {reason}");
+                bail!("CloudFormation refused the change set: {reason}");
             }
             _ => tokio::time::sleep(Duration::from_millis(if aws.local.is_some() { 50 } else { POLL_MILLIS })).await,
         }
@@ -259,8 +254,8 @@ mod tests {
         let template =
             serde_json::json!({"Resources": {"A": {"Type": "AWS::SQS::Queue"}, "B": {"Type": "AWS::IAM::Role"}}});
         let changes = Change::all_new(&template);
-        let told: Vec<_> = changes.iter().map(|change| (change.action.as_str(), change.id.as_str())).collect();
-        assert_eq!(told, [("Add", "A"), ("Add", "B")]);
+        let listed: Vec<_> = changes.iter().map(|change| (change.action.as_str(), change.id.as_str())).collect();
+        assert_eq!(listed, [("Add", "A"), ("Add", "B")]);
         assert!(changes[1].permissions && !changes[0].permissions);
     }
 

@@ -8,7 +8,7 @@ use crate::ground::output::Out;
 use crate::loader::connections::plan::Connections;
 use crate::loader::deployment::change_set::{self, Change, ChangeSet};
 
-/// The difference between the deployed and the desired state. Described in the same words before and after a deployment.
+/// The difference between the deployed and the desired state, in the same form before and after a deployment.
 #[derive(Debug, Serialize)]
 pub struct Difference {
     /// Whether there is any difference.
@@ -28,14 +28,14 @@ impl Difference {
     }
 }
 
-/// Prints the list.
+/// Prints the changes.
 pub fn show(out: Out, set: Option<&ChangeSet>, connections: &Connections) {
     match set {
-        Some(set) => set.show(out),
+        Some(set) => change_set::show(out, &set.changes),
         None if connections.is_empty() => {
-            out.line(format!("{} the stack is up to date: nothing changed", out.good("ok")));
+            out.ok("the stack is up to date: nothing changed");
         }
-        None => out.line(format!("{} the stack's resources are up to date", out.good("ok"))),
+        None => out.ok("the stack's resources are up to date"),
     }
     connections.show(out);
 }

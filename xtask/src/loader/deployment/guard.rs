@@ -5,6 +5,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::ground::aws::{Aws, code, failed};
 use crate::ground::output::{Failure, counted};
+use crate::loader::dead_letters;
 use crate::loader::deployment::change_set::{Change, ChangeSet};
 
 const QUEUE: &str = "AWS::SQS::Queue";
@@ -71,7 +72,7 @@ async fn messages(aws: &Aws, url: &str) -> Result<u64> {
             let attributes = found.attributes.unwrap_or_default();
             Ok(COUNTS.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
         }
-        Err(error) if code(&error).ends_with("NonExistentQueue") || code(&error) == "QueueDoesNotExist" => Ok(0),
+        Err(error) if dead_letters::is_missing(code(&error)) => Ok(0),
         Err(error) => Err(failed(format!("count the messages of {url}"))(error)),
     }
 }

@@ -3,14 +3,14 @@
 use anyhow::Result;
 use aws_sdk_cloudformation::types::{ResourceStatus, StackStatus};
 
-use crate::ground::ask::agrees;
+use crate::ground::ask;
 use crate::ground::aws::{Aws, failed};
 use crate::ground::output::{Failure, Out};
 use crate::ground::stack::{self, Stack};
 
 /// Whether a stack can be changed.
 #[derive(Debug)]
-enum Standing {
+enum Readiness {
     /// It can be changed.
     Ready,
     /// Its creation failed, so it can only be deleted.
@@ -27,30 +27,30 @@ pub struct Leftover {
     resources: Vec<(String, String)>,
 }
 
-/// An error if the stack cannot be changed; the remains if they can be deleted.
+/// The remains of a failed first attempt, if that is what the stack is. Fails if the stack cannot be changed now.
 pub async fn find(aws: &Aws, existing: Option<&Stack>) -> Result<Option<Leftover>> {
     let Some(stack) = existing else { return Ok(None) };
-    match standing(&stack.name, &stack.status) {
-        Standing::Ready => Ok(None),
-        Standing::Busy(failure) => Err(failure.into()),
-        Standing::Leftover => Ok(Some(Leftover { stack: stack.clone(), resources: resources(aws, stack).await? })),
+    match readiness(&stack.name, &stack.status) {
+        Readiness::Ready => Ok(None),
+        Readiness::Busy(failure) => Err(failure.into()),
+        Readiness::Leftover => Ok(Some(Leftover { stack: stack.clone(), resources: resources(aws, stack).await? })),
     }
 }
 
-fn standing(name: &str, status: &StackStatus) -> Standing {
+fn readiness(name: &str, status: &StackStatus) -> Readiness {
     let text = status.as_str();
     match status {
-        StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => Standing::Leftover,
-        StackStatus::ReviewInProgress => Standing::Ready,
-        StackStatus::UpdateRollbackFailed => Standing::Busy(Failure::new(
+        StackStatus::RollbackComplete | StackStatus::RollbackFailed | StackStatus::CreateFailed => Readiness::Leftover,
+        StackStatus::ReviewInProgress => Readiness::Ready,
+        StackStatus::UpdateRollbackFailed => Readiness::Busy(Failure::new(
             format!("the stack `{name}` is in {text}: an earlier change could not be rolled back"),
             format!("aws cloudformation continue-update-rollback --stack-name {name}"),
         )),
-        _ if text.ends_with("_IN_PROGRESS") => Standing::Busy(Failure::new(
+        _ if text.ends_with("_IN_PROGRESS") => Readiness::Busy(Failure::new(
             format!("the stack `{name}` is in {text}: another operation is in progress"),
             "wait until it has ended, then run the same command again",
         )),
-        _ => Standing::Ready,
+        _ => Readiness::Ready,
     }
 }
 
@@ -78,18 +78,17 @@ impl Leftover {
         let (name, status) = (&self.stack.name, self.stack.status.as_str());
         let left = match self.resources.len() {
             0 => "nothing but its name is left".to_owned(),
+            1 => "1 resource is left".to_owned(),
             n => format!("{n} resources are left"),
         };
         format!("the stack {name} is in {status}, its creation failed and {left}")
     }
 
     /// Asks for confirmation to delete the remains.
-    pub fn confirm(&self, out: Out, agreed: bool) -> Result<()> {
+    pub fn confirm(&self, out: Out, agreed: bool) -> Result<(), Failure> {
         self.show(out);
-        if agreed || agrees(out, &format!("Delete the stack {} and deploy?", self.stack.name)) {
-            return Ok(());
-        }
-        Err(Failure::refused(format!("not deployed: {}", self.what()), "add --yes to have it deleted first").into())
+        let question = format!("Delete the stack {} and deploy?", self.stack.name);
+        ask::confirm(out, agreed, &question, format!("not deployed: {}", self.what()))
     }
 
     /// Deletes the remains.
@@ -127,13 +126,13 @@ mod tests {
             CreateComplete, CreateFailed, ReviewInProgress, RollbackComplete, RollbackFailed, UpdateRollbackComplete,
         };
         for status in [RollbackComplete, RollbackFailed, CreateFailed] {
-            assert!(matches!(standing("s", &status), Standing::Leftover), "{status:?}");
+            assert!(matches!(readiness("s", &status), Readiness::Leftover), "{status:?}");
         }
         for status in [CreateComplete, UpdateRollbackComplete, ReviewInProgress] {
-            assert!(matches!(standing("s", &status), Standing::Ready), "{status:?}");
+            assert!(matches!(readiness("s", &status), Readiness::Ready), "{status:?}");
         }
         for status in [StackStatus::UpdateInProgress, StackStatus::UpdateRollbackFailed] {
-            assert!(matches!(standing("s", &status), Standing::Busy(_)), "{status:?}");
+            assert!(matches!(readiness("s", &status), Readiness::Busy(_)), "{status:?}");
         }
     }
 
@@ -141,10 +140,9 @@ mod tests {
     fn a_leftover_is_deleted_only_by_agreement() {
         let out = Out::new(Format::Json);
         leftover().confirm(out, true).unwrap();
-        let error = leftover().confirm(out, false).unwrap_err();
-        let failure = error.downcast_ref::<Failure>().unwrap();
+        let failure = leftover().confirm(out, false).unwrap_err();
         assert_eq!(failure.exit, Exit::Refused);
         assert!(failure.message.contains("the stack s is in ROLLBACK_FAILED"), "{}", failure.message);
-        assert!(failure.message.contains("1 resources are left"), "{}", failure.message);
+        assert!(failure.message.contains("1 resource is left"), "{}", failure.message);
     }
 }

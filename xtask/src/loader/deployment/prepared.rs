@@ -19,7 +19,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// The same, with table events if the deployed stack has them: only the command line turns them off.
+    /// The same with table events, for a stack that has them: only the command line turns them off.
     pub fn with_events(&self, target: &TargetArgs) -> Result<Self> {
         let target = TargetArgs { events: Some(Switch::On), ..target.clone() };
         let synthesis = synthesize(&props(&target)).map_err(|error| refused(&error))?;
@@ -39,12 +39,12 @@ pub fn prepare(out: Out, target: &TargetArgs) -> Result<Prepared> {
     let synthesis = synthesize(&props(target)).map_err(|error| refused(&error))?;
     let queues = synthesis.queues;
     target.queue_name_prefix.as_deref().map_or(Ok(()), |prefix| names::check_queue_prefix(prefix, &queues))?;
-    out.line(format!("{} checked {}", out.good("ok"), counted(queues.len(), "queue configuration")));
+    out.ok(format!("checked {}", counted(queues.len(), "queue configuration")));
     for note in synthesis.template.notes() {
-        out.line(format!("{} {note}", out.attention("note:")));
+        out.note(note);
     }
     if synthesis.written {
-        out.line(format!("{} wrote {}", out.good("ok"), workspace::shown(&workspace::template())));
+        out.ok(format!("wrote {}", workspace::shown(&workspace::template())));
     }
     let assets = functions::build(out, target.wanted())?;
     Ok(Prepared { queues, template: synthesis.text, assets })

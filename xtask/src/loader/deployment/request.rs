@@ -11,7 +11,7 @@ use crate::ground::stack_name::STACK_NAME_DEFAULT;
 use crate::loader::functions::{Profile, Runs, Wanted, this_machine};
 
 /// What to deploy, and where; shared by `deploy` and `diff`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct TargetArgs {
     /// Folder of the queue configurations [default: queues]
     #[arg(long, value_name = "DIR")]
@@ -40,7 +40,6 @@ pub struct TargetArgs {
     /// SNS topic that is notified when an alarm goes off: late, stuck, quarantine and others; '' for none [default: as deployed; at first none]
     #[arg(long, value_name = "ARN", value_parser = topic)]
     pub notify_topic: Option<String>,
-    /// Where to
     #[command(flatten)]
     pub aws: AwsArgs,
 }
@@ -48,9 +47,7 @@ pub struct TargetArgs {
 /// An option that is on or off.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
-    /// It is on.
     On,
-    /// It is off.
     Off,
 }
 
@@ -62,7 +59,8 @@ fn topic(text: &str) -> Result<String, String> {
     if text.is_empty() || is_topic {
         return Ok(text.to_owned());
     }
-    Err("it is the ARN of an SNS topic, as in arn:aws:sns:eu-central-1:123456789012:on-call, or nothing".to_owned())
+    Err("write the ARN of an SNS topic, such as arn:aws:sns:eu-central-1:123456789012:on-call, or '' for none"
+        .to_owned())
 }
 
 impl TargetArgs {
@@ -96,7 +94,7 @@ pub struct Request {
     pub target: TargetArgs,
     /// Whether replacements and changes of permissions need no confirmation.
     pub agreed: bool,
-    /// Show what would change, and change nothing.
+    /// Whether to show what would change, and change nothing.
     pub dry_run: bool,
 }
 
@@ -106,14 +104,9 @@ impl Request {
         let target = TargetArgs {
             queues,
             stack_name: STACK_NAME_DEFAULT.to_owned(),
-            queue_name_prefix: None,
-            assets_bucket: None,
-            arch: None,
             build_profile,
-            memory: None,
-            events: None,
-            notify_topic: None,
             aws: AwsArgs { local: true, ..AwsArgs::default() },
+            ..TargetArgs::default()
         };
         let statement_name_prefix = PARAMETER_STATEMENT_NAME_PREFIX_DEFAULT.to_owned();
         Self { statement_name_prefix, target, agreed: true, dry_run: false }
@@ -126,16 +119,9 @@ mod tests {
 
     fn target(stack_name: &str, prefix: Option<&str>) -> TargetArgs {
         TargetArgs {
-            queues: None,
             stack_name: stack_name.to_owned(),
             queue_name_prefix: prefix.map(str::to_owned),
-            assets_bucket: None,
-            arch: None,
-            build_profile: Profile::Dev,
-            memory: None,
-            events: None,
-            notify_topic: None,
-            aws: AwsArgs::default(),
+            ..TargetArgs::default()
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Totals {
     pub quarantined: u64,
 }
 
-/// Time from the recording of a file to its committed rows. Every file of a load counts as long as its oldest one.
+/// Time from the creation of a file to its committed rows. Every file of a load counts as long as its oldest one.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Freshness {
     /// Half of the files took at most this long, in milliseconds; null if nothing was loaded.

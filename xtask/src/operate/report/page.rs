@@ -39,8 +39,8 @@ struct Bounds {
 
 /// Renders the document.
 pub fn page(report: &Report) -> String {
-    let told: Vec<&TableStory> = report.tables.iter().filter(|table| !table.is_quiet()).collect();
-    let n_bars = (BARS_ALL / told.len().max(1)).clamp(BARS_MIN, BARS_MAX);
+    let shown: Vec<&TableStory> = report.tables.iter().filter(|table| !table.is_quiet()).collect();
+    let n_bars = (BARS_ALL / shown.len().max(1)).clamp(BARS_MIN, BARS_MAX);
     let bounds = Bounds { bars: i64::try_from(n_bars).unwrap_or(i64::MAX) };
     let axis = Axis::of(report);
     html! {
@@ -57,13 +57,13 @@ pub fn page(report: &Report) -> String {
             body {
                 (header(report))
                 (overview(report))
-                @if told.len() > 1 { (all_tables(report)) }
-                @if !told.is_empty() { (timeline::legend(&axis, bounds)) }
-                @for (at, told) in told.iter().take(TABLES_MAX).enumerate() {
-                    (table::part(told, at, at < UNFOLDED_MAX, &axis, bounds))
+                @if shown.len() > 1 { (all_tables(report)) }
+                @if !shown.is_empty() { (timeline::legend(&axis, bounds)) }
+                @for (at, shown) in shown.iter().take(TABLES_MAX).enumerate() {
+                    (table::part(shown, at, at < UNFOLDED_MAX, &axis, bounds))
                 }
                 (costs(report))
-                (footer(told.len()))
+                (footer(shown.len()))
             }
         }
     }
@@ -88,7 +88,7 @@ fn header(report: &Report) -> Markup {
 
 /// One line per table; its name links to its part.
 fn overview(report: &Report) -> Markup {
-    let mut n_told = 0;
+    let mut n_shown = 0;
     html! {
         section {
             h2 { "Tables" }
@@ -96,7 +96,7 @@ fn overview(report: &Report) -> Markup {
             div.scroll { table {
                 (columns(&["health", "table", "state"], &["loads", "again", "files", "bytes", "rows", "p50", "p90", "longest", "waiting", "quarantine"]))
                 tbody { @for table in &report.tables {
-                    @let link = (!table.is_quiet()).then(|| { n_told += 1; n_told - 1 }).filter(|at| *at < TABLES_MAX);
+                    @let link = (!table.is_quiet()).then(|| { n_shown += 1; n_shown - 1 }).filter(|at| *at < TABLES_MAX);
                     (overview_line(table, link))
                 } }
             } }
@@ -166,11 +166,11 @@ fn costs(report: &Report) -> Markup {
     }
 }
 
-fn footer(n_told: usize) -> Markup {
+fn footer(n_shown: usize) -> Markup {
     html! {
         footer.soft {
-            @if n_told > TABLES_MAX {
-                p { "Only the first " (TABLES_MAX) " of " (n_told) " tables to which something happened are drawn, those with something wrong first." }
+            @if n_shown > TABLES_MAX {
+                p { "Only the first " (TABLES_MAX) " of " (n_shown) " tables to which something happened are drawn; those with problems come first." }
             }
             p { "Made by " code { "cargo xtask report" } ", from the tracker. With " code { "--output json" } " it prints everything, including what is left out here." }
         }

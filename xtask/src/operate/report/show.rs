@@ -1,10 +1,9 @@
 //! The period as a short text: one line per table, followed by failures and operators' commands.
 
-use super::figures::{Report, TableStory, Totals};
+use super::figures::{Freshness, Report, TableStory, Totals};
 use crate::ground::clock::readable;
-use crate::ground::output::{Out, counted, grouped, last_of, short_age, short_size};
+use crate::ground::output::{Out, counted, grouped, row, short_age, short_size};
 use crate::operate::records::Quarantine;
-use crate::operate::status::Health;
 
 /// The columns: title and width.
 const COLUMNS: [(&str, usize); 10] = [
@@ -26,27 +25,23 @@ const QUARANTINE_MAX: usize = 3;
 pub fn lines(out: Out, report: &Report) -> Vec<String> {
     let times = format!("{} to {} (UTC)", readable(report.since_millis), readable(report.until_millis));
     let mut lines = vec![format!("{}  {times}", out.bold(&report.stack))];
-    lines.push(out.dim(&row(COLUMNS.map(|(title, _)| title.to_owned()))));
-    let told = report.tables.iter().filter(|table| !table.is_quiet());
-    lines.extend(told.clone().flat_map(|table| of_table(out, table)));
+    lines.push(out.dim(&row(&COLUMNS, COLUMNS.map(|(title, _)| title.to_owned()))));
+    let shown = report.tables.iter().filter(|table| !table.is_quiet());
+    lines.extend(shown.clone().flat_map(|table| of_table(out, table)));
     let n_quiet = report.tables.iter().filter(|table| table.is_quiet()).count();
     if n_quiet > 0 {
         lines.push(out.dim(&format!("       nothing happened to {}", counted(n_quiet, "other table"))));
     }
-    if told.count() > 1 {
-        lines.push(row(cells("", "all tables", &report.totals, &report.freshness)));
+    if shown.count() > 1 {
+        lines.push(row(&COLUMNS, cells("", "all tables", &report.totals, &report.freshness)));
     }
     lines.extend(report.costs.iter().map(|cost| cost.words(&out.bold(&cost.warehouse))));
     lines
 }
 
 fn of_table(out: Out, table: &TableStory) -> Vec<String> {
-    let line = row(cells(table.now.health.word(), &table.name(), &table.totals, &table.freshness));
-    let mut lines = vec![match table.now.health {
-        Health::Healthy => line,
-        Health::Late => out.attention(&line),
-        Health::Broken => out.bad(&line),
-    }];
+    let line = row(&COLUMNS, cells(table.now.health.word(), &table.name(), &table.totals, &table.freshness));
+    let mut lines = vec![table.now.health.paint(out, &line)];
     let quarantine = &table.now.quarantine;
     lines.extend(quarantine.iter().take(QUARANTINE_MAX).map(|it| format!("        {}", it.words())));
     if let Some(rest) = quarantine.get(QUARANTINE_MAX..).filter(|rest| !rest.is_empty()) {
@@ -59,7 +54,7 @@ fn of_table(out: Out, table: &TableStory) -> Vec<String> {
     lines
 }
 
-fn cells(health: &str, name: &str, totals: &Totals, freshness: &super::figures::Freshness) -> [String; COLUMNS.len()] {
+fn cells(health: &str, name: &str, totals: &Totals, freshness: &Freshness) -> [String; COLUMNS.len()] {
     let some = |count: u64| if count == 0 { "-".to_owned() } else { grouped(count) };
     let age = |millis: Option<i64>| millis.map_or_else(|| "-".to_owned(), short_age);
     [
@@ -74,11 +69,6 @@ fn cells(health: &str, name: &str, totals: &Totals, freshness: &super::figures::
         age(freshness.p90_millis),
         some(totals.quarantined),
     ]
-}
-
-fn row(cells: [String; COLUMNS.len()]) -> String {
-    let padded = cells.into_iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{:<width$}", last_of(&cell, width)));
-    padded.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::report::{Health, LastLoad, Paused, Queue, Running, State, TableReport
 use crate::ground::output::{counted, short_age};
 use crate::operate::freshness;
 use crate::operate::records::Quarantine;
-use crate::operate::tables::{short_name, step, words};
+use crate::operate::tables::{one_line, short_name, step};
 
 /// While a function works on a load, it writes to the tracker at least this often, in milliseconds; after that, the sweep takes over.
 const UNTOUCHED_MILLIS: Millis = 60_000;
@@ -112,12 +112,12 @@ fn about(load: &RunningLoad, table: &str, flags: &str, state: State, is_late: bo
         _ if state == State::Paused => None,
         Step::Waiting { class: FailureClass::OperatorsTurn, reason, .. } => Some(format!(
             "attempt {attempt} failed: {}; remove the cause, then run cargo xtask resume {table} (it also retries on its own)",
-            words(reason)
+            one_line(reason)
         )),
         Step::Waiting { class, reason, not_before_millis } => Some(format!(
             "attempt {attempt} failed ({}): {}; retries on its own in {}",
             class.name(),
-            words(reason),
+            one_line(reason),
             short_age(not_before_millis - now)
         )),
         Step::Prepared(prepared) if prepared.refusals > 0 => Some(format!(

@@ -67,7 +67,7 @@ pub async fn read(tables: &Tables, only: Option<&str>) -> Result<Vec<Facts>> {
     for queue in queues {
         by_table.entry(queue.table()).or_default().push(queue);
     }
-    let homeless = by_table.remove(&None).unwrap_or_default();
+    let without_table = by_table.remove(&None).unwrap_or_default();
     let mut found: Vec<Facts> = stream::iter(names)
         .map(|table| {
             let queues = by_table.get(&Some(table.clone())).cloned().unwrap_or_default();
@@ -77,7 +77,7 @@ pub async fn read(tables: &Tables, only: Option<&str>) -> Result<Vec<Facts>> {
         .try_collect()
         .await?;
     if only.is_none() {
-        found.extend(homeless.into_iter().map(|queue| Facts { queues: vec![queue], ..Facts::default() }));
+        found.extend(without_table.into_iter().map(|queue| Facts { queues: vec![queue], ..Facts::default() }));
     }
     Ok(found)
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::ground::output::Out;
 use crate::operate::records::Quarantine;
 
 /// The state of one target table, or of a queue whose configuration cannot be read.
@@ -61,6 +62,15 @@ impl Health {
             Self::Healthy => 0,
             Self::Late => 4,
             Self::Broken => 5,
+        }
+    }
+
+    /// A line in the color of this health.
+    pub fn paint(self, out: Out, line: &str) -> String {
+        match self {
+            Self::Healthy => line.to_owned(),
+            Self::Late => out.attention(line),
+            Self::Broken => out.bad(line),
         }
     }
 

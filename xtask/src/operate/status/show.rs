@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
-use super::report::{Health, TableReport};
-use crate::ground::output::{Out, last_of, short_age, short_size};
+use super::report::TableReport;
+use crate::ground::output::{Out, row, short_age, short_size};
 use crate::operate::records::Quarantine;
-use crate::operate::tables::{short_name, words};
+use crate::operate::tables::{one_line, short_name};
 
 /// The columns: title and width.
 const COLUMNS: [(&str, usize); 12] = [
@@ -33,20 +33,15 @@ pub fn lines(out: Out, reports: &[TableReport], now: Millis) -> Vec<String> {
     if reports.is_empty() {
         return vec!["   no table is configured: cargo xtask queue add …".to_owned()];
     }
-    let mut lines = vec![out.dim(&row(COLUMNS.map(|(title, _)| title.to_owned())))];
+    let mut lines = vec![out.dim(&row(&COLUMNS, COLUMNS.map(|(title, _)| title.to_owned())))];
     let mut reports: Vec<&TableReport> = reports.iter().collect();
     reports.sort_by_key(|report| Reverse(report.health));
     for report in reports {
-        lines.push(paint(out, report.health, &row(cells(report, now))));
+        lines.push(report.health.paint(out, &row(&COLUMNS, cells(report, now))));
         lines.extend(report.quarantine.iter().flat_map(quarantined));
         lines.extend(report.advice.iter().map(|advice| format!("        {} {advice}", out.bold("→"))));
     }
     lines
-}
-
-fn row(cells: [String; COLUMNS.len()]) -> String {
-    let padded = cells.into_iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{:<width$}", last_of(&cell, width)));
-    padded.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
 fn cells(report: &TableReport, now: Millis) -> [String; COLUMNS.len()] {
@@ -78,7 +73,7 @@ fn cells(report: &TableReport, now: Millis) -> [String; COLUMNS.len()] {
 }
 
 fn quarantined(quarantine: &Quarantine) -> Vec<String> {
-    let mut lines = vec![format!("        quarantine ({}): {}", quarantine.class, words(&quarantine.error))];
+    let mut lines = vec![format!("        quarantine ({}): {}", quarantine.class, one_line(&quarantine.error))];
     lines.extend(quarantine.objects.iter().take(OBJECTS_MAX).map(|object| format!("           {object}")));
     if let Some(n_more) = quarantine.objects.len().checked_sub(OBJECTS_MAX).filter(|n| *n > 0) {
         lines.push(format!("           and {n_more} more: --output json lists all"));
@@ -86,7 +81,7 @@ fn quarantined(quarantine: &Quarantine) -> Vec<String> {
     // The advice below is the same for all failures of a class; for misfits there is more to say.
     let of_class = FailureClass::parse(&quarantine.class).map(FailureClass::remedy);
     if of_class.is_some_and(|remedy| remedy != quarantine.remedy) {
-        lines.push(format!("           {}", words(&quarantine.remedy)));
+        lines.push(format!("           {}", one_line(&quarantine.remedy)));
     }
     lines
 }
@@ -96,14 +91,6 @@ fn short_count(count: usize) -> String {
         0..10_000 => count.to_string(),
         10_000..1_000_000 => format!("{}k", count / 1_000),
         _ => format!("{}M", count / 1_000_000),
-    }
-}
-
-fn paint(out: Out, health: Health, line: &str) -> String {
-    match health {
-        Health::Healthy => line.to_owned(),
-        Health::Late => out.attention(line),
-        Health::Broken => out.bad(line),
     }
 }
 
@@ -126,7 +113,7 @@ mod tests {
     #[test]
     fn a_line_is_no_wider_than_a_hundred_columns() {
         let widest = COLUMNS.map(|(_, width)| "w".repeat(width + 9));
-        assert!(row(widest).chars().count() <= WIDTH_MAX);
+        assert!(row(&COLUMNS, widest).chars().count() <= WIDTH_MAX);
     }
 
     #[test]

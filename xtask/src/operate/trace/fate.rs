@@ -12,7 +12,7 @@ use crate::ground::clock::readable;
 use crate::ground::output::{Out, counted, short_age};
 use crate::operate::objects::Objects;
 use crate::operate::records::{Act, Load, Quarantine};
-use crate::operate::tables::{short_name, step, words};
+use crate::operate::tables::{one_line, short_name, step};
 
 /// What a table knows about some objects.
 #[derive(Debug)]
@@ -217,7 +217,7 @@ fn of_quarantine(known: &Known, object: &ObjectVersion, failed: &Quarantined) ->
     let at = failed.key.at_millis();
     let mut trace = Trace::new(known, object, Fate::Quarantined, at);
     let at = readable(at.unwrap_or(0));
-    trace.story.push(format!("in quarantine since {at} ({}): {}", failed.class.name(), words(&failed.error)));
+    trace.story.push(format!("in quarantine since {at} ({}): {}", failed.class.name(), one_line(&failed.error)));
     trace.story.push(failed.remedy.clone());
     trace.quarantine = Some(failed.into());
     trace

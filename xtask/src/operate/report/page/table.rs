@@ -10,7 +10,7 @@ use crate::ground::output::{grouped, short_age, size};
 use crate::operate::records::{Act, Load, Quarantine};
 use crate::operate::report::figures::TableStory;
 use crate::operate::status::Health;
-use crate::operate::tables::words;
+use crate::operate::tables::one_line;
 
 /// Maximum number of quarantine items, files per item, loads and commands to list.
 const QUARANTINE_MAX: usize = 50;
@@ -47,7 +47,7 @@ fn failures(quarantine: &[Quarantine]) -> Markup {
                 tbody { @for item in quarantine.iter().rev().take(QUARANTINE_MAX) { tr {
                     td.when { (item.at_millis.map(readable).unwrap_or_default()) }
                     td { (files(&item.objects)) }
-                    td { b.bad { (item.class) } " " (words(&item.error))
+                    td { b.bad { (item.class) } " " (one_line(&item.error))
                         @if let Some(id) = &item.statement_id { " " span.soft { "statement " (id) } } }
                     td { (coded(&item.remedy)) }
                 } } }
@@ -79,7 +79,7 @@ fn running(table: &TableStory, axis: &Axis) -> Markup {
     html! {
         @if let Some(load) = &now.running {
             p { b { "Now: " } "load " (load.number) " (" (load.load_id) "), attempt " (load.attempt) ", for " (short_age(axis.to - load.since_millis)) ": "
-                (words(&load.step)) }
+                (one_line(&load.step)) }
         }
         @if let Some(since) = now.oldest_waiting_since_millis {
             p { b { "Waiting: " } (grouped(now.waiting_objects)) " files, " (size(now.waiting_bytes)) ", the oldest for " (short_age(axis.to - since)) }

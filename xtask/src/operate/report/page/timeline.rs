@@ -1,7 +1,7 @@
 //! A table's loads over time: what was waiting, what was loading and what failed. All tables share one time axis, so that they can be
 //! compared.
 //!
-//! The drawing contains no text, so it can be stretched to any width. A bar's `<title>` says what it stands for.
+//! The drawing contains no text, so it can be stretched to any width. A bar's `<title>` describes it.
 
 use loader_core::ids::Millis;
 use maud::{Markup, html};
@@ -12,7 +12,7 @@ use crate::ground::output::{counted, grouped, short_age, size};
 use crate::operate::records::{Load, Quarantine};
 use crate::operate::report::figures::{Report, TableStory};
 use crate::operate::status::State;
-use crate::operate::tables::words;
+use crate::operate::tables::one_line;
 
 /// Width of the drawing, of the narrowest bar, and of marks that must be noticed, in units of the drawing.
 const WIDTH: i64 = 10_000;
@@ -149,7 +149,8 @@ fn of_loads(table: &TableStory, axis: &Axis, bounds: Bounds) -> (Vec<Bar>, Vec<B
     if let Some(load) = &now.running {
         let has_failed = matches!(now.state, State::Operator | State::Retrying | State::Unknown);
         let kind = if has_failed { Kind::Failed } else { Kind::Running };
-        let title = format!("load {} ({}), attempt {}: {}", load.number, load.load_id, load.attempt, words(&load.step));
+        let title =
+            format!("load {} ({}), attempt {}: {}", load.number, load.load_id, load.attempt, one_line(&load.step));
         loading.push(Bar { kind, from: load.since_millis, to: axis.to, title });
     }
     (waiting, loading)
