@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use loader_core::ids::ObjectVersion;
 use loader_core::parquet::FileColumn;
 
-/// Columns that are remembered, of all files together: about 16 MB. That is 1000 files (a load) of 200 columns.
+/// Maximum number of remembered columns of all files together, about 16 MB: a load of 1000 files with 200 columns each.
 const COLUMNS_MAX: usize = 200_000;
 
 /// Columns by the ledger id of an object version, whose content never changes.
@@ -26,7 +26,7 @@ impl Footers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).files.get(&object.id()).cloned()
     }
 
-    /// Remembers the columns of a file; where they would be too many, no others.
+    /// Remembers the columns of a file. If there would be too many, all others are forgotten first.
     pub(crate) fn keep(&self, object: &ObjectVersion, columns: &[FileColumn]) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.n_columns + columns.len() > COLUMNS_MAX {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_columns_are_remembered_as_may_be() {
+    fn the_number_of_remembered_columns_is_bounded() {
         let object = |number: usize| ObjectVersion {
             bucket: "bucket".to_owned(),
             key: number.to_string(),

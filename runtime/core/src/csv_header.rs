@@ -3,7 +3,7 @@
 //! Fields are quoted as COPY's CSV format expects it (Redshift database guide, data format parameters: CSV, QUOTE, DELIMITER).
 
 use crate::copy_options::HEAD_BYTES;
-use crate::parquet::{FileColumn, Meaning, Physical};
+use crate::parquet::FileColumn;
 
 /// Why a header cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum NoHeader {
     /// The first line does not end within the bytes that were read.
     #[error("its first line has more than {HEAD_BYTES} bytes, or does not end")]
     Endless,
-    /// Not UTF-8.
+    /// The first line is not UTF-8.
     #[error("its first line is not UTF-8")]
     NotText,
     /// A quote is not closed in the line, or text follows the closing quote.
@@ -42,7 +42,7 @@ pub fn columns(head: &[u8], is_whole: bool, delimiter: char, quote: char) -> Res
         if name.is_empty() {
             return Err(NoHeader::Unnamed);
         }
-        columns.push(FileColumn { name, physical: Physical::Written, meaning: Meaning::Plain });
+        columns.push(FileColumn::named(name));
     }
     Ok(columns)
 }

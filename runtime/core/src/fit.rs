@@ -17,7 +17,7 @@ pub struct Fit {
 pub struct AddedColumn {
     /// Its name.
     pub name: Ident,
-    /// Its SQL type.
+    /// Its SQL type, such as `VARCHAR(65535)`.
     pub kind: String,
 }
 

@@ -88,6 +88,15 @@ pub struct WaitingObject {
     pub size_bytes: u64,
 }
 
+/// An object in a listing of a folder or in an inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The object, with the same identity as in its notification; from an inventory without version ids, identified by its eTag.
+    pub waiting: WaitingObject,
+    /// When it was last modified.
+    pub modified_millis: Millis,
+}
+
 /// The two ways to address a warehouse.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RedshiftTarget {

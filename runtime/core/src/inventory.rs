@@ -12,7 +12,7 @@ use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{SourceFolder, is_temporary};
-use crate::ids::{Millis, ObjectVersion, Version, WaitingObject};
+use crate::ids::{Listed, Millis, ObjectVersion, Version, WaitingObject};
 use crate::s3_event::decode_key;
 
 /// Bytes read from a data file at a time.
@@ -95,7 +95,7 @@ impl Inventory {
     /// Parses a manifest after comparing it with its checksum. An error says what makes the inventory unusable.
     pub fn read(manifest: &[u8], checksum: &[u8], source_bucket: &str) -> Result<Self, String> {
         if !hex::encode(Md5::digest(manifest)).as_bytes().eq_ignore_ascii_case(checksum.trim_ascii()) {
-            return Err("its manifest does not have its checksum".to_owned());
+            return Err("its manifest does not match its checksum".to_owned());
         }
         let read: Manifest = serde_json::from_slice(manifest).map_err(|error| format!("its manifest: {error}"))?;
         if read.source_bucket != source_bucket {
@@ -105,8 +105,9 @@ impl Inventory {
             return Err(format!("its format is `{}`: let S3 write it as CSV", read.file_format));
         }
         let started_millis = read.creation_timestamp.parse();
-        let started_millis =
-            started_millis.map_err(|_| format!("its `creationTimestamp` is `{}`", read.creation_timestamp))?;
+        let started_millis = started_millis.map_err(|_| {
+            format!("its `creationTimestamp` is `{}`, not a number of milliseconds", read.creation_timestamp)
+        })?;
         Ok(Self { started_millis, columns: Columns::read(&read.file_schema)?, files: read.files })
     }
 
@@ -148,9 +149,9 @@ impl Columns {
     }
 
     /// The loadable object below the source that a line describes, if it describes one.
-    fn told(&self, line: &str, source: &SourceFolder) -> Result<Option<Told>, NotAsSaid> {
+    fn object(&self, line: &str, source: &SourceFolder) -> Result<Option<Listed>, UnexpectedLine> {
         let fields = fields(line)?;
-        let field = |index: usize| fields.get(index).copied().ok_or(NotAsSaid);
+        let field = |index: usize| fields.get(index).copied().ok_or(UnexpectedLine);
         let is = |index: Option<usize>, otherwise: bool| match index.map(field).transpose()? {
             None | Some("") => Ok(otherwise),
             Some(text) => Ok(text.eq_ignore_ascii_case("true")),
@@ -158,41 +159,32 @@ impl Columns {
         if !is(self.is_latest, true)? || is(self.is_delete_marker, false)? || field(self.bucket)? != source.bucket {
             return Ok(None);
         }
-        let key = decode_key(field(self.key)?).map_err(|_| NotAsSaid)?;
+        let key = decode_key(field(self.key)?).map_err(|_| UnexpectedLine)?;
         if !key.starts_with(&source.prefix) || is_temporary(&key) {
             return Ok(None);
         }
-        let size_bytes = field(self.size)?.parse().map_err(|_| NotAsSaid)?;
+        let size_bytes = field(self.size)?.parse().map_err(|_| UnexpectedLine)?;
         if size_bytes == 0 {
             return Ok(None);
         }
-        let modified_millis = field(self.modified)?.parse::<Timestamp>().map_err(|_| NotAsSaid)?.as_millisecond();
+        let modified_millis = field(self.modified)?.parse::<Timestamp>().map_err(|_| UnexpectedLine)?.as_millisecond();
         let version_id = self.version_id.map(field).transpose()?;
-        let version = Version::new(version_id, Some(field(self.etag)?)).ok_or(NotAsSaid)?;
+        let version = Version::new(version_id, Some(field(self.etag)?)).ok_or(UnexpectedLine)?;
         let object = ObjectVersion { bucket: source.bucket.clone(), key, version };
-        Ok(Some(Told { waiting: WaitingObject { object, size_bytes }, modified_millis }))
+        Ok(Some(Listed { waiting: WaitingObject { object, size_bytes }, modified_millis }))
     }
 }
 
-/// A line without the fields that its manifest names.
-struct NotAsSaid;
+/// A line that does not have the fields that the manifest names.
+struct UnexpectedLine;
 
 /// The fields of a line. They are quoted and contain no quotes or commas, because keys are URL-encoded.
-fn fields(line: &str) -> Result<Vec<&str>, NotAsSaid> {
+fn fields(line: &str) -> Result<Vec<&str>, UnexpectedLine> {
     let field = |text| {
         let bare = str::strip_prefix(text, '"').map_or(Some(text), |rest| rest.strip_suffix('"'));
-        bare.filter(|bare| !bare.contains('"')).ok_or(NotAsSaid)
+        bare.filter(|bare| !bare.contains('"')).ok_or(UnexpectedLine)
     };
     line.split(',').map(field).collect()
-}
-
-/// An object as an inventory describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// The object, without a version id if the inventory does not contain version ids.
-    pub waiting: WaitingObject,
-    /// When it was last modified.
-    pub modified_millis: Millis,
 }
 
 /// A position in an inventory.
@@ -208,7 +200,7 @@ pub struct Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// An object below the source.
-    Object(Told),
+    Object(Listed),
     /// A line that describes nothing to load.
     Other,
     /// These bytes are needed first.
@@ -217,10 +209,10 @@ pub enum Next {
         key: String,
         /// First byte.
         from: u64,
-        /// How many.
+        /// Number of bytes.
         length: u64,
     },
-    /// The end.
+    /// Nothing is left.
     End,
 }
 
@@ -230,8 +222,8 @@ pub struct Scan {
     inventory: Inventory,
     source: SourceFolder,
     at: Line,
-    /// Lines of the data file before this one were returned already.
-    told: u64,
+    /// Lines of the data file before this one were returned by an earlier scan.
+    skipped: u64,
     inflating: Inflating,
 }
 
@@ -279,12 +271,12 @@ impl Scan {
     /// Begins at this position.
     pub fn new(inventory: Inventory, source: SourceFolder, from: Line) -> Self {
         let at = Line { file: from.file, line: 0 };
-        Self { inventory, source, at, told: from.line, inflating: Inflating::begin() }
+        Self { inventory, source, at, skipped: from.line, inflating: Inflating::begin() }
     }
 
     /// The position of the next line.
     pub fn position(&self) -> Line {
-        Line { file: self.at.file, line: self.at.line.max(self.told) }
+        Line { file: self.at.file, line: self.at.line.max(self.skipped) }
     }
 
     /// Receives the bytes that [`Next::Part`] asked for.
@@ -308,7 +300,7 @@ impl Scan {
                 }
             } else if *is_whole {
                 self.at = Line { file: self.at.file + 1, line: 0 };
-                (self.told, self.inflating) = (0, Inflating::begin());
+                (self.skipped, self.inflating) = (0, Inflating::begin());
             } else if text.len() > LINE_BYTES_MAX {
                 return Err(self.broken("has no end"));
             } else if *used == input.len() && *fed < file.size {
@@ -319,19 +311,19 @@ impl Scan {
         }
     }
 
-    /// The line of this length, or `None` if it was returned before.
+    /// The next line, which has this length; `None` if it is skipped.
     fn line(&mut self, length: usize) -> Result<Option<Next>, String> {
         let at = self.inflating.text_at;
         (self.inflating.text_at, self.at.line) = (at + length + 1, self.at.line + 1);
-        if self.at.line <= self.told {
+        if self.at.line <= self.skipped {
             return Ok(None);
         }
         let line = &self.inflating.decoder.get_ref()[at..at + length];
         let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line));
         let line = line.map_err(|_| self.broken("is not UTF-8"))?;
-        match self.inventory.columns.told(line, &self.source) {
-            Ok(told) => Ok(Some(told.map_or(Next::Other, Next::Object))),
-            Err(NotAsSaid) => Err(self.broken("is not what its manifest says")),
+        match self.inventory.columns.object(line, &self.source) {
+            Ok(object) => Ok(Some(object.map_or(Next::Other, Next::Object))),
+            Err(UnexpectedLine) => Err(self.broken("does not have the fields that the manifest names")),
         }
     }
 

@@ -11,7 +11,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Deserializer;
 
 use crate::copy_options::HEAD_BYTES;
-use crate::parquet::{FileColumn, Meaning, Physical};
+use crate::parquet::FileColumn;
 
 /// Bytes to read of a JSONPaths file: enough for 1600 columns (Redshift's limit) with paths of 300 bytes.
 pub const PATHS_BYTES_MAX: u64 = 512 * 1024;
@@ -20,7 +20,7 @@ pub const PATHS_BYTES_MAX: u64 = 512 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoKeys {
     /// It contains something other than objects, or is not JSON.
-    #[error("its beginning is not JSON objects one after the other")]
+    #[error("it does not begin with JSON objects, one after the other")]
     NotObjects,
     /// No object has a key, or the first key is not complete.
     #[error("its first {HEAD_BYTES} bytes have no key")]
@@ -38,7 +38,7 @@ pub fn keys(head: &[u8], is_whole: bool) -> Result<Vec<FileColumn>, NoKeys> {
     while objects.end().is_err() {
         match objects.deserialize_map(Keys(&mut found)) {
             Ok(()) => {}
-            // The keys that were read of an incomplete object are certain.
+            // The keys that were read from an incomplete object are certain.
             Err(error) if error.is_eof() && !is_whole => break,
             Err(_) => return Err(NoKeys::NotObjects),
         }
@@ -46,7 +46,7 @@ pub fn keys(head: &[u8], is_whole: bool) -> Result<Vec<FileColumn>, NoKeys> {
     if found.is_empty() {
         return Err(NoKeys::Empty);
     }
-    Ok(found.into_iter().map(column).collect())
+    Ok(found.into_iter().map(FileColumn::named).collect())
 }
 
 /// The paths of a JSONPaths file, in their order.
@@ -62,7 +62,7 @@ pub fn paths(text: &[u8]) -> Result<Vec<String>, NoKeys> {
 /// The paths as columns of a file with these keys; empty if every path begins with a key that the file does not have.
 pub fn along(paths: &[String], keys: &[FileColumn]) -> Vec<FileColumn> {
     let is_found = |path: &String| first_key(path).is_none_or(|(key, _)| keys.iter().any(|column| column.name == key));
-    if paths.iter().any(is_found) { paths.iter().cloned().map(column).collect() } else { Vec::new() }
+    if paths.iter().any(is_found) { paths.iter().cloned().map(FileColumn::named).collect() } else { Vec::new() }
 }
 
 /// The first key of a path, and whether the path ends there: `$.key`, `$['key']`. `None` if that is uncertain.
@@ -77,10 +77,6 @@ pub fn first_key(path: &str) -> Option<(&str, bool)> {
         (key, after.strip_prefix(']')?)
     };
     (!key.is_empty() && !key.contains('\\')).then_some((key, after.is_empty()))
-}
-
-fn column(name: String) -> FileColumn {
-    FileColumn { name, physical: Physical::Written, meaning: Meaning::Plain }
 }
 
 /// Collects the keys of an object, even if it is incomplete.
@@ -122,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_the_block_cuts_tells_the_keys_that_it_has() {
+    fn an_object_that_is_cut_off_gives_its_complete_keys() {
         assert_eq!(names("{\"id\": 1}\n{\"id\": 2, \"n\": \"x", false).unwrap(), ["id", "n"]);
         assert_eq!(names("{\"id\": 1, \"lon", false).unwrap(), ["id"]);
         assert_eq!(names("{\"id\": 1, \"lon", true), Err(NoKeys::NotObjects));
@@ -130,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_for_certain_says_nothing() {
+    fn a_file_without_objects_or_keys_is_not_used() {
         for text in ["[{\"id\": 1}]", "id,n\n1,2\n", "{\"id\": 1},{\"id\": 2}", "7", "\u{feff}{\"id\": 1}"] {
             assert_eq!(names(text, true), Err(NoKeys::NotObjects), "{text}");
         }

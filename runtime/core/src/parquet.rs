@@ -29,6 +29,13 @@ pub struct FileColumn {
     pub meaning: Meaning,
 }
 
+impl FileColumn {
+    /// A column of a file that contains names but no types.
+    pub fn named(name: String) -> Self {
+        Self { name, physical: Physical::Written, meaning: Meaning::Plain }
+    }
+}
+
 /// How values are stored (`parquet.thrift`, `Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Physical {

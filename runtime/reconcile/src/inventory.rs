@@ -10,12 +10,12 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use loader_core::bulk_request::{InventoryCheck, Position, Selection};
 use loader_core::config::SourceFolder;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
-use loader_core::inventory::{self, Inventory, Line, MANIFEST_BYTES_MAX, Next, Scan, Told};
+use loader_core::inventory::{self, Inventory, Line, MANIFEST_BYTES_MAX, Next, Scan};
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::prepare::ObjectState;
 
 use crate::look::LOOKS_AT_ONCE;
-use crate::ports::{Listed, Objects, Page, PortResult};
+use crate::ports::{Objects, Page, PortResult};
 
 /// Objects per page, as in a listing.
 const PAGE_OBJECTS: usize = 1000;
@@ -88,15 +88,13 @@ impl Inventoried {
         Ok(Self { bucket: check.folder.bucket.clone(), manifest_key, scan, selection })
     }
 
-    /// Reads the next page. A page ends at the latest before the next part of a data file, so that positions are stored even where no line
+    /// Reads the next page. A page ends before the next part of a data file at the latest, so that positions are stored even if no line
     /// describes an object to load.
     pub(crate) async fn page<O: Objects + Sync>(&mut self, world: &O) -> Result<Page, String> {
         let (mut objects, mut is_begun) = (Vec::new(), false);
         while objects.len() < PAGE_OBJECTS {
             match self.scan.advance()? {
-                Next::Object(Told { waiting, modified_millis }) if self.selection.holds(modified_millis) => {
-                    objects.push(Listed { waiting, modified_millis });
-                }
+                Next::Object(listed) if self.selection.holds(listed.modified_millis) => objects.push(listed),
                 Next::Object(_) | Next::Other => {}
                 Next::Part { .. } if is_begun => break,
                 Next::Part { key, from, length } => {
@@ -121,7 +119,7 @@ impl Inventoried {
 /// The objects that still exist with the same content, with their current identity and size.
 pub(crate) async fn still_there<O: Objects + Sync>(
     world: &O,
-    told: &[WaitingObject],
+    listed: &[WaitingObject],
 ) -> PortResult<Vec<WaitingObject>> {
     let look = |waiting: &WaitingObject| {
         let waiting = waiting.clone();
@@ -130,15 +128,15 @@ pub(crate) async fn still_there<O: Objects + Sync>(
             Ok(same(waiting, &state))
         }
     };
-    let looked = stream::iter(told.iter().map(look)).buffered(LOOKS_AT_ONCE);
+    let looked = stream::iter(listed.iter().map(look)).buffered(LOOKS_AT_ONCE);
     looked.try_filter_map(|same| async { Ok(same) }).try_collect().await
 }
 
-fn same(told: WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
+fn same(listed: WaitingObject, state: &ObjectState) -> Option<WaitingObject> {
     let ObjectState::Found { version_id, etag, size_bytes } = state else { return None };
     let version = Version::new(version_id.as_deref(), etag.as_deref())?;
-    let is_same =
-        told.object.version == version || Some(&told.object.version) == Version::new(None, etag.as_deref()).as_ref();
-    let object = ObjectVersion { version, ..told.object };
+    let is_same = listed.object.version == version
+        || Some(&listed.object.version) == Version::new(None, etag.as_deref()).as_ref();
+    let object = ObjectVersion { version, ..listed.object };
     (is_same && *size_bytes > 0).then_some(WaitingObject { object, size_bytes: *size_bytes })
 }

@@ -242,10 +242,10 @@ fn place(waiting: &WaitingObject) -> Place {
 enum Unseen {
     #[error(transparent)]
     Port(#[from] PortError),
-    /// Some or all of the objects may not be looked at.
+    /// The role has no permission to look at some or all of the objects.
     #[error("{error}")]
     Refused {
-        /// Ids of the object versions that the role may not read.
+        /// Ids of these object versions.
         objects: BTreeSet<String>,
         /// The service's error about the first one.
         error: PortError,

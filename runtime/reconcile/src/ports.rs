@@ -10,6 +10,7 @@ use std::sync::Arc;
 use loader_core::bulk_request::Position;
 use loader_core::config::LoadConfig;
 use loader_core::copy_options::CopyOptions;
+pub use loader_core::ids::Listed;
 use loader_core::ids::{DbTable, StatementName, WaitingObject};
 use loader_core::outcome::FailureClass;
 use loader_core::parquet::FileColumn;
@@ -140,15 +141,6 @@ pub struct Page {
     pub objects: Vec<Listed>,
     /// Where the next page begins, if there is one.
     pub next: Option<Position>,
-}
-
-/// An object in a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The object, with the same identity as in its notification.
-    pub waiting: WaitingObject,
-    /// When it was last modified.
-    pub modified_millis: Millis,
 }
 
 /// S3.

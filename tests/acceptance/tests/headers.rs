@@ -15,7 +15,7 @@ const COMPARED: &str = "headers-compared";
 const UNASKED: &str = "headers-unasked";
 const KEYS: &str = "headers-keys";
 const PATHS: &str = "headers-paths";
-/// Where the JSONPaths file is.
+/// Bucket of the JSONPaths file.
 const PATHS_BUCKET: &str = "e2e-headers-paths-file";
 
 fn config(queue: &str) -> Value {
@@ -92,8 +92,8 @@ fn a_file_in_which_the_paths_find_nothing_is_refused_and_the_others_load() {
         let table = table(PATHS).await?;
         table.put("a.json", r#"{"v": {"n": 10}, "id": 1, "more": 0}{"id": 2}"#).await?;
         table.put("b.json", r#"{"ID": 3, "n": 30}"#).await?;
-        let words = format!("no path of `s3://{PATHS_BUCKET}/paths.json` begins with a key");
-        refuses(&table, &[("b.json", &words)], &["1,10", "2,NULL"]).await
+        let text = format!("no path of `s3://{PATHS_BUCKET}/paths.json` begins with a key");
+        refuses(&table, &[("b.json", &text)], &["1,10", "2,NULL"]).await
     });
 }
 

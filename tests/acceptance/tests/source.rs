@@ -28,7 +28,7 @@ const MISSED: &str = "source-missed";
 const OLD: &str = "source-old";
 const ROWS: &str = "source-rows";
 const LISTED: &str = "source-listed";
-/// One test kills this function, so no other may use it meanwhile.
+/// Held by tests that use `BulkLoader`, because one of them kills it.
 static BULK_LOADER: Mutex<()> = Mutex::const_new(());
 /// More objects than a page of a listing contains.
 const N_OLD: usize = 1_200;
@@ -226,7 +226,7 @@ fn verify_compares_the_rows_that_copy_reported_with_the_files() {
     });
 }
 
-/// The check that the template schedules, twenty minutes from now: what was put just now is old enough then.
+/// Runs the check that the template schedules, as if twenty minutes later, when the objects put now are old enough for it.
 async fn check(world: &World, now: i64) -> Result<Value> {
     let resources = world.template["Resources"].as_object().context("no resources")?;
     let scheduled = resources.values().find(|resource| resource["Type"] == "AWS::Scheduler::Schedule");
@@ -251,7 +251,7 @@ fn dies_after_two_data_files() -> Toxic {
 }
 
 #[test]
-fn an_inventory_tells_of_an_object_whose_notification_never_came() {
+fn an_inventory_shows_an_object_whose_notification_never_came() {
     let world = world();
     let checkout = checkout();
     world.run(async {
@@ -280,18 +280,18 @@ fn an_inventory_tells_of_an_object_whose_notification_never_came() {
         inventory::publish(&table, now - 7_200_000, &files).await?;
         checkout.must(&command).await?;
 
-        // What came after the inventory: one object is gone, another has other content.
+        // After the inventory, one object was deleted, and another got new content.
         table.delete("in/4.csv").await?;
         table.put("in/5.csv", csv(&[&row(50)])).await?;
         world.stack.gateway().add_toxic(&dies_after_two_data_files()).await?;
-        ensure!(check(world, now).await.is_err(), "nobody died");
+        ensure!(check(world, now).await.is_err(), "the function was not killed");
         let position = |item: &Item| if let Item::Listing(listing) = item { listing.position.line } else { None };
         let reached = table.items().await?.values().find_map(position);
         ensure!(reached.is_none_or(|line| line >= Line { file: 2, line: 0 }), "{reached:?}");
         let expected: Vec<String> = (0..4).map(row).collect();
         table.until("read", |items| !items.values().any(|item| matches!(item, Item::Listing(_)))).await?;
         table.rest_with(&expected).await?;
-        ensure!(table.quarantine().await?.is_empty(), "what is gone is no error");
+        ensure!(table.quarantine().await?.is_empty(), "a deleted object is not an error");
         let again = check(world, now).await?;
         ensure!((&again[0]["objects"], &again[0]["new_objects"]) == (&json!(6), &json!(0)), "{again}");
 

@@ -1,4 +1,4 @@
-//! Runs the commands of the README's first five minutes. Each must print what the page shows.
+//! Runs the commands of the README's first five minutes. Each must print what the README shows.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use acceptance::xtask::{Checkout, Said};
 use acceptance::{programs, shown};
 use anyhow::{Context, Result, ensure};
 
-/// How long a command that only reads is repeated until its output matches.
+/// Maximum time for which a command that only reads is repeated until its output matches.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// Commands that only read, and so can be repeated.

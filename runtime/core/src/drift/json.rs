@@ -31,8 +31,7 @@ pub(super) fn by_keys(
     let table = &config.target.table;
     let is_new = |key: &&&FileColumn| !all.iter().any(|column| is_same(key, column));
     let new: Vec<&FileColumn> = dropped.iter().filter(is_new).copied().collect();
-    let mut ways: Vec<String> =
-        new.iter().take(NAMED_MAX).map(|key| format!("{};", AddedColumn::of(key).statement(table))).collect();
+    let mut ways: Vec<String> = new.iter().take(NAMED_MAX).map(|key| AddedColumn::of(key).statement(table)).collect();
     if !new.is_empty() {
         ways.push("with the type that its values have".to_owned());
         if !config.columns.is_empty() {
@@ -49,7 +48,7 @@ pub(super) fn by_keys(
     let keys = listed(&dropped, |key| format!("`{}`", key.name));
     let error =
         format!("the keys do not fit table {table}: no column has the name of {keys}, so COPY would drop the values");
-    Some(Misfit { error, remedy: ways.join("; ").replace(";;", ";") })
+    Some(Misfit { error, remedy: ways.join("; ") })
 }
 
 /// What is wrong with a file whose keys are matched to columns by the paths of a JSONPaths file, in their order. Like `copy.columns`, the
@@ -68,7 +67,7 @@ pub(super) fn by_paths(
             "the keys do not fit table {table}: no path of `s3://{bucket}/{key}` begins with a key of the file's first objects, so every column would be NULL"
         );
         let remedy = format!(
-            "correct the paths, of which upper and lower case count; then run `cargo xtask retry TABLE`; or load it as it is: {IGNORE}"
+            "correct the paths, in which upper and lower case count; then run `cargo xtask retry TABLE`; or load it as it is: {IGNORE}"
         );
         return Some(Misfit { error, remedy });
     }

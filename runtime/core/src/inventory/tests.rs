@@ -1,4 +1,4 @@
-//! Lists as S3 publishes them, what is refused, and that a scan goes on where another ended.
+//! Inventories as S3 publishes them, what is refused, and that a scan continues where another ended.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -44,13 +44,13 @@ fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Every object from there on, with the place after it.
+/// Every object from this position on, with the position after it.
 fn scanned(files: &[Vec<u8>], from: Line) -> Result<Vec<(String, Version, Line)>, String> {
     let mut scan = Scan::new(read(&manifest(files))?, folder("s3://src/in/"), from);
     let mut found = Vec::new();
     loop {
         match scan.advance()? {
-            Next::Object(Told { waiting, modified_millis }) => {
+            Next::Object(Listed { waiting, modified_millis }) => {
                 assert_eq!((waiting.object.bucket.as_str(), modified_millis), ("src", 1_769_846_400_000));
                 found.push((waiting.object.key, waiting.object.version, scan.position()));
             }
@@ -171,9 +171,9 @@ fn what_is_cut_off_or_not_what_the_manifest_says_is_an_error() {
     assert!(cut.contains("`inv/src/all/data/0.csv.gz`") && cut.contains("cannot be inflated"), "{cut}");
     assert!(error(b"no gzip at all".to_vec()).contains("cannot be inflated"));
     let short = error(gzip(&(plain("in/a") + "\n\"src\",\"in/b\"\n")));
-    assert_eq!(short, "line 2 of `inv/src/all/data/0.csv.gz` is not what its manifest says");
+    assert_eq!(short, "line 2 of `inv/src/all/data/0.csv.gz` does not have the fields that the manifest names");
     for wrong in [plain("in/%FF"), plain("in/a\"b"), plain("in/a").replace("2026-01-31T08", "yesterday")] {
-        assert!(error(gzip(&wrong)).contains("is not what"), "{wrong}");
+        assert!(error(gzip(&wrong)).contains("does not have the fields"), "{wrong}");
     }
     assert!(error(gzip(&"x".repeat(3 << 20))).contains("has no end"));
 }

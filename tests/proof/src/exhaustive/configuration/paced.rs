@@ -6,7 +6,7 @@ use crate::fixture::{
 };
 
 impl Configuration {
-    /// Files wait for one another; nobody comes for them but the sweep, and it comes late.
+    /// Files wait for one another. Only the sweep starts their load, and it is late.
     pub fn waits() -> Self {
         Self { tables: vec![AGED, AGED], instants: ticks(4), events: 0, ..Self::base("waits") }
     }
@@ -17,7 +17,7 @@ impl Configuration {
         Self { tables: vec![SHARED, SHARED], instants, events: 0, ..Self::base("shared instant") }
     }
 
-    /// A table's loads start at once, and those of another one ride along because the warehouse is awake.
+    /// A table's loads start at once, and those of another table ride, because the warehouse is awake.
     pub fn rides() -> Self {
         Self { tables: vec![SHARED, AHEAD], ..Self::base("rides").alone(1) }
     }
@@ -28,7 +28,7 @@ impl Configuration {
         Self { tables: vec![NIGHT, NIGHT_AHEAD], instants, ..Self::base("night").alone(1) }
     }
 
-    /// A warehouse runs one load at a time. One invocation at a time, so the index of tables with work is never behind.
+    /// A warehouse runs one load at a time. There is one invocation at a time, so the index of tables with work is never behind.
     pub fn admission() -> Self {
         let [one, other, _] = ADMITTED;
         Self {
@@ -44,7 +44,7 @@ impl Configuration {
         }
     }
 
-    /// The same, and two invocations may look at the same instant: each of the two tables may find room.
+    /// Like `admission`, but two invocations look at the same instant, so each of the two tables may find room.
     pub fn admission_races() -> Self {
         let [one, other, _] = ADMITTED;
         Self { tables: vec![one, other], instants: ticks(1), ..Self::base("admission races") }
