@@ -1,5 +1,7 @@
 //! The bulk request: whole folders, loaded through the same tracker, slot and ledger as microbatches.
 
+mod queue;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,7 +14,9 @@ use crate::config::{LoadConfig, SourceFolder};
 use crate::ids::Millis;
 use crate::inventory::{self, Line};
 use crate::problem::Problems;
-use crate::schedule::{DatedPath, Schedule, SourceCheck, TIME_ZONE_DEFAULT, check_zone};
+use crate::schedule::{DatedPath, SourceCheck, TIME_ZONE_DEFAULT, check_zone};
+
+pub use queue::{SCHEDULED_TIME_ATTRIBUTE, SCHEDULED_TIME_FIELD, is_scheduled, scheduled, source_check};
 
 /// One folder to load into one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,11 +167,6 @@ const FIELDS: [&str; 15] = [
     "check",
     "inventory",
 ];
-/// Field of a request that was sent by a schedule: the instant for which it was scheduled. Such a request may have dates in its paths.
-pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
-/// Placeholder that `EventBridge` Scheduler replaces with that instant (Scheduler user guide, "Adding context attributes").
-pub const SCHEDULED_TIME_ATTRIBUTE: &str = "<aws.scheduler.scheduled-time>";
-
 #[derive(Deserialize)]
 struct PathPart {
     #[serde(default)]
@@ -177,47 +176,6 @@ struct PathPart {
     #[serde(default)]
     options: Value,
     position: Option<Position>,
-}
-
-/// The request that a schedule sends for a queue's table, each time.
-pub fn scheduled(config: &LoadConfig, schedule: &Schedule) -> Value {
-    let document: Value = serde_json::from_str(&config.document).unwrap_or_default();
-    let mut request = json!({
-        SCHEDULED_TIME_FIELD: SCHEDULED_TIME_ATTRIBUTE,
-        "timezone": schedule.time_zone,
-        "paths": [{"s3_path": schedule.path.text, "table": document["copy"]["table_name"]}],
-    });
-    for name in ["copy", "cluster", "load", "warehouse"] {
-        if !document[name].is_null() {
-            request[name] = document[name].clone();
-        }
-    }
-    if let Some(copy) = request["copy"].as_object_mut() {
-        copy.remove("table_name");
-    }
-    if !document["options"].is_null() {
-        request["paths"][0]["options"] = document["options"].clone();
-    }
-    request
-}
-
-/// The request that a source check sends each time; `None` if the queue has none.
-pub fn source_check(config: &LoadConfig) -> Option<Value> {
-    let (check, source) = (config.source_check?, config.source.as_ref()?);
-    let text = format!("s3://{}/{}", source.bucket, source.prefix).replace('{', "{{").replace('}', "}}");
-    let path = DatedPath::parse(&text).ok()?;
-    let schedule = Schedule { expression: check.expression(), path, time_zone: TIME_ZONE_DEFAULT.to_owned() };
-    let mut request = scheduled(config, &schedule);
-    request["check"] = json!(check.to_string());
-    if let Some(SourceFolder { bucket, prefix }) = &config.inventory {
-        request["inventory"] = json!(format!("s3://{bucket}/{prefix}"));
-    }
-    Some(request)
-}
-
-/// Whether a schedule sent the request. Then no one reads the answer, so incomplete work must be an error.
-pub fn is_scheduled(payload: &Value) -> bool {
-    payload.get(SCHEDULED_TIME_FIELD).is_some()
 }
 
 /// When a request was scheduled, and the time zone of its dates.

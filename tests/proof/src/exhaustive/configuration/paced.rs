@@ -69,7 +69,7 @@ impl Configuration {
         }
     }
 
-    /// One invocation at a time, `NextLoader` also whole, at so many instants.
+    /// One invocation at a time, at this many instants. `NextLoader` also runs in one step.
     fn alone(self, instants: i64) -> Self {
         Self { invocations: 1, whole: true, instants: ticks(instants), ..self }
     }
