@@ -16,14 +16,14 @@ use crate::inventory::{self, Line};
 use crate::problem::Problems;
 use crate::schedule::{DatedPath, SourceCheck, TIME_ZONE_DEFAULT, check_zone};
 
-pub use queue::{SCHEDULED_TIME_ATTRIBUTE, SCHEDULED_TIME_FIELD, is_scheduled, scheduled, source_check};
+pub use queue::{SCHEDULED_TIME_ATTRIBUTE, SCHEDULED_TIME_FIELD, is_scheduled, of_queue, scheduled, source_check};
 
 /// One folder to load into one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BulkPath {
-    /// As in the request, for the answer. If a schedule sent the request, the dates are filled in.
+    /// As in the request, for the result. If a schedule sent the request, the dates are filled in.
     pub s3_path: String,
-    /// As in the request, for the answer.
+    /// As in the request, for the result.
     pub table: String,
     /// Bucket and key prefix; the prefix ends in `/` unless it is empty, so `dt=2021-1` is not `dt=2021-10`.
     pub folder: SourceFolder,

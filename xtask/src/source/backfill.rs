@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use loader_core::bulk_request::instant;
+use loader_core::bulk_request::{instant, of_queue};
 use loader_core::config::{LoadConfig, SourceFolder};
 use loader_core::contract::Function;
 use serde_json::{Value, json};
@@ -169,7 +169,7 @@ impl Asking<'_> {
     async fn folder(&self, folder: &SourceFolder, dry_run: bool, progress: impl Fn(&Sum)) -> Result<Sum> {
         let (mut sum, mut position) = (Sum::default(), Value::Null);
         loop {
-            let request = self.request(folder, dry_run, &position)?;
+            let request = self.request(folder, dry_run, &position);
             let results = invoke(self.aws, self.stack, Function::BulkLoader, &request).await?;
             let result = results.get(0).context("BulkLoader returned no result")?;
             if let Some(error) = result["error"].as_str().filter(|_| result["goes_on"] != true) {
@@ -195,30 +195,15 @@ impl Asking<'_> {
         }
     }
 
-    /// The queue's own configuration in the form of a bulk request.
-    fn request(&self, folder: &SourceFolder, dry_run: bool, position: &Value) -> Result<Value> {
-        let document: Value = serde_json::from_str(&self.config.document)?;
-        let path = json!({
-            "s3_path": format!("s3://{}/{}", folder.bucket, folder.prefix),
-            "table": document["copy"]["table_name"], "options": document["options"], "position": position
-        });
-        let mut request = json!({"paths": [path], "cluster": document["cluster"], "dry_run": dry_run});
-        request["copy"] = document["copy"].clone();
-        if let Some(copy) = request["copy"].as_object_mut() {
-            copy.shift_remove("table_name");
-        }
-        let (load, warehouse) = (document["load"].clone(), document["warehouse"].clone());
-        let more = [
-            ("since", json!(self.args.since)),
-            ("until", json!(self.args.until)),
-            ("load", load),
-            ("warehouse", warehouse),
-        ];
+    fn request(&self, folder: &SourceFolder, dry_run: bool, position: &Value) -> Value {
+        let mut request = of_queue(self.config, &format!("s3://{}/{}", folder.bucket, folder.prefix));
+        request["paths"][0]["position"] = position.clone();
+        let more = [("since", json!(self.args.since)), ("until", json!(self.args.until)), ("dry_run", json!(dry_run))];
         let order = self.order.as_object().into_iter().flatten().map(|(field, value)| (field.as_str(), value.clone()));
         for (field, value) in more.into_iter().chain(order).filter(|(_, value)| !value.is_null()) {
             request[field] = value;
         }
-        Ok(request)
+        request
     }
 }
 

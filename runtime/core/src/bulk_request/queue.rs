@@ -1,4 +1,4 @@
-//! Requests that are made from a queue's file: what its schedules send, and how that is recognized.
+//! Requests that are made from a queue's file: for one of its folders, and those that its schedules send.
 
 use serde_json::{Value, json};
 
@@ -10,14 +10,20 @@ pub const SCHEDULED_TIME_FIELD: &str = "scheduled_time";
 /// Placeholder that `EventBridge` Scheduler replaces with that instant (Scheduler user guide, "Adding context attributes").
 pub const SCHEDULED_TIME_ATTRIBUTE: &str = "<aws.scheduler.scheduled-time>";
 
+/// The request for a folder with a queue's table, options, warehouse and limits.
+pub fn of_queue(config: &LoadConfig, s3_path: &str) -> Value {
+    with_queue(json!({}), config, s3_path)
+}
+
 /// The request that a schedule sends for a queue's table, each time.
 pub fn scheduled(config: &LoadConfig, schedule: &Schedule) -> Value {
+    let request = json!({SCHEDULED_TIME_FIELD: SCHEDULED_TIME_ATTRIBUTE, "timezone": schedule.time_zone});
+    with_queue(request, config, &schedule.path.text)
+}
+
+fn with_queue(mut request: Value, config: &LoadConfig, s3_path: &str) -> Value {
     let document: Value = serde_json::from_str(&config.document).unwrap_or_default();
-    let mut request = json!({
-        SCHEDULED_TIME_FIELD: SCHEDULED_TIME_ATTRIBUTE,
-        "timezone": schedule.time_zone,
-        "paths": [{"s3_path": schedule.path.text, "table": document["copy"]["table_name"]}],
-    });
+    request["paths"] = json!([{"s3_path": s3_path, "table": document["copy"]["table_name"]}]);
     for name in ["copy", "cluster", "load", "warehouse"] {
         if !document[name].is_null() {
             request[name] = document[name].clone();
