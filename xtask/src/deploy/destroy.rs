@@ -8,35 +8,31 @@ use clap::Args;
 use synth::names::Output;
 
 use crate::ground::ask;
-use crate::ground::aws::{Aws, AwsArgs, failed};
+use crate::ground::aws::{Aws, failed};
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack::{self, Stack};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::stack;
+use crate::ground::stack_args::StackSelection;
 use crate::loader::connections;
 
 /// `cargo xtask destroy`
 #[derive(Args, Debug)]
 pub struct DestroyArgs {
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
+    #[command(flatten)]
+    stack: StackSelection,
     /// Also delete the tracker table and the loader's bucket: without the ledger, loaded files could be loaded again
     #[arg(long)]
     delete_data: bool,
     /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
-    #[command(flatten)]
-    aws: AwsArgs,
 }
 
 pub async fn run(args: &DestroyArgs) -> Result<()> {
     let out = Out::new(Format::Text);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
+    let (aws, stack) = args.stack.connect().await?;
     let bucket = stack.output(Output::LoaderBucketName).ok().map(str::to_owned);
     let table = stack.output(Output::TrackerTableName).ok().map(str::to_owned);
-    confirm(out, args, &aws)?;
+    confirm(out, args, &aws, &stack.name)?;
     connections::disconnect(&aws, out, &stack).await?;
     let step = out.step(format!("deleting the stack {}", stack.name));
     stack::delete(&aws, &stack, &step).await?;
@@ -62,10 +58,10 @@ pub async fn run(args: &DestroyArgs) -> Result<()> {
     Ok(())
 }
 
-fn confirm(out: Out, args: &DestroyArgs, aws: &Aws) -> Result<(), Failure> {
+fn confirm(out: Out, args: &DestroyArgs, aws: &Aws, stack_name: &str) -> Result<(), Failure> {
     let data = if args.delete_data { " with the tracker and the loader's bucket" } else { "" };
-    let question = format!("Delete the stack {}{data} in {}?", args.stack_name, aws.region);
-    ask::confirm(out, args.yes, &question, format!("the stack `{}` was not deleted", args.stack_name))
+    let question = format!("Delete the stack {stack_name}{data} in {}?", aws.region);
+    ask::confirm(out, args.yes, &question, format!("the stack `{stack_name}` was not deleted"))
 }
 
 /// S3 returns HTTP 200 even if it deleted nothing; each object has its own error.

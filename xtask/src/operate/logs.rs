@@ -14,11 +14,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::ground::aws::{Aws, AwsArgs};
 use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out};
-use crate::ground::stack::Stack;
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::stack_args::StackSelection;
 use crate::loader::logs;
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
@@ -31,9 +29,8 @@ const LATE_MILLIS: i64 = 30_000;
 /// `cargo xtask logs`
 #[derive(Args, Debug)]
 pub struct LogsArgs {
-    /// Name of the stack
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
+    #[command(flatten)]
+    stack: StackSelection,
     /// How far back [default: 15, with --load a day]
     #[arg(long)]
     minutes: Option<u32>,
@@ -46,8 +43,6 @@ pub struct LogsArgs {
     /// Keep printing new lines until Ctrl-C
     #[arg(long, short)]
     follow: bool,
-    #[command(flatten)]
-    aws: AwsArgs,
 }
 
 /// A line that a function logged.
@@ -60,8 +55,7 @@ struct Line {
 
 pub async fn run(args: &LogsArgs) -> Result<()> {
     let out = Out::new(Format::Text);
-    let aws = Aws::new(&args.aws).await?;
-    let stack = Stack::get(&aws, &args.stack_name).await?;
+    let (aws, stack) = args.stack.connect().await?;
     let client = aws.logs();
     let minutes = args.minutes.unwrap_or(if args.load.is_some() { MINUTES_OF_LOAD } else { MINUTES });
     let mut since = now_millis() - i64::from(minutes) * 60_000;

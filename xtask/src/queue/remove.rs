@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 use clap::Args;
-use synth::QueueFile;
-use synth::workspace;
+use synth::{QueueFile, workspace};
 
-use crate::ground::aws::{Aws, AwsArgs};
+use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Format, Out};
-use crate::ground::stack_name::STACK_NAME_DEFAULT;
+use crate::ground::stack_args::StackSelection;
 use crate::loader::connections::disconnect;
 use crate::loader::queues;
 
@@ -16,11 +15,8 @@ use crate::loader::queues;
 pub struct RemoveArgs {
     /// Name of the queue
     name: String,
-    /// Name of the stack that it is deployed in
-    #[arg(long, default_value = STACK_NAME_DEFAULT)]
-    stack_name: String,
     #[command(flatten)]
-    aws: AwsArgs,
+    stack: StackSelection,
 }
 
 pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
@@ -31,8 +27,8 @@ pub async fn run(queues: &[QueueFile], args: &RemoveArgs) -> Result<()> {
         let hint = format!("remove that first (cargo xtask queue remove {}), or give it a queue of its own", fed.name);
         return Err(Failure::usage(message, hint).into());
     }
-    let aws = Aws::new(&args.aws).await?;
-    let was_deployed = disconnect::disconnect_queue(&aws, out, &args.stack_name, queue).await?;
+    let aws = Aws::new(&args.stack.aws).await?;
+    let was_deployed = disconnect::disconnect_queue(&aws, out, &args.stack.stack_name, queue).await?;
     std::fs::remove_file(&queue.path)?;
     out.ok(format!("removed {}", workspace::shown(&queue.path)));
     if was_deployed {
