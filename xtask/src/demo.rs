@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use local_client::{Toxic, ToxicKind};
+use local_client::{StackInfo, Toxic, ToxicKind};
 use synth::workspace;
 
 use crate::ground::aws::Aws;
@@ -99,10 +99,15 @@ async fn show(
     } else {
         "   this machine was slow: a load ended before they arrived"
     }));
-    watch.until_idle(data.n_object_versions()).await?;
+    watch.until_idle(stack.info(), data.n_object_versions()).await?;
     summary::show(out, &aws, stack.info(), prepared, data, &watch).await?;
     let since_millis = i64::try_from(started.elapsed().as_millis())?;
     report(aws, loader, since_millis, workspace::root().join(REPORT)).await
+}
+
+/// What to do if the loads are not as expected.
+fn logs_hint(stack: &StackInfo) -> String {
+    format!("read the functions' logs in {}", workspace::shown(&stack.log_dir))
 }
 
 async fn create_tables(out: Out, aws: &Aws, prepared: &Prepared, data: &Data) -> Result<()> {

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use local_client::{GatewayAdmin, StackInfo};
-use synth::workspace;
 
 use super::data::Data;
+use super::logs_hint;
 use super::watch::Watch;
 use crate::ground::aws::Aws;
 use crate::ground::output::{Failure, Out};
@@ -53,10 +53,9 @@ pub async fn show(
         out.line(out.good("   rows expected = rows found"));
         return Ok(());
     }
-    let hint = format!("read the functions' logs in {}", workspace::shown(&stack.log_dir));
     let quarantine = format!("{} files are in quarantine", watch.n_quarantined);
     let message = if wrong.is_empty() { quarantine } else { wrong.join("; ") };
-    Err(Failure::new(message, hint).into())
+    Err(Failure::new(message, logs_hint(stack)).into())
 }
 
 impl Line {

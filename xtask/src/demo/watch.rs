@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use loader_core::tracker::item::{History, Item};
 use loader_core::tracker::slot::RunningLoad;
 use local_client::StackInfo;
-use synth::workspace;
 
+use super::logs_hint;
 use crate::ground::output::{Failure, Out, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::tracker::{Kind, Order, Tracker};
@@ -69,7 +69,7 @@ impl Watch {
     }
 
     /// Waits until all objects are loaded or in quarantine and nothing is running or waiting.
-    pub async fn until_idle(&mut self, n_objects: u64) -> Result<()> {
+    pub async fn until_idle(&mut self, stack: &StackInfo, n_objects: u64) -> Result<()> {
         let started = Instant::now();
         loop {
             let n_busy = self.look().await?;
@@ -78,19 +78,20 @@ impl Watch {
                 return Ok(());
             }
             if started.elapsed() > Duration::from_secs(IDLE_SECONDS_MAX) {
-                bail!(
+                let message = format!(
                     "{n_loaded} of {n_objects} files are loaded and {n_busy} loads are in progress after {IDLE_SECONDS_MAX} s"
                 );
+                return Err(Failure::new(message, logs_hint(stack)).into());
             }
             tokio::time::sleep(POLL).await;
         }
     }
 
     fn stuck(&self, stack: &StackInfo) -> anyhow::Error {
-        let hint = format!("read the functions' logs in {}", workspace::shown(&stack.log_dir));
         let idle: Vec<&str> =
             self.tables.keys().filter(|table| !self.running.contains_key(*table)).map(String::as_str).collect();
-        Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), hint).into()
+        Failure::new(format!("no load of {} runs after {RUNNING_SECONDS_MAX} s", idle.join(", ")), logs_hint(stack))
+            .into()
     }
 
     /// Reads every table once and prints what is new. Returns the number of running and waiting loads.

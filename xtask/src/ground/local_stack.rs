@@ -29,7 +29,7 @@ pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
     }
     let options = StackOptions { auth, ..options(&build(out)?, &dir) };
     let step = out.step("starting the local stack");
-    let stack = local_client::start_detached(options, |event| tell(&step, event)).await?;
+    let stack = local_client::start_detached(options, |event| show(&step, event)).await?;
     step.done(format!("local stack up at {}", stack.endpoint));
     Ok(stack)
 }
@@ -37,7 +37,7 @@ pub async fn up(out: Out, auth: bool) -> Result<StackInfo> {
 /// Starts a stack in a folder of its own. It ends when the returned value is dropped, or when this process ends for any reason.
 pub async fn start(out: Out, options: StackOptions) -> Result<local_client::Stack> {
     let step = out.step("starting the local stack");
-    let stack = local_client::start(options, |event| tell(&step, event)).await?;
+    let stack = local_client::start(options, |event| show(&step, event)).await?;
     step.done(format!("local stack up at {} (S3, SQS, DynamoDB, Lambda, EventBridge, CloudFormation, Redshift Data API; warehouse: PostgreSQL)", stack.info().endpoint));
     Ok(stack)
 }
@@ -52,7 +52,7 @@ pub fn options(binary: &Path, dir: &Path) -> StackOptions {
     }
 }
 
-fn tell(step: &Step, event: Progress) {
+fn show(step: &Step, event: Progress) {
     match event {
         Progress::Step { part, message } if part == "tools" => step.line(&format!("   {message}")),
         Progress::Step { message, .. } => step.now(&message),

@@ -43,7 +43,7 @@ impl<'a> Warehouse<'a> {
         }
     }
 
-    /// Runs an SQL statement whose result is one number.
+    /// Runs an SQL statement whose result is one number; NULL counts as 0.
     pub async fn number(&self, sql: &str) -> Result<i64> {
         let rows = self.run(sql).await?;
         let cell = rows.first().and_then(|row| row.first()).with_context(|| format!("`{sql}` returned no row"))?;

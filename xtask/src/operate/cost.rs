@@ -89,7 +89,7 @@ pub async fn since(tables: &Tables, since_millis: i64) -> Result<Vec<Cost>> {
 
 /// Prints one line per warehouse, and what the figures assume.
 pub fn lines(out: Out, costs: &[Cost]) -> Vec<String> {
-    let warehouses = costs.iter().map(|cost| cost.words(&out.bold(&cost.warehouse)));
+    let warehouses = costs.iter().map(|cost| cost.summary(&out.bold(&cost.warehouse)));
     warehouses.chain([out.dim(&format!("   {ESTIMATE}"))]).collect()
 }
 
@@ -162,7 +162,7 @@ impl Cost {
     }
 
     /// One line for people; `name` is the printed name.
-    pub fn words(&self, name: &str) -> String {
+    pub fn summary(&self, name: &str) -> String {
         let Self { seconds_awake, seconds_awake_at_once, .. } = self;
         let (loads, files) = (counted(self.loads, "load"), counted(self.files, "file"));
         let (tables, wakes) = (counted(self.tables, "table"), counted(self.wakes, "wake"));
@@ -189,7 +189,7 @@ mod tests {
         let costs = costs([("workgroup:w:d:a", one.as_slice()), ("workgroup:w:d:b", other.as_slice())], &prices);
         let [cost] = &costs[..] else { panic!("{costs:?}") };
         assert_eq!((cost.loads, cost.wakes, cost.seconds_awake, cost.dollars), (3, 2, 180, Some(0.15)));
-        let line = cost.words("w");
+        let line = cost.summary("w");
         assert!(line.contains("3 loads of 9 files into 2 tables, 2 wakes, 3 min awake, $0.15"), "{line}");
     }
     #[test]

@@ -84,9 +84,9 @@ pub async fn run(args: &HistoryArgs) -> Result<()> {
 
 fn line(out: Out, event: &Event) -> String {
     let words = match event {
-        Event::Load(load) => load.words(),
-        Event::Quarantine(quarantine) => out.bad(&quarantine.words()),
-        Event::Audit(act) => out.attention(&act.words()),
+        Event::Load(load) => load.summary(),
+        Event::Quarantine(quarantine) => out.bad(&quarantine.summary()),
+        Event::Audit(act) => out.attention(&act.summary()),
     };
     format!("{}  {words}", out.dim(&readable(event.at_millis())))
 }

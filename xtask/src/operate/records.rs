@@ -82,7 +82,7 @@ impl Load {
     }
 
     /// One line for people.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         let lasted = |millis: i64| seconds(Duration::from_millis(millis.unsigned_abs()));
         let rows = self.rows.map_or_else(String::new, |rows| format!(", {}", counted(rows, "row")));
         let attempts = if self.attempts == 1 { String::new() } else { format!(", {} attempts", self.attempts) };
@@ -136,7 +136,7 @@ impl From<&Quarantined> for Quarantine {
 
 impl Quarantine {
     /// One line for people.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         let first = self.objects.first().cloned().unwrap_or_default();
         let more = if self.objects.len() > 1 { ", …" } else { "" };
         let files = counted(self.objects.len(), "file");
@@ -173,7 +173,7 @@ impl From<&Audit> for Act {
 
 impl Act {
     /// One line for people.
-    pub fn words(&self) -> String {
+    pub fn summary(&self) -> String {
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         format!("{} by {}: {}{why}", self.command, self.by, one_line(&self.what))
     }

@@ -48,7 +48,7 @@ struct Differing {
     rows_in_files: u64,
 }
 
-/// What reads the rows of the files of a queue. Only Parquet and ORC files say how many they have.
+/// The kind of footers that a queue's files have. Only those of Parquet and ORC files contain the number of rows.
 pub fn footers(queue: &str, config: &LoadConfig) -> Result<Footers> {
     match config.options.format {
         FileFormat::Parquet => Ok(Footers::Parquet),
@@ -60,7 +60,7 @@ pub fn footers(queue: &str, config: &LoadConfig) -> Result<Footers> {
     }
 }
 
-/// The kind of footers that files have.
+/// A kind of footers that contain the number of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Footers {
     Parquet,
@@ -68,7 +68,7 @@ pub enum Footers {
 }
 
 impl Footers {
-    /// How many rows a file has.
+    /// The number of rows in a file.
     async fn rows(self, tracker: &Tracker, file: &WaitingObject) -> Result<u64, String> {
         match self {
             Self::Parquet => tracker.rows(file).await,
@@ -87,7 +87,8 @@ impl Footers {
 
 /// Compares each load whose files all still exist.
 pub async fn compare(
-    (tracker, footers): (&Tracker, Footers),
+    footers: Footers,
+    tracker: &Tracker,
     table: &str,
     loads: &Loads,
     progress: impl Fn(usize),

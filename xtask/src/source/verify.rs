@@ -109,9 +109,9 @@ pub async fn run(args: &VerifyArgs) -> Result<()> {
     if let Some(footers) = footers {
         let step = out.step("comparing rows");
         let loads = std::mem::take(&mut verified.loads);
-        let readers = (&look.tracker, footers);
         let counted =
-            rows::compare(readers, &look.table.0, &loads, |files| step.now(&format!("{files} files"))).await?;
+            rows::compare(footers, &look.tracker, &look.table.0, &loads, |files| step.now(&format!("{files} files")))
+                .await?;
         step.done(counted.to_string());
         verified.rows = Some(counted);
     }

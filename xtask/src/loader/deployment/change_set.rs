@@ -16,8 +16,9 @@ use crate::ground::clock::now_millis;
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
 
-const POLL_MILLIS: u64 = 500;
-const POLLS_MAX: usize = 600;
+const POLL: Duration = Duration::from_millis(500);
+const POLL_LOCAL: Duration = Duration::from_millis(50);
+const POLLS_MAX: u32 = 600;
 /// Types of resources that grant or remove permissions.
 const PERMISSION_TYPES: [&str; 4] =
     ["AWS::IAM::", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"];
@@ -202,6 +203,7 @@ pub fn show(out: Out, changes: &[Change]) {
 
 /// Waits for the list of changes; `None` if CloudFormation says that nothing changes.
 async fn wait(aws: &Aws, id: &str) -> Result<Option<Vec<Change>>> {
+    let pause = if aws.local.is_some() { POLL_LOCAL } else { POLL };
     for _ in 0..POLLS_MAX {
         let described = describe(aws, id, None).await?;
         match described.status() {
@@ -213,10 +215,10 @@ async fn wait(aws: &Aws, id: &str) -> Result<Option<Vec<Change>>> {
                 }
                 bail!("CloudFormation refused the change set: {reason}");
             }
-            _ => tokio::time::sleep(Duration::from_millis(if aws.local.is_some() { 50 } else { POLL_MILLIS })).await,
+            _ => tokio::time::sleep(pause).await,
         }
     }
-    bail!("the change set was not ready within {} s", POLLS_MAX as u64 * POLL_MILLIS / 1000)
+    bail!("the change set was not ready within {} s: run the same command again", (pause * POLLS_MAX).as_secs())
 }
 
 async fn all_changes(aws: &Aws, id: &str, mut page: DescribeChangeSetOutput) -> Result<Vec<Change>> {

@@ -35,7 +35,7 @@ pub fn lines(out: Out, report: &Report) -> Vec<String> {
     if shown.count() > 1 {
         lines.push(row(&COLUMNS, cells("", "all tables", &report.totals, &report.freshness)));
     }
-    lines.extend(report.costs.iter().map(|cost| cost.words(&out.bold(&cost.warehouse))));
+    lines.extend(report.costs.iter().map(|cost| cost.summary(&out.bold(&cost.warehouse))));
     lines
 }
 
@@ -43,14 +43,15 @@ fn of_table(out: Out, table: &TableStory) -> Vec<String> {
     let line = row(&COLUMNS, cells(table.now.health.word(), &table.name(), &table.totals, &table.freshness));
     let mut lines = vec![table.now.health.paint(out, &line)];
     let quarantine = &table.now.quarantine;
-    lines.extend(quarantine.iter().take(QUARANTINE_MAX).map(|it| format!("        {}", it.words())));
+    lines.extend(quarantine.iter().take(QUARANTINE_MAX).map(|it| format!("        {}", it.summary())));
     if let Some(rest) = quarantine.get(QUARANTINE_MAX..).filter(|rest| !rest.is_empty()) {
         let n_objects: usize = rest.iter().map(|quarantine: &Quarantine| quarantine.objects.len()).sum();
         lines.push(format!("        and {}: --html FILE shows them", counted(n_objects, "more file")));
     }
     lines.extend(table.now.advice.iter().map(|advice| format!("        {} {advice}", out.bold("→"))));
-    lines
-        .extend(table.acts.iter().map(|act| format!("        {}  {}", out.dim(&readable(act.at_millis)), act.words())));
+    lines.extend(
+        table.acts.iter().map(|act| format!("        {}  {}", out.dim(&readable(act.at_millis)), act.summary())),
+    );
     lines
 }
 

@@ -121,7 +121,7 @@ impl Known {
                 && wanted.is_some_and(|it| it.bucket == objects.bucket && it.keys.matches(objects.keys.text()))
         };
         let acts = self.audits.iter().filter(covers);
-        acts.map(|act| format!("{} {}", readable(act.at_millis), act.words())).collect()
+        acts.map(|act| format!("{} {}", readable(act.at_millis), act.summary())).collect()
     }
 
     fn is_meant(&self, object: &ObjectVersion) -> bool {
@@ -193,7 +193,7 @@ fn tell_load(trace: &mut Trace, loaded: Option<&Loaded>, object: &ObjectVersion,
         trace.story.push(format!("loaded {at} by load {load_id}, which is no longer in the history"));
         return;
     };
-    trace.story.push(format!("loaded {at} by {}", load.words()));
+    trace.story.push(format!("loaded {at} by {}", load.summary()));
     let (created, recorded) = (readable(load.created_millis()), readable(load.recorded_millis()));
     trace.story.push(format!("the oldest file of that load was created {created}, and recorded {recorded}"));
     let url = format!("s3://{}/{}", object.bucket, object.key);

@@ -163,7 +163,7 @@ fn of_group(loads: &[Load]) -> (Bar, Bar) {
     let claimed = from(Load::claimed_millis);
     let kind = if loads.iter().any(|load| load.attempts > 1) { Kind::Again } else { Kind::Done };
     let title = if let [load] = loads {
-        format!("{}  {}", readable(load.at_millis), load.words())
+        format!("{}  {}", readable(load.at_millis), load.summary())
     } else {
         let n_objects: u64 = loads.iter().map(|load| load.objects).sum();
         let n_bytes: u64 = loads.iter().map(|load| load.bytes).sum();
@@ -187,7 +187,7 @@ fn failed(table: &TableStory, axis: &Axis, bounds: Bounds) -> Vec<Bar> {
         |one: &&Quarantine, other: &&Quarantine| axis.part(at(one), bounds.bars) == axis.part(at(other), bounds.bars);
     let bar = |group: &[&Quarantine]| {
         let n_objects: usize = group.iter().map(|quarantine| quarantine.objects.len()).sum();
-        let title = format!("{}  {n_objects} files went to quarantine: {}", readable(at(group[0])), group[0].words());
+        let title = format!("{}  {n_objects} files went to quarantine: {}", readable(at(group[0])), group[0].summary());
         Bar { kind: Kind::Failed, from: at(group[0]), to: at(group[group.len() - 1]), title }
     };
     drawn.chunk_by(together).map(bar).collect()
