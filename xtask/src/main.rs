@@ -1,7 +1,7 @@
 //! `cargo xtask`: builds, deploys, watches and tests the loader. Shell scripts only start this program.
 //!
 //! One room per purpose, named after its commands. Imports only go down: rooms use [`loader`], the code about loaders that several rooms
-//! share, and [`ground`], which knows nothing about loaders. Rooms do not use each other.
+//! share, and [`ground`], which contains nothing about loaders. Rooms do not use each other.
 
 mod bench;
 mod build;

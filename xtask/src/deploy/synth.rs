@@ -26,7 +26,7 @@ pub struct SynthArgs {
     /// Processor that the functions run on
     #[arg(long, value_enum, default_value_t)]
     arch: Architecture,
-    /// Tell the account's event bus what happens to the tables (docs/events.md)
+    /// Publish on the account's event bus what happens to the tables (docs/events.md)
     #[arg(long)]
     events: bool,
 }

@@ -57,7 +57,6 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// With the credentials of the command line.
     pub async fn new(args: &ActArgs) -> Result<Self> {
         let out = args.stack.out();
         let tables = Tables::of_stack(&args.stack).await?;
@@ -65,7 +64,7 @@ impl Operator {
         Ok(Self { out, tables, by, reason: args.reason.clone(), dry_run: args.dry_run })
     }
 
-    /// The same, and the table that the command line names.
+    /// Also returns the table that the command line names.
     pub async fn of_table(args: &TableArgs) -> Result<(Self, String)> {
         let operator = Self::new(&args.act).await?;
         let table = operator.tables.named(&args.table).await?;
@@ -149,7 +148,7 @@ pub fn busy(db_table: &str) -> Failure {
     Failure::new(message, "run the same command again")
 }
 
-/// When the table is reconciled, in words.
+/// When the table is reconciled, for people.
 pub const fn when(now: bool) -> &'static str {
     if now { "now" } else { "within a minute" }
 }

@@ -12,7 +12,7 @@ use crate::operate::tables::one_line;
 
 /// A finished load.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
-#[allow(clippy::struct_field_names, reason = "the words of the tracker")]
+#[allow(clippy::struct_field_names, reason = "as in the tracker")]
 pub struct Load {
     /// When it was settled, in epoch milliseconds.
     pub at_millis: i64,

@@ -73,7 +73,7 @@ pub async fn run(args: &TraceArgs) -> Result<()> {
     out.result(&found)
 }
 
-/// Reads what a table knows about the objects. The slot is read first, so that an object that moves in the meantime is not missed.
+/// Reads what the tracker contains about the objects in one table. The slot is read first, so that an object that moves in the meantime is not missed.
 async fn read(tables: &Tables, table: &str, objects: &Objects) -> Result<Known> {
     let tracker = &tables.tracker;
     let state = tracker.state(table).await?;

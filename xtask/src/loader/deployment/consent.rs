@@ -16,6 +16,7 @@ pub async fn confirm(out: Out, aws: &Aws, request: &Request, set: &ChangeSet) ->
     if request.agreed {
         return Ok(());
     }
+    // A script can create a stack without --yes, because there is nothing yet that it could replace.
     if agrees(out, &format!("{concern}. Deploy?")) || (set.creates && !std::io::stdin().is_terminal()) {
         return Ok(());
     }

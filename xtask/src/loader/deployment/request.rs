@@ -34,7 +34,7 @@ pub struct TargetArgs {
     /// Memory of each function in MB, which also determines its share of a processor; give it with every deployment [default: 512]
     #[arg(long, value_name = "MB")]
     pub memory: Option<u32>,
-    /// Tell the account's event bus when tables are loaded or paused and files quarantined (docs/events.md) [default: as deployed; at first off]
+    /// Publish on the account's event bus when tables are loaded or paused and files quarantined (docs/events.md) [default: as deployed; at first off]
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "on", value_name = "SWITCH")]
     pub events: Option<Switch>,
     /// SNS topic that is notified when an alarm goes off: late, stuck, quarantine and others; '' for none [default: as deployed; at first none]

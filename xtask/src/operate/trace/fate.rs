@@ -14,7 +14,7 @@ use crate::operate::objects::Objects;
 use crate::operate::records::{Act, Load, Quarantine};
 use crate::operate::tables::{one_line, short_name, step};
 
-/// What a table knows about some objects.
+/// What was read about some objects in one table.
 #[derive(Debug)]
 pub struct Known {
     pub table: String,
