@@ -95,3 +95,14 @@ pub fn is_installed(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_fails_silently_is_a_complaint_too() {
+        assert_eq!(complaint(Command::new("true")).unwrap(), "");
+        assert_eq!(complaint(Command::new("false")).unwrap(), "`false` failed without output");
+    }
+}
