@@ -11,6 +11,7 @@ mod errors;
 mod footers;
 pub mod items;
 mod json_paths;
+pub mod list;
 mod log;
 mod query;
 mod redshift_data;

@@ -8,14 +8,13 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use loader_core::bulk_request::Position;
 use loader_core::copy_options::{CopyOptions, HEAD_BYTES, Header, Naming};
 use loader_core::csv_header;
-use loader_core::folder::is_temporary;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::json_keys;
 use loader_core::parquet::{self, FileColumn, Tail};
 use loader_core::tracker::prepare::ObjectState;
-use loader_reconcile::ports::{Listed, Objects, Page, PortError, PortResult};
+use loader_reconcile::ports::{Objects, Page, PortError, PortResult};
 
-use crate::{Aws, errors};
+use crate::{Aws, errors, list};
 
 /// Longest wait for a part of a file; repeats are in it.
 pub(crate) const PART_MAX: Duration = Duration::from_secs(5);
@@ -82,27 +81,8 @@ impl Objects for Aws {
         format!("s3://{}/{}", self.settings.manifest_bucket, self.settings.manifest_prefix)
     }
 
-    /// Lists versions, so that an object has the same identity as in its notification.
     async fn list(&self, bucket: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
-        const OPERATION: &str = "s3:ListObjectVersions";
-        let (seen, version) = after.map_or((None, None), |after| (Some(after.key), after.version_id));
-        let request = self.s3.list_object_versions().bucket(bucket).prefix(prefix);
-        let request = request.set_key_marker(seen.clone()).set_version_id_marker(version);
-        let page = request.send().await.map_err(|error| errors::sort(OPERATION, &error))?;
-        // The current version of a key comes first, so versions of the previous page's last key are older ones.
-        let latest = page
-            .versions()
-            .iter()
-            .filter(|version| version.is_latest() == Some(true) && version.key() != seen.as_deref());
-        let objects = latest.filter_map(|version| listed(bucket, version)).collect();
-        if page.is_truncated() != Some(true) {
-            return Ok(Page { objects, next: None });
-        }
-        let Some(key) = page.next_key_marker() else {
-            return Err(errors::unexpected(OPERATION, "a truncated page without a marker"));
-        };
-        let version_id = page.next_version_id_marker().filter(|marker| !marker.is_empty()).map(ToOwned::to_owned);
-        Ok(Page { objects, next: Some(Position { key: key.to_owned(), version_id, line: None }) })
+        list::page(&self.s3, bucket, prefix, after).await
     }
 }
 
@@ -211,14 +191,4 @@ impl Unread {
 fn named(mut error: PortError, object: &ObjectVersion) -> PortError {
     error.message = format!("s3://{}/{}: {}", object.bucket, object.key, error.message);
     error
-}
-
-/// An object of a listing. Empty objects are skipped, because consoles create them as folders, and so are temporary files.
-fn listed(bucket: &str, version: &aws_sdk_s3::types::ObjectVersion) -> Option<Listed> {
-    let size_bytes = version.size().and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0)?;
-    let identity = Version::new(version.version_id(), version.e_tag())?;
-    let key = version.key().filter(|key| !is_temporary(key))?;
-    let object = ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version: identity };
-    let modified_millis = version.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or(0);
-    Some(Listed { waiting: WaitingObject { object, size_bytes }, modified_millis })
 }

@@ -50,5 +50,10 @@ mod tests {
             manifest.content,
             r#"{"entries":[{"url":"s3://b/a b+%ü=1","mandatory":true,"meta":{"content_length":7}},{"url":"s3://b/z","mandatory":true,"meta":{"content_length":7}}]}"#
         );
+        let odd = object("\u{1}\"\\");
+        assert!(
+            Manifest::new(&id, &[&odd]).content.contains(r#""url":"s3://b/\u0001\"\\""#),
+            "control characters are escaped"
+        );
     }
 }

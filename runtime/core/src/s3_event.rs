@@ -236,8 +236,9 @@ impl RawObject {
     }
 }
 
-/// Keys are form-urlencoded: `+` is a space, everything else is percent-encoded UTF-8.
-pub(crate) fn decode_key(encoded: &str) -> Result<String, String> {
+/// Decodes a form-urlencoded key, as notifications and listings contain it: `+` is a space, everything else is percent-encoded UTF-8. An
+/// error shows the key.
+pub fn decode_key(encoded: &str) -> Result<String, String> {
     let spaces = encoded.replace('+', " ");
     percent_decode(spaces.as_bytes())
         .decode_utf8()

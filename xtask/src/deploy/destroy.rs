@@ -3,8 +3,9 @@
 use anyhow::Result;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use clap::Args;
+use loader_aws::list::key_of;
 use synth::names::Output;
 
 use crate::ground::ask;
@@ -79,14 +80,15 @@ async fn delete_bucket(client: &Client, out: Out, bucket: &str) -> Result<()> {
     let step = out.step(format!("deleting the bucket {bucket}"));
     let mut n_deleted = 0;
     loop {
-        let page = client.list_object_versions().bucket(bucket).send().await;
+        let page = client.list_object_versions().bucket(bucket).encoding_type(EncodingType::Url).send().await;
         let page = page.map_err(failed(format!("list the bucket `{bucket}`")))?;
         let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
         let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
         let objects: Vec<ObjectIdentifier> = versions
             .chain(markers)
             .filter_map(|(key, id)| {
-                ObjectIdentifier::builder().key(key?).set_version_id(id.map(str::to_owned)).build().ok()
+                let key = key_of(page.encoding_type(), key?).ok()?;
+                ObjectIdentifier::builder().key(key).set_version_id(id.map(str::to_owned)).build().ok()
             })
             .collect();
         if objects.is_empty() {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::EncodingType;
+use loader_aws::list::key_of;
 use loader_core::config::LoadConfig;
 use loader_core::contract::CONFIG_PREFIX_DEFAULT;
 use loader_core::problem::Problems;
@@ -86,13 +88,16 @@ impl Configs {
 
     /// Names of the queues that have a file.
     async fn names(&self) -> Result<Vec<String>> {
-        let mut pages =
-            self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT).into_paginator().send();
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(CONFIG_PREFIX_DEFAULT);
+        let mut pages = request.encoding_type(EncodingType::Url).into_paginator().send();
         let mut names = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(failed(format!("list s3://{}/{CONFIG_PREFIX_DEFAULT}", self.bucket)))?;
-            let files = page.contents().iter().filter_map(|object| object.key()?.strip_prefix(CONFIG_PREFIX_DEFAULT));
-            names.extend(files.filter_map(|file| file.strip_suffix(".json")).map(str::to_owned));
+            for key in page.contents().iter().filter_map(|object| object.key()) {
+                let key = key_of(page.encoding_type(), key).map_err(anyhow::Error::msg)?;
+                let file = key.strip_prefix(CONFIG_PREFIX_DEFAULT).and_then(|file| file.strip_suffix(".json"));
+                names.extend(file.map(str::to_owned));
+            }
         }
         Ok(names)
     }
