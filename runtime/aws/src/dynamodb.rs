@@ -50,21 +50,22 @@ impl Tracker for Aws {
         Ok(state)
     }
 
-    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
+    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
         let query =
             self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::PENDING.to_owned());
         let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
         // What two loads take is enough for now.
         let (items, complete) = query::collect(query, limit, more_than(2 * LOAD_METADATA_BYTES_MAX)).await?;
         let mut backlog: Vec<PendingLoad> = items.into_iter().filter_map(pending).collect();
-        if !complete && backlog.last().is_some_and(|last| !last.key.is_requested()) {
+        let rest = backlog.last().filter(|_| !complete).map(|last| last.key.clone());
+        if rest.as_ref().is_some_and(|last| !last.is_requested()) {
             // So many live files are waiting that no requested one was read: read those for one load.
             let query =
                 self.items_query(table, "#table = :table AND begins_with(#key, :from)", SortKey::REQUESTED.to_owned());
             let (items, _) = query::collect(query, LOAD_PENDINGS_MAX, more_than(LOAD_METADATA_BYTES_MAX)).await?;
             backlog.extend(items.into_iter().filter_map(pending));
         }
-        Ok((backlog, complete))
+        Ok((backlog, rest))
     }
 
     async fn waiting(

@@ -183,6 +183,7 @@ fn metrics_of_load(note: &Note) -> Vec<Metric> {
         | Note::TakenOver { .. }
         | Note::NotSubmitted { .. }
         | Note::Cancelling { .. }
+        | Note::GaveWay
         | Note::GivenUp => Vec::new(),
     }
 }
@@ -264,6 +265,7 @@ fn moved(note: &Note) -> (&'static str, &'static str, Value) {
             let value = json!({"deleted_objects": n_deleted, "known_objects": n_known});
             ("emptied", if misfits.is_some() { "ERROR" } else { "INFO" }, with_misfits(value, misfits.as_ref()))
         }
+        Note::GaveWay => ("gave_way", "INFO", json!({})),
         Note::GivenUp => ("given_up", "ERROR", json!({})),
         Note::Submitted { statement_id } => ("submitted", "INFO", json!({"statement_id": statement_id})),
         Note::TakenOver { from } => ("taken_over", "INFO", json!({"from": from})),

@@ -14,8 +14,10 @@ use serde::Serialize;
 
 use crate::listing::{End, Reading};
 use crate::ports::{PortError, PortResult, World};
-use crate::reconcile::{BACKLOG_READ_MAX, Invocation, reconcile};
+use crate::reconcile::{Invocation, reconcile};
 
+/// Maximum number of pending loads to read for an answer.
+const BACKLOG_READ_MAX: usize = 10_000;
 /// State of a path with objects that are waiting.
 const WAITING: &str = "waiting";
 /// State of a path that was not read to its end.
@@ -126,11 +128,12 @@ async fn record_path<W: World>(world: &W, path: &BulkPath, invocation: &Invocati
     }
 }
 
-/// The slot and the backlog, as far as a backlog is ever read.
+/// The slot and the backlog, or as much of a long one as two loads take.
 async fn whole_state<W: World>(world: &W, table: &DbTable) -> PortResult<TableState> {
     let mut state = world.state(table).await?;
     if !state.complete {
-        (state.backlog, state.complete) = world.backlog(table, BACKLOG_READ_MAX).await?;
+        let (backlog, rest) = world.backlog(table, BACKLOG_READ_MAX).await?;
+        (state.backlog, state.complete) = (backlog, rest.is_none());
     }
     Ok(state)
 }

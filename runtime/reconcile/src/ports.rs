@@ -95,12 +95,13 @@ pub trait Tracker {
     /// The slot, and then the backlog: all of it, or its newest part if it is long.
     fn state(&self, table: &DbTable) -> impl Future<Output = PortResult<TableState>> + Send;
     /// The oldest pending loads of live files and then the oldest requested ones: `limit` of them, or fewer if they are more than two loads
-    /// take. However many live files are waiting, requested ones for one load are included. Also says whether the backlog is complete.
+    /// take. However many live files are waiting, requested ones for one load are included. Also returns the key after which the rest
+    /// begins, if there is a rest.
     fn backlog(
         &self,
         table: &DbTable,
         limit: usize,
-    ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, bool)>> + Send;
+    ) -> impl Future<Output = PortResult<(Vec<PendingLoad>, Option<SortKey>)>> + Send;
     /// A page of the pending loads, oldest first, beginning after this key. Also returns the key after which the next page begins, if there
     /// is one.
     fn waiting(

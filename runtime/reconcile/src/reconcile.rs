@@ -16,13 +16,14 @@ use loader_core::pace::WAKE_MILLIS_MIN;
 use loader_core::settings::Timing;
 use loader_core::tracker::admit;
 use loader_core::tracker::change::{Change, Note};
+use loader_core::tracker::choose::is_ready;
 use loader_core::tracker::decide::{Action, Context, Idle, decide};
-use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
+use loader_core::tracker::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
 use loader_core::tracker::settle;
 use loader_core::tracker::slot::{Held, RunningLoad, Step};
 use loader_core::tracker::view::View;
 use loader_core::tracker::waits::Waits;
-use loader_core::tracker::write::Written;
+use loader_core::tracker::write::{Transaction, WriteAction, Written};
 
 use crate::ports::{PortError, PortResult, World};
 use crate::report::Event;
@@ -31,10 +32,11 @@ use crate::report::Event;
 const WAIT_HERE_MILLIS: i64 = 3_000;
 /// Maximum number of rounds of one reconcile: far more than any table needs, so that a bug causes an error instead of a bill.
 const ROUNDS_MAX: usize = 400;
-/// Number of pending loads to read at first from a long backlog; more are read if none of these may start.
+/// Number of pending loads to read at first from a long backlog; the search continues if none of these may start.
 const BACKLOG_READ: usize = 2 * LOAD_PENDINGS_MAX;
-/// Maximum number of pending loads to read.
-pub(crate) const BACKLOG_READ_MAX: usize = BACKLOG_READ * 64;
+/// Maximum number of pages that one reconcile reads of a backlog in which nothing may start. In DynamoDB a page has up to a megabyte: about
+/// 6,000 files. The next reconcile continues.
+pub const SEARCH_PAGES_MAX: usize = 16;
 
 /// Which invocation reconciles, with which settings, until when.
 #[derive(Clone, Debug)]
@@ -106,8 +108,10 @@ pub struct Memory {
     pub(crate) submitted: BTreeSet<StatementName>,
     /// What is known about the table after the last round's write; `None`: it must be read.
     view: Option<View>,
-    /// Maximum number of pending loads to read from a long backlog.
-    backlog_limit: usize,
+    /// The key after which the part of the backlog begins that was not read; `None`: it was read to its end.
+    rest: Option<SortKey>,
+    /// Number of pages read in search of a load that may start.
+    n_pages: usize,
     /// What is waiting, as far as it was read. Stuck if any look found the load stuck.
     pub(crate) waits: Logged<Option<Waits>>,
     /// The configuration of a load whose statement had run for at least a minute when it was read.
@@ -123,7 +127,8 @@ impl Default for Memory {
         Self {
             submitted: BTreeSet::new(),
             view: None,
-            backlog_limit: BACKLOG_READ,
+            rest: None,
+            n_pages: 0,
             waits: Logged(None),
             runs_on: Logged(None),
             settled: None,
@@ -251,7 +256,7 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// Reads the slot and the backlog. If the slot is free, its oldest pending loads are read too, because the next load is chosen from
+    /// Reads the slot and the newest pending loads. If the slot is free, the oldest ones are read too, because the next load is chosen from
     /// them.
     async fn read(&mut self) -> PortResult<View> {
         let mut view = View::read(self.world.state(self.table).await?);
@@ -271,13 +276,43 @@ impl<W: World> Round<'_, W> {
         self.memory.runs_on = Logged(runs_on.map(|load| load.source.recorded.clone()));
     }
 
-    /// Reads the oldest pending loads, unless the whole backlog is known.
-    pub(crate) async fn read_backlog(&self, view: &mut View) -> PortResult<()> {
+    /// Reads the oldest pending loads, unless the whole backlog is known. Of a long one, the newest stay known.
+    pub(crate) async fn read_backlog(&mut self, view: &mut View) -> PortResult<()> {
         if !view.state.complete {
-            (view.state.backlog, view.state.complete) =
-                self.world.backlog(self.table, self.memory.backlog_limit).await?;
+            let (oldest, rest) = self.world.backlog(self.table, BACKLOG_READ).await?;
+            match &rest {
+                None => (view.state.backlog, view.state.complete) = (oldest, true),
+                Some(_) => view.add(oldest),
+            }
+            self.memory.rest = rest.and_then(|rest| view.state.slot.searched.clone().max(Some(rest)));
         }
         Ok(())
+    }
+
+    /// Reads on in a backlog of which nothing that is known may start, and keeps what is ready: however much of it is paused, what is
+    /// behind it is found. Returns whether a page was read. When the pages of this reconcile are used up, stores where the next one
+    /// continues; at the end of the backlog, that it begins anew.
+    async fn search(&mut self, view: &View) -> PortResult<bool> {
+        let rest = self.memory.rest.clone();
+        let Some(after) = rest.clone().filter(|_| self.memory.n_pages < SEARCH_PAGES_MAX) else {
+            let slot = &view.state.slot;
+            if !view.state.complete && slot.searched != rest {
+                // If this is refused, another invocation is working on the table.
+                let put = WriteAction::put(Item::Slot(slot.searched_to(rest)), slot.condition());
+                self.world.write(&Transaction::new(self.table.clone(), vec![put])).await?;
+            }
+            return Ok(false);
+        };
+        let (mut page, rest) = self.world.waiting(self.table, Some(after)).await?;
+        self.memory.rest = rest;
+        self.memory.n_pages += 1;
+        let mut view = view.clone();
+        self.add_queues(&mut view, page.iter().filter_map(|pending| pending.source.queue.clone()).collect()).await;
+        let context = self.context();
+        page.retain(|pending| is_ready(&view, pending, &context));
+        view.add(page);
+        self.memory.view = Some(view);
+        Ok(true)
     }
 
     /// Reads the configurations that a decision needs: those of pending loads that may start, and that of a load whose next attempt may
@@ -321,15 +356,12 @@ impl<W: World> Round<'_, W> {
             let waits = matches!(load.step, Step::Waiting { class: FailureClass::OperatorsTurn, .. });
             waits && load.source.recorded.pace.is_some()
         });
+        // An operator's pause applies to the whole backlog, so no more of it needs to be read.
+        let searches = free && view.state.slot.pause.is_none() && matches!(idle, Idle::NotBefore(_) | Idle::Paused);
+        if searches && self.search(view).await? {
+            return Ok(Next::Again);
+        }
         match idle {
-            // An operator's pause applies to the whole backlog, so no more of it needs to be read.
-            Idle::Paused if view.state.slot.pause.is_some() => Ok(Next::Stop(idle)),
-            Idle::NotBefore(_) | Idle::Paused
-                if free && !view.state.complete && self.memory.backlog_limit < BACKLOG_READ_MAX =>
-            {
-                self.memory.backlog_limit *= 4;
-                Ok(Next::Again)
-            }
             Idle::NotBefore(millis) => {
                 let wait = millis - self.world.now();
                 // Only the last holder waits for the next attempt; others would race with it.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// Tables of the first cluster.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     "one",
     "many1",
     "many2",
@@ -28,6 +28,8 @@ const TABLES: [&str; 20] = [
     "schema-public",
     "schema-shop",
     "paused",
+    "shared",
+    "shared-paused",
     "versions",
     "late",
 ];
@@ -327,6 +329,30 @@ fn a_thousand_files_with_the_longest_keys_wait_while_their_table_is_paused() {
         let n_loads = table.loaded().await?.len();
         ensure!(n_loads <= 12, "{n_loads} loads for one backlog");
         Ok(())
+    });
+}
+
+/// The other queue's file is behind more than the loader reads for two loads, and before more than it reads with the slot.
+#[test]
+fn a_paused_queue_with_a_long_backlog_does_not_stop_the_other_queue_of_its_table() {
+    let world = world();
+    world.run(async {
+        let mut config = append("shared");
+        config["load"] = json!({"paused": true});
+        let table = Table::new(world, "shared", config.clone()).await?;
+        let paused = Table::without_notifications(world, "shared-paused", config.clone()).await?;
+        let mut waiting = paused.wait(0..3_300).await?;
+        table.put("a.csv", csv(&["1,2026-01-01 00:00:00,a"])).await?;
+        table.until("recorded", |items| n_waiting(items) == 3_301).await?;
+        for number in 3_300..3_315 {
+            waiting.extend(paused.wait(number..number + 1).await?);
+        }
+        config["load"]["paused"] = json!(false);
+        table.configure(&config).await?;
+        table.until("loaded beside the paused files", |items| n_loaded(items) == 1).await?;
+        ensure!(table.rows().await? == rows(&["1,2026-01-01 00:00:00,a"]));
+        ensure!(n_waiting(&table.items().await?) == 3_315);
+        paused.forget(&waiting).await
     });
 }
 

@@ -19,11 +19,12 @@ pub fn newest(mut pendings: Vec<PendingLoad>, limit: usize) -> (Vec<PendingLoad>
     (pendings.split_off(older), older == 0)
 }
 
-/// The first `limit` pending loads, and whether these are all.
-pub fn oldest_of(items: &Items, limit: usize) -> (Vec<PendingLoad>, bool) {
-    let mut pendings = pendings_of(items);
+/// The first `limit` pending loads after this key, and the key after which the rest begins, if there is a rest.
+pub fn oldest_of(items: &Items, after: Option<&SortKey>, limit: usize) -> (Vec<PendingLoad>, Option<SortKey>) {
+    let mut pendings = pendings_of(items).filter(|pending| after.is_none_or(|after| pending.key > *after));
     let oldest: Vec<PendingLoad> = pendings.by_ref().take(limit).cloned().collect();
-    (oldest, pendings.next().is_none())
+    let rest = pendings.next().and(oldest.last()).map(|last| last.key.clone());
+    (oldest, rest)
 }
 
 /// The pending loads with these keys that exist, in the order of the keys.

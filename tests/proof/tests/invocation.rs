@@ -9,16 +9,19 @@ use loader_core::bulk_request::{self, Position};
 use loader_core::outcome::FailureClass;
 use loader_core::settings::Timing;
 use loader_core::statement_event::Trigger;
-use loader_core::tracker::item::ConfigSource;
+use loader_core::tracker::item::{ConfigSource, Item, PendingLoad, SortKey};
 use loader_core::tracker::listing::{Counts, Listing};
+use loader_core::tracker::write::slot_of;
 use loader_core::tracker::{enqueue, list, write};
 use loader_reconcile::next;
-use loader_reconcile::reconcile::Invocation;
+use loader_reconcile::reconcile::{Invocation, SEARCH_PAGES_MAX};
 use proof::fixture::Blob;
+use proof::items::pendings_at;
 use proof::mutant::Mutant;
 use proof::simulation::Options;
 use proof::simulation::faults::Fate;
 use proof::simulation::port::Port;
+use proof::simulation::port::tracker::{PAGE, WINDOW};
 use proof::simulation::stage::{Stage, Wake};
 use proof::simulation::tables::{bulk_request as request_of, config_of, queue_name};
 
@@ -61,8 +64,8 @@ fn sweep(stage: &Shared, id: usize) {
     run(stage, next::handle(&port, Trigger::Sweep, &invocation)).expect("the sweep starts");
 }
 
-/// A table with one file that waits, and a folder that a request has begun to list.
-fn file_and_folder() -> Shared {
+/// A table without anything, in a world without faults.
+fn quiet() -> Stage {
     let options = Options {
         tables: 1,
         changes: 0,
@@ -73,21 +76,31 @@ fn file_and_folder() -> Shared {
         mutant: Mutant::None,
     };
     let mut stage = Stage::new(1, options);
+    stage.tables.push(config_of(0, false).db_table());
+    stage.configs.insert(queue_name(0), config_of(0, false));
+    stage
+}
+
+/// Puts an object, and records it for a queue as a pending load of its own. Returns its item key.
+fn record(stage: &mut Stage, key: &str, source: &ConfigSource) -> SortKey {
+    let blob = Blob { etag: "e".into(), size_bytes: 1, bad: false, misfit: false, names: &[], versioned: false };
+    let pending = enqueue::pendings(vec![blob.waiting(key)], source, stage.now).remove(0);
+    let item_key = pending.key.clone();
+    write::apply(stage.items.entry(source.recorded.db_table()).or_default(), &enqueue::record(pending));
+    stage.bucket.insert(key.to_owned(), blob);
+    item_key
+}
+
+/// A table with one file that waits, and a folder that a request has begun to list.
+fn file_and_folder() -> Shared {
+    let mut stage = quiet();
     let config = config_of(0, false);
     let table = config.db_table();
-    let blob = Blob { etag: "e".into(), size_bytes: 1, bad: false, misfit: false, names: &[], versioned: false };
-    let source = ConfigSource { queue: Some(queue_name(0)), recorded: config.clone() };
-    let items = stage.items.entry(table.clone()).or_default();
-    for pending in enqueue::pendings(vec![blob.waiting("t0/a")], &source, stage.now) {
-        write::apply(items, &enqueue::record(pending));
-    }
+    record(&mut stage, "t0/a", &ConfigSource { queue: Some(queue_name(0)), recorded: config });
     let path = bulk_request::parse(&request_of(0)).expect("a request").remove(0);
     let position = Position { key: "t0/a".into(), version_id: None, line: None };
     let begun = Listing::begin(&table, &path.request, position, Counts::default(), ("dead", 0));
-    write::apply(items, &list::store(&table, &begun.clone(), begun).1);
-    stage.bucket.insert("t0/a".into(), blob);
-    stage.configs.insert(queue_name(0), config);
-    stage.tables.push(table);
+    write::apply(stage.items.entry(table.clone()).or_default(), &list::store(&table, &begun.clone(), begun).1);
     Arc::new(Mutex::new(stage))
 }
 
@@ -110,4 +123,90 @@ fn a_submit_without_an_answer_is_remembered_when_the_sweep_comes_back_to_the_tab
     sweep(&stage, 2);
     with(&stage, |stage| assert_eq!(stage.violations.iter().collect::<Vec<_>>(), Vec::<&String>::new()));
     with(&stage, |stage| assert_eq!(stage.warehouse.statements.len(), 1, "{:?}", stage.warehouse.statements));
+}
+
+/// Pending loads that a sweep searches, besides the oldest and the newest ones.
+const SEARCHED: usize = PAGE * SEARCH_PAGES_MAX;
+const N_WAITING: usize = 1_000;
+
+/// A table of two queues. The first has a thousand waiting files, changed by `change`, and the other has one, at this position among them.
+fn thousand_and_one(at: usize, change: impl Fn(&mut PendingLoad)) -> Shared {
+    let mut stage = quiet();
+    let source = |queue: &str| ConfigSource { queue: Some(queue.to_owned()), recorded: config_of(0, false) };
+    let first = source(&queue_name(0));
+    for number in 0..N_WAITING {
+        if number == at {
+            record(&mut stage, "t0/other", &source("other"));
+        }
+        let key = record(&mut stage, &format!("t0/{number}"), &first);
+        if let Some(Item::Pending(pending)) =
+            stage.items.get_mut(&stage.tables[0]).and_then(|items| items.get_mut(&key))
+        {
+            change(pending);
+        }
+        stage.now += 1;
+    }
+    stage.configs.insert("other".to_owned(), config_of(0, false));
+    Arc::new(Mutex::new(stage))
+}
+
+/// The keys of the objects in each load so far.
+fn submitted(stage: &Shared) -> Vec<Vec<String>> {
+    with(stage, |stage| {
+        let Some(Item::Slot(slot)) = stage.items[&stage.tables[0]].get(&SortKey::slot()) else { return Vec::new() };
+        let pendings =
+            pendings_at(&stage.items[&stage.tables[0]], slot.load.as_ref().map_or(&[], |it| &it.pending_keys));
+        let keys = |pending: &PendingLoad| pending.objects.iter().map(|waiting| waiting.object.key.clone()).collect();
+        pendings.iter().map(keys).collect()
+    })
+}
+
+/// Sweeps until the other queue's file is being loaded, and returns how many sweeps that took. Each makes few calls.
+fn sweeps_until_other(stage: &Shared) -> usize {
+    for n_sweeps in 1..=20 {
+        let before = with(stage, |stage| stage.calls);
+        sweep(stage, n_sweeps);
+        let calls = with(stage, |stage| stage.calls) - before;
+        assert!(calls <= 2 * SEARCH_PAGES_MAX + 16, "{calls} calls of a sweep");
+        if submitted(stage) == [["t0/other"]] {
+            return n_sweeps;
+        }
+        assert_eq!(submitted(stage), Vec::<Vec<String>>::new());
+        with(stage, |stage| stage.now += 60_000);
+    }
+    panic!("the other queue's file is never found");
+}
+
+#[test]
+fn a_paused_queue_keeps_no_other_queue_of_its_table_waiting_however_much_of_it_waits() {
+    for (at, n_sweeps) in [(0, 1), (100, 1), (500, 4), (N_WAITING - 1, 1)] {
+        assert!(n_sweeps == 1 || at > WINDOW + (n_sweeps - 1) * SEARCHED, "the search of a sweep would reach {at}");
+        let stage = thousand_and_one(at, |_| ());
+        with(&stage, |stage| stage.configs.insert(queue_name(0), config_of(0, true)));
+        assert_eq!(sweeps_until_other(&stage), n_sweeps, "at {at}");
+    }
+}
+
+#[test]
+fn files_that_were_set_aside_keep_no_others_waiting() {
+    let aside = |pending: &mut PendingLoad| pending.not_before_millis = i64::MAX;
+    assert_eq!(sweeps_until_other(&thousand_and_one(500, aside)), 4);
+}
+
+#[test]
+fn a_search_without_result_begins_anew_and_an_unpaused_queue_loads_at_once() {
+    let stage = thousand_and_one(usize::MAX, |_| ());
+    with(&stage, |stage| stage.configs.insert(queue_name(0), config_of(0, true)));
+    let searched = |stage: &Shared| with(stage, |stage| slot_of(&stage.items[&stage.tables[0]]).searched);
+    let mut positions = Vec::new();
+    for n_sweeps in 1..=10 {
+        sweep(&stage, n_sweeps);
+        positions.push(searched(&stage));
+    }
+    let ends = positions.iter().filter(|position| position.is_none()).count();
+    assert_eq!(ends, 1, "a thousand loads take eight sweeps: {positions:?}");
+    assert!(positions[..7].is_sorted() && positions[7].is_none() && positions[8] == positions[0], "{positions:?}");
+    with(&stage, |stage| stage.configs.insert(queue_name(0), config_of(0, false)));
+    sweep(&stage, 11);
+    assert!(submitted(&stage).len() > 1, "nothing is loaded");
 }

@@ -53,6 +53,7 @@ impl Change {
             | Note::TakenOver { .. }
             | Note::NotSubmitted { .. }
             | Note::Cancelling { .. }
+            | Note::GaveWay
             | Note::GivenUp
             | Note::Finished { .. } => {}
         }
@@ -203,6 +204,8 @@ pub enum Note {
         /// The reason, as in `Failed`.
         reason: String,
     },
+    /// The load's queue is paused, so it has freed the slot for those of others. Its files wait.
+    GaveWay,
     /// It can no longer be known whether the rows were committed.
     GivenUp,
     /// Objects went to quarantine.

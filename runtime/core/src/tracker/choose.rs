@@ -58,21 +58,37 @@ pub fn choose(table: &DbTable, view: &View, context: &Context) -> Result<Choice,
         return Err(Idle::Paused);
     };
     let mut ready: Vec<_> = startable;
-    ready.retain(|pending| pending.not_before_millis <= context.now);
+    ready.retain(|pending| is_ready(view, pending, context));
     // Live files and requested ones take turns: a live file waits for at most one load of a backfill, and a backfill makes progress however
     // many live files arrive.
     let requested_first = !view.state.slot.requested;
     ready.sort_by_key(|pending| pending.source.is_requested() != requested_first);
-    let Some(first) = ready.first() else { return Err(Idle::NotBefore(soonest)) };
-    let second = ready.iter().find(|pending| pending.source.is_requested() != first.source.is_requested());
-    let chosen = choose_with(table, view, first, &ready, context);
-    match (chosen, second) {
-        (Err(Idle::NotBefore(one)), Some(second)) => match choose_with(table, view, second, &ready, context) {
-            Err(Idle::NotBefore(other)) => Err(Idle::NotBefore(one.min(other))),
-            chosen => chosen,
-        },
-        (chosen, _) => chosen,
+    // Loads that cannot share a COPY do not wait for one another: one may have to wait for its age or the end of its closed hours.
+    let mut tried: Vec<&PendingLoad> = Vec::new();
+    let mut soonest_start = None::<Millis>;
+    for head in &ready {
+        if tried.iter().any(|other| is_alike(view, other, head)) {
+            continue;
+        }
+        match choose_with(table, view, head, &ready, context) {
+            Err(Idle::NotBefore(at)) => soonest_start = soonest_start.into_iter().chain([at]).min(),
+            chosen => return chosen,
+        }
+        tried.push(head);
     }
+    Err(Idle::NotBefore(soonest_start.unwrap_or(soonest)))
+}
+
+/// Whether a pending load could be part of a load now, alone or with others. If not, it is passed over.
+pub fn is_ready(view: &View, pending: &PendingLoad, context: &Context) -> bool {
+    pending.not_before_millis <= context.now && !view.is_paused(&pending.source)
+}
+
+/// Whether two pending loads can share a COPY. Live and requested files never do, so that a live file does not wait for a load to fill up
+/// with requested ones.
+fn is_alike(view: &View, one: &PendingLoad, other: &PendingLoad) -> bool {
+    let same_kind = one.group == other.group && one.source.is_requested() == other.source.is_requested();
+    same_kind && view.config(&one.source) == view.config(&other.source)
 }
 
 /// The load that begins with `head`, filled up from the pending loads that may start now.
@@ -84,11 +100,7 @@ fn choose_with(
     context: &Context,
 ) -> Result<Choice, Idle> {
     let config = view.config(&head.source);
-    // Live and requested files never share a load, so that a live file does not wait for a load to fill up with requested ones.
-    let alike = |pending: &&&PendingLoad| {
-        let same_kind = pending.group == head.group && pending.source.is_requested() == head.source.is_requested();
-        same_kind && view.config(&pending.source) == config
-    };
+    let alike = |pending: &&&PendingLoad| is_alike(view, head, pending);
     let (chosen, bound) = within_limits(config, ready.iter().filter(alike).copied(), context.timing.load_pendings_max);
     if bound == Some(Bound::Pendings) {
         let gathered = gatherable(ready.iter().filter(alike).copied(), config.limits);

@@ -72,8 +72,11 @@ pub fn decide<'a>(table: &DbTable, view: &'a View, context: &Context) -> Action<
     let others = load.holder != context.holder && load.touched_millis + context.timing.patience_millis > context.now;
     match &load.step {
         Step::Claimed | Step::Prepared(_) if others => Action::Idle(Idle::Held),
-        // No statement can be running at these steps, so a paused table stays as it is.
-        Step::Claimed | Step::Waiting { .. } if view.is_paused(&load.source) => Action::Idle(Idle::Paused),
+        // No statement can be running at these steps, so a paused table stays as it is, and a load of a paused queue gives way to others.
+        Step::Claimed | Step::Waiting { .. } if slot.pause.is_some() => Action::Idle(Idle::Paused),
+        Step::Claimed | Step::Waiting { .. } if view.is_paused(&load.source) => {
+            Action::Write(Change::new(load.table(), vec![put_slot(Held { slot, load }, None)], Note::GaveWay))
+        }
         Step::Claimed => look(load.clone(), view),
         Step::Waiting { class: FailureClass::OperatorsTurn, .. } if context.awake && may_ride(load, context) => {
             look(RunningLoad { attempt: load.attempt + 1, ..load.clone() }, view)

@@ -24,6 +24,8 @@ pub struct Slot {
     pub columns: Option<KnownColumns>,
     /// Set while an operator has paused the table: no load starts, but a submitted one runs to its end.
     pub pause: Option<Pause>,
+    /// Where the search of a backlog that is too long for one invocation continues: what is before it was passed over.
+    pub searched: Option<SortKey>,
     /// The running load, if any.
     pub load: Option<RunningLoad>,
 }
@@ -69,6 +71,12 @@ impl Slot {
     #[must_use]
     pub fn again(&self) -> Self {
         Self { version: self.version + 1, ..self.clone() }
+    }
+
+    /// The next write, one version later: the search of the backlog continues after this key, or at its beginning.
+    #[must_use]
+    pub fn searched_to(&self, searched: Option<SortKey>) -> Self {
+        Self { searched, ..self.again() }
     }
 
     /// The next write, one version later: free. If the load may have added columns, the cached ones are dropped.

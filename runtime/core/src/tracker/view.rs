@@ -91,6 +91,15 @@ impl View {
         }
     }
 
+    /// Adds pending loads that were just read.
+    pub fn add(&mut self, mut read: Vec<PendingLoad>) {
+        let backlog = &mut self.state.backlog;
+        read.append(backlog);
+        read.sort_by(|one, other| one.key.cmp(&other.key));
+        read.dedup_by(|later, kept| later.key == kept.key);
+        *backlog = read;
+    }
+
     /// These pending loads, in this order; `None` if one of them is not known.
     pub fn pendings(&self, keys: &[SortKey]) -> Option<Vec<PendingLoad>> {
         let find = |key: &SortKey| self.state.backlog.iter().find(|pending| pending.key == *key).cloned();

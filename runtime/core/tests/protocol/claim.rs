@@ -206,8 +206,37 @@ fn files_wait_for_others_until_they_are_old_or_many_enough() {
     assert_eq!(keys(&table.begin().1), ["e"], "ripe");
 }
 
+/// The same table, as another queue's file loads it.
+fn as_other_queue(table: &mut Table) {
+    table.config = Table::new().config;
+}
+
 #[test]
-fn a_paused_table_begins_no_attempt_of_a_waiting_load() {
+fn files_that_wait_for_their_age_do_not_keep_those_of_another_queue_waiting() {
+    let mut table = Table::with(json!({"load": {"age_seconds": 3600}}));
+    table.record(&["old"]);
+    as_other_queue(&mut table);
+    table.record(&["new"]);
+    assert_eq!(keys(&table.begin().1), ["new"]);
+    table
+        .items
+        .retain(|_, item| !matches!(item, Item::Pending(pending) if keys(std::slice::from_ref(pending)) == ["new"]));
+    assert_eq!(idle(&table), Some(Idle::NotBefore(4_600_000)), "the other still waits");
+}
+
+#[test]
+fn hours_in_which_nothing_starts_are_those_of_one_queue() {
+    let never = json!({"name": "w", "freshness_seconds": 300, "windows": [{"from": "00:00", "to": "12:00", "freshness_seconds": null}]});
+    let mut table = Table::with(json!({"warehouse": never}));
+    table.record(&["closed"]);
+    assert!(matches!(idle(&table), Some(Idle::NotBefore(_))));
+    as_other_queue(&mut table);
+    table.record(&["open"]);
+    assert_eq!(keys(&table.begin().1), ["open"]);
+}
+
+#[test]
+fn a_waiting_load_of_a_paused_queue_gives_way_to_others() {
     let mut table = Table::new();
     table.record(&["a"]);
     table.run();
@@ -224,6 +253,10 @@ fn a_paused_table_begins_no_attempt_of_a_waiting_load() {
         let mut view = View::read(state);
         assert!(matches!(decide(&table.name(), &view, &table.context()), Action::Look { .. }));
         view.configs = BTreeMap::from([("q".to_owned(), paused.clone())]);
-        assert!(matches!(decide(&table.name(), &view, &table.context()), Action::Idle(Idle::Paused)));
+        let Action::Write(change) = decide(&table.name(), &view, &table.context()) else { panic!("it keeps the slot") };
+        assert_eq!(change.note, Note::GaveWay);
+        let freed = view.clone().after(&change);
+        assert_eq!((freed.state.slot.load, freed.state.slot.version), (None, view.state.slot.version + 1));
+        assert!(!freed.fresh, "the backlog is read before the free slot is left alone");
     }
 }

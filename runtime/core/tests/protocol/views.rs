@@ -54,7 +54,15 @@ fn slot(version: u64, pending_keys: Option<Vec<SortKey>>) -> Slot {
         source: source(),
         step: Step::Claimed,
     };
-    Slot { version, number: version / 2, requested: false, columns: None, pause: None, load: pending_keys.map(load) }
+    Slot {
+        version,
+        number: version / 2,
+        requested: false,
+        columns: None,
+        pause: None,
+        searched: None,
+        load: pending_keys.map(load),
+    }
 }
 
 fn an_item() -> impl Strategy<Value = Item> {

@@ -1,7 +1,16 @@
 //! Control of a table under test: its columns, notifications and statements.
 
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context, Result, ensure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::types::NotificationConfiguration;
+use loader_core::config::LoadConfig;
+use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
+use loader_core::ids::{ObjectVersion, Version, WaitingObject};
+use loader_core::tracker::item::{ConfigSource, Item, SortKey};
+use loader_core::tracker::{enqueue, wire};
 use serde_json::{Value, json};
 
 use super::Table;
@@ -64,6 +73,38 @@ impl Table {
     pub async fn ensure_no_statement_failed(&self) -> Result<()> {
         for statement in self.statements().await? {
             ensure!(statement.status == "FINISHED", "a statement failed: {statement:?}");
+        }
+        Ok(())
+    }
+
+    /// Writes pending loads of as many files with the longest keys, which need not exist, as the queue's own. Returns their item keys.
+    pub async fn wait(&self, numbers: Range<usize>) -> Result<Vec<SortKey>> {
+        let config = LoadConfig::from_value(&self.config).map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let (table, source) = (config.db_table(), ConfigSource { queue: Some(self.name.clone()), recorded: config });
+        let object = |number: usize| WaitingObject {
+            object: ObjectVersion {
+                bucket: self.bucket(),
+                key: format!("{number:05}/{}", "long/".repeat(200)),
+                version: Version::ETag("e".to_owned()),
+            },
+            size_bytes: 1,
+        };
+        let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let mut keys = Vec::new();
+        for pending in enqueue::pendings(numbers.map(object).collect(), &source, now) {
+            keys.push(pending.key.clone());
+            let item = serde_dynamo::to_item(wire::encode(&table, &Item::Pending(pending)))?;
+            self.world.dynamodb.put_item().table_name(&self.world.tracker).set_item(Some(item)).send().await?;
+        }
+        Ok(keys)
+    }
+
+    /// Removes these items from the tracker.
+    pub async fn forget(&self, keys: &[SortKey]) -> Result<()> {
+        for key in keys {
+            let delete = self.world.dynamodb.delete_item().table_name(&self.world.tracker);
+            let delete = delete.key(TRACKER_PARTITION_KEY, AttributeValue::S(self.db_table()?));
+            delete.key(TRACKER_SORT_KEY, AttributeValue::S(key.0.clone())).send().await?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -163,6 +164,30 @@ fn read(stage: &mut Stage, bytes: u64) {
     stage.counts.read_units += bytes.div_ceil(READ_UNIT_BYTES).max(1);
 }
 
+/// The oldest pending loads after this key, as many as two loads take, and the key after which the rest begins.
+fn oldest(
+    stage: &mut Stage,
+    table: &DbTable,
+    after: Option<SortKey>,
+    limit: usize,
+) -> (Vec<PendingLoad>, Option<SortKey>) {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let mut later = stage.shelf(table).pendings.range((from, Bound::Unbounded)).map(|(_, pending)| pending);
+    let (mut found, mut metadata, mut bytes) = (Vec::new(), 0, 0);
+    for (pending, item_bytes) in later.by_ref().take(limit) {
+        metadata += pack::item_bytes(pending);
+        bytes += item_bytes;
+        found.push(pending.clone());
+        if metadata > 2 * LOAD_METADATA_BYTES_MAX {
+            break;
+        }
+    }
+    let rest = later.next().and(found.last()).map(|last| last.key.clone());
+    read(stage, bytes);
+    stage.count("dynamodb:Query backlog", bytes / PAGE_BYTES);
+    (found, rest)
+}
+
 impl Tracker for Port {
     async fn state(&self, table: &DbTable) -> PortResult<TableState> {
         let state = |stage: &mut Stage| {
@@ -178,28 +203,17 @@ impl Tracker for Port {
         Ok(self.free(Call::one("dynamodb:Query state"), state).await)
     }
 
-    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
-        let oldest = |stage: &mut Stage| {
-            let items = stage.shelf(table);
-            let (mut found, mut metadata, mut bytes) = (Vec::new(), 0, 0);
-            for (pending, item_bytes) in items.pendings.values().take(limit) {
-                metadata += pack::item_bytes(pending);
-                bytes += item_bytes;
-                found.push(pending.clone());
-                if metadata > 2 * LOAD_METADATA_BYTES_MAX {
-                    break;
-                }
-            }
-            let complete = found.len() == items.pendings.len();
-            read(stage, bytes);
-            stage.count("dynamodb:Query backlog", bytes / PAGE_BYTES);
-            (found, complete)
-        };
-        Ok(self.free(Call::one("dynamodb:Query backlog"), oldest).await)
+    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
+        Ok(self.free(Call::one("dynamodb:Query backlog"), |stage| oldest(stage, table, None, limit)).await)
     }
 
-    async fn waiting(&self, table: &DbTable, _: Option<SortKey>) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
-        Ok((self.backlog(table, usize::MAX).await?.0, None))
+    async fn waiting(
+        &self,
+        table: &DbTable,
+        after: Option<SortKey>,
+    ) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
+        let page = |stage: &mut Stage| oldest(stage, table, after, usize::MAX);
+        Ok(self.free(Call::one("dynamodb:Query backlog"), page).await)
     }
 
     async fn listings(&self, _: &DbTable) -> PortResult<Vec<Listing>> {

@@ -39,15 +39,15 @@ impl Tracker for ModelWorld {
         Ok(*state)
     }
 
-    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
+    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
         let reply = self
             .call(Ask::Backlog(limit), |inner, _| {
-                let (backlog, complete) = oldest_of(inner.durable.of(table), limit);
-                Reply::Backlog(backlog, complete)
+                let (backlog, rest) = oldest_of(inner.durable.of(table), None, limit);
+                Reply::Backlog(backlog, rest)
             })
             .await;
         match reply {
-            Reply::Backlog(backlog, complete) => Ok((backlog, complete)),
+            Reply::Backlog(backlog, rest) => Ok((backlog, rest)),
             reply => wrong(&reply),
         }
     }

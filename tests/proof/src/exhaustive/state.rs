@@ -158,7 +158,7 @@ impl Hash for Local {
         for (_, reply) in &self.replies {
             match reply {
                 Reply::State(state) => (&state.backlog, state.complete).hash(hasher),
-                Reply::Backlog(backlog, complete) => (backlog, complete).hash(hasher),
+                Reply::Backlog(backlog, rest) => (backlog, rest).hash(hasher),
                 _ => {}
             }
         }
@@ -199,7 +199,7 @@ pub enum Reply {
     /// The slot and the newest pending loads.
     State(Box<TableState>),
     /// The oldest pending loads, and whether these are all.
-    Backlog(Vec<PendingLoad>, bool),
+    Backlog(Vec<PendingLoad>, Option<SortKey>),
     /// Pending loads.
     Pendings(Vec<PendingLoad>),
     /// Marks in the ledger.

@@ -1,7 +1,7 @@
 //! The ports of an invocation. Random numbers decide the outcome of every call.
 
 mod services;
-mod tracker;
+pub mod tracker;
 
 use std::future::{Future, pending, poll_fn};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

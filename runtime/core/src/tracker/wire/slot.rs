@@ -33,6 +33,8 @@ struct SlotWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pause: Option<PauseWire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    searched: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     load_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     load: Option<LoadWire>,
@@ -115,6 +117,7 @@ pub(super) fn encode(slot: &Slot) -> Map<String, Value> {
         columns: slot.columns.as_ref().map(|known| known.columns.to_json().to_string()),
         columns_asked_millis: slot.columns.as_ref().map(|known| known.asked_millis),
         pause: slot.pause.as_ref().map(PauseWire::from),
+        searched: slot.searched.as_ref().map(|key| key.0.clone()),
         load_id: slot.load.as_ref().map(|load| load.load_id.0.clone()),
         load: slot.load.as_ref().map(LoadWire::from),
     })
@@ -144,6 +147,7 @@ pub(super) fn decode(value: Value) -> Result<Slot, String> {
             .transpose()?
             .map(|columns| KnownColumns { columns, asked_millis: wire.columns_asked_millis.unwrap_or(0) }),
         pause: wire.pause.map(PauseWire::into_item),
+        searched: wire.searched.map(SortKey),
         load,
     })
 }
@@ -159,6 +163,7 @@ impl SlotOf01 {
             requested: false,
             columns: columns.map(|columns| KnownColumns { columns, asked_millis: 0 }),
             pause: None,
+            searched: None,
             load: Some(self.load.into_item(self.load_id)?),
         })
     }

@@ -351,10 +351,11 @@ fn a_slot() -> impl Strategy<Value = Item> {
         since_millis,
         reason,
     });
-    let options = (proptest::option::of(known), proptest::option::of(pause), proptest::option::of(a_load()));
+    let searched = proptest::option::of("PENDING#[0-9]{14}#[0-9a-f]{32}".prop_map(SortKey));
+    let options = (proptest::option::of(known), proptest::option::of(pause), searched, proptest::option::of(a_load()));
     (any::<u64>(), any::<u64>(), any::<bool>(), options).prop_map(
-        |(version, number, requested, (columns, pause, load))| {
-            Item::Slot(Slot { version, number, requested, columns, pause, load })
+        |(version, number, requested, (columns, pause, searched, load))| {
+            Item::Slot(Slot { version, number, requested, columns, pause, searched, load })
         },
     )
 }

@@ -19,7 +19,9 @@ use crate::mutant::{Mutant, Writer};
 use crate::simulation::stage::Stage;
 
 /// Pending loads that a read of the slot returns with it: the newest.
-const PAGE: usize = 8;
+pub const PAGE: usize = 8;
+/// Maximum number of the oldest pending loads that are read at once, as if they were large.
+pub const WINDOW: usize = 16;
 
 impl Port {
     /// Applies a transaction. It is a violation if a write takes effect that was decided from an old state of the slot.
@@ -73,14 +75,14 @@ impl Tracker for Port {
         Ok(TableState { slot, backlog, complete })
     }
 
-    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, bool)> {
+    async fn backlog(&self, table: &DbTable, limit: usize) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
         let oldest = |items: &Items| {
-            let (mut backlog, complete) = oldest_of(items, limit);
-            if !complete && backlog.last().is_some_and(|last| !last.key.is_requested()) {
+            let (mut backlog, rest) = oldest_of(items, None, limit.min(WINDOW));
+            if rest.as_ref().is_some_and(|last| !last.is_requested()) {
                 let requested = pendings_of(items).filter(|pending| pending.key.is_requested());
                 backlog.extend(requested.take(LOAD_PENDINGS_MAX).cloned());
             }
-            (backlog, complete)
+            (backlog, rest)
         };
         self.items("backlog", table, oldest).await
     }
@@ -90,13 +92,7 @@ impl Tracker for Port {
         table: &DbTable,
         after: Option<SortKey>,
     ) -> PortResult<(Vec<PendingLoad>, Option<SortKey>)> {
-        let page = |items: &Items| {
-            let later = pendings_of(items).filter(|pending| after.as_ref().is_none_or(|after| pending.key > *after));
-            let page: Vec<PendingLoad> = later.take(PAGE + 1).cloned().collect();
-            let last = (page.len() > PAGE).then(|| page[PAGE - 1].key.clone());
-            (page.into_iter().take(PAGE).collect(), last)
-        };
-        self.items("waiting", table, page).await
+        self.items("waiting", table, |items| oldest_of(items, after.as_ref(), PAGE)).await
     }
 
     async fn listings(&self, table: &DbTable) -> PortResult<Vec<Listing>> {
