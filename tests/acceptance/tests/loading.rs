@@ -118,7 +118,16 @@ fn keys_with_special_characters_are_loaded() {
     let world = world();
     world.run(async {
         let table = Table::new(world, "ugly", append("ugly")).await?;
-        let keys = ["a b.csv", "a+b.csv", "a%20b.csv", "dt=1/x.csv", "ü/é.csv", "quote'.csv", "%2B+ %.csv"];
+        let keys = [
+            "a b.csv",
+            "a+b.csv",
+            "a%20b.csv",
+            "dt=1/x.csv",
+            "ü/é.csv",
+            "quote'.csv",
+            "%2B+ %.csv",
+            "\u{1}\u{fffe}.csv",
+        ];
         let mut expected = Vec::new();
         for (number, key) in keys.iter().enumerate() {
             let row = row(number);
