@@ -11,6 +11,7 @@ pub mod drain;
 pub mod model;
 pub mod ports;
 pub mod properties;
+pub mod shared;
 pub mod state;
 pub mod steps;
 pub mod world;

@@ -99,7 +99,7 @@ fn a_person_who_asks_probes_at_once() {
     let before = scene.n_statements(SHARED);
     let slot = slot_of(scene.durable.of(&TABLES[SHARED]));
     let resumed = operator::resume(&slot, "me", scene.now).expect("it waits");
-    assert_eq!(apply(scene.durable.of(&TABLES[SHARED]), &resumed), Written::Done);
+    assert_eq!(apply(scene.durable.change(&TABLES[SHARED]), &resumed), Written::Done);
     scene.handle(Trigger::Asked(TABLES[SHARED].clone()));
     assert_eq!(scene.n_statements(SHARED), before + 1);
 }

@@ -1,7 +1,5 @@
 //! Loader 0.1, which is replaced during its work: the items that it left, and what it may still do.
 
-use std::sync::Arc;
-
 use loader_core::ids::StatementName;
 use loader_core::tracker::item::{Item, SortKey};
 use loader_core::tracker::slot::{RunningLoad, Slot};
@@ -22,9 +20,9 @@ const TABLE: usize = 0;
 /// may or may not have been submitted.
 pub fn states(model: &Protocol, empty: &State) -> Vec<State> {
     let mut waits = empty.clone();
-    let durable = Arc::make_mut(&mut waits.durable);
+    let durable = &mut *waits.durable;
     let objects = model.objects(0);
-    let items = durable.of(&TABLES[TABLE]);
+    let items = durable.change(&TABLES[TABLE]);
     let pending = old::pending(&source(&queue(TABLE), &CONFIGS[TABLE]), &objects, OLD_MILLIS);
     items.insert(pending.key(), pending);
     for waiting in &objects {
@@ -36,9 +34,9 @@ pub fn states(model: &Protocol, empty: &State) -> Vec<State> {
     let at = |step: OldStep, submitted: bool| {
         let mut state = waits.clone();
         state.budget.old_loads = 0;
-        let durable = Arc::make_mut(&mut state.durable);
+        let durable = &mut *state.durable;
         let load = prepared(durable, submitted);
-        durable.of(&TABLES[TABLE]).insert(SortKey::slot(), load.slot(step));
+        durable.change(&TABLES[TABLE]).insert(SortKey::slot(), load.slot(step));
         state
     };
     vec![
@@ -96,16 +94,16 @@ fn finished(state: &State, load: &RunningLoad) -> bool {
 /// Loader 0.1 takes the slot, whose item does not exist, with everything that it has recorded, and submits.
 pub fn takes(state: &mut State) {
     state.budget.old_loads -= 1;
-    let durable = Arc::make_mut(&mut state.durable);
+    let durable = &mut *state.durable;
     let number = durable.warehouse.statements.len();
     let load = prepared(durable, true);
-    durable.of(&TABLES[TABLE]).insert(SortKey::slot(), load.slot(OldStep::Submitted(number)));
+    durable.change(&TABLES[TABLE]).insert(SortKey::slot(), load.slot(OldStep::Submitted(number)));
 }
 
 /// Loader 0.1 removes the slot and its pending loads, in one transaction.
 pub fn settles(state: &mut State) {
     let keys = running(state).map(|load| load.pending_keys.clone()).unwrap_or_default();
-    let items = Arc::make_mut(&mut state.durable).of(&TABLES[TABLE]);
+    let items = state.durable.change(&TABLES[TABLE]);
     items.remove(&SortKey::slot());
     for key in keys {
         items.remove(&key);

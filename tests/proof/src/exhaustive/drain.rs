@@ -1,8 +1,5 @@
 //! Checks "never stuck": from any state, without further faults, the production loop empties the backlog within a bounded number of reconciles.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use futures::FutureExt;
 use loader_core::ids::DbTable;
 use loader_core::outcome::FailureClass;
@@ -27,23 +24,8 @@ const RECONCILES_MAX: usize = 40;
 /// Maximum number of rounds of a reconcile.
 const ROUNDS_MAX: usize = 60;
 
-/// Checks that the backlog drains from this state. States that differ only in running invocations are checked once.
-pub fn drains(model: &Protocol, state: &State) -> Result<(), String> {
-    let mut hasher = DefaultHasher::new();
-    (&state.durable, state.tick).hash(&mut hasher);
-    let key = hasher.finish();
-    let known = model.drained.lock().is_ok_and(|known| known.contains(&key));
-    if known {
-        return Ok(());
-    }
-    drain(model, state)?;
-    if let Ok(mut known) = model.drained.lock() {
-        known.insert(key);
-    }
-    Ok(())
-}
-
-fn drain(model: &Protocol, state: &State) -> Result<(), String> {
+/// Checks that the backlog drains from this state.
+pub fn drain(model: &Protocol, state: &State) -> Result<(), String> {
     let mut durable = (*state.durable).clone();
     let mut now = model.instant(state);
     for message in 0..model.configuration.messages.len() {
@@ -159,7 +141,7 @@ fn judge_version(
     if durable.bucket.get(key) != Some(blob) || !(notified || known) {
         return Ok(());
     }
-    let quarantined = items.into_iter().flat_map(BTreeMap::values).find_map(|item| match item {
+    let quarantined = items.into_iter().flat_map(|items| items.values()).find_map(|item| match item {
         Item::Failed(quarantined) if quarantined.objects.iter().any(|waiting| waiting.object == version) => {
             Some(quarantined.class)
         }

@@ -1,25 +1,27 @@
 //! The transitions of the model.
 
 use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
 
 use loader_core::ids::WaitingObject;
 use loader_core::limits::STATEMENT_MILLIS;
 use loader_core::statement_event::Trigger;
 use loader_core::tracker::item::{ConfigSource, Item, Millis};
 use loader_core::tracker::operator;
-use loader_core::tracker::write::{Items, apply};
+use loader_core::tracker::write::apply;
 use stateright::{Model, Property};
 
 use super::configuration::{Beginning, Change, Configuration};
+use super::shared::{Recall, Shared, digest};
 use super::state::{Ask, Durable, Local, State, Work};
-use super::steps::Hint;
+use super::steps::{Hint, Stepped};
 use super::world::Effect;
 use super::{before, properties};
 use crate::fixture::{COLUMNS, CONFIGS, TABLES, queue, source};
 use crate::mutant::{Mutant, Writer};
-use crate::warehouse::{End, Phase, Statement};
+use crate::warehouse::{End, Phase, Statement, Warehouse};
 
 /// A transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +59,10 @@ pub enum Action {
 pub struct Protocol {
     /// The configuration.
     pub configuration: Configuration,
-    /// Durable states from which the backlog is known to drain.
-    pub drained: Mutex<HashSet<u64>>,
+    /// Digests of what is known to hold.
+    pub known: Mutex<HashSet<u64>>,
+    /// What followed from the steps of invocations.
+    pub stepped: Mutex<Recall<Stepped>>,
     /// Writes that were refused, on all paths.
     pub refused_writes: AtomicUsize,
 }
@@ -66,7 +70,20 @@ pub struct Protocol {
 impl Protocol {
     /// Creates the model of a configuration.
     pub fn new(configuration: Configuration) -> Self {
-        Self { configuration, drained: Mutex::default(), refused_writes: AtomicUsize::new(0) }
+        Self { configuration, known: Mutex::default(), stepped: Mutex::default(), refused_writes: AtomicUsize::new(0) }
+    }
+
+    /// Whether this holds. States that have in common what it depends on are checked once.
+    pub fn holds(&self, what: &'static str, depends_on: impl Hash, check: impl FnOnce() -> bool) -> bool {
+        let key = digest(&(what, depends_on));
+        if self.known.lock().is_ok_and(|known| known.contains(&key)) {
+            return true;
+        }
+        let holds = check();
+        if holds && let Ok(mut known) = self.known.lock() {
+            known.insert(key);
+        }
+        holds
     }
 
     /// The time on an invocation's clock.
@@ -117,7 +134,7 @@ impl Protocol {
     }
 
     fn script(&self, state: &mut State) {
-        let durable = Arc::make_mut(&mut state.durable);
+        let durable = &mut *state.durable;
         match &self.configuration.script[durable.scripted] {
             Change::Put(key, blob) => {
                 durable.bucket.insert((*key).to_owned(), blob.clone());
@@ -133,7 +150,7 @@ impl Protocol {
     /// Applies the write of `cargo xtask retry`.
     fn retry(&self, state: &mut State) {
         let now = self.instant(state);
-        let durable = Arc::make_mut(&mut state.durable);
+        let durable = &mut *state.durable;
         for items in durable.items.values_mut() {
             let first = items.values().find_map(|item| match item {
                 Item::Failed(quarantined) => Some(operator::retry(quarantined, now)),
@@ -198,20 +215,20 @@ impl Model for Protocol {
 
     fn init_states(&self) -> Vec<State> {
         let configuration = &self.configuration;
-        let tables = configuration.tables_in_play().into_iter().map(|table| (TABLES[table].clone(), Items::new()));
+        let tables = configuration.tables_in_play().into_iter().map(|table| (TABLES[table].clone(), Shared::default()));
         let durable = Durable {
             items: tables.collect(),
             delivered: vec![0; configuration.messages.len()],
             acknowledged: vec![configuration.mutant == Mutant::AcknowledgeFirst; configuration.messages.len()],
-            warehouse: crate::warehouse::Warehouse {
+            warehouse: Shared::new(Warehouse {
                 names_bad_files: configuration.names_bad_files,
                 columns: COLUMNS.map(str::to_owned).to_vec(),
                 ..Default::default()
-            },
+            }),
             ..Durable::default()
         };
         let budget = configuration.budget;
-        let mut state = State { tick: 0, durable: Arc::new(durable), locals: Vec::new(), budget, broken: None };
+        let mut state = State { tick: 0, durable: Shared::new(durable), locals: Vec::new(), budget, broken: None };
         for _ in 0..configuration.done {
             self.script(&mut state);
         }
@@ -259,7 +276,7 @@ impl Model for Protocol {
         match action {
             Action::Script => self.script(&mut state),
             Action::Deliver(message) => {
-                Arc::make_mut(&mut state.durable).delivered[message] += 1;
+                state.durable.delivered[message] += 1;
                 let work = match self.configuration.mutant {
                     Mutant::LookBeforeEnqueue => Work::LookingBefore(message),
                     _ => Work::Recording(message),
@@ -322,13 +339,13 @@ impl Model for Protocol {
 
 /// A statement whose event is delivered.
 fn notified(state: &mut State, index: usize) -> Statement {
-    let durable = Arc::make_mut(&mut state.durable);
+    let durable = &mut *state.durable;
     durable.notified.resize(durable.warehouse.statements.len().max(durable.notified.len()), 0);
     durable.notified[index] += 1;
     durable.warehouse.statements[index].clone()
 }
 
 fn end(state: &mut State, index: usize, end: End) {
-    let durable = Arc::make_mut(&mut state.durable);
+    let durable = &mut *state.durable;
     durable.warehouse.end(index, end, &durable.bucket, &durable.manifests);
 }

@@ -95,7 +95,7 @@ impl Tracker for ModelWorld {
         }
         self.call(Ask::Enter(entries.to_vec()), |inner, _| {
             for entry in entries {
-                inner.durable.of(table).insert(SortKey::file(&entry.object), Item::File(entry.clone()));
+                inner.durable.change(table).insert(SortKey::file(&entry.object), Item::File(entry.clone()));
             }
             Reply::Done
         })

@@ -14,6 +14,7 @@ use stateright::Property;
 use super::configuration::{Change, Configuration};
 use super::drain;
 use super::model::Protocol;
+use super::shared::Shared;
 use super::state::{Durable, State};
 use super::world::{ASKED_FOR_NOTHING, OLD_STATE};
 use crate::fixture::{COLUMNS, GROWING, START_MILLIS, TABLES};
@@ -33,19 +34,24 @@ pub fn all(configuration: &Configuration) -> Vec<Property<Protocol>> {
 /// Properties of every configuration.
 fn everywhere() -> Vec<Property<Protocol>> {
     vec![
-        Property::always("1 nothing lost", |model: &Protocol, state: &State| nothing_lost(model, &state.durable)),
+        Property::always("1 nothing lost", |model: &Protocol, state: &State| {
+            model.holds("1", &state.durable, || nothing_lost(model, &state.durable))
+        }),
         Property::always("2 at most once", |_, state: &State| {
             state.durable.warehouse.committed.values().all(|times| *times <= 1)
         }),
-        Property::always("2 the ledger knows what is loaded", |_, state: &State| {
-            let items = &state.durable.items;
-            items.iter().all(|(table, items)| forgotten_by_ledger(table, items, &state.durable.warehouse).is_empty())
+        Property::always("2 the ledger knows what is loaded", |model: &Protocol, state: &State| {
+            let Durable { items, warehouse, .. } = &*state.durable;
+            let is_known =
+                |(table, items): (&DbTable, &Shared<Items>)| forgotten_by_ledger(table, items, warehouse).is_empty();
+            model.holds("2 knows", (items, warehouse), || items.iter().all(is_known))
         }),
-        Property::always("2 the ledger states facts", |_, state: &State| {
-            let items = &state.durable.items;
-            items.iter().all(|(table, items)| {
-                false_entries(table, items, &state.durable.warehouse, &BTreeSet::new()).is_empty()
-            })
+        Property::always("2 the ledger states facts", |model: &Protocol, state: &State| {
+            let Durable { items, warehouse, .. } = &*state.durable;
+            let is_true = |(table, items): (&DbTable, &Shared<Items>)| {
+                false_entries(table, items, warehouse, &BTreeSet::new()).is_empty()
+            };
+            model.holds("2 facts", (items, warehouse), || items.iter().all(is_true))
         }),
         Property::always("2 a repeat is the same to the letter", |_, state: &State| {
             !state.durable.warehouse.differing_repeat
@@ -54,17 +60,20 @@ fn everywhere() -> Vec<Property<Protocol>> {
             state.durable.warehouse.unfinished().values().all(|statements| *statements <= 1)
         }),
         Property::always("columns come with the rows of their load, once", |model: &Protocol, state: &State| {
-            columns_come_with_rows(model, &state.durable)
+            model.holds("columns", &state.durable, || columns_come_with_rows(model, &state.durable))
         }),
         Property::always("values go into their own columns", |_, state: &State| !state.durable.warehouse.misplaced),
         Property::always("6 fencing", |_, state: &State| state.broken != Some(OLD_STATE)),
         Property::always("nobody asks the warehouse where nothing is to be loaded", |_, state: &State| {
             state.broken != Some(ASKED_FOR_NOTHING)
         }),
-        Property::always("6 items agree", |_, state: &State| {
-            state.durable.items.values().all(|items| invariant::violations(items).is_empty())
+        Property::always("6 items agree", |model: &Protocol, state: &State| {
+            let items = &state.durable.items;
+            model.holds("6", items, || items.values().all(|items| invariant::violations(items).is_empty()))
         }),
-        Property::always("4 and 5 drains", |model: &Protocol, state: &State| drain::drains(model, state).is_ok()),
+        Property::always("4 and 5 drains", |model: &Protocol, state: &State| {
+            model.holds("4 and 5", (&state.durable, state.tick), || drain::drain(model, state).is_ok())
+        }),
         Property::sometimes("a load finishes", |_, state: &State| {
             state.durable.all_items().any(|item| matches!(item, Item::Loaded(_)))
         }),
@@ -246,7 +255,7 @@ pub fn false_entries(
 fn forgotten(state: &State) -> bool {
     let waits =
         |items: &Items| slot_of(items).load.is_none() && items.values().any(|item| matches!(item, Item::Pending(_)));
-    state.locals.is_empty() && state.durable.items.values().any(waits)
+    state.locals.is_empty() && state.durable.items.values().any(|items| waits(items))
 }
 
 fn duplicate_dropped(state: &State) -> bool {

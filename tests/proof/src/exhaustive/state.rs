@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use loader_core::ids::{DbTable, LoadId, StatementName};
 use loader_core::outcome::FailureClass;
@@ -15,6 +14,7 @@ use loader_core::tracker::view::{self, TableState};
 use loader_core::tracker::write::{Items, Transaction, slot_of};
 use loader_reconcile::reconcile::Memory;
 
+use super::shared::Shared;
 use crate::warehouse::{Bucket, Manifests, Warehouse};
 
 /// A state of the model.
@@ -23,9 +23,9 @@ pub struct State {
     /// Index of the current instant in the configuration.
     pub tick: usize,
     /// What survives a crash.
-    pub durable: Arc<Durable>,
+    pub durable: Shared<Durable>,
     /// Running invocations, ordered by name.
-    pub locals: Vec<Arc<Local>>,
+    pub locals: Vec<Shared<Local>>,
     /// The remaining faults.
     pub budget: Budget,
     /// A violation, if there was one.
@@ -36,13 +36,13 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Durable {
     /// The tracker's items, per table.
-    pub items: BTreeMap<DbTable, Items>,
+    pub items: BTreeMap<DbTable, Shared<Items>>,
     /// The objects in the bucket.
-    pub bucket: Bucket,
+    pub bucket: Shared<Bucket>,
     /// Manifests by URL.
-    pub manifests: Manifests,
+    pub manifests: Shared<Manifests>,
     /// The warehouse.
-    pub warehouse: Warehouse,
+    pub warehouse: Shared<Warehouse>,
     /// Number of steps of the script that have been done.
     pub scripted: usize,
     /// How often each message was delivered.
@@ -236,11 +236,17 @@ pub enum NotSubmitted {
 impl Durable {
     /// All items of all tables.
     pub fn all_items(&self) -> impl Iterator<Item = &Item> {
-        self.items.values().flat_map(BTreeMap::values)
+        self.items.values().flat_map(|items| items.values())
     }
 
-    /// The items of a table.
-    pub fn of(&mut self, table: &DbTable) -> &mut Items {
+    /// The items of a table; none of one that is not in play, which only a seeded bug asks for.
+    pub fn of(&self, table: &DbTable) -> &Items {
+        static NONE: Items = BTreeMap::new();
+        self.items.get(table).map_or(&NONE, |items| items)
+    }
+
+    /// The items of a table, which are about to change.
+    pub fn change(&mut self, table: &DbTable) -> &mut Items {
         self.items.entry(table.clone()).or_default()
     }
 }

@@ -1,26 +1,30 @@
 //! The steps of an invocation: its start, and each of its calls, as transitions.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;
+use loader_core::ids::DbTable;
 use loader_core::limits::INVOCATION_MILLIS_MAX;
 use loader_core::settings::Timing;
 use loader_core::statement_event::Trigger;
 use loader_core::tracker::item::Millis;
+use loader_core::tracker::write::Items;
 use loader_reconcile::next;
 use loader_reconcile::reconcile::{Invocation, Memory, Next, round};
 use loader_reconcile::record::record;
 
 use super::configuration::Configuration;
 use super::model::Protocol;
-use super::state::{BugMemory, Local, State, Work};
+use super::shared::{Shared, digest};
+use super::state::{BugMemory, Durable, Local, State, Work};
 use super::world::{Caller, Effect, Inner, ModelWorld};
 use crate::fixture::{TABLES, ticking};
 use crate::items::whole_ledger;
 use crate::mutant::Mutant;
+use crate::warehouse::{Manifests, Warehouse};
 
 /// Why an invocation starts, beside its work.
 pub(super) enum Hint {
@@ -56,7 +60,7 @@ impl Protocol {
             bug: BugMemory { ledger, backlog: None },
         };
         let index = state.locals.partition_point(|other| other.holder < local.holder);
-        state.locals.insert(index, Arc::new(local));
+        state.locals.insert(index, Shared::new(local));
         // Step to the first call at once: until then the invocation knows nothing, so it does not matter when it happens.
         self.step(state, index, Effect::Done);
     }
@@ -65,13 +69,12 @@ impl Protocol {
     pub(super) fn whole(&self, state: &mut State, trigger: Trigger) {
         let holder = state.fresh_holder();
         let now = self.now(state, &holder);
-        let durable = std::mem::take(Arc::make_mut(&mut state.durable));
-        let world = ModelWorld::direct(durable, now, &self.configuration, &holder);
+        let world = ModelWorld::direct((*state.durable).clone(), now, &self.configuration, &holder);
         let invocation = invocation(&holder, &self.configuration, false);
         let ended = next::handle(&world, trigger, &invocation).now_or_never();
         assert!(ended.is_some_and(|ended| ended.is_ok()), "nothing fails, nothing waits");
         let Inner { durable, broken, .. } = world.into_inner();
-        state.durable = Arc::new(durable);
+        state.durable = Shared::new(durable);
         state.broken = state.broken.or(broken);
     }
 
@@ -81,10 +84,38 @@ impl Protocol {
         instants.iter().position(|instant| *instant > instants[tick] + INVOCATION_MILLIS_MAX)
     }
 
-    /// Makes one call of an invocation.
+    /// Makes one call of an invocation. What follows depends only on what the invocation knows and can read, which many states have in
+    /// common, so it is worked out once for all of them.
     pub(super) fn step(&self, state: &mut State, index: usize, effect: Effect) {
         let local = state.locals[index].clone();
         let now = self.now(state, &local.holder);
+        let Durable { items, bucket, manifests, warehouse, requested, .. } = &*state.durable;
+        let others = self.configuration.is_paced().then_some(items);
+        let own = &items[&TABLES[local.table]];
+        let key = digest(&(own, others, bucket, manifests, warehouse, requested, &local, now, effect));
+        let known = self.stepped.lock().ok().and_then(|mut stepped| stepped.get(key));
+        let after = known.unwrap_or_else(|| {
+            let after = self.stepped(&state.durable, &local, now, effect);
+            if let Ok(mut stepped) = self.stepped.lock() {
+                stepped.put(key, after.clone());
+            }
+            after
+        });
+        let durable = &mut *state.durable;
+        durable.items.insert(TABLES[local.table].clone(), after.items);
+        (durable.manifests, durable.warehouse, durable.requested) = (after.manifests, after.warehouse, after.requested);
+        if let Work::Recording(message) = local.work {
+            durable.acknowledged[message] |= after.recorded;
+        }
+        state.broken = state.broken.or(after.broken);
+        self.refused_writes.fetch_add(usize::from(after.refused), Ordering::Relaxed);
+        match after.local {
+            Some(local) => state.locals[index] = local,
+            None => drop(state.locals.remove(index)),
+        }
+    }
+
+    fn stepped(&self, before: &Durable, local: &Local, now: Millis, effect: Effect) -> Stepped {
         let caller = Caller {
             holder: &local.holder,
             hinted: local.ended.is_some(),
@@ -98,41 +129,30 @@ impl Protocol {
             bug: local.bug.clone(),
         };
         let began = caller.began;
-        let durable = std::mem::take(Arc::make_mut(&mut state.durable));
         let effect = local.ask.as_ref().map(|_| effect);
-        let world = ModelWorld::stepping(durable, now, &self.configuration, caller, effect);
-        let mut next = Local::clone(&local);
+        let world = ModelWorld::stepping(before.clone(), now, &self.configuration, caller, effect);
+        let mut next = local.clone();
         let keep = self.poll(&world, &mut next);
-        let Inner { durable, replies, ask, slot, broken, refused, bug, .. } = world.into_inner();
+        let Inner { mut durable, replies, ask, slot, broken, refused, bug, .. } = world.into_inner();
         (next.slot, next.bug) = (slot, bug);
-        state.durable = Arc::new(durable);
-        state.broken = state.broken.or(broken);
-        self.refused_writes.fetch_add(usize::from(refused), Ordering::Relaxed);
-        match keep {
-            Poll::Pending => {
-                let local = Local { began, replies, ask, ..next };
-                state.locals[index] = Arc::new(local);
+        let recorded = matches!(keep, Poll::Ready(Ended::Recorded));
+        let next = match keep {
+            Poll::Pending => Some(Local { began, replies, ask, ..next }),
+            Poll::Ready(Ended::Recorded) => {
+                let goes_on = self.configuration.mutant != Mutant::LookBeforeEnqueue;
+                goes_on.then(|| at_start(Local { work: Work::Reconciling, ..next }))
             }
-            Poll::Ready(Ended::Recorded(message)) => {
-                Arc::make_mut(&mut state.durable).acknowledged[message] = true;
-                if self.configuration.mutant == Mutant::LookBeforeEnqueue {
-                    state.locals.remove(index);
-                    return;
-                }
-                let started = Local { work: Work::Reconciling, ..next };
-                state.locals[index] = Arc::new(at_start(started));
-            }
-            Poll::Ready(Ended::Again) => state.locals[index] = Arc::new(at_start(next)),
+            Poll::Ready(Ended::Again) => Some(at_start(next)),
             Poll::Ready(Ended::Over) => match local.work {
                 Work::LookingBefore(message) => {
-                    let recording = Local { work: Work::Recording(message), began: now, ..at_start(next) };
-                    state.locals[index] = Arc::new(recording);
+                    Some(Local { work: Work::Recording(message), began: now, ..at_start(next) })
                 }
-                Work::Recording(_) | Work::Reconciling => {
-                    state.locals.remove(index);
-                }
+                Work::Recording(_) | Work::Reconciling => None,
             },
-        }
+        };
+        let items = durable.items.remove(&TABLES[local.table]).unwrap_or_default();
+        let Durable { manifests, warehouse, requested, .. } = durable;
+        Stepped { items, manifests, warehouse, requested, recorded, local: next.map(Shared::new), broken, refused }
     }
 
     fn poll(&self, world: &ModelWorld, local: &mut Local) -> Poll<Ended> {
@@ -145,7 +165,7 @@ impl Protocol {
                 let recording = pin!(record(world, &objects, None, &source));
                 recording
                     .poll(&mut context)
-                    .map(|recorded| if recorded.failed.is_empty() { Ended::Recorded(message) } else { Ended::Over })
+                    .map(|recorded| if recorded.failed.is_empty() { Ended::Recorded } else { Ended::Over })
             }
             Work::Reconciling | Work::LookingBefore(_) => {
                 let mut memory = local.memory.clone();
@@ -163,8 +183,23 @@ impl Protocol {
     }
 }
 
+/// What follows from a step.
+#[derive(Clone, Debug)]
+pub struct Stepped {
+    items: Shared<Items>,
+    manifests: Shared<Manifests>,
+    warehouse: Shared<Warehouse>,
+    requested: BTreeMap<DbTable, bool>,
+    recorded: bool,
+    /// `None` if the invocation has ended.
+    local: Option<Shared<Local>>,
+    broken: Option<&'static str>,
+    /// Whether a write was refused.
+    refused: bool,
+}
+
 enum Ended {
-    Recorded(usize),
+    Recorded,
     Again,
     Over,
 }

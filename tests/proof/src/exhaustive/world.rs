@@ -211,7 +211,9 @@ impl ModelWorld {
         let turn = slot_put(transaction).and_then(|next| next.load.as_ref()).filter(|_| self.requests);
         let turn =
             turn.filter(|load| before.1.as_ref() != Some(&load.load_id)).map(|load| (load, others_wait(items, load)));
-        for entry in self.mutant.early_entries(transaction, items) {
+        let early = self.mutant.early_entries(transaction, items);
+        let items = inner.durable.change(&transaction.table);
+        for entry in early {
             items.insert(SortKey::file(&entry.object), Item::File(entry));
         }
         if let Written::Refused(refused) = apply(items, &real) {
