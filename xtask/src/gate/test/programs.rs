@@ -1,4 +1,4 @@
-//! The workspace's test programs: built by cargo, run two at a time, and reported in one line each.
+//! The workspace's test programs: built by cargo, run three at a time, and reported in one line each.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -16,8 +16,11 @@ use crate::ground::shell;
 /// Prefix of the lines with which tests report what they proved: states explored, seeds run, …
 const PROOF: &str = "proof:";
 
-/// While one program waits for the local AWS, the other can compute.
+/// Programs that run at once in the order of the queue. End-to-end tests mostly wait for the local AWS.
 const AT_ONCE: usize = 2;
+
+/// The tests that compute for minutes, the longest last. Beside the end-to-end tests they use the time in which those wait.
+const LONG: [&str; 3] = ["mutants", "simulation", "exhaustive"];
 
 /// A test program.
 struct Program {
@@ -52,10 +55,10 @@ pub fn run(out: Out, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     let queue = Mutex::new(VecDeque::from(programs));
     let (sender, ended) = mpsc::channel();
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for lane in 0..=AT_ONCE {
             let (queue, sender) = (&queue, sender.clone());
             scope.spawn(move || {
-                while let Some(program) = next(queue) {
+                while let Some(program) = next(queue, lane == AT_ONCE) {
                     // The receiver is gone only if this program is ending.
                     drop(sender.send(program.run(filter)));
                 }
@@ -71,18 +74,25 @@ pub fn run(out: Out, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     })
 }
 
-fn next(queue: &Mutex<VecDeque<Program>>) -> Option<Program> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+/// The next program. `computes`: the longest of those that compute, as long as there is one.
+fn next(queue: &Mutex<VecDeque<Program>>, computes: bool) -> Option<Program> {
+    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_last = computes && queue.back().is_some_and(|program| !program.is_end_to_end());
+    if is_last { queue.pop_back() } else { queue.pop_front() }
 }
 
-/// End-to-end tests come first, because they take longest.
 fn build(step: &Step) -> Result<Vec<Program>> {
     let mut cargo = shell::cargo(&["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
     cargo.stdin(std::process::Stdio::null());
     let lines = shell::run_with_progress(cargo, "cargo test --no-run", step)?;
     let mut programs: Vec<Program> = lines.iter().filter_map(|line| program(line)).collect();
-    programs.sort_by_key(|program| (!program.package.ends_with("acceptance"), program.name.clone()));
+    sort(&mut programs);
     Ok(programs)
+}
+
+/// End-to-end tests come first, and those that compute for minutes last.
+fn sort(programs: &mut [Program]) {
+    programs.sort_by_key(|program| (!program.is_end_to_end(), program.length(), program.name.clone()));
 }
 
 /// The test program in a line of cargo's output, if any.
@@ -99,8 +109,22 @@ fn program(line: &str) -> Option<Program> {
 }
 
 impl Program {
+    fn is_end_to_end(&self) -> bool {
+        self.package.ends_with("acceptance")
+    }
+
+    /// 0, or more for the tests that compute for minutes.
+    fn length(&self) -> usize {
+        let target = self.name.split(' ').next();
+        LONG.iter().position(|long| target == Some(long)).map_or(0, |position| position + 1)
+    }
+
+    /// What computes steps back, so that no end-to-end test runs into a timeout because of it.
     fn run(self, filter: Option<&str>) -> Result<Ended> {
-        let mut command = Command::new(&self.executable);
+        let mut command = if self.is_end_to_end() { Command::new(&self.executable) } else { Command::new("nice") };
+        if !self.is_end_to_end() {
+            command.arg(&self.executable);
+        }
         command.args(filter).arg("--show-output").current_dir(&self.package);
         command.env("CARGO_MANIFEST_DIR", &self.package);
         let (is_success, output) = shell::run_quietly(command).with_context(|| self.name.clone())?;
@@ -163,5 +187,25 @@ mod tests {
         assert_eq!((found.name.as_str(), found.package.to_str()), ("stack tests/stack.rs", Some("/clone/synth")));
         assert!(program(&artifact(false).to_string()).is_none(), "a program that tests start");
         assert!(program("not JSON").is_none());
+    }
+
+    #[test]
+    fn what_computes_longest_runs_beside_the_end_to_end_tests() {
+        let program = |name: &str, package: &str| Program {
+            name: format!("{name} tests/{name}.rs"),
+            executable: PathBuf::new(),
+            package: PathBuf::from(package),
+        };
+        let mut programs =
+            vec![program("mutants", "proof"), program("exhaustive", "proof"), program("policy", "synth")];
+        programs.extend([program("loading", "acceptance"), program("counts", "acceptance")]);
+        sort(&mut programs);
+        let queue = Mutex::new(VecDeque::from(programs));
+        let lanes = [false, true, true, false, true, true];
+        let taken = lanes.map(|computes| next(&queue, computes).map(|program| program.name));
+        let names = ["counts", "exhaustive", "mutants", "loading", "policy"];
+        let wanted = names.map(|name| Some(format!("{name} tests/{name}.rs")));
+        assert_eq!(taken[..5], wanted);
+        assert_eq!(taken[5], None);
     }
 }
