@@ -3,11 +3,11 @@
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
 use loader_core::contract::{
-    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_COLUMNS_ADDED, METRIC_COPY_TIME,
-    METRIC_DOLLARS, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS, METRIC_MERGE_TIME,
-    METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING, METRIC_QUARANTINED, METRIC_QUEUE_WAIT,
-    METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE, METRIC_SECONDS_LATE, METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS,
-    METRIC_WAITING,
+    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_COLUMNS_ADDED,
+    METRIC_COPY_TIME, METRIC_DOLLARS, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
+    METRIC_MERGE_TIME, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING,
+    METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE, METRIC_SECONDS_LATE,
+    METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
 };
 use loader_core::ids::DbTable;
 use loader_core::tracker::change::{Misfits, Note};
@@ -190,13 +190,12 @@ fn metrics_of_load(note: &Note) -> Vec<Metric> {
 
 fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
     let (name, level, value) = match event {
-        Event::Recorded { table, n_objects } => ("recorded", "INFO", json!({"table": table, "objects": n_objects})),
+        Event::Recorded { table, n_objects, request_id, messages } => {
+            let of = json!({"table": table, "objects": n_objects, "request_id": request_id, "messages": messages});
+            ("recorded", "INFO", of)
+        }
         Event::Skipped { what, why } => ("skipped", "INFO", json!({"what": what, "why": why})),
-        Event::Refused { queue, message_id, passes, why } => (
-            "refused",
-            if *passes { "WARN" } else { "ERROR" },
-            json!({"queue": queue, "message_id": message_id, "why": why}),
-        ),
+        Event::Refused { queue, message_id, passes, why } => refused(queue, message_id, *passes, why),
         Event::Stopped { table, load_id, why } => {
             ("stopped", "WARN", json!({"table": table, "load_id": load_id, "why": why}))
         }
@@ -232,6 +231,11 @@ fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
         Value::Object(fields) => (name, level, fields),
         _ => (name, level, Map::new()),
     }
+}
+
+fn refused(queue: &str, message_id: &str, passes: bool, why: &str) -> (&'static str, &'static str, Value) {
+    let value = json!({"queue": queue, "message_id": message_id, "why": why});
+    ("refused", if passes { "WARN" } else { "ERROR" }, value)
 }
 
 fn stays_awake(warehouse: &str, at_millis: Millis) -> (&'static str, &'static str, Value) {
@@ -400,6 +404,14 @@ mod tests {
             "MergeMillis",
         ];
         assert_eq!(metrics.map(|name| &line[name]), [1, 3, 9, 7, 8, 3, 4].map(|number| json!(number)).each_ref());
+    }
+
+    #[test]
+    fn recorded_objects_name_their_messages() {
+        let messages = [("m".to_owned(), vec!["a.csv".to_owned()])].into();
+        let event = Event::Recorded { table: "t".into(), n_objects: 1, request_id: "r".into(), messages };
+        let line = Value::Object(line(&event, "stack", 5));
+        assert_eq!((&line["request_id"], &line["messages"]), (&json!("r"), &json!({"m": ["a.csv"]})));
     }
 
     #[test]

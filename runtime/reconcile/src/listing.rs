@@ -21,7 +21,7 @@ pub(crate) use continued::continue_listings;
 use crate::inventory::{Inventoried, still_there};
 use crate::ports::{Listed, Page, PortError, PortResult, World};
 use crate::reconcile::Invocation;
-use crate::record::{Recorded, record};
+use crate::record::{Origin, Recorded, record};
 use crate::report::Event;
 
 /// Time reserved for starting the loads, in milliseconds: no page is read in it.
@@ -175,7 +175,8 @@ impl<'a, W: World> Reading<'a, W> {
             return Ok(());
         }
         let source = ConfigSource { queue: None, recorded: self.path.config.clone() };
-        let Recorded { n_recorded, failed } = record(self.world, &unknown, None, &source).await;
+        let origin = Origin { request_id: self.invocation.request_id(), ..Origin::default() };
+        let Recorded { n_recorded, failed } = record(self.world, &unknown, None, &source, &origin).await;
         self.counts.new_objects += n_recorded as u64;
         failed.first().map_or(Ok(()), |(_, error)| {
             Err(format!("{} objects are not recorded, send the request again: {error}", failed.len()))

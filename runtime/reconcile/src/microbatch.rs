@@ -11,7 +11,7 @@ use loader_core::tracker::item::ConfigSource;
 
 use crate::ports::{ConfigError, World};
 use crate::reconcile::{Invocation, reconcile};
-use crate::record::record;
+use crate::record::{Origin, record};
 use crate::report::Event;
 
 /// One message of a batch.
@@ -34,7 +34,7 @@ pub async fn handle<W: World>(world: &W, messages: &[Message], invocation: &Invo
     let mut refused: BTreeSet<String> = BTreeSet::new();
     let mut tables: BTreeSet<DbTable> = BTreeSet::new();
     for (queue, messages) in queues {
-        let (recorded, failed) = record_queue(world, queue, &messages).await;
+        let (recorded, failed) = record_queue(world, queue, &messages, invocation).await;
         tables.extend(recorded);
         for (message_id, Refusal { why, passes }) in failed {
             world.report(&Event::Refused { queue: queue.to_owned(), message_id: message_id.clone(), passes, why });
@@ -67,18 +67,17 @@ async fn record_queue<W: World>(
     world: &W,
     queue: &str,
     messages: &[&Message],
+    invocation: &Invocation,
 ) -> (BTreeSet<DbTable>, BTreeMap<String, Refusal>) {
     let (sources, unreadable) = sources(world, queue).await;
-    let mut failed = BTreeMap::new();
-    if let Some(why) = unreadable {
-        failed.extend(messages.iter().map(|message| (message.id.clone(), why.clone())));
-    }
+    let all = |why: Refusal| messages.iter().map(move |message| (message.id.clone(), why.clone()));
+    let mut failed: BTreeMap<String, Refusal> = unreadable.into_iter().flat_map(all).collect();
     if sources.is_empty() {
         return (BTreeSet::new(), failed);
     }
     let mut objects: Vec<WaitingObject> = Vec::new();
     let mut created_millis = None;
-    let mut carriers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut origin = Origin { request_id: invocation.request_id(), ..Origin::default() };
     for message in messages {
         match s3_event::parse(&message.body) {
             Err(problem) => {
@@ -93,16 +92,16 @@ async fn record_queue<W: World>(
                 }
                 created_millis = created_millis.into_iter().chain(notification.created_millis).min();
                 for waiting in notification.objects {
-                    carriers.entry(waiting.object.id()).or_default().push(&message.id);
+                    origin.messages.entry(waiting.object.id()).or_default().push(&message.id);
                     objects.push(waiting);
                 }
             }
         }
     }
     for source in &sources {
-        let recorded = record(world, &objects_for(&objects, source), created_millis, source).await;
+        let recorded = record(world, &objects_for(&objects, source), created_millis, source, &origin).await;
         for (object_id, error) in recorded.failed {
-            for message_id in carriers.get(&object_id).into_iter().flatten() {
+            for message_id in origin.messages.get(&object_id).into_iter().flatten() {
                 failed.insert((*message_id).to_owned(), Refusal { why: error.to_string(), passes: error.passes() });
             }
         }

@@ -41,7 +41,7 @@ pub const SEARCH_PAGES_MAX: usize = 16;
 /// Which invocation reconciles, with which settings, until when.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// Identifies the invocation; no other ever has the same value.
+    /// Identifies the invocation; no other ever has the same value. Begins with Lambda's request id and a `/`.
     pub holder: String,
     /// Waiting times.
     pub timing: Timing,
@@ -55,6 +55,13 @@ pub struct Invocation {
     pub turn: bool,
     /// Whether this is a sweep.
     pub sweeps: bool,
+}
+
+impl Invocation {
+    /// Lambda's request id, under which the platform logs the invocation.
+    pub fn request_id(&self) -> &str {
+        self.holder.split('/').next().unwrap_or_default()
+    }
 }
 
 /// How a reconcile ended.

@@ -1,6 +1,6 @@
 //! Recording objects: they become pending loads, each with one conditional put.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use loader_core::ids::WaitingObject;
 use loader_core::tracker::enqueue;
@@ -8,6 +8,18 @@ use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad};
 
 use crate::ports::{PortError, World};
 use crate::report::Event;
+
+/// Maximum number of objects that the log line names; the others are only counted.
+const NAMED_MAX: usize = 100;
+
+/// How objects came to an invocation.
+#[derive(Clone, Debug, Default)]
+pub struct Origin<'a> {
+    /// Lambda's request id of the invocation.
+    pub request_id: &'a str,
+    /// Ids of the SQS messages that name an object, by the object's id. Empty if the objects were listed.
+    pub messages: BTreeMap<String, Vec<&'a str>>,
+}
 
 /// The result of recording objects.
 #[derive(Debug, Default)]
@@ -25,13 +37,16 @@ pub async fn record<W: World>(
     objects: &[WaitingObject],
     created_millis: Option<Millis>,
     source: &ConfigSource,
+    origin: &Origin<'_>,
 ) -> Recorded {
     let mut seen = BTreeSet::new();
     let distinct: Vec<WaitingObject> =
         objects.iter().filter(|waiting| seen.insert(waiting.object.id())).cloned().collect();
+    let messages = origin.messages_of(&distinct);
+    let recorded_by = Some(origin.request_id.to_owned()).filter(|id| !id.is_empty());
     let mut recorded = Recorded::default();
     for pending in enqueue::pendings(distinct, source, world.now()) {
-        let pending = PendingLoad { created_millis, ..pending };
+        let pending = PendingLoad { created_millis, recorded_by: recorded_by.clone(), ..pending };
         let ids: Vec<String> = pending.objects.iter().map(|waiting| waiting.object.id()).collect();
         // Refused also means that they are waiting: the same objects were recorded in the same millisecond.
         match world.write(&enqueue::record(pending)).await {
@@ -40,8 +55,25 @@ pub async fn record<W: World>(
         }
     }
     if recorded.n_recorded > 0 {
-        let table = source.recorded.db_table().0;
-        world.report(&Event::Recorded { table, n_objects: recorded.n_recorded });
+        world.report(&Event::Recorded {
+            table: source.recorded.db_table().0,
+            n_objects: recorded.n_recorded,
+            request_id: origin.request_id.to_owned(),
+            messages,
+        });
     }
     recorded
+}
+
+impl Origin<'_> {
+    /// The messages that name these objects, each with their keys.
+    fn messages_of(&self, objects: &[WaitingObject]) -> BTreeMap<String, Vec<String>> {
+        let mut messages: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for WaitingObject { object, .. } in objects.iter().take(NAMED_MAX) {
+            for message in self.messages.get(&object.id()).into_iter().flatten() {
+                messages.entry((*message).to_owned()).or_default().push(object.key.clone());
+            }
+        }
+        messages
+    }
 }

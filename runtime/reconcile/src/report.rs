@@ -1,5 +1,7 @@
 //! Events for the log and the metrics: one per line, with the table, load id and statement id if there are any.
 
+use std::collections::BTreeMap;
+
 use loader_core::tracker::change::Note;
 use loader_core::tracker::item::Millis;
 
@@ -12,6 +14,10 @@ pub enum Event {
         table: String,
         /// Number of object versions, including repeated ones.
         n_objects: usize,
+        /// Lambda's request id of the invocation that recorded them.
+        request_id: String,
+        /// Keys of the objects, at most a hundred, by the id of the SQS message that names them. Empty if the objects were listed.
+        messages: BTreeMap<String, Vec<String>>,
     },
     /// A record was understood and has nothing to load.
     Skipped {

@@ -8,7 +8,7 @@ use loader_core::tracker::item::Millis;
 use loader_core::tracker::operator;
 use loader_core::tracker::write::{Written, apply, slot_of};
 use loader_reconcile::next;
-use loader_reconcile::record::record;
+use loader_reconcile::record::{Origin, record};
 use proof::exhaustive::configuration::Configuration;
 use proof::exhaustive::model::Protocol;
 use proof::exhaustive::state::Durable;
@@ -40,8 +40,9 @@ impl Scene {
     }
 
     fn record(&mut self, message: usize) {
-        let recorded = self
-            .in_world(async |world, model| record(world, &model.objects(message), None, &model.source(message)).await);
+        let recorded = self.in_world(async |world, model| {
+            record(world, &model.objects(message), None, &model.source(message), &Origin::default()).await
+        });
         assert_eq!(recorded.n_recorded, 1);
     }
 

@@ -6,12 +6,10 @@ use loader_core::config::LoadConfig;
 use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::limits::{LEDGER_ENTRIES_IN_TRANSACTION_MAX, LOAD_PENDINGS_MAX};
 use loader_core::tracker::enqueue;
-use loader_core::tracker::item::{ConfigSource, Item};
-use loader_core::tracker::wire;
+use loader_core::tracker::item::{ConfigSource, Item, PendingLoad};
+use loader_core::tracker::wire::{self, WRITE_UNIT_BYTES, item_bytes};
 use serde::Serialize;
-use serde_json::Value;
 
-const WRITE_UNIT_BYTES: usize = 1024;
 const READ_UNIT_BYTES: usize = 4096;
 /// A write in a transaction costs twice as much.
 const TRANSACTION: f64 = 2.0;
@@ -84,25 +82,10 @@ fn pending_bytes(config: &LoadConfig, n_objects: usize) -> usize {
     };
     let source = ConfigSource { queue: Some("bench".to_owned()), recorded: std::sync::Arc::new(config.clone()) };
     let pendings = enqueue::pendings((0..n_objects.max(1)).map(object).collect(), &source, 1_800_000_000_000);
-    let bytes = |pending| item_bytes(&wire::encode(&config.db_table(), &Item::Pending(pending)));
+    let recorded_by = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    let recorded = |pending| PendingLoad { recorded_by: recorded_by.clone(), ..pending };
+    let bytes = |pending| item_bytes(&wire::encode(&config.db_table(), &Item::Pending(recorded(pending))));
     pendings.into_iter().map(bytes).sum()
-}
-
-/// Size of an item by [DynamoDB's rules](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html).
-fn item_bytes(attributes: &serde_json::Map<String, Value>) -> usize {
-    attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
-}
-
-fn value_bytes(value: &Value) -> usize {
-    const CONTAINER: usize = 3;
-    const MEMBER: usize = 1;
-    match value {
-        Value::Null | Value::Bool(_) => 1,
-        Value::Number(number) => number.to_string().len().div_ceil(2) + 1,
-        Value::String(text) => text.len(),
-        Value::Array(values) => CONTAINER + values.iter().map(|value| MEMBER + value_bytes(value)).sum::<usize>(),
-        Value::Object(members) => CONTAINER + MEMBER * members.len() + item_bytes(members),
-    }
 }
 
 #[cfg(test)]

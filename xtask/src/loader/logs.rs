@@ -14,6 +14,19 @@ pub async fn events(client: &Client, stack: &str, function: Function, since: i64
     matching(client, stack, function, since, None).await
 }
 
+/// The lines that carry this request id, or one that begins so, among others: the local `CloudWatch` returns all lines.
+pub async fn events_of_request(
+    client: &Client,
+    stack: &str,
+    function: Function,
+    since: i64,
+    request_id: &str,
+) -> Result<Vec<FilteredLogEvent>> {
+    let quoted = serde_json::json!(format!("{request_id}*"));
+    let pattern = format!("{{ $.request_id = {quoted} }}");
+    matching(client, stack, function, since, Some(&pattern)).await
+}
+
 /// Whether a sweep has completed since this time (epoch milliseconds).
 pub async fn has_swept(client: &Client, stack: &str, since: i64) -> Result<bool> {
     let pattern = r#"{ $.event = "swept" }"#;

@@ -18,6 +18,7 @@ use crate::ground::clock::now_millis;
 use crate::ground::output::{Format, Out};
 use crate::ground::stack_args::StackSelection;
 use crate::loader::logs;
+use crate::operate::objects::Objects;
 
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
 /// How far back to look without `--minutes`; a load may have waited long before it failed.
@@ -31,7 +32,7 @@ const LATE_MILLIS: i64 = 30_000;
 pub struct LogsArgs {
     #[command(flatten)]
     stack: StackSelection,
-    /// How far back [default: 15, with --load a day]
+    /// How far back [default: 15, with --load, --request or --file a day]
     #[arg(long)]
     minutes: Option<u32>,
     /// Only lines about this table: its name or a part of it
@@ -40,6 +41,12 @@ pub struct LogsArgs {
     /// Only lines of this load: its id or the beginning of it
     #[arg(long, value_name = "ID")]
     load: Option<String>,
+    /// Only what this invocation recorded, with its notifications: Lambda's request id, as `trace` prints it
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+    /// Only lines about a notification of this object: `s3://bucket/key`
+    #[arg(long, value_name = "OBJECT", value_parser = Objects::parse)]
+    file: Option<Objects>,
     /// Keep printing new lines until Ctrl-C
     #[arg(long, short)]
     follow: bool,
@@ -57,17 +64,17 @@ pub async fn run(args: &LogsArgs) -> Result<()> {
     let out = Out::new(Format::Text);
     let (aws, stack) = args.stack.connect().await?;
     let client = aws.logs();
-    let minutes = args.minutes.unwrap_or(if args.load.is_some() { MINUTES_OF_LOAD } else { MINUTES });
+    let minutes = args.minutes.unwrap_or(if args.is_specific() { MINUTES_OF_LOAD } else { MINUTES });
     let mut since = now_millis() - i64::from(minutes) * 60_000;
     let mut seen = HashSet::new();
     loop {
         let mut lines = Vec::new();
         for function in Function::ALL {
-            lines.extend(read(&client, &stack.name, function, since).await?);
+            lines.extend(read(&client, &stack.name, function, since, args.request.as_deref()).await?);
         }
         lines.sort_by_key(|line| line.at_millis);
         for line in &lines {
-            if seen.insert(line.id.clone()) && is_wanted(&line.message, args.table.as_deref(), args.load.as_deref()) {
+            if seen.insert(line.id.clone()) && args.is_wanted(&line.message) {
                 show(out, line);
             }
         }
@@ -79,8 +86,17 @@ pub async fn run(args: &LogsArgs) -> Result<()> {
     }
 }
 
-async fn read(client: &Client, stack: &str, function: Function, since: i64) -> Result<Vec<Line>> {
-    let events = logs::events(client, stack, function, since).await?;
+async fn read(
+    client: &Client,
+    stack: &str,
+    function: Function,
+    since: i64,
+    request: Option<&str>,
+) -> Result<Vec<Line>> {
+    let events = match request {
+        Some(id) => logs::events_of_request(client, stack, function, since, id).await?,
+        None => logs::events(client, stack, function, since).await?,
+    };
     Ok(events.into_iter().filter_map(|event| line(function, event)).collect())
 }
 
@@ -118,13 +134,35 @@ fn is_for_machines(message: &str) -> bool {
     })
 }
 
-/// Whether a line is about this table and this load, as far as they are given.
-fn is_wanted(message: &str, table: Option<&str>, load: Option<&str>) -> bool {
-    let of_load = |load: &str| {
-        let value: Option<Value> = serde_json::from_str(message).ok();
-        value.is_some_and(|value| value["load_id"].as_str().is_some_and(|id| !load.is_empty() && id.starts_with(load)))
-    };
-    table.is_none_or(|text| message.contains(text)) && load.is_none_or(of_load)
+impl LogsArgs {
+    /// Whether a load, an invocation or a file is asked for, which may be older than a few minutes.
+    const fn is_specific(&self) -> bool {
+        self.load.is_some() || self.request.is_some() || self.file.is_some()
+    }
+
+    /// Whether a line is about everything that is asked for.
+    fn is_wanted(&self, message: &str) -> bool {
+        if !self.is_specific() {
+            return self.table.as_deref().is_none_or(|text| message.contains(text));
+        }
+        let line: Value = serde_json::from_str(message).unwrap_or_default();
+        let begins = |field: &str, wanted: &Option<String>| {
+            let is_it = |wanted: &String| {
+                line[field].as_str().is_some_and(|id| !wanted.is_empty() && id.starts_with(wanted.as_str()))
+            };
+            wanted.as_ref().is_none_or(is_it)
+        };
+        self.table.as_deref().is_none_or(|text| message.contains(text))
+            && begins("load_id", &self.load)
+            && begins("request_id", &self.request)
+            && self.file.as_ref().is_none_or(|file| names(&line, file))
+    }
+}
+
+/// Whether a line names a message about this object. Lines have the key without its bucket.
+fn names(line: &Value, file: &Objects) -> bool {
+    let keys = line["messages"].as_object().into_iter().flatten().filter_map(|(_, keys)| keys.as_array());
+    keys.flatten().filter_map(Value::as_str).any(|key| file.keys.matches(key))
 }
 
 /// The line as `event key=value …`, without the punctuation of JSON.
@@ -151,12 +189,37 @@ fn readable(message: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// The command line, as far as it selects lines.
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: LogsArgs,
+    }
+
+    fn is_wanted(message: &str, options: &[&str]) -> bool {
+        let line = <Line as clap::Parser>::try_parse_from(["logs"].iter().chain(options)).unwrap();
+        line.args.is_wanted(message)
+    }
+
     #[test]
     fn a_load_is_named_by_how_its_id_begins() {
         let message = r#"{"event":"prepared","table":"cluster:c:d:shop.sales","load_id":"bbf6496f"}"#;
-        assert!(is_wanted(message, None, None) && is_wanted(message, Some("shop.sales"), Some("bbf6")));
-        assert!(!is_wanted(message, Some("shop.orders"), Some("bbf6")) && !is_wanted(message, None, Some("6496")));
-        assert!(!is_wanted("thread panicked bbf6", None, Some("bbf6")) && !is_wanted(message, None, Some("")));
+        assert!(is_wanted(message, &[]) && is_wanted(message, &["--table", "shop.sales", "--load", "bbf6"]));
+        assert!(!is_wanted(message, &["--table", "shop.orders", "--load", "bbf6"]));
+        assert!(!is_wanted(message, &["--load", "6496"]) && !is_wanted(message, &["--load", ""]));
+        assert!(!is_wanted("thread panicked bbf6", &["--load", "bbf6"]));
+    }
+
+    #[test]
+    fn the_notification_of_a_file_is_found_by_its_key_and_by_the_request_that_recorded_it() {
+        let message = r#"{"event":"recorded","request_id":"8f-1","messages":{"m-1":["a/1.csv"],"m-2":["a/2.csv"]}}"#;
+        for options in [["--request", "8f-1"], ["--file", "s3://b/a/2.csv"], ["--file", "s3://b/a/"]] {
+            assert!(is_wanted(message, &options), "{options:?}");
+        }
+        for options in [["--request", "8f-2"], ["--file", "s3://b/a/2"], ["--load", "8f-1"]] {
+            assert!(!is_wanted(message, &options), "{options:?}");
+        }
+        assert!(!is_wanted(r#"{"event":"prepared"}"#, &["--file", "s3://b/a/"]));
     }
 
     #[test]

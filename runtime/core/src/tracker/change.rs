@@ -83,11 +83,11 @@ pub fn entries(pendings: &[PendingLoad], mark: &LedgerMark, context: &Context) -
         // Never earlier than the instant of an order to load again, even if this invocation's clock is behind: entries from before that
         // instant do not count.
         let since = pending.source.recorded.again_before_millis.unwrap_or(Millis::MIN);
-        pending.objects.iter().map(move |waiting| (&waiting.object, context.now.max(since)))
+        pending.objects.iter().map(move |waiting| (&waiting.object, context.now.max(since), pending.recording()))
     });
     objects
-        .filter(|(object, _)| seen.insert(object.id()))
-        .map(|(object, at)| entry(object, at, mark, context))
+        .filter(|(object, ..)| seen.insert(object.id()))
+        .map(|(object, at, recorded)| LedgerEntry { recorded, ..entry(object, at, mark, context) })
         .collect()
 }
 
@@ -102,6 +102,7 @@ pub(super) fn entry(
         object: object.clone(),
         mark: mark.clone(),
         entered_millis,
+        recorded: None,
         expires_at: (context.now + context.timing.ledger_millis) / 1000,
     }
 }

@@ -22,6 +22,7 @@ pub fn pendings(objects: Vec<WaitingObject>, source: &ConfigSource, now: Millis)
         not_before_millis: 0,
         set_aside: 0,
         entered: false,
+        recorded_by: None,
     };
     groups.into_iter().map(pending).collect()
 }

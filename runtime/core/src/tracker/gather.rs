@@ -53,6 +53,7 @@ pub fn gather(table: &DbTable, slot: &Slot, pendings: &[&PendingLoad]) -> Option
         objects: pendings.iter().flat_map(|pending| pending.objects.iter().cloned()).collect(),
         recorded_millis: pendings.iter().map(|pending| pending.recorded_millis).min()?,
         created_millis: pendings.iter().filter_map(|pending| pending.created_millis).min(),
+        recorded_by: PendingLoad::recorder_of(pendings.iter().copied()),
         ..(*newest).clone()
     };
     let note = Note::Gathered { n_loads: pendings.len(), n_objects: one.objects.len() };

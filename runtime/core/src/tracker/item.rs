@@ -33,12 +33,37 @@ pub struct PendingLoad {
     /// Whether its objects entered the ledger before they were loaded: objects that an operator retries from quarantine, and those recorded
     /// by loader 0.1. For these, only [`LedgerMark::Loaded`] prevents loading.
     pub entered: bool,
+    /// Lambda's request id of the invocation that recorded all of them. `None` if there is no single one: after [`super::gather`], or if a
+    /// person recorded them. For people only; the log of that invocation names the messages.
+    pub recorded_by: Option<String>,
+}
+
+/// Which invocation recorded an object, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Recording {
+    /// Lambda's request id of the invocation.
+    pub request_id: String,
+    /// When it recorded the object.
+    pub at_millis: Millis,
 }
 
 impl PendingLoad {
     /// Total size of its objects in bytes.
     pub fn size_bytes(&self) -> u64 {
         self.objects.iter().map(|waiting| waiting.size_bytes).sum()
+    }
+
+    /// Which invocation recorded its objects, if it was one.
+    pub fn recording(&self) -> Option<Recording> {
+        let request_id = self.recorded_by.clone()?;
+        Some(Recording { request_id, at_millis: self.recorded_millis })
+    }
+
+    /// The invocation that recorded all of these, if it was one.
+    pub fn recorder_of<'a>(pendings: impl IntoIterator<Item = &'a Self>) -> Option<String> {
+        let mut recorders = pendings.into_iter().map(|pending| &pending.recorded_by);
+        let first = recorders.next()?;
+        recorders.all(|other| other == first).then(|| first.clone())?
     }
 }
 
@@ -62,6 +87,8 @@ pub struct LedgerEntry {
     pub mark: LedgerMark,
     /// When it was entered.
     pub entered_millis: Millis,
+    /// Who recorded it before; `None` as in [`PendingLoad::recorded_by`].
+    pub recorded: Option<Recording>,
     /// When the entry expires, in epoch seconds.
     pub expires_at: i64,
 }

@@ -32,6 +32,7 @@ pub fn retry(quarantined: &Quarantined, now: Millis) -> Transaction {
         set_aside: 0,
         // Deleted objects are not in the ledger. If they were uploaded again, their own notification may have loaded them since.
         entered: quarantined.class != FailureClass::Deleted,
+        recorded_by: None,
     };
     let actions = vec![
         WriteAction::Delete(quarantined.key.clone(), Condition::Present),

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::change::{self, Change, Misfits, Note, put_slot};
 use super::context::Context;
-use super::item::{Item, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
+use super::item::{Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
 use super::slot::{Held, KnownColumns, Prepared, RunningLoad, Slot, Step};
 use super::write::{Condition, WriteAction};
 use super::{settle, split};
@@ -308,20 +308,22 @@ impl<'a> Sorted<'a> {
         let error = "the object was deleted before it was loaded";
         let items = settle::quarantined(deleted, load, FailureClass::Deleted, error, context);
         actions.extend(items.into_iter().map(|item| WriteAction::put(Item::Failed(item), Condition::Always)));
-        actions.extend(self.quarantine(load, context));
+        actions.extend(self.quarantine(pendings, load, context));
         actions
     }
 
     /// The writes for misfits: a ledger entry each, in the same transaction; those of one shape share a quarantine item.
-    fn quarantine(&self, load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
+    fn quarantine(&self, pendings: &[PendingLoad], load: &RunningLoad, context: &Context) -> Vec<WriteAction> {
         let mut shapes: BTreeMap<&Misfit, Vec<WaitingObject>> = BTreeMap::new();
         for (object, misfit) in &self.misfits {
             shapes.entry(misfit).or_default().push(object.clone());
         }
         let at = context.now.max(load.source.recorded.again_before_millis.unwrap_or(Millis::MIN));
         let entry = |(waiting, _): &(WaitingObject, Misfit)| {
+            let recorded =
+                pendings.iter().find(|pending| holds(pending, &waiting.object)).and_then(PendingLoad::recording);
             let entry = change::entry(&waiting.object, at, &LedgerMark::Quarantined, context);
-            WriteAction::put(Item::File(entry), Condition::Always)
+            WriteAction::put(Item::File(LedgerEntry { recorded, ..entry }), Condition::Always)
         };
         let mut actions: Vec<WriteAction> = self.misfits.iter().map(entry).collect();
         for (misfit, objects) in shapes {
@@ -334,6 +336,13 @@ impl<'a> Sorted<'a> {
         }
         actions
     }
+}
+
+/// Whether any version of this object waits in this pending load.
+fn holds(pending: &PendingLoad, object: &ObjectVersion) -> bool {
+    let is_it =
+        |waiting: &WaitingObject| (&waiting.object.bucket, &waiting.object.key) == (&object.bucket, &object.key);
+    pending.objects.iter().any(is_it)
 }
 
 fn url(waiting: &WaitingObject) -> String {

@@ -87,6 +87,7 @@ pub fn join(pendings: &[PendingLoad], load: &RunningLoad, now: Millis) -> Vec<Pe
             key: newest.key.clone(),
             recorded_millis: oldest.recorded_millis,
             created_millis: alike.iter().filter_map(|pending| pending.created_millis).min(),
+            recorded_by: PendingLoad::recorder_of(alike.iter().copied()),
             set_aside,
             objects: Vec::new(),
             ..(*newest).clone()

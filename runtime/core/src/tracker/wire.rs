@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::item::{
-    Audit, ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey,
+    Audit, ConfigSource, History, Item, LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, Recording, SortKey,
 };
 use super::listing::Listing;
 use super::table_event;
@@ -20,10 +20,12 @@ mod objects;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use listing::ListingWire;
 use objects::{ObjectWire, Objects};
 pub use slot::{SLOT_LOAD_ID, SLOT_VERSION};
+pub use units::{WRITE_UNIT_BYTES, item_bytes};
 
 /// An item that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,7 @@ pub fn encode(table: &DbTable, item: &Item) -> Map<String, Value> {
         attributes.insert(table_event::ATTRIBUTE.into(), Value::Object(object(&said)));
     }
     attributes.retain(|_, value| !value.is_null());
+    units::keep_if_free(&mut attributes, RECORDED_BY);
     attributes
 }
 
@@ -140,6 +143,8 @@ struct PendingWire {
     set_aside: u32,
     #[serde(default)]
     entered: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded_by: Option<String>,
 }
 
 impl From<&PendingLoad> for PendingWire {
@@ -153,6 +158,7 @@ impl From<&PendingLoad> for PendingWire {
             not_before_millis: pending.not_before_millis,
             set_aside: pending.set_aside,
             entered: pending.entered,
+            recorded_by: pending.recorded_by.clone(),
         }
     }
 }
@@ -170,6 +176,7 @@ impl PendingWire {
             group: self.group,
             not_before_millis: self.not_before_millis,
             set_aside: self.set_aside,
+            recorded_by: self.recorded_by,
         })
     }
 }
@@ -181,7 +188,12 @@ struct FileWire {
     entered_millis: i64,
     #[serde(flatten)]
     mark: MarkWire,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recorded_by: Option<(String, i64)>,
 }
+
+/// Nothing depends on this attribute, so it is stored only where it takes no write unit of its own.
+const RECORDED_BY: &str = "recorded_by";
 
 /// The mark of a ledger entry; an entry without `mark` was written by loader 0.1.
 #[derive(Serialize, Deserialize)]
@@ -223,6 +235,7 @@ impl From<&LedgerEntry> for FileWire {
             object: ObjectWire::from(&waiting),
             entered_millis: entry.entered_millis,
             mark: MarkWire::from(&entry.mark),
+            recorded_by: entry.recorded.clone().map(|Recording { request_id, at_millis }| (request_id, at_millis)),
         }
     }
 }
@@ -233,6 +246,7 @@ impl FileWire {
             object: self.object.into_item()?.object,
             mark: self.mark.into_item()?,
             entered_millis: self.entered_millis,
+            recorded: self.recorded_by.map(|(request_id, at_millis)| Recording { request_id, at_millis }),
             expires_at,
         })
     }

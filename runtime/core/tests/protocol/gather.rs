@@ -164,6 +164,20 @@ fn a_gathering_never_exceeds_a_transaction() {
     assert_eq!(n_waiting(&table), 2 * GATHERED_MAX);
 }
 
+#[test]
+fn a_merged_load_has_a_recorder_if_one_invocation_recorded_all_of_it() {
+    for (recorders, expected) in [(["r1", "r1"], Some("r1")), (["r1", "r2"], None)] {
+        let mut table = Table::new();
+        trickle(&mut table, LOAD_PENDINGS_MAX + 1);
+        for (number, item) in table.items.values_mut().enumerate() {
+            let Item::Pending(pending) = item else { continue };
+            pending.recorded_by = Some(recorders[number % 2].to_owned());
+        }
+        table.done(&action(&table).unwrap());
+        assert_eq!(table.backlog()[0].recorded_by.as_deref(), expected);
+    }
+}
+
 /// Records a file that arrived in this queue, or one of a backfill.
 fn recorded(table: &mut Table, queue: Option<&str>, key: &str) {
     let source = ConfigSource { queue: queue.map(ToOwned::to_owned), recorded: table.config.clone() };

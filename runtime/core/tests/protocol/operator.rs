@@ -178,7 +178,7 @@ fn a_pause_is_a_fence() {
 
 fn entry(key: &str) -> LedgerEntry {
     let object = object(key, "1").object;
-    LedgerEntry { object, mark: LedgerMark::Accepted, entered_millis: 0, expires_at: 0 }
+    LedgerEntry { object, mark: LedgerMark::Accepted, entered_millis: 0, expires_at: 0, recorded: None }
 }
 
 #[test]

@@ -190,7 +190,7 @@ fn an_entry_of_the_ledger_is_one_write_unit() {
     let key = "k".repeat(600);
     let object = ObjectVersion { bucket: "b".repeat(63), key, version: Version::ETag("e".repeat(35)) };
     let mark = LedgerMark::Loaded(LoadId("0".repeat(32)));
-    let entry = LedgerEntry { object, mark, entered_millis: 1, expires_at: 1 };
+    let entry = LedgerEntry { object, mark, entered_millis: 1, expires_at: 1, recorded: None };
     assert!(item_bytes(&table, &Item::File(entry)) <= 1024);
 }
 

@@ -98,7 +98,13 @@ impl Table {
 
     /// Writes a ledger entry.
     pub fn know(&mut self, object: &ObjectVersion, mark: LedgerMark) {
-        let entry = LedgerEntry { object: object.clone(), mark, entered_millis: self.now, expires_at: i64::MAX / 1000 };
+        let entry = LedgerEntry {
+            object: object.clone(),
+            mark,
+            entered_millis: self.now,
+            expires_at: i64::MAX / 1000,
+            recorded: None,
+        };
         self.items.insert(SortKey::file(object), Item::File(entry));
     }
 

@@ -36,6 +36,7 @@ fn pending(number: i64, objects: Vec<WaitingObject>) -> PendingLoad {
         not_before_millis: 0,
         set_aside: 0,
         entered: false,
+        recorded_by: None,
     }
 }
 
@@ -76,6 +77,7 @@ fn an_item() -> impl Strategy<Value = Item> {
             object: object(&key, "1").object,
             mark: LedgerMark::Quarantined,
             entered_millis: 0,
+            recorded: None,
             expires_at: 0,
         })),
     ]

@@ -9,7 +9,7 @@ use loader_core::tracker::slot::Slot;
 use loader_core::tracker::write::slot_of;
 use loader_reconcile::next;
 use loader_reconcile::reconcile::{Memory, Next, round};
-use loader_reconcile::record::record;
+use loader_reconcile::record::{Origin, record};
 
 use super::configuration::Change;
 use super::model::Protocol;
@@ -87,7 +87,8 @@ fn run(
     let invocation = invocation("drain", &model.configuration, sweeps);
     let all = async {
         if let Some(message) = message {
-            let recorded = record(&world, &model.objects(message), None, &model.source(message)).await;
+            let recorded =
+                record(&world, &model.objects(message), None, &model.source(message), &Origin::default()).await;
             assert!(recorded.failed.is_empty(), "recording succeeds in a drain");
         }
         let mut memory = Memory::default();

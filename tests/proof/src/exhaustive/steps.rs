@@ -14,7 +14,7 @@ use loader_core::tracker::item::Millis;
 use loader_core::tracker::write::Items;
 use loader_reconcile::next;
 use loader_reconcile::reconcile::{Invocation, Memory, Next, round};
-use loader_reconcile::record::record;
+use loader_reconcile::record::{Origin, record};
 
 use super::configuration::Configuration;
 use super::model::Protocol;
@@ -162,7 +162,8 @@ impl Protocol {
             Work::Recording(message) => {
                 let objects = self.objects(message);
                 let source = self.source(message);
-                let recording = pin!(record(world, &objects, None, &source));
+                let origin = Origin::default();
+                let recording = pin!(record(world, &objects, None, &source, &origin));
                 recording
                     .poll(&mut context)
                     .map(|recorded| if recorded.failed.is_empty() { Ended::Recorded } else { Ended::Over })

@@ -104,6 +104,7 @@ impl Mutant {
             mark: mark.clone(),
             entered_millis: load.touched_millis,
             expires_at: FOREVER / 1000,
+            recorded: None,
         };
         pendings.flatten().map(|waiting| entry(&waiting.object)).collect()
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use loader_core::ids::{LoadId, ObjectVersion};
-use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, SortKey};
+use loader_core::tracker::item::{LedgerEntry, LedgerMark, Millis, PendingLoad, Quarantined, Recording, SortKey};
 use loader_core::tracker::view::TableState;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -51,6 +51,8 @@ pub struct Trace {
     pub at_millis: Option<i64>,
     /// The same in sentences, with what it waits for.
     pub story: Vec<String>,
+    /// The invocation that recorded it; its log line names the notification. Null if that is not known.
+    pub recorded: Option<Recorded>,
     /// The load that loaded it, or that contains it now.
     pub load_id: Option<String>,
     /// The load that loaded it.
@@ -59,6 +61,15 @@ pub struct Trace {
     pub listed_bytes: Option<u64>,
     /// Why it could not be loaded.
     pub quarantine: Option<Quarantine>,
+}
+
+/// The invocation that recorded an object version.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct Recorded {
+    /// Lambda's request id.
+    pub request_id: String,
+    /// When it recorded the object, in epoch milliseconds.
+    pub at_millis: i64,
 }
 
 /// What became of an object version.
@@ -91,11 +102,33 @@ impl Trace {
             fate,
             at_millis,
             story: Vec::new(),
+            recorded: None,
             load_id: None,
             load: None,
             listed_bytes: None,
             quarantine: None,
         }
+    }
+
+    /// Says which invocation recorded the object, and the command that shows the notification. The object was recorded after `since`.
+    fn tell_recording(
+        &mut self,
+        known: &Known,
+        object: &ObjectVersion,
+        recorded: Option<Recording>,
+        since: Millis,
+        now: Millis,
+    ) {
+        let minutes = |since: Millis| (now - since).max(0) / 60_000 + 2;
+        let flags = &known.flags;
+        self.story.push(if let Some(Recording { request_id, at_millis }) = &recorded {
+            let (at, minutes) = (readable(*at_millis), minutes(*at_millis));
+            format!("recorded {at} by request {request_id}; its notification, unless a bulk request brought it: cargo xtask logs --request {request_id} --minutes {minutes}{flags}")
+        } else {
+            let (url, minutes) = (format!("s3://{}/{}", object.bucket, object.key), minutes(since));
+            format!("its notification is not stored; where the log still has it: cargo xtask logs --file '{url}' --minutes {minutes}{flags}")
+        });
+        self.recorded = recorded.map(|Recording { request_id, at_millis }| Recorded { request_id, at_millis });
     }
 
     /// Whether this is the trace of this version.
@@ -124,6 +157,10 @@ impl Known {
         acts.map(|act| format!("{} {}", readable(act.at_millis), act.summary())).collect()
     }
 
+    fn entry_of(&self, object: &ObjectVersion) -> Option<&LedgerEntry> {
+        self.ledger.iter().find(|entry| entry.object == *object)
+    }
+
     fn is_meant(&self, object: &ObjectVersion) -> bool {
         object.bucket == self.objects.bucket && self.objects.keys.matches(&object.key)
     }
@@ -137,7 +174,11 @@ pub fn traces(known: &Known, now: Millis) -> Vec<Trace> {
     }
     for failed in &known.quarantine {
         for waiting in failed.objects.iter().filter(|waiting| known.is_meant(&waiting.object)) {
-            found.insert(waiting.object.clone(), of_quarantine(known, &waiting.object, failed));
+            let recorded = known.entry_of(&waiting.object).and_then(|entry| entry.recorded.clone());
+            let mut trace = of_quarantine(known, &waiting.object, failed);
+            let since = trace.at_millis.unwrap_or(now);
+            trace.tell_recording(known, &waiting.object, recorded, since, now);
+            found.insert(waiting.object.clone(), trace);
         }
     }
     for (place, pending) in known.state.backlog.iter().enumerate() {
@@ -174,6 +215,10 @@ fn of_entry(known: &Known, entry: &LedgerEntry, now: Millis) -> Trace {
                 .story
                 .push(format!("recorded by loader 0.1 {}; it is no longer waiting, so it was loaded", readable(at)));
         }
+    }
+    if entry.mark != LedgerMark::Accepted {
+        let since = trace.load.as_ref().map_or(at, Load::recorded_millis);
+        trace.tell_recording(known, &entry.object, entry.recorded.clone(), since, now);
     }
     let until = entry.expires_at.saturating_mul(1000);
     trace.story.push(if until < now {
@@ -241,6 +286,7 @@ fn of_pending(
     };
     let mut trace = Trace::new(known, object, fate, Some(at));
     trace.story.push(recorded);
+    trace.tell_recording(known, object, pending.recording(), at, now);
     if let Some(load) = running {
         trace.load_id = Some(load.load_id.0.clone());
         trace.story.push(format!("in load {} of now, attempt {}: {}", load.load_id, load.attempt, step(&load.step)));
@@ -318,6 +364,7 @@ pub fn never_seen(
         fate: Fate::NeverSeen,
         at_millis: None,
         story,
+        recorded: None,
         load_id: None,
         load: None,
         listed_bytes: None,

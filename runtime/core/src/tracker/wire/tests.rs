@@ -36,6 +36,7 @@ fn slot_of(text: &str) -> Slot {
 fn a_pending_load_of_loader_0_1_had_entered_the_ledger() {
     let Ok(Item::Pending(pending)) = decode(attributes(written_by_0_1!("pending"))) else { panic!("not read") };
     assert!(pending.entered);
+    assert_eq!(pending.recorded_by, None);
     assert_eq!(pending.objects.len(), 6);
     let first = &pending.objects[0];
     assert_eq!((first.object.version.clone(), first.size_bytes), (Version::Id("v-e105".into()), 106));
@@ -43,10 +44,34 @@ fn a_pending_load_of_loader_0_1_had_entered_the_ledger() {
 }
 
 #[test]
+fn who_recorded_an_object_is_stored_where_it_takes_no_write_unit() {
+    let table = DbTable("cluster:c:d:public.t".into());
+    let recorded =
+        Recording { request_id: "6f1c1c86-9a5e-4d4f-8f0e-0a7c1f3b2d11".into(), at_millis: 1_700_000_000_000 };
+    let entry = |key_bytes: usize, recorded: Option<Recording>| {
+        let version = Version::ETag("d41d8cd98f00b204e9800998ecf8427e".into());
+        let object = ObjectVersion { bucket: "b".into(), key: "k".repeat(key_bytes), version };
+        let mark = LedgerMark::Loaded(LoadId("0".repeat(32)));
+        Item::File(LedgerEntry { object, mark, entered_millis: 1_700_000_000_000, recorded, expires_at: 1_700_000_000 })
+    };
+    let units = |attributes: &Map<String, Value>| item_bytes(attributes).div_ceil(WRITE_UNIT_BYTES);
+    let mut n_left_out = 0;
+    for key_bytes in 1..1024 {
+        let with = encode(&table, &entry(key_bytes, Some(recorded.clone())));
+        assert_eq!(units(&with), units(&encode(&table, &entry(key_bytes, None))), "{key_bytes}");
+        let Ok(Item::File(read)) = decode(with) else { panic!("not read: {key_bytes}") };
+        assert!(read.recorded.as_ref().is_none_or(|read| *read == recorded), "{read:?}");
+        n_left_out += usize::from(read.recorded.is_none());
+    }
+    assert!((1..100).contains(&n_left_out), "{n_left_out} of 1023");
+}
+
+#[test]
 fn a_ledger_entry_of_loader_0_1_says_that_the_object_was_accepted() {
     let text = written_by_0_1!("file");
     let Ok(Item::File(entry)) = decode(attributes(text)) else { panic!("not read") };
     assert_eq!((&entry.mark, entry.entered_millis), (&LedgerMark::Accepted, 1_700_002_354_783));
+    assert_eq!(entry.recorded, None);
     assert_eq!(SortKey::file(&entry.object).0, attributes(text)[TRACKER_SORT_KEY], "it is found under its key");
     let id = entry.object.id();
     assert_eq!(decode_entered(&attributes(text)), Ok((id.clone(), entry.entered_millis)));
@@ -202,6 +227,7 @@ fn a_pending() -> impl Strategy<Value = Item> {
             not_before_millis,
             set_aside,
             entered,
+            recorded_by: None,
         })
     })
 }
@@ -235,7 +261,7 @@ fn an_entry() -> impl Strategy<Value = Item> {
         Just(LedgerMark::Quarantined),
     ];
     (an_object(), mark, any::<i64>(), any::<i64>()).prop_map(|(waiting, mark, entered_millis, expires_at)| {
-        Item::File(LedgerEntry { object: waiting.object, mark, entered_millis, expires_at })
+        Item::File(LedgerEntry { object: waiting.object, mark, entered_millis, expires_at, recorded: None })
     })
 }
 

@@ -43,7 +43,26 @@ fn wait(known: &mut Known, key: &str, recorded: Millis) {
 }
 
 fn enter(known: &mut Known, key: &str, mark: LedgerMark) {
-    known.ledger.push(LedgerEntry { object: object(key).object, mark, entered_millis: NOW, expires_at: NOW / 1000 });
+    known.ledger.push(LedgerEntry {
+        object: object(key).object,
+        mark,
+        entered_millis: NOW,
+        expires_at: NOW / 1000,
+        recorded: None,
+    });
+}
+
+fn quarantine(known: &mut Known, key: &str) {
+    known.quarantine.push(Quarantined {
+        key: SortKey::failed(NOW, &load_id()),
+        objects: vec![object(key)],
+        source: source(),
+        class: FailureClass::BadInput,
+        error: "Invalid digit".into(),
+        statement_id: None,
+        remedy: FailureClass::BadInput.remedy().into(),
+        is_misfit: false,
+    });
 }
 
 fn load_id() -> LoadId {
@@ -96,6 +115,30 @@ fn story(known: &Known) -> (Fate, String) {
     schema::check_result(&traces);
     let [trace] = traces.as_slice() else { panic!("{traces:?}") };
     (trace.fate, trace.story.join("; "))
+}
+
+#[test]
+fn a_file_tells_which_request_recorded_it_and_how_to_see_the_notification() {
+    let recorded = Recording { request_id: "8f-1".into(), at_millis: NOW - 600_000 };
+    let told = |recorded: Option<Recording>, mark| {
+        let mut known = known("s3://b/a");
+        enter(&mut known, "a", mark);
+        known.ledger[0].recorded = recorded;
+        known
+    };
+    let mut known = told(Some(recorded.clone()), LedgerMark::Loaded(load_id()));
+    known.flags = " --local".into();
+    let words = "recorded 2023-11-14 22:03:20 by request 8f-1; its notification, unless a bulk request brought it: cargo xtask logs --request 8f-1 --minutes 12 --local";
+    assert!(story(&known).1.contains(words), "{:?}", story(&known));
+    let mut waiting = told(None, LedgerMark::Loaded(load_id()));
+    waiting.ledger.clear();
+    wait(&mut waiting, "a", NOW - 60_000);
+    assert!(story(&waiting).1.contains("cargo xtask logs --file 's3://b/a' --minutes 3"), "{:?}", story(&waiting));
+    waiting.state.backlog[0].recorded_by = Some("8f-2".into());
+    assert!(story(&waiting).1.contains("logs --request 8f-2 --minutes 3"), "{:?}", story(&waiting));
+    let mut failed = told(Some(recorded), LedgerMark::Quarantined);
+    quarantine(&mut failed, "a");
+    assert!(story(&failed).1.contains("by request 8f-1"), "{:?}", story(&failed));
 }
 
 #[test]
@@ -169,16 +212,7 @@ fn a_file_in_quarantine_says_why_and_a_dismissed_one_that_it_was() {
     let mut known = known("s3://b/a");
     enter(&mut known, "a", LedgerMark::Quarantined);
     assert_eq!(story(&known).0, Fate::Dismissed);
-    known.quarantine.push(Quarantined {
-        key: SortKey::failed(NOW, &load_id()),
-        objects: vec![object("a")],
-        source: source(),
-        class: FailureClass::BadInput,
-        error: "Invalid digit".into(),
-        statement_id: None,
-        remedy: FailureClass::BadInput.remedy().into(),
-        is_misfit: false,
-    });
+    quarantine(&mut known, "a");
     let (fate, words) = story(&known);
     assert!(fate == Fate::Quarantined && words.contains("(bad_input): Invalid digit"), "{words}");
 }
