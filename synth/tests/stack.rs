@@ -266,6 +266,15 @@ fn the_dashboard_shows_the_bill_where_a_queue_names_a_warehouses_file() {
 }
 
 #[test]
+fn the_dashboard_divides_the_calls_by_the_files() {
+    let body = assertions(two_queues()).dashboard();
+    let metrics = &body["widgets"][3]["properties"]["metrics"];
+    let ids = [4, 5].map(|at: usize| (metrics[at][1].as_str().unwrap(), metrics[at][4]["id"].as_str().unwrap()));
+    assert_eq!(ids, [(contract::METRIC_CALLS, "c"), (contract::METRIC_OBJECTS, "f")]);
+    assert_eq!(metrics[6][0]["expression"], "RUNNING_SUM(c) / RUNNING_SUM(f)");
+}
+
+#[test]
 fn the_dashboard_has_a_row_per_table() {
     let stack = assertions(two_queues());
     let body = stack.dashboard();

@@ -12,6 +12,7 @@ use idna_adapter as _;
 use loader_core::contract::{TRACKER_PARTITION_KEY, TRACKER_SORT_KEY};
 use loader_core::settings::Settings;
 
+use crate::calls::Calls;
 use crate::trust::Roots;
 use crate::{Aws, configs, footers, json_paths, log};
 
@@ -59,22 +60,25 @@ impl Aws {
     fn with_config(settings: Settings, shared: &SdkConfig, variable: Variables) -> Self {
         let endpoint =
             |service: &str| variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"));
-        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(shared);
-        let mut redshift_data = aws_sdk_redshiftdata::config::Builder::from(shared);
+        let calls = Calls::default();
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(shared).interceptor(calls.clone());
+        let mut redshift_data = aws_sdk_redshiftdata::config::Builder::from(shared).interceptor(calls.clone());
         // A custom endpoint rarely resolves `bucket.host`.
-        let mut s3 = aws_sdk_s3::config::Builder::from(shared).force_path_style(endpoint("S3").is_some());
+        let mut s3 = aws_sdk_s3::config::Builder::from(shared).interceptor(calls.clone());
+        s3.set_force_path_style(Some(endpoint("S3").is_some()));
         dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
         redshift_data.set_endpoint_url(endpoint("REDSHIFT_DATA"));
         s3.set_endpoint_url(endpoint("S3"));
-        Self::with_clients(
+        let aws = Self::with_clients(
             settings,
             aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             aws_sdk_s3::Client::from_conf(s3.build()),
             aws_sdk_redshiftdata::Client::from_conf(redshift_data.build()),
-        )
+        );
+        Self { calls, ..aws }
     }
 
-    /// Uses existing clients, for example with a profile or for the local stack.
+    /// Uses existing clients, for example with a profile or for the local stack. Their calls are not counted.
     pub fn with_clients(
         settings: Settings,
         dynamodb: aws_sdk_dynamodb::Client,
@@ -88,6 +92,7 @@ impl Aws {
             configs: configs::Cache::default(),
             json_paths: json_paths::Cache::default(),
             footers: footers::Footers::default(),
+            calls: Calls::default(),
             settings,
         }
     }

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod attributes;
+mod calls;
 mod clients;
 mod configs;
 mod dynamodb;
@@ -36,6 +37,7 @@ pub struct Aws {
     configs: configs::Cache,
     json_paths: json_paths::Cache,
     footers: footers::Footers,
+    calls: calls::Calls,
 }
 
 impl Aws {
@@ -56,6 +58,7 @@ impl Surroundings for Aws {
     }
 
     fn report(&self, event: &Event) {
-        log::write(event, &self.settings.stack_name, self.now());
+        let calls = if log::tells_calls(event) { self.calls.take() } else { 0 };
+        log::write(event, calls, &self.settings.stack_name, self.now());
     }
 }

@@ -3,7 +3,7 @@
 //! Source: CloudWatch user guide, "Specification: Embedded metric format".
 
 use loader_core::contract::{
-    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_COLUMNS_ADDED,
+    DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_CALLS, METRIC_COLUMNS_ADDED,
     METRIC_COPY_TIME, METRIC_DOLLARS, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
     METRIC_MERGE_TIME, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING,
     METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE, METRIC_SECONDS_LATE,
@@ -18,9 +18,19 @@ use serde_json::{Map, Value, json};
 /// Seconds of a minute.
 const WAKE_SECONDS: u64 = 60;
 
-/// Logs an event.
-pub fn write(event: &Event, stack: &str, now: Millis) {
-    println!("{}", Value::Object(line(event, stack, now)));
+/// Logs an event, with the number of calls since the last event that tells them.
+pub fn write(event: &Event, calls: u64, stack: &str, now: Millis) {
+    println!("{}", Value::Object(line(event, calls, stack, now)));
+}
+
+/// Whether the line of an event contains the calls since the last such line: lines that a load has anyway, and that of each sweep.
+pub const fn tells_calls(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Recorded { .. }
+            | Event::Swept { .. }
+            | Event::Moved { note: Note::Submitted { .. } | Note::Finished { .. }, .. }
+    )
 }
 
 /// Logs a warning about the function itself.
@@ -28,7 +38,7 @@ pub fn warn(message: &str) {
     println!("{}", json!({"level": "WARN", "message": message}));
 }
 
-fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
+fn line(event: &Event, calls: u64, stack: &str, now: Millis) -> Map<String, Value> {
     let (name, level, mut fields) = fields(event);
     let mut line = Map::from_iter([
         ("timestamp_millis".to_owned(), json!(now)),
@@ -36,7 +46,8 @@ fn line(event: &Event, stack: &str, now: Millis) -> Map<String, Value> {
         ("event".to_owned(), json!(name)),
     ]);
     line.append(&mut fields);
-    let metrics = metrics(event);
+    let mut metrics = metrics(event);
+    metrics.extend((calls > 0).then(|| count(STACK, METRIC_CALLS, calls)));
     if metrics.is_empty() {
         return line;
     }
@@ -329,7 +340,7 @@ mod tests {
         let of = |misfits| {
             let note = Note::Emptied { n_deleted: 1, n_known: 0, misfits };
             let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note };
-            Value::Object(line(&event, "stack", 5))
+            Value::Object(line(&event, 0, "stack", 5))
         };
         let told = of(Some(Misfits { n_objects: 2, reason: "s3://b/k: why".into() }));
         assert_eq!((&told["level"], &told["reason"]), (&json!("ERROR"), &json!("s3://b/k: why")));
@@ -346,7 +357,7 @@ mod tests {
             n_objects: 3,
             is_stuck,
         };
-        let of = |event: &Event| Value::Object(line(event, "stack", 5));
+        let of = |event: &Event| Value::Object(line(event, 0, "stack", 5));
         let (fine, late, stuck) = (of(&waiting(0, false)), of(&waiting(9, false)), of(&waiting(0, true)));
         assert_eq!((&fine["level"], &late["level"], &stuck["level"]), (&json!("INFO"), &json!("WARN"), &json!("WARN")));
         assert_eq!(of_tables(&fine), ["OldestWaitingMillis", "ObjectsWaiting"]);
@@ -359,16 +370,27 @@ mod tests {
     }
 
     #[test]
+    fn calls_count_for_the_stack_on_the_lines_of_loads_and_sweeps() {
+        let submitted = Note::Submitted { statement_id: "s".into() };
+        let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note: submitted };
+        let told = Value::Object(line(&event, 7, "stack", 5));
+        assert_eq!((tells_calls(&event), &told["Calls"], of_tables(&told).len()), (true, &json!(7), 0));
+        assert_eq!(line(&event, 0, "stack", 5).get("_aws"), None);
+        let given_up = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note: Note::GivenUp };
+        assert!(!tells_calls(&given_up));
+    }
+
+    #[test]
     fn a_refusal_that_passes_is_not_counted() {
         let refused = |passes| Event::Refused { queue: "q".into(), message_id: "m".into(), passes, why: "w".into() };
-        assert_eq!(line(&refused(false), "stack", 5)["MessagesRefused"], json!(1));
-        assert_eq!(line(&refused(true), "stack", 5).get("_aws"), None);
+        assert_eq!(line(&refused(false), 0, "stack", 5)["MessagesRefused"], json!(1));
+        assert_eq!(line(&refused(true), 0, "stack", 5).get("_aws"), None);
     }
 
     #[test]
     fn missed_events_are_counted_for_the_stack() {
         let event = Event::Missed { table: "t".into(), n_objects: 2, first: "s3://b/a".into() };
-        let line = Value::Object(line(&event, "stack", 5));
+        let line = Value::Object(line(&event, 0, "stack", 5));
         assert_eq!(
             (&line["event"], &line["MissedEvents"], &line["first"]),
             (&json!("missed_event"), &json!(2), &json!("s3://b/a"))
@@ -389,7 +411,7 @@ mod tests {
         };
         let table = "workgroup:w:d:t".to_owned();
         let event = Event::Moved { table, load_id: "l".into(), statement_id: Some("s".into()), note };
-        let line = Value::Object(line(&event, "stack", 5));
+        let line = Value::Object(line(&event, 0, "stack", 5));
         assert_eq!((&line["event"], &line["statement_id"]), (&json!("finished"), &json!("s")));
         assert_eq!(of_tables(&line), ["ObjectsLoaded", "FreshnessMillis"]);
         let dimensions = &line["_aws"]["CloudWatchMetrics"][2]["Dimensions"];
@@ -410,7 +432,7 @@ mod tests {
     fn recorded_objects_name_their_messages() {
         let messages = [("m".to_owned(), vec!["a.csv".to_owned()])].into();
         let event = Event::Recorded { table: "t".into(), n_objects: 1, request_id: "r".into(), messages };
-        let line = Value::Object(line(&event, "stack", 5));
+        let line = Value::Object(line(&event, 0, "stack", 5));
         assert_eq!((&line["request_id"], &line["messages"]), (&json!("r"), &json!({"m": ["a.csv"]})));
     }
 
@@ -418,7 +440,7 @@ mod tests {
     fn a_minute_awake_counts_at_its_instant_and_for_its_warehouse_alone() {
         let of = |microdollars_per_second| {
             let event = Event::Awake { warehouse: "workgroup:w".into(), at_millis: 3, microdollars_per_second };
-            Value::Object(line(&event, "stack", 5))
+            Value::Object(line(&event, 0, "stack", 5))
         };
         // 8 RPU at 0.375 dollars an hour.
         let (priced, free) = (of(Some(833)), of(None));

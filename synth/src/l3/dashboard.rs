@@ -99,6 +99,14 @@ fn data_row() -> Row {
     }
 }
 
+/// The calls of the functions for each loaded file, over the time shown.
+fn calls_per_file() -> [Json; 3] {
+    let hidden = |name: &str, id: &str| json!([".", name, ".", ".", { "id": id, "visible": false }]);
+    let quotient = "RUNNING_SUM(c) / RUNNING_SUM(f)";
+    let per_file = json!([{ "expression": quotient, "label": "AWS calls per file" }]);
+    [hidden(contract::METRIC_CALLS, "c"), hidden(contract::METRIC_OBJECTS, "f"), per_file]
+}
+
 /// What can delay the data: failures, stuck tables, errors of functions, dead letters.
 fn loader_row(shared: Option<&Shared>) -> Row {
     let errors = contract::Function::ALL.map(|function| {
@@ -111,11 +119,12 @@ fn loader_row(shared: Option<&Shared>) -> Row {
         (contract::METRIC_QUARANTINED, "quarantined files", ""),
         (contract::METRIC_REFUSED, "refused messages", ""),
     ];
+    let loads = of_stack(&failures).into_iter().chain(calls_per_file()).collect();
     let waits = [(contract::METRIC_STUCK, "stuck tables", "Maximum"), (contract::METRIC_SWEEPS, "sweeps", "")];
     let shared_letters = shared.map(|_| messages_in(&format!("${{{SHARED_DEAD_LETTERS}.QueueName}}")));
     Row {
         widgets: vec![
-            widget("Loads and failures per minute", "", of_stack(&failures)),
+            widget("Loads and failures per minute", "", loads),
             widget("Stuck tables, and sweeps per minute", "", of_stack(&waits)),
             widget("Function errors and dead letters", "", errors.into_iter().chain(shared_letters).collect()),
         ],

@@ -4,6 +4,7 @@
 //! speed of the machine. Which of two invocations takes the slot remains open; the bounds hold in either case.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use acceptance::columnar::{moments, numbers, parquet, texts};
 use acceptance::counted::{Counted, Counter, item_bytes, n_calls, write_units};
@@ -151,6 +152,7 @@ async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     table.put("0", if columnar { columns(0)? } else { content(0) }).await?;
     table.until_by_itself("loaded", |items| n_loaded(items) == 1).await?;
     let since = count_from_here().await?;
+    let started_millis = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     table.hold("SUBMITTED").await?;
     table.put("1", if columnar { columns(1)? } else { content(1) }).await?;
     table.until_by_itself("submitted", is_submitted).await?;
@@ -158,11 +160,32 @@ async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
     table.release().await?;
     table.until_by_itself("loaded", |items| n_loaded(items) == 2).await?;
     let counted = since.calls(one_file_without_look().values().sum()).await?;
+    ensure_told(&counted, started_millis).await?;
     let units = units_of_one_file(&DbTable(table.db_table()?), &during, &table.items().await?)?;
     println!("proof: counts: {queue}: one file, {} calls, {units} write units", counted.values().sum::<usize>());
     ensure!(units <= UNITS_MAX, "{units} write units");
     table.rest_with(&[row(0), row(1)]).await?;
     Ok(counted)
+}
+
+/// The metric `Calls` on the lines of this load, against the gateway's count. The lines also tell what their environments sent before, for
+/// example when they started; NextLoader's last look is told by its next line.
+async fn ensure_told(counted: &Counted, started_millis: i64) -> Result<()> {
+    let lines = world().logged(started_millis).await?;
+    let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let told = |event: &str| -> u64 {
+        let lines = lines.iter().filter(|line| line["event"] == event);
+        lines.filter_map(|line| line["Calls"].as_u64()).sum()
+    };
+    let sent = |function: &str| -> u64 {
+        counted.iter().filter(|(call, _)| call.starts_with(function)).map(|(_, n)| *n as u64).sum()
+    };
+    let (recorded, submitted, finished) = (told("recorded"), told("submitted"), told("finished"));
+    println!("proof: counts: {recorded} + {submitted} + {finished} calls by the metric");
+    ensure!(recorded >= 1 && recorded + submitted >= sent("MicrobatchLoader"), "{lines:#?}");
+    ensure!(submitted == sent("MicrobatchLoader") - 1, "all calls of this load but the first: {lines:#?}");
+    ensure!(finished >= sent("NextLoader") - 1, "{lines:#?}");
+    Ok(())
 }
 
 /// The write units of a load of one file: two plain writes of the slot and one of the pending load; slot, pending load, ledger and history in
