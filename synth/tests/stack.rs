@@ -259,7 +259,9 @@ fn the_dashboard_shows_the_bill_where_a_queue_names_a_warehouses_file() {
     let paced = queue_with("a", |value| value["warehouse"] = json!({"name": "analytics", "freshness_seconds": 900}));
     let body = assertions(vec![paced]).dashboard();
     let metrics = [6, 7].map(|at: usize| body["widgets"][at]["properties"]["metrics"].to_string());
-    for (metrics, name) in metrics.iter().zip([contract::METRIC_SECONDS_AWAKE, contract::METRIC_DOLLARS]) {
+    let [awake, dollars] = &metrics;
+    let names = [contract::METRIC_SECONDS_AWAKE, contract::METRIC_DOLLARS, contract::METRIC_DOLLARS_AT_ONCE];
+    for (metrics, name) in [awake, dollars, dollars].iter().zip(names) {
         let search = format!("RUNNING_SUM(FILL(SEARCH('{{RedshiftLoader,Stack,Warehouse}} MetricName=\\\"{name}\\\"");
         assert!(metrics.contains(&search), "{metrics}");
     }

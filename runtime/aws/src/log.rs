@@ -4,8 +4,8 @@
 
 use loader_core::contract::{
     DIMENSION_STACK, DIMENSION_TABLE, DIMENSION_WAREHOUSE, METRIC_BYTES, METRIC_CALLS, METRIC_COLUMNS_ADDED,
-    METRIC_COPY_TIME, METRIC_DOLLARS, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME, METRIC_LOADS,
-    METRIC_MERGE_TIME, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING,
+    METRIC_COPY_TIME, METRIC_DOLLARS, METRIC_DOLLARS_AT_ONCE, METRIC_FAILURES, METRIC_FRESHNESS, METRIC_LOAD_TIME,
+    METRIC_LOADS, METRIC_MERGE_TIME, METRIC_MISSED, METRIC_NAMESPACE, METRIC_OBJECTS, METRIC_OLDEST_WAITING,
     METRIC_QUARANTINED, METRIC_QUEUE_WAIT, METRIC_REFUSED, METRIC_ROWS, METRIC_SECONDS_AWAKE, METRIC_SECONDS_LATE,
     METRIC_SPLITS, METRIC_STUCK, METRIC_SWEEPS, METRIC_WAITING,
 };
@@ -70,7 +70,10 @@ fn line(event: &Event, calls: u64, stack: &str, now: Millis) -> Map<String, Valu
 fn warehouse(event: &Event) -> Option<String> {
     match event {
         Event::Awake { warehouse, .. } => Some(warehouse.clone()),
-        Event::Moved { table, note: Note::Finished { .. }, .. } => Some(DbTable(table.clone()).warehouse().to_owned()),
+        Event::Recorded { table, microdollars_per_second: Some(_), .. }
+        | Event::Moved { table, note: Note::Finished { .. }, .. } => {
+            Some(DbTable(table.clone()).warehouse().to_owned())
+        }
         _ => None,
     }
 }
@@ -134,8 +137,10 @@ fn metrics(event: &Event) -> Vec<Metric> {
         Event::Refused { passes: false, .. } => vec![count(STACK, METRIC_REFUSED, 1)],
         Event::Missed { n_objects, .. } => vec![count(STACK, METRIC_MISSED, *n_objects)],
         Event::ColumnsAdded { columns, .. } => vec![count(STACK, METRIC_COLUMNS_ADDED, columns.len())],
-        Event::Recorded { .. }
-        | Event::Listed { .. }
+        Event::Recorded { microdollars_per_second, .. } => {
+            microdollars_per_second.map(|price| a_minute(METRIC_DOLLARS_AT_ONCE, price)).into_iter().collect()
+        }
+        Event::Listed { .. }
         | Event::Skipped { .. }
         | Event::Refused { passes: true, .. }
         | Event::Stopped { .. }
@@ -146,13 +151,15 @@ fn metrics(event: &Event) -> Vec<Metric> {
 
 /// A whole minute; the first statement in it and the others say the same.
 fn awake(microdollars_per_second: Option<u64>) -> Vec<Metric> {
-    let (unit, of) = ("Seconds", WAREHOUSE);
-    let mut metrics = vec![Metric { name: METRIC_SECONDS_AWAKE, unit, value: json!(WAKE_SECONDS), of }];
-    metrics.extend(microdollars_per_second.map(|price| {
-        let microdollars = u32::try_from(price * WAKE_SECONDS).unwrap_or(u32::MAX);
-        Metric { name: METRIC_DOLLARS, unit: "None", value: json!(f64::from(microdollars) / 1e6), of }
-    }));
-    metrics
+    let seconds = Metric { name: METRIC_SECONDS_AWAKE, unit: "Seconds", value: json!(WAKE_SECONDS), of: WAREHOUSE };
+    let dollars = microdollars_per_second.map(|price| a_minute(METRIC_DOLLARS, price));
+    [seconds].into_iter().chain(dollars).collect()
+}
+
+/// The price in dollars of a warehouse's minute.
+fn a_minute(name: &'static str, microdollars_per_second: u64) -> Metric {
+    let microdollars = u32::try_from(microdollars_per_second * WAKE_SECONDS).unwrap_or(u32::MAX);
+    Metric { name, unit: "None", value: json!(f64::from(microdollars) / 1e6), of: WAREHOUSE }
 }
 
 fn waiting(of: &'static [Of], oldest_millis: Millis, n_objects: usize, seconds_late: i64) -> Vec<Metric> {
@@ -201,7 +208,7 @@ fn metrics_of_load(note: &Note) -> Vec<Metric> {
 
 fn fields(event: &Event) -> (&'static str, &'static str, Map<String, Value>) {
     let (name, level, value) = match event {
-        Event::Recorded { table, n_objects, request_id, messages } => {
+        Event::Recorded { table, n_objects, request_id, messages, .. } => {
             let of = json!({"table": table, "objects": n_objects, "request_id": request_id, "messages": messages});
             ("recorded", "INFO", of)
         }
@@ -429,11 +436,17 @@ mod tests {
     }
 
     #[test]
-    fn recorded_objects_name_their_messages() {
-        let messages = [("m".to_owned(), vec!["a.csv".to_owned()])].into();
-        let event = Event::Recorded { table: "t".into(), n_objects: 1, request_id: "r".into(), messages };
-        let line = Value::Object(line(&event, 0, "stack", 5));
-        assert_eq!((&line["request_id"], &line["messages"]), (&json!("r"), &json!({"m": ["a.csv"]})));
+    fn recorded_objects_name_their_messages_and_price_the_minute_of_a_warehouse_that_has_a_price() {
+        let of = |microdollars_per_second| {
+            let messages = [("m".to_owned(), vec!["a.csv".to_owned()])].into();
+            let (table, request_id) = ("workgroup:w:d:t".to_owned(), "r".to_owned());
+            let event = Event::Recorded { table, n_objects: 1, request_id, messages, microdollars_per_second };
+            Value::Object(line(&event, 0, "stack", 5))
+        };
+        let (priced, free) = (of(Some(833)), of(None));
+        assert_eq!((&priced["WarehouseDollarsAtOnce"], &priced["Warehouse"]), (&json!(0.04998), &json!("workgroup:w")));
+        assert_eq!((&free["request_id"], &free["messages"]), (&json!("r"), &json!({"m": ["a.csv"]})));
+        assert_eq!((of_tables(&priced).len(), free.get("_aws")), (0, None));
     }
 
     #[test]

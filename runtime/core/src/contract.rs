@@ -165,6 +165,9 @@ pub const METRIC_SWEEPS: &str = "Sweeps";
 pub const METRIC_SECONDS_AWAKE: &str = "SecondsAwake";
 /// Metric (dollars, with `Warehouse` only): the price of these 60 seconds, where the warehouse's file has one; its maximum counts, as above.
 pub const METRIC_DOLLARS: &str = "WarehouseDollars";
+/// Metric (dollars, with `Warehouse` only): the price of 60 seconds in a minute in which objects were recorded, as if each were loaded at
+/// once; its maximum counts, as above.
+pub const METRIC_DOLLARS_AT_ONCE: &str = "WarehouseDollarsAtOnce";
 /// Metric (count, dimension `Stack` only): requests that the functions sent to AWS, with every repeat, since the environment's last line
 /// that told them.
 pub const METRIC_CALLS: &str = "Calls";

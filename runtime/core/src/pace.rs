@@ -89,6 +89,25 @@ pub fn awake(mut busy: Vec<(Millis, Millis)>, wake_millis_min: i64) -> (i64, usi
     (awake, wakes)
 }
 
+/// Files that arrive closer together than this keep a warehouse awake without a break, in milliseconds.
+const APART_MILLIS: i64 = 5_000;
+
+/// The loads that the files of a load would have been with one load each, as start and end. Only the arrival of the first file is known:
+/// `waited_millis` before the load took the slot at `claimed`. The others are assumed to have arrived evenly after it.
+pub fn at_once(
+    claimed: Millis,
+    waited_millis: i64,
+    load_millis: i64,
+    n_files: u64,
+) -> impl Iterator<Item = (Millis, Millis)> {
+    let waited = waited_millis.max(0);
+    let n_apart = i64::try_from(n_files).unwrap_or(i64::MAX).clamp(1, waited / APART_MILLIS + 2);
+    (0..n_apart).map(move |n| {
+        let came = claimed - waited + if n_apart > 1 { waited * n / (n_apart - 1) } else { 0 };
+        (came, came + load_millis)
+    })
+}
+
 /// A period with a single promise.
 struct Segment {
     start: Millis,

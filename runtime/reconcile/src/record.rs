@@ -60,6 +60,7 @@ pub async fn record<W: World>(
             n_objects: recorded.n_recorded,
             request_id: origin.request_id.to_owned(),
             messages,
+            microdollars_per_second: source.recorded.pace.as_ref().and_then(|pace| pace.microdollars_per_second),
         });
     }
     recorded

@@ -18,6 +18,8 @@ pub enum Event {
         request_id: String,
         /// Keys of the objects, at most a hundred, by the id of the SQS message that names them. Empty if the objects were listed.
         messages: BTreeMap<String, Vec<String>>,
+        /// What a second awake of the table's warehouse costs, in millionths of a dollar, where the warehouse's file says it.
+        microdollars_per_second: Option<u64>,
     },
     /// A record was understood and has nothing to load.
     Skipped {

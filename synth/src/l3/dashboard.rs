@@ -68,12 +68,18 @@ fn bill_row() -> Row {
     let mut wakes = of_each(warehouse, " wakes (right)", &format!("RUNNING_SUM(ABS(DIFF({awake}))) / 120"));
     wakes["yAxis"] = json!("right");
     let dollars = of_each(warehouse, "", &format!("RUNNING_SUM({dollars})"));
+    let at_once = each_minute(contract::METRIC_DOLLARS_AT_ONCE);
+    let at_once = of_each(warehouse, " if loaded at once", &format!("RUNNING_SUM({at_once})"));
     let loads = of_each(warehouse, "", &search(warehouse, contract::METRIC_LOADS, "Sum"));
     let awake = "Warehouse awake for loads: total over the time shown (estimate)";
     Row {
         widgets: vec![
             Widget { right: "wakes", ..widget(awake, "minutes", vec![json!([minutes]), json!([wakes])]) },
-            widget("Price of these minutes: total over the time shown", "dollars", vec![json!([dollars])]),
+            widget(
+                "Price of these minutes: total over the time shown",
+                "dollars",
+                vec![json!([dollars]), json!([at_once])],
+            ),
             widget("Loads of each warehouse per minute", "loads", vec![json!([loads])]),
         ],
     }

@@ -12,6 +12,8 @@ pub mod print;
 pub mod shelf;
 pub mod stage;
 
+use std::collections::BTreeSet;
+
 use loader_core::tracker::prepare::ObjectState;
 
 use crate::fixture::{BUCKET, START_MILLIS};
@@ -115,6 +117,10 @@ pub struct Outcome {
     pub wakes: usize,
     /// Milliseconds for which the metrics say that it was awake, in whole minutes.
     pub metered_millis: i64,
+    /// Milliseconds for which it would have been awake if each file had been loaded at once: by the metrics, in whole minutes.
+    pub metered_at_once_millis: i64,
+    /// The same, as `cargo xtask cost` estimates it from the history.
+    pub at_once_millis: i64,
     /// Calls, units and other counts.
     pub counts: Counts,
     /// Violations; empty if the day was correct.
@@ -137,7 +143,11 @@ fn outcome(stage: Stage) -> Outcome {
     let mut waits: Vec<i64> = stage.files.iter().zip(&stage.committed).filter_map(wait).collect();
     waits.sort_unstable();
     let loads = stage.busy.len();
-    let metered_millis = i64::try_from(stage.minutes_awake.len()).unwrap_or(0) * 60_000;
+    let whole_minutes = |minutes: &BTreeSet<i64>| i64::try_from(minutes.len()).unwrap_or(0) * 60_000;
+    let metered_millis = whole_minutes(&stage.minutes_awake);
+    let metered_at_once_millis = whole_minutes(&stage.minutes_recorded);
+    let at_once = stage.tables.iter().flat_map(|shelf| shelf.at_once.iter().copied()).collect();
+    let at_once_millis = stage.cost.awake(at_once).0;
     let (awake_millis, wakes) = stage.cost.awake(stage.busy);
     Outcome {
         files: stage.files.len(),
@@ -146,6 +156,8 @@ fn outcome(stage: Stage) -> Outcome {
         awake_millis,
         wakes,
         metered_millis,
+        metered_at_once_millis,
+        at_once_millis,
         counts: stage.counts,
         violations,
     }

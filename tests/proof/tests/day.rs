@@ -124,6 +124,25 @@ fn the_metrics_of_the_bill_are_near_what_the_history_tells() {
     }
 }
 
+/// Files that wait for a promise, against what they cost if they do not wait, and against what the history lets `cost` estimate of that.
+#[test]
+fn the_metric_of_the_bill_at_once_is_near_that_bill() {
+    for tables in [1, 5, 20] {
+        let day = |start| run_well(&a_file_a_minute_at_random(tables, 6, start, &Cost::default()));
+        let (together, at_once) = (day(Start::Freshness(900)), day(Start::Age(0)));
+        let Outcome { metered_at_once_millis, at_once_millis, .. } = together;
+        let [of_bill, of_cost] =
+            [at_once.awake_millis, at_once_millis].map(|millis| metered_at_once_millis * 100 / millis);
+        println!(
+            "proof: a day, {tables} tables: at once by the metrics {of_bill} % of the bill, {of_cost} % of the estimate"
+        );
+        assert!(
+            (95..=130).contains(&of_bill) && (95..=130).contains(&of_cost),
+            "{tables} tables: {of_bill} % {of_cost} %"
+        );
+    }
+}
+
 #[test]
 fn a_long_load_is_metered_in_every_minute_by_the_sweep() {
     let shape = Shape::Replayed(vec![Arrival { millis: 0, table: 0, size_bytes: 1 << 20 }]);

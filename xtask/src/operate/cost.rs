@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use clap::Args;
 use loader_core::ids::{DbTable, readable};
-use loader_core::pace::{WAKE_MILLIS_MIN, awake};
+use loader_core::pace::{self, WAKE_MILLIS_MIN, awake};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -18,9 +18,6 @@ use crate::operate::tables::Tables;
 /// What all these estimates assume.
 pub const ESTIMATE: &str =
     "estimated as if only the loader used the workgroup; each wake is billed for at least one minute";
-
-/// Files that arrive closer together than this keep a warehouse awake without a break, in milliseconds.
-const APART_MILLIS: i64 = 5_000;
 
 /// `cargo xtask cost`
 #[derive(Args, Debug)]
@@ -140,16 +137,9 @@ fn cost(name: &str, warehouse: Warehouse, price: Option<u64>) -> Cost {
     }
 }
 
-/// The loads that these files would have been with one load each. The history only says when the first file of a load arrived, so the
-/// others are assumed to have arrived evenly after it.
+/// The loads that these files would have been with one load each.
 fn at_once(load: &Load) -> impl Iterator<Item = (i64, i64)> {
-    let (until, load_millis) = (load.claimed_millis(), load.load_millis);
-    let waited = load.queue_wait_millis.max(0);
-    let n_apart = i64::try_from(load.objects).unwrap_or(i64::MAX).clamp(1, waited / APART_MILLIS + 2);
-    (0..n_apart).map(move |n| {
-        let came = until - waited + if n_apart > 1 { waited * n / (n_apart - 1) } else { 0 };
-        (came, came + load_millis)
-    })
+    pace::at_once(load.claimed_millis(), load.queue_wait_millis, load.load_millis, load.objects)
 }
 
 impl Cost {

@@ -407,5 +407,10 @@ impl Surroundings for Port {
         if let Event::Awake { at_millis, .. } = event {
             self.lock().minutes_awake.insert(at_millis / 60_000);
         }
+        if let Event::Recorded { .. } = event {
+            let mut stage = self.lock();
+            let minute = stage.now / 60_000;
+            stage.minutes_recorded.insert(minute);
+        }
     }
 }

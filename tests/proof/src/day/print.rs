@@ -106,7 +106,7 @@ pub fn freshness(options: &Options) {
 /// of the functions tell of it.
 pub fn bill(hours: i64, cost: &Cost) {
     println!(
-        "| loads start | awake, % of the time | dollars per month | awake by the metrics, % |\n| --- | --- | --- | --- |"
+        "| loads start | awake, % of the time | dollars per month | awake by the metrics, % | at once by `cost`, % | at once by the metrics, % |\n| --- | --- | --- | --- | --- | --- |"
     );
     for (name, start) in
         [("at once", Start::Age(0)), ("together every 15 minutes (`freshness_seconds: 1080`)", EVERY_15_MINUTES)]
@@ -114,10 +114,12 @@ pub fn bill(hours: i64, cost: &Cost) {
         let options = a_file_a_minute_at_random(5, hours, start, cost);
         let outcome = run(&options);
         println!(
-            "| {name} | {:.0} | {:.0} | {:.0} |",
+            "| {name} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
             100.0 * options.share(outcome.awake_millis),
             options.cost.warehouse_dollars(outcome.awake_millis, hours),
             100.0 * options.share(outcome.metered_millis),
+            100.0 * options.share(outcome.at_once_millis),
+            100.0 * options.share(outcome.metered_at_once_millis),
         );
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use loader_core::ids::{DbTable, LoadId};
+use loader_core::pace;
 use loader_core::tracker::item::{Item, LedgerMark, PendingLoad, SortKey};
 use loader_core::tracker::slot::Slot;
 use loader_core::tracker::view::Work;
@@ -29,6 +30,8 @@ pub struct Shelf {
     ledger: HashMap<u128, u128>,
     /// Number of loads in the history.
     pub loads: u64,
+    /// Start and end of the loads that its files would have been at once, as `cargo xtask cost` tells from the history.
+    pub at_once: Vec<(i64, i64)>,
     /// Items that must not be written on a day without faults.
     pub unexpected: Vec<String>,
 }
@@ -126,7 +129,11 @@ impl Shelf {
                 }
                 LedgerMark::Accepted | LedgerMark::Quarantined => self.unexpected.push(format!("{entry:?}")),
             },
-            Item::Loaded(_) => self.loads += 1,
+            Item::Loaded(load) => {
+                self.loads += 1;
+                let claimed = load.key.at_millis().unwrap_or(0) - load.load_millis;
+                self.at_once.extend(pace::at_once(claimed, load.queue_wait_millis, load.load_millis, load.n_objects));
+            }
             Item::Failed(quarantined) => self.unexpected.push(format!("{quarantined:?}")),
             Item::Audit(audit) => self.unexpected.push(format!("{audit:?}")),
             Item::Listing(listing) => self.unexpected.push(format!("{listing:?}")),

@@ -121,6 +121,8 @@ pub struct Stage {
     pub names: HashMap<String, usize>,
     /// The minutes for which the metrics say that the warehouse was awake.
     pub minutes_awake: BTreeSet<i64>,
+    /// The minutes in which files were recorded, of which the metrics tell what they would have cost at once.
+    pub minutes_recorded: BTreeSet<i64>,
     /// Begin and end of each load.
     pub busy: Vec<(i64, i64)>,
     used: HashMap<(&'static str, usize), (i64, u64)>,
@@ -163,6 +165,7 @@ impl Stage {
             active: 0,
             names: HashMap::new(),
             minutes_awake: BTreeSet::new(),
+            minutes_recorded: BTreeSet::new(),
             busy: Vec::new(),
             used: HashMap::new(),
             counts: Counts::default(),
