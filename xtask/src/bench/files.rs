@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::primitives::ByteStream;
 use loader_core::config::LoadConfig;
-use loader_core::tracker::item::{History, Item};
+use loader_core::tracker::item::History;
 use local_client::calls::Counts;
 use local_client::{DataApiAdmin, GatewayAdmin, StackInfo};
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ use crate::bench::queue::BUCKET;
 use crate::ground::aws::{Aws, failed};
 use crate::ground::output::Out;
 use crate::ground::stack::Stack;
-use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::tracker::Tracker;
 use crate::loader::warehouse::Warehouse;
 
 /// Rows in each file.
@@ -24,7 +24,6 @@ const ROWS_PER_FILE: u32 = 10;
 const UPLOADS: usize = 16;
 const POLL: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_mins(10);
-const ITEMS_MAX: usize = 100_000;
 /// If there is no call for this long, the invocations have ended.
 const QUIET: Duration = Duration::from_millis(1500);
 
@@ -111,7 +110,7 @@ impl<'a> Bench<'a> {
             let db_table = self.config(table)?.db_table().0;
             let n_dropped = u64::from(self.dropped.get(table).copied().unwrap_or_default());
             loop {
-                let loads = self.loads(&db_table).await?;
+                let loads = self.tracker.loaded(&db_table, 0..=i64::MAX).await?;
                 let n_loaded: u64 = loads.iter().map(|load| load.n_objects).sum();
                 if n_loaded >= n_dropped && !self.tracker.tables_with_work().await?.contains(&db_table) {
                     found.extend(loads);
@@ -124,13 +123,6 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(found)
-    }
-
-    /// The history of a table, oldest first.
-    async fn loads(&self, db_table: &str) -> Result<Vec<History>> {
-        let items = self.tracker.items(db_table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await?;
-        let loaded = |item| if let Item::Loaded(load) = item { Some(load) } else { None };
-        Ok(items.into_iter().filter_map(loaded).collect())
     }
 
     /// The functions' calls since the last reset, once no more are made. Excludes the calls of a starting environment, the only ones that

@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use loader_core::tracker::item::{History, Item};
+use loader_core::tracker::item::History;
 use loader_core::tracker::slot::RunningLoad;
 use local_client::StackInfo;
 
 use super::logs_hint;
 use crate::ground::output::{Failure, Out, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
-use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::tracker::Tracker;
 
 const POLL: Duration = Duration::from_millis(100);
 const RUNNING_SECONDS_MAX: u64 = 60;
 const IDLE_SECONDS_MAX: u64 = 180;
-const ITEMS_MAX: usize = 1_000;
 
 /// What was read about the demo's tables.
 pub struct Watch {
@@ -99,17 +98,14 @@ impl Watch {
         let mut n_busy = 0;
         self.running.clear();
         for (table, db_table) in self.tables.clone() {
-            for item in self.tracker.items(&db_table, Kind::Slot, Order::OldestFirst, 1).await? {
-                if let Some(running) = item.load() {
-                    n_busy += 1;
-                    self.announce_running(&table, running);
-                }
+            let state = self.tracker.state(&db_table).await?;
+            n_busy += state.backlog.len();
+            if let Some(running) = &state.slot.load {
+                n_busy += 1;
+                self.announce_running(&table, running);
             }
-            n_busy += self.tracker.items(&db_table, Kind::Pending, Order::OldestFirst, ITEMS_MAX).await?.len();
-            for item in self.tracker.items(&db_table, Kind::Loaded, Order::OldestFirst, ITEMS_MAX).await? {
-                if let Item::Loaded(load) = item {
-                    self.announce_loaded(&table, load);
-                }
+            for load in self.tracker.loaded(&db_table, 0..=i64::MAX).await? {
+                self.announce_loaded(&table, load);
             }
             self.look_at_quarantine(&table, &db_table).await?;
         }
@@ -144,8 +140,7 @@ impl Watch {
 
     async fn look_at_quarantine(&mut self, table: &str, db_table: &str) -> Result<()> {
         let mut n_objects = 0;
-        for item in self.tracker.items(db_table, Kind::Failed, Order::OldestFirst, ITEMS_MAX).await? {
-            let Item::Failed(failed) = item else { continue };
+        for failed in self.tracker.quarantine(db_table).await? {
             n_objects += failed.objects.len();
             if self.n_quarantined < n_objects {
                 let keys: Vec<_> = failed.objects.iter().map(|waiting| waiting.object.key.as_str()).collect();

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use anyhow::{Result, anyhow};
-pub use loader_aws::items::{Keys, Kind, Order};
+use loader_aws::items::Order;
+pub use loader_aws::items::{Keys, Kind};
 use loader_core::bulk_request::Position;
 use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::tracker::item::{Audit, History, Item, LedgerEntry, LedgerMark, PendingLoad, Quarantined};
@@ -37,7 +38,7 @@ impl Tracker {
     }
 
     /// At most `limit` items of a table.
-    pub async fn items(&self, db_table: &str, kind: Kind, order: Order, limit: usize) -> Result<Vec<Item>> {
+    async fn items(&self, db_table: &str, kind: Kind, order: Order, limit: usize) -> Result<Vec<Item>> {
         let items = self.functions.items(&DbTable(db_table.to_owned()), kind, order, limit).await;
         items.map_err(failed(format!("read the tracker of `{db_table}`")))
     }
@@ -51,10 +52,14 @@ impl Tracker {
     /// The slot and the whole backlog.
     pub async fn state(&self, db_table: &str) -> Result<TableState> {
         let slot = self.slot(db_table).await?;
+        Ok(TableState { slot, backlog: self.backlog(db_table).await?, complete: true })
+    }
+
+    /// All pending loads, oldest first.
+    pub async fn backlog(&self, db_table: &str) -> Result<Vec<PendingLoad>> {
         let pending = |item| if let Item::Pending(pending) = item { Some(pending) } else { None };
         let items = self.items(db_table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
-        let backlog: Vec<PendingLoad> = items.into_iter().filter_map(pending).collect();
-        Ok(TableState { slot, backlog, complete: true })
+        Ok(items.into_iter().filter_map(pending).collect())
     }
 
     /// The slot; free if no load has taken it yet.
@@ -82,6 +87,12 @@ impl Tracker {
     pub async fn loaded(&self, db_table: &str, times: RangeInclusive<i64>) -> Result<Vec<History>> {
         let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };
         Ok(self.between(db_table, Kind::Loaded, times).await?.into_iter().filter_map(loaded).collect())
+    }
+
+    /// The load that ended last.
+    pub async fn last_load(&self, db_table: &str) -> Result<Option<History>> {
+        let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };
+        Ok(self.items(db_table, Kind::Loaded, Order::NewestFirst, 1).await?.pop().and_then(loaded))
     }
 
     /// Audit records of this time, oldest first.

@@ -17,7 +17,7 @@ use crate::ground::stack::Stack;
 use crate::ground::stack_args::StackArgs;
 use crate::loader::connections::configs::Configs;
 use crate::loader::invoke::invoke;
-use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::tracker::Tracker;
 use crate::source::folders;
 
 /// Pause between two reads with `--watch`.
@@ -221,7 +221,7 @@ async fn watch(out: Out, tracker: &Tracker, table: &str) -> Result<()> {
             );
             return Err(Failure::new(message, "remove the cause, then run the same command again").into());
         }
-        let waiting = tracker.items(table, Kind::Pending, Order::OldestFirst, usize::MAX).await?;
+        let waiting = tracker.backlog(table).await?;
         if waiting.is_empty() && listings.is_empty() {
             step.done(format!("{table}: no file is waiting any more"));
             return Ok(());

@@ -11,7 +11,7 @@ use loader_core::bulk_request::{Position, Selection, instant};
 use loader_core::config::SourceFolder;
 use loader_core::ids::{DbTable, WaitingObject};
 use loader_core::tracker::enqueue;
-use loader_core::tracker::item::{ConfigSource, Item, LedgerMark};
+use loader_core::tracker::item::{ConfigSource, LedgerMark};
 use loader_reconcile::ports::Listed;
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::ground::output::{Failure, size};
 use crate::ground::stack_args::StackArgs;
 use crate::loader::connections::configs::Configs;
 use crate::loader::invoke::look_now;
-use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::tracker::Tracker;
 use crate::source::folders;
 use crate::source::rows::{self, Counted, Loads};
 
@@ -209,17 +209,11 @@ impl Look<'_> {
 
     /// The objects that are waiting or in quarantine, by their ids.
     async fn places(&self) -> Result<BTreeMap<String, Found>> {
-        let mut places = BTreeMap::new();
-        for (kind, found) in [(Kind::Failed, Found::Quarantined), (Kind::Pending, Found::Waiting)] {
-            for item in self.tracker.items(&self.table.0, kind, Order::OldestFirst, usize::MAX).await? {
-                let objects = match item {
-                    Item::Pending(pending) => pending.objects,
-                    Item::Failed(quarantined) => quarantined.objects,
-                    Item::Slot(_) | Item::File(_) | Item::Loaded(_) | Item::Audit(_) | Item::Listing(_) => Vec::new(),
-                };
-                places.extend(objects.into_iter().map(|waiting| (waiting.object.id(), found)));
-            }
-        }
+        let quarantine = self.tracker.quarantine(&self.table.0).await?.into_iter().flat_map(|failed| failed.objects);
+        let mut places: BTreeMap<String, Found> =
+            quarantine.map(|waiting| (waiting.object.id(), Found::Quarantined)).collect();
+        let backlog = self.tracker.backlog(&self.table.0).await?.into_iter().flat_map(|pending| pending.objects);
+        places.extend(backlog.map(|waiting| (waiting.object.id(), Found::Waiting)));
         Ok(places)
     }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use futures::{StreamExt, TryStreamExt, stream};
 use loader_core::config::LoadConfig;
-use loader_core::tracker::item::{History, Item, Quarantined};
+use loader_core::tracker::item::{History, Quarantined};
 use loader_core::tracker::view::TableState;
 use synth::names::{LogicalId, Output, SHARED_DEAD_LETTERS_OUTPUT};
 
 use crate::ground::clock::now_millis;
-use crate::loader::tracker::{Kind, Order, Tracker};
+use crate::loader::tracker::Tracker;
 use crate::loader::{dead_letters, logs};
 use crate::operate::tables::Tables;
 
@@ -87,10 +87,8 @@ async fn of_table(tracker: &Tracker, table: String, queues: Vec<QueueFacts>) -> 
         tracker.state(&table),
         tracker.quarantine(&table),
         tracker.loaded(&table, now_millis() - HOUR_MILLIS..=i64::MAX),
-        tracker.items(&table, Kind::Loaded, Order::NewestFirst, 1),
+        tracker.last_load(&table),
     )?;
-    let loaded = |item| if let Item::Loaded(history) = item { Some(history) } else { None };
-    let last = last.into_iter().find_map(loaded);
     Ok(Facts { table: Some(table), state, quarantine, hour, last, queues })
 }
 
