@@ -1,7 +1,7 @@
 //! Pages of a folder's objects in S3, and the keys in them.
 //!
-//! XML 1.0 has no form for some characters that a key may contain, such as U+0001, and a page with one of them could not be read at all.
-//! S3 is therefore asked to URL-encode keys (S3 API reference, `ListObjectVersions`: `encoding-type`).
+//! XML 1.0 has no form for some characters that a key may contain, such as U+0001, and a page that contains one as it is cannot be read at
+//! all. S3 is therefore asked to URL-encode keys (S3 API reference, `ListObjectVersions`: `encoding-type`).
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{EncodingType, ObjectVersion as ListedVersion};
@@ -70,10 +70,10 @@ mod tests {
     const ENCODED: &str = "<EncodingType>url</EncodingType><NextKeyMarker>in/%01+%2B%25%EF%BF%BE</NextKeyMarker>\
         <Version><Key>in/a+b%20c%2B%25.csv</Key><IsLatest>true</IsLatest><VersionId>v</VersionId><Size>1</Size></Version>\
         <Version><Key>in/%01+%2B%25%EF%BF%BE</Key><IsLatest>true</IsLatest><VersionId>v</VersionId><Size>1</Size></Version>";
-    /// The same as it is without encoding.
-    const PLAIN: &str = "<NextKeyMarker>in/&#x1; +%&#xFFFE;</NextKeyMarker>\
+    /// The same with the characters as they are, which no parser of XML accepts.
+    const PLAIN: &str = "<NextKeyMarker>in/\u{1} +%\u{fffe}</NextKeyMarker>\
         <Version><Key>in/a b c+%.csv</Key><IsLatest>true</IsLatest><VersionId>v</VersionId><Size>1</Size></Version>\
-        <Version><Key>in/&#x1; +%&#xFFFE;</Key><IsLatest>true</IsLatest><VersionId>v</VersionId><Size>1</Size></Version>";
+        <Version><Key>in/\u{1} +%\u{fffe}</Key><IsLatest>true</IsLatest><VersionId>v</VersionId><Size>1</Size></Version>";
     /// A service that does not know `encoding-type`, with a key that looks encoded.
     const UNAWARE: &str = "<NextKeyMarker>in/a+b%20c</NextKeyMarker>\
         <Version><Key>in/a+b%20c</Key><IsLatest>true</IsLatest><VersionId>v</VersionId><Size>1</Size></Version>";
