@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use acceptance::columnar::{numbers, parquet, texts};
 use acceptance::inventory;
 use acceptance::steps::in_quarantine;
-use acceptance::table::{Table, append, csv, rows, with_source};
+use acceptance::table::{Table, append, csv, row, rows, with_source};
 use acceptance::world::{STACK, Setup, World, world_of};
 use acceptance::xtask::Checkout;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -80,7 +80,6 @@ fn backfill_loads_existing_files_beside_live_ones() {
     world.run(async {
         let _alone = BULK_LOADER.lock().await;
         let table = Table::without_notifications(world, OLD, old()).await?;
-        let row = |number: usize| format!("{number},2026-01-01 00:00:00,x");
         let put = |number: usize| {
             let folder = if number < 3 { "dt=1" } else { "dt=10" };
             let (table, key) = (&table, format!("{folder}/{number:05}.csv"));
@@ -258,7 +257,6 @@ fn an_inventory_shows_an_object_whose_notification_never_came() {
         let _alone = BULK_LOADER.lock().await;
         let table = Table::without_notifications(world, LISTED, listed()).await?;
         let now: i64 = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
-        let row = |number: usize| format!("{number},2026-01-01 00:00:00,x");
         let mut files = Vec::new();
         for number in 0..6 {
             let key = format!("in/{number}.csv");
