@@ -80,8 +80,13 @@ pub const ADMITTED: [usize; 3] = [9, 10, 11];
 /// Position of the model's table whose loads take one file.
 pub const SINGLE: usize = 12;
 
+/// Position of the model's table whose statements are cancelled when they have run for this long.
+pub const TIMED: usize = 13;
+/// See [`TIMED`].
+pub const TIMEOUT_MILLIS: Millis = TICK_MILLIS;
+
 /// The configurations of the model's tables.
-pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 13]> = LazyLock::new(|| {
+pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 14]> = LazyLock::new(|| {
     let merge = |policy: &str| {
         json!({"options": {
             "merge_duplicate_pks": true, "merge_pk": "id", "merge_timestamp": "at", "on_schema_change": policy
@@ -102,6 +107,7 @@ pub static CONFIGS: LazyLock<[Arc<LoadConfig>; 13]> = LazyLock::new(|| {
         config("y", &json!({"warehouse": {"name": "c", "concurrent_loads_max": 1}})),
         config("z", &json!({"warehouse": {"name": "c", "freshness_seconds": 300, "concurrent_loads_max": 1}})),
         config("o", &json!({"load": {"files_max": 1}})),
+        config("l", &json!({"load": {"timeout_minutes": TIMEOUT_MILLIS / TICK_MILLIS}})),
     ]
 });
 
@@ -122,7 +128,7 @@ pub fn aged(millis: Millis) -> Arc<LoadConfig> {
 pub const COLUMNS: [&str; 2] = ["id", "at"];
 
 /// The partition keys of the model's tables.
-pub static TABLES: LazyLock<[DbTable; 13]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
+pub static TABLES: LazyLock<[DbTable; 14]> = LazyLock::new(|| CONFIGS.each_ref().map(|config| config.db_table()));
 
 /// Name of a table's queue.
 pub fn queue(table: usize) -> String {

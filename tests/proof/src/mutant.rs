@@ -122,11 +122,17 @@ pub enum Mutant {
     ForgottenIsFailed,
     /// A takeover does not change the slot.
     SilentTakeover,
+    /// A statement that is being cancelled counts as ended: the next attempt begins without its status.
+    CancelledIsEnded,
+    /// The cancellation goes to the statement of the first attempt.
+    CancelsFirst,
+    /// A statement that was cancelled counts as finished.
+    AbortedIsFinished,
 }
 
 impl Mutant {
     /// The bugs that the model must find.
-    pub const MODEL: [Self; 49] = [
+    pub const MODEL: [Self; 52] = [
         Self::NoSlotCondition,
         Self::NoVersionCheck,
         Self::NoPendingCheck,
@@ -176,6 +182,9 @@ impl Mutant {
         Self::TokenNeverAges,
         Self::ForgottenIsFailed,
         Self::SilentTakeover,
+        Self::CancelledIsEnded,
+        Self::CancelsFirst,
+        Self::AbortedIsFinished,
     ];
 
     /// The client token that is really sent.
@@ -202,8 +211,17 @@ impl Mutant {
             (Self::ForgottenIsFailed, StatementStatus::Forgotten) => {
                 StatementStatus::Failed { error: "connection lost".to_owned() }
             }
+            (Self::AbortedIsFinished, StatementStatus::Aborted { .. }) => {
+                StatementStatus::Finished(Committed::default())
+            }
             _ => status,
         }
+    }
+
+    /// The statement that is really cancelled.
+    pub fn cancelled(self, statement_id: &str, warehouse: &Warehouse) -> String {
+        let first = warehouse.statements.first().filter(|_| self == Self::CancelsFirst);
+        first.map_or_else(|| statement_id.to_owned(), |statement| statement.id.clone())
     }
 
     /// The marks that the caller gets. `before` is the ledger when the invocation started.

@@ -42,6 +42,8 @@ pub struct Statement {
     pub ledger: Option<String>,
     /// When it was accepted.
     pub submitted_millis: Millis,
+    /// Whether the service was asked to cancel it while it ran. It may end by itself before that takes effect.
+    pub cancelled: bool,
     /// Its phase.
     pub phase: Phase,
 }
@@ -115,6 +117,7 @@ impl Warehouse {
             added: sql.iter().filter_map(|text| added(text)).collect(),
             ledger: enters.then(|| name.load_id.0.clone()),
             submitted_millis: now,
+            cancelled: false,
             phase: Phase::Running,
         });
         id
@@ -137,6 +140,14 @@ impl Warehouse {
             Some(Phase::Finished) => StatementStatus::Finished(Committed::default()),
             Some(Phase::Failed(error)) => StatementStatus::Failed { error: error.clone() },
             Some(Phase::Aborted) => StatementStatus::Aborted { error: "cancelled by the user".to_owned() },
+        }
+    }
+
+    /// Accepts the cancellation of a statement; of one that has ended, it changes nothing.
+    pub fn cancel(&mut self, id: &str) {
+        let runs = |s: &&mut Statement| s.id == id && s.phase == Phase::Running;
+        if let Some(statement) = self.statements.iter_mut().find(runs) {
+            statement.cancelled = true;
         }
     }
 

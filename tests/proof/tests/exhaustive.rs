@@ -92,6 +92,16 @@ fn hours() {
 }
 
 #[test]
+fn timeout() {
+    explore(Configuration::timeout(), 93_954);
+}
+
+#[test]
+fn timeout_twice() {
+    explore(Configuration::timeout_twice(), 5_064);
+}
+
+#[test]
 fn skew() {
     explore(Configuration::skew(), 5_072);
 }

@@ -32,6 +32,8 @@ fn hunting_ground(mutant: Mutant) -> Configuration {
         Mutant::MisfitEnteredFirst | Mutant::MisfitNotInLedger => Configuration::misfit(),
         Mutant::ShapesMixed | Mutant::FitNotStored | Mutant::ColumnsAddedBefore => Configuration::shapes(),
         Mutant::TokenNeverAges | Mutant::ForgottenIsFailed => Configuration::hours(),
+        Mutant::CancelledIsEnded | Mutant::AbortedIsFinished => Configuration::timeout(),
+        Mutant::CancelsFirst => Configuration::timeout_twice(),
         Mutant::QuarantineBeforeDecision => Configuration::hours_apart(),
         Mutant::EnteredIgnored => Configuration::retry(),
         Mutant::StaleColumns => Configuration::columns(),

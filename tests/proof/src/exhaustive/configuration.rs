@@ -7,7 +7,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::state::Budget;
-use crate::fixture::{Blob, CONFIGS, GROWING, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS};
+use crate::fixture::{Blob, CONFIGS, GROWING, HOUR_MILLIS, MERGED, START_MILLIS, TICK_MILLIS, TIMED};
 use crate::mutant::Mutant;
 
 mod paced;
@@ -97,6 +97,11 @@ pub fn bad(etag: &str, size_bytes: u64) -> Blob {
 /// An object whose columns show that COPY cannot load it.
 pub fn misfit(etag: &str, size_bytes: u64) -> Blob {
     Blob { misfit: true, ..bad(etag, size_bytes) }
+}
+
+/// Three objects, of which this one is the second.
+fn among_three(second: Blob) -> Vec<Change> {
+    vec![Change::Put("a", blob("a1", 1)), Change::Put("b", second), Change::Put("c", blob("c1", 3))]
 }
 
 /// The instants of the first `count` ticks.
@@ -207,11 +212,7 @@ impl Configuration {
     pub fn bad_file() -> Self {
         let budget = Budget { crashes: 1, ..Budget::default() };
         Self {
-            script: vec![
-                Change::Put("a", blob("a1", 1)),
-                Change::Put("b", bad("b1", 2)),
-                Change::Put("c", blob("c1", 3)),
-            ],
+            script: among_three(bad("b1", 2)),
             done: 3,
             messages: vec![vec![0, 1], vec![2]],
             instants: ticks(1),
@@ -231,15 +232,7 @@ impl Configuration {
 
     /// One misfit among three files; the others are loaded without it.
     pub fn misfit() -> Self {
-        Self {
-            script: vec![
-                Change::Put("a", blob("a1", 1)),
-                Change::Put("b", misfit("b1", 2)),
-                Change::Put("c", blob("c1", 3)),
-            ],
-            tables: vec![MERGED, MERGED],
-            ..Self::bad_file().named("misfit")
-        }
+        Self { script: among_three(misfit("b1", 2)), tables: vec![MERGED, MERGED], ..Self::bad_file().named("misfit") }
     }
 
     /// Files of an older and a newer shape wait together; the table gets the newer one's column.
@@ -263,6 +256,17 @@ impl Configuration {
         let budget = Budget { lost_answers: 1, ..Budget::default() };
         let instants = vec![at(0, 0), at(7, 29), at(7, 43), at(8, 0), at(23, 0), at(24, 30)];
         Self { instants, budget, ..Self::submits().named("hours") }
+    }
+
+    /// A statement may run longer than its queue allows; its cancellation may be refused, be lost, or come too late.
+    pub fn timeout() -> Self {
+        let budget = Budget { cancels: 1, ..Budget::default() };
+        Self { tables: vec![TIMED], events: 0, budget, ..Self::submits().named("timeout") }
+    }
+
+    /// Like `timeout`, but two attempts in turn may run too long; one invocation at a time.
+    pub fn timeout_twice() -> Self {
+        Self { invocations: 1, instants: ticks(4), ..Self::timeout().named("timeout twice") }
     }
 
     /// One clock is minutes behind the other.

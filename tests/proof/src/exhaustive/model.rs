@@ -44,6 +44,8 @@ pub enum Action {
     Finish(usize),
     /// A statement fails although its files are good.
     Fail(usize),
+    /// A statement that is being cancelled ends because of it.
+    Abort(usize),
     /// An operator retries the first quarantine item.
     Retry,
     /// Loader 0.1, which has not yet been replaced everywhere, takes the slot and submits.
@@ -183,6 +185,10 @@ impl Protocol {
                 }
                 effects
             }
+            Some(Ask::Cancel(_)) if budget.cancels > 0 => {
+                let refused = Effect::Refused(self.configuration.refusal);
+                vec![Effect::Done, refused, Effect::DoneUnanswered, Effect::LostUnanswered]
+            }
             Some(Ask::Sleep(until)) if *until > self.now(state, &local.holder) => Vec::new(),
             _ => vec![Effect::Done],
         }
@@ -260,6 +266,7 @@ impl Model for Protocol {
                 if state.budget.failures > 0 {
                     actions.push(Action::Fail(index));
                 }
+                actions.extend(statement.cancelled.then_some(Action::Abort(index)));
             }
         }
         if state.budget.retries > 0 && state.durable.all_items().any(|item| matches!(item, Item::Failed(_))) {
@@ -295,11 +302,8 @@ impl Model for Protocol {
                 self.whole(&mut state, Trigger::StatementEnded { name, statement_id: Some(id) });
             }
             Action::Step(index, effect) => {
-                match effect {
-                    Effect::Done => {}
-                    Effect::Refused(_) => state.budget.refusals -= 1,
-                    Effect::DoneUnanswered | Effect::LostUnanswered => state.budget.lost_answers -= 1,
-                }
+                let ask = state.locals[index].ask.clone();
+                state.budget.spend(ask.as_ref(), effect);
                 self.step(&mut state, index, effect);
             }
             Action::Crash(index) => {
@@ -311,6 +315,7 @@ impl Model for Protocol {
                 state.budget.failures -= 1;
                 end(&mut state, index, End::Failure(self.configuration.failure.to_owned()));
             }
+            Action::Abort(index) => end(&mut state, index, End::Abort),
             Action::Retry => {
                 state.budget.retries -= 1;
                 self.retry(&mut state);

@@ -31,6 +31,15 @@ fn wrong(reply: &Reply) -> ! {
     panic!("the replay does not match the calls: {reply:?}")
 }
 
+/// The error of a call that was refused, or got no reply.
+fn not_done(operation: &'static str, why: NotSubmitted) -> PortError {
+    let (unknown, class) = match why {
+        NotSubmitted::Refused(class) => (false, class),
+        NotSubmitted::Unknown => (true, FailureClass::RetryLater),
+    };
+    PortError { operation, unknown, class, message: "model".to_owned() }
+}
+
 impl Tracker for ModelWorld {
     async fn state(&self, table: &DbTable) -> PortResult<TableState> {
         let reply = self.read(|inner| Reply::State(Box::new(self.table_state(inner, table)))).await;
@@ -194,14 +203,12 @@ impl DataApi for ModelWorld {
                 })
             })
             .await;
-        let error = |unknown, class| PortError { operation: "submit", unknown, class, message: "model".to_owned() };
         match reply {
             Reply::Submitted(Ok(id)) => Ok(id),
-            Reply::Submitted(Err(NotSubmitted::Refused(class))) => Err(error(false, class)),
             Reply::Submitted(Err(NotSubmitted::Unknown)) if self.mutant == Mutant::UnknownIsRefused => {
-                Err(error(false, FailureClass::OperatorsTurn))
+                Err(not_done("submit", NotSubmitted::Refused(FailureClass::OperatorsTurn)))
             }
-            Reply::Submitted(Err(NotSubmitted::Unknown)) => Err(error(true, FailureClass::RetryLater)),
+            Reply::Submitted(Err(why)) => Err(not_done("submit", why)),
             reply => wrong(&reply),
         }
     }
@@ -219,8 +226,26 @@ impl DataApi for ModelWorld {
         }
     }
 
-    async fn cancel(&self, _: &str) -> PortResult<()> {
-        unreachable!("no configuration of the model has a timeout")
+    async fn cancel(&self, statement_id: &str) -> PortResult<()> {
+        let reply = self
+            .call(Ask::Cancel(statement_id.to_owned()), |inner, effect| {
+                let warehouse = &mut inner.durable.warehouse;
+                let cancelled = self.mutant.cancelled(statement_id, warehouse);
+                if matches!(effect, Effect::Done | Effect::DoneUnanswered) {
+                    warehouse.cancel(&cancelled);
+                }
+                match effect {
+                    Effect::Done => Reply::Done,
+                    Effect::Refused(class) => Reply::NotDone(NotSubmitted::Refused(class)),
+                    Effect::DoneUnanswered | Effect::LostUnanswered => Reply::NotDone(NotSubmitted::Unknown),
+                }
+            })
+            .await;
+        match reply {
+            Reply::Done => Ok(()),
+            Reply::NotDone(why) => Err(not_done("cancel", why)),
+            reply => wrong(&reply),
+        }
     }
 
     async fn find(&self, _: &LoadConfig, name: &StatementName) -> PortResult<Option<String>> {

@@ -17,9 +17,9 @@ use super::model::Protocol;
 use super::shared::Shared;
 use super::state::{Durable, State};
 use super::world::{ASKED_FOR_NOTHING, OLD_STATE};
-use crate::fixture::{COLUMNS, GROWING, START_MILLIS, TABLES};
+use crate::fixture::{COLUMNS, GROWING, START_MILLIS, TABLES, TIMED, TIMEOUT_MILLIS};
 use crate::items::pendings_at;
-use crate::warehouse::{Phase, Warehouse};
+use crate::warehouse::{Phase, Statement, Warehouse};
 
 mod paced;
 
@@ -104,12 +104,48 @@ fn of_deliveries(configuration: &Configuration) -> Vec<Property<Protocol>> {
             quarantined(state, FailureClass::OutcomeUnknown)
         }));
     }
+    if configuration.tables_in_play().contains(&TIMED) {
+        all.extend(of_timeout());
+    }
     if configuration.tables_in_play().len() > 1 && !configuration.is_paced() {
         all.push(Property::sometimes("two tables load at the same time", |_, state: &State| {
             state.durable.warehouse.unfinished().len() > 1
         }));
     }
     all
+}
+
+/// Of a table whose statements are cancelled when they have run for too long.
+fn of_timeout() -> Vec<Property<Protocol>> {
+    vec![
+        Property::always("no statement is cancelled before its timeout", |model: &Protocol, state: &State| {
+            let is_early = |it: &Statement| it.cancelled && model.instant(state) < it.submitted_millis + TIMEOUT_MILLIS;
+            !state.durable.warehouse.statements.iter().any(is_early)
+        }),
+        Property::always("what is said to be cancelled is", |_, state: &State| {
+            let statements = &state.durable.warehouse.statements;
+            let is_spared =
+                |id: &str| statements.iter().any(|it| it.id == id && it.phase == Phase::Running && !it.cancelled);
+            !state.durable.items.values().any(|items| cancelled(items).is_some_and(|id| is_spared(&id)))
+        }),
+        Property::sometimes("a cancelled statement is repeated, and the repeat loads", |_, state: &State| {
+            let phases = || state.durable.warehouse.statements.iter().map(|it| &it.phase);
+            phases().any(|phase| *phase == Phase::Aborted) && phases().any(|phase| *phase == Phase::Finished)
+        }),
+        Property::sometimes("a statement finishes although it is being cancelled", |_, state: &State| {
+            state.durable.warehouse.statements.iter().any(|it| it.cancelled && it.phase == Phase::Finished)
+        }),
+    ]
+}
+
+/// The statement that the tracker says is being cancelled.
+fn cancelled(items: &Items) -> Option<String> {
+    match slot_of(items).load?.step {
+        Step::Submitted { statement_id, cancelled_millis: Some(_), .. } => Some(statement_id),
+        Step::Submitted { .. } | Step::Claimed | Step::Waiting { .. } | Step::Prepared(_) | Step::GivenUp { .. } => {
+            None
+        }
+    }
 }
 
 /// Properties that depend on the script.

@@ -15,6 +15,7 @@ use loader_core::tracker::write::{Items, Transaction, slot_of};
 use loader_reconcile::reconcile::Memory;
 
 use super::shared::Shared;
+use super::world::Effect;
 use crate::warehouse::{Bucket, Manifests, Warehouse};
 
 /// A state of the model.
@@ -64,6 +65,8 @@ pub struct Budget {
     pub refusals: u8,
     /// Submits that may get no reply.
     pub lost_answers: u8,
+    /// Cancellations that may be refused, or get no reply.
+    pub cancels: u8,
     /// Statements that may fail although their files are good.
     pub failures: u8,
     /// Quarantine items that an operator may retry.
@@ -185,6 +188,8 @@ pub enum Ask {
     },
     /// Describe this statement.
     Status(String),
+    /// Cancel this statement.
+    Cancel(String),
     /// Find the statement with this name.
     Find(StatementName),
     /// Write a manifest.
@@ -222,15 +227,29 @@ pub enum Reply {
     Rows(Vec<Vec<Option<String>>>),
     /// Done, without a result.
     Done,
+    /// Why it is not known to be done.
+    NotDone(NotSubmitted),
 }
 
-/// Why there is no statement id.
+/// Why there is no statement id, or no cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NotSubmitted {
-    /// The submit was refused.
+    /// The call was refused.
     Refused(FailureClass),
     /// There was no reply.
     Unknown,
+}
+
+impl Budget {
+    /// Counts the outcome of a call.
+    pub fn spend(&mut self, ask: Option<&Ask>, effect: Effect) {
+        match (ask, effect) {
+            (_, Effect::Done) => {}
+            (Some(Ask::Cancel(_)), _) => self.cancels -= 1,
+            (_, Effect::Refused(_)) => self.refusals -= 1,
+            (_, Effect::DoneUnanswered | Effect::LostUnanswered) => self.lost_answers -= 1,
+        }
+    }
 }
 
 impl Durable {

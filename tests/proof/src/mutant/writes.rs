@@ -68,6 +68,7 @@ impl Mutant {
             Self::TurnAlwaysRequested => each_slot(actions, |slot| slot.requested = false),
             Self::TokenNeverAges => each_prepared(actions, |prepared, touched| prepared.prepared_millis = touched),
             Self::SilentTakeover => each_slot(actions, |slot| keep_owner(slot, &before)),
+            Self::CancelledIsEnded => each_slot(actions, end_cancelled),
             _ => {}
         }
         transaction
@@ -224,6 +225,16 @@ fn keep_columns(slot: &mut Slot, before: &Slot) {
     if slot.columns.is_none() {
         let kept = before.columns.clone();
         slot.columns = kept.map(|known| KnownColumns { asked_millis: FOREVER, ..known });
+    }
+}
+
+/// Where a statement is marked as being cancelled, lets the load wait for its next attempt.
+fn end_cancelled(slot: &mut Slot) {
+    if let Some(load) = &mut slot.load
+        && matches!(load.step, Step::Submitted { cancelled_millis: Some(_), .. })
+    {
+        let (not_before_millis, class) = (load.touched_millis, FailureClass::RetryLater);
+        load.step = Step::Waiting { not_before_millis, class, reason: "cancelled".to_owned() };
     }
 }
 

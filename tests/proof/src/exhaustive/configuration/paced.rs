@@ -1,6 +1,6 @@
 //! Runs in which loads wait: for one another, for the instant or the hours of their warehouse, for room in it, for their turn.
 
-use super::{Change, Configuration, blob, ticks};
+use super::{Change, Configuration, among_three, blob, ticks};
 use crate::fixture::{
     ADMITTED, AGED, AHEAD, MORNING_MILLIS, NIGHT, NIGHT_AHEAD, SHARED, SHARED_MILLIS, SINGLE, START_MILLIS, TICK_MILLIS,
 };
@@ -32,11 +32,7 @@ impl Configuration {
     pub fn admission() -> Self {
         let [one, other, _] = ADMITTED;
         Self {
-            script: vec![
-                Change::Put("a", blob("a1", 1)),
-                Change::Put("b", blob("b1", 2)),
-                Change::Put("c", blob("c1", 3)),
-            ],
+            script: among_three(blob("b1", 2)),
             done: 3,
             messages: vec![vec![0], vec![1], vec![2]],
             tables: vec![one, other, one],
