@@ -363,8 +363,11 @@ impl<W: World> Round<'_, W> {
             let waits = matches!(load.step, Step::Waiting { class: FailureClass::OperatorsTurn, .. });
             waits && load.source.recorded.pace.is_some()
         });
-        // An operator's pause applies to the whole backlog, so no more of it needs to be read.
-        let searches = free && view.state.slot.pause.is_none() && matches!(idle, Idle::NotBefore(_) | Idle::Paused);
+        // An operator's pause applies to the whole backlog, so no more of it needs to be read. What was just recorded is among the newest
+        // pending loads: searching for each file that arrives would cost more than the sweep of each minute.
+        let may_search = self.invocation.sweeps || self.ended.is_some();
+        let is_passed_over = view.state.slot.pause.is_none() && matches!(idle, Idle::NotBefore(_) | Idle::Paused);
+        let searches = free && may_search && is_passed_over;
         if searches && self.search(view).await? {
             return Ok(Next::Again);
         }

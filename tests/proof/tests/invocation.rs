@@ -14,7 +14,7 @@ use loader_core::tracker::listing::{Counts, Listing};
 use loader_core::tracker::write::slot_of;
 use loader_core::tracker::{enqueue, list, write};
 use loader_reconcile::next;
-use loader_reconcile::reconcile::{Invocation, SEARCH_PAGES_MAX};
+use loader_reconcile::reconcile::{Ended, Invocation, SEARCH_PAGES_MAX, reconcile};
 use proof::fixture::Blob;
 use proof::items::pendings_at;
 use proof::mutant::Mutant;
@@ -49,7 +49,7 @@ fn run<F: Future>(stage: &Shared, flow: F) -> F::Output {
     }
 }
 
-fn sweep(stage: &Shared, id: usize) {
+fn invocation(stage: &Shared, id: usize) -> (Port, Invocation) {
     let deadline = with(stage, |stage| stage.now + 100_000);
     let invocation = Invocation {
         holder: format!("i{id}"),
@@ -60,7 +60,11 @@ fn sweep(stage: &Shared, id: usize) {
         turn: false,
         sweeps: false,
     };
-    let port = Port { stage: stage.clone(), id, skew_millis: 0, hinted: false };
+    (Port { stage: stage.clone(), id, skew_millis: 0, hinted: false }, invocation)
+}
+
+fn sweep(stage: &Shared, id: usize) {
+    let (port, invocation) = invocation(stage, id);
     run(stage, next::handle(&port, Trigger::Sweep, &invocation)).expect("the sweep starts");
 }
 
@@ -209,4 +213,15 @@ fn a_search_without_result_begins_anew_and_an_unpaused_queue_loads_at_once() {
     with(&stage, |stage| stage.configs.insert(queue_name(0), config_of(0, false)));
     sweep(&stage, 11);
     assert!(submitted(&stage).len() > 1, "nothing is loaded");
+}
+
+#[test]
+fn a_file_that_arrives_for_a_paused_queue_does_not_search_the_backlog() {
+    let stage = thousand_and_one(500, |_| ());
+    with(&stage, |stage| stage.configs.insert(queue_name(0), config_of(0, true)));
+    let table = with(&stage, |stage| stage.tables[0].clone());
+    let (port, invocation) = invocation(&stage, 1);
+    assert!(matches!(run(&stage, reconcile(&port, &table, &invocation, None)), Ended::Idle(_)));
+    let calls = with(&stage, |stage| stage.calls);
+    assert!(calls <= 4, "{calls} calls: the slot, the backlog's ends, and the queues' configurations");
 }
