@@ -9,7 +9,7 @@ use loader_core::tracker::slot::RunningLoad;
 use local_client::StackInfo;
 
 use super::logs_hint;
-use crate::ground::output::{Failure, Out, seconds, size};
+use crate::ground::output::{Failure, Out, counted, seconds, size};
 use crate::loader::deployment::prepared::Prepared;
 use crate::loader::tracker::Tracker;
 
@@ -127,9 +127,9 @@ impl Watch {
         }
         let rows = load.rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         self.out.ok(format!(
-            "{table:<12} load {}: {} files, {}{rows}; waited {}, took {}; statement {}",
+            "{table:<12} load {}: {}, {}{rows}; waited {}, took {}; statement {}",
             short(&load.load_id.0),
-            load.n_objects,
+            counted(load.n_objects, "file"),
             size(load.size_bytes),
             millis(load.queue_wait_millis),
             millis(load.load_millis),
