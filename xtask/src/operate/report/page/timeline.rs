@@ -187,7 +187,8 @@ fn failed(table: &TableStory, axis: &Axis, bounds: Bounds) -> Vec<Bar> {
         |one: &&Quarantine, other: &&Quarantine| axis.part(at(one), bounds.bars) == axis.part(at(other), bounds.bars);
     let bar = |group: &[&Quarantine]| {
         let n_objects: usize = group.iter().map(|quarantine| quarantine.objects.len()).sum();
-        let title = format!("{}  {n_objects} files went to quarantine: {}", readable(at(group[0])), group[0].summary());
+        let files = counted(n_objects, "file");
+        let title = format!("{}  {files} went to quarantine: {}", readable(at(group[0])), group[0].summary());
         Bar { kind: Kind::Failed, from: at(group[0]), to: at(group[group.len() - 1]), title }
     };
     drawn.chunk_by(together).map(bar).collect()
