@@ -166,9 +166,9 @@ async fn fate(operator: &Operator, key: &str) -> Result<Value> {
 }
 
 /// The command that `trace` prints shows the message that named the file.
-async fn notification_is_told(operator: &Operator, trace: &Value) -> Result<()> {
+async fn the_message_is_found(operator: &Operator, trace: &Value) -> Result<()> {
     let mut story = trace["story"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let command = story.find_map(|line| line.split_once("unless a bulk request brought it: cargo xtask "));
+    let command = story.find_map(|line| line.split_once("if one named it: cargo xtask "));
     let command = command.with_context(|| format!("no command: {trace}"))?.1;
     ensure!(trace["recorded"]["request_id"].as_str().is_some_and(|id| command.contains(id)), "{trace}");
     let said = operator.run(command.split(" --local").next().unwrap_or_default(), 0).await?;
@@ -189,7 +189,7 @@ async fn paused(operator: &Operator, table: &Table) -> Result<()> {
     let status = operator.status(STEERED, HEALTHY).await?;
     ensure!(status["state"] == "paused" && status["paused"]["reason"] == "rebuilding", "{status}");
     let waits = fate(operator, "a.csv").await?;
-    notification_is_told(operator, &waits).await?;
+    the_message_is_found(operator, &waits).await?;
     ensure!(waits["fate"] == "waiting" && waits["story"].to_string().contains("paused the table"), "{waits}");
     ensure!(table.rows().await?.is_empty(), "loaded while paused");
     ensure!(operator.json(&format!("unpause {STEERED}"), 0).await?["at_once"] == true, "NextLoader was not invoked");
@@ -204,7 +204,7 @@ async fn forgotten(operator: &Operator, table: &Table) -> Result<()> {
     table.rest_with(&[]).await?;
     let loaded = fate(operator, "a.csv").await?;
     ensure!(loaded["fate"] == "loaded" && loaded["listed_bytes"] == 24, "{loaded}");
-    notification_is_told(operator, &loaded).await?;
+    the_message_is_found(operator, &loaded).await?;
     operator.run("forget s3://e2e-steered/none.csv", 2).await?;
     let unasked = operator.run("forget s3://e2e-steered/a.csv", 3).await?;
     ensure!(unasked.errors.contains("nothing was removed from the ledger"), "{unasked:?}");

@@ -142,12 +142,16 @@ impl Drill {
         let said = self.runbook.run("logs --minutes 60", &[], "", 0).await?.output;
         ensure!(said.contains(" refused ") && said.contains(" quarantined "), "{said}");
         let lines = self.world.logged(self.began).await?;
-        let finished = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let parsed = || lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let recorded = parsed().find(|line| line["event"] == "recorded").context("nothing was recorded")?;
+        let request = recorded["request_id"].as_str().context("no request id")?;
+        let said = self.runbook.run("logs --request ID", &[("ID", request)], "", 0).await?.output;
+        ensure!(said.contains(" recorded ") && said.lines().all(|line| line.contains(request)), "{said}");
         let is_measured = |line: Value| {
             let times = ["CopyMillis", "MergeMillis", "FreshnessMillis"].map(|name| line[name].is_u64());
             line["event"] == "finished" && times == [true; 3] && line["arrival_millis"].as_i64() > Some(0)
         };
-        ensure!(finished.into_iter().any(is_measured), "no load says when its file was created, and how long COPY ran");
+        ensure!(parsed().any(is_measured), "no load says when its file was created, and how long COPY ran");
         let leak = lines.iter().find(|line| line.contains(QUOTED) || line.contains("number-of-a-card"));
         ensure!(leak.is_none(), "a value of a row is in the log: {leak:?}");
         Ok(())

@@ -111,7 +111,7 @@ impl Trace {
     }
 
     /// Says which invocation recorded the object, and the command that shows the notification. The object was recorded after `since`.
-    fn tell_recording(
+    fn add_recording(
         &mut self,
         known: &Known,
         object: &ObjectVersion,
@@ -123,10 +123,10 @@ impl Trace {
         let flags = &known.flags;
         self.story.push(if let Some(Recording { request_id, at_millis }) = &recorded {
             let (at, minutes) = (readable(*at_millis), minutes(*at_millis));
-            format!("recorded {at} by request {request_id}; its notification, unless a bulk request brought it: cargo xtask logs --request {request_id} --minutes {minutes}{flags}")
+            format!("recorded {at} by request {request_id}; its SQS message, if one named it: cargo xtask logs --request {request_id} --minutes {minutes}{flags}")
         } else {
             let (url, minutes) = (format!("s3://{}/{}", object.bucket, object.key), minutes(since));
-            format!("its notification is not stored; where the log still has it: cargo xtask logs --file '{url}' --minutes {minutes}{flags}")
+            format!("the invocation that recorded it is not stored; if the log still has its line: cargo xtask logs --file '{url}' --minutes {minutes}{flags}")
         });
         self.recorded = recorded.map(|Recording { request_id, at_millis }| Recorded { request_id, at_millis });
     }
@@ -177,7 +177,7 @@ pub fn traces(known: &Known, now: Millis) -> Vec<Trace> {
             let recorded = known.entry_of(&waiting.object).and_then(|entry| entry.recorded.clone());
             let mut trace = of_quarantine(known, &waiting.object, failed);
             let since = trace.at_millis.unwrap_or(now);
-            trace.tell_recording(known, &waiting.object, recorded, since, now);
+            trace.add_recording(known, &waiting.object, recorded, since, now);
             found.insert(waiting.object.clone(), trace);
         }
     }
@@ -218,7 +218,7 @@ fn of_entry(known: &Known, entry: &LedgerEntry, now: Millis) -> Trace {
     }
     if entry.mark != LedgerMark::Accepted {
         let since = trace.load.as_ref().map_or(at, Load::recorded_millis);
-        trace.tell_recording(known, &entry.object, entry.recorded.clone(), since, now);
+        trace.add_recording(known, &entry.object, entry.recorded.clone(), since, now);
     }
     let until = entry.expires_at.saturating_mul(1000);
     trace.story.push(if until < now {
@@ -286,7 +286,7 @@ fn of_pending(
     };
     let mut trace = Trace::new(known, object, fate, Some(at));
     trace.story.push(recorded);
-    trace.tell_recording(known, object, pending.recording(), at, now);
+    trace.add_recording(known, object, pending.recording(), at, now);
     if let Some(load) = running {
         trace.load_id = Some(load.load_id.0.clone());
         trace.story.push(format!("in load {} of now, attempt {}: {}", load.load_id, load.attempt, step(&load.step)));

@@ -128,7 +128,7 @@ fn a_file_tells_which_request_recorded_it_and_how_to_see_the_notification() {
     };
     let mut known = told(Some(recorded.clone()), LedgerMark::Loaded(load_id()));
     known.flags = " --local".into();
-    let words = "recorded 2023-11-14 22:03:20 by request 8f-1; its notification, unless a bulk request brought it: cargo xtask logs --request 8f-1 --minutes 12 --local";
+    let words = "recorded 2023-11-14 22:03:20 by request 8f-1; its SQS message, if one named it: cargo xtask logs --request 8f-1 --minutes 12 --local";
     assert!(story(&known).1.contains(words), "{:?}", story(&known));
     let mut waiting = told(None, LedgerMark::Loaded(load_id()));
     waiting.ledger.clear();
