@@ -214,8 +214,9 @@ fn the_footers_of_more_misfits_than_a_transaction_takes_are_read_once() {
             calls.iter().filter(|call| call.port == Port::Functions).map(|call| &*call.operation).collect();
         let count = |operation: &str| own.iter().filter(|made| **made == operation).count();
         let (n_looks, n_reads) = (count("HeadObject"), count("GetObject"));
-        // Without the cache each look reads the footer. Each function has its own, and the other tests of this file make some calls meanwhile.
-        ensure!(n_looks > N_FILES && n_reads < n_looks, "{n_looks} looks, {n_reads} footers");
+        // Without the cache there are as many reads as looks, but for a few. Each function has a cache of its own, and the other tests of this
+        // file make some calls meanwhile.
+        ensure!(n_looks > N_FILES && n_reads + N_FILES / 6 < n_looks, "{n_looks} looks, {n_reads} footers");
         Ok(())
     });
 }
