@@ -16,4 +16,5 @@ pub mod ports;
 pub mod reconcile;
 pub mod record;
 pub mod report;
+pub mod search;
 mod statement;

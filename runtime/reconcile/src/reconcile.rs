@@ -10,20 +10,18 @@ use std::sync::Arc;
 use loader_core::config::LoadConfig;
 use loader_core::fit::AddedColumn;
 use loader_core::ids::{DbTable, StatementName};
-use loader_core::limits::LOAD_PENDINGS_MAX;
 use loader_core::outcome::FailureClass;
 use loader_core::pace::WAKE_MILLIS_MIN;
 use loader_core::settings::Timing;
 use loader_core::tracker::admit;
 use loader_core::tracker::change::{Change, Note};
-use loader_core::tracker::choose::is_ready;
 use loader_core::tracker::decide::{Action, Context, Idle, decide};
-use loader_core::tracker::item::{ConfigSource, Item, Millis, PendingLoad, SortKey};
+use loader_core::tracker::item::{ConfigSource, Millis, PendingLoad, SortKey};
 use loader_core::tracker::settle;
 use loader_core::tracker::slot::{Held, RunningLoad, Step};
 use loader_core::tracker::view::View;
 use loader_core::tracker::waits::Waits;
-use loader_core::tracker::write::{Transaction, WriteAction, Written};
+use loader_core::tracker::write::Written;
 
 use crate::ports::{PortError, PortResult, World};
 use crate::report::Event;
@@ -32,11 +30,6 @@ use crate::report::Event;
 const WAIT_HERE_MILLIS: i64 = 3_000;
 /// Maximum number of rounds of one reconcile: far more than any table needs, so that a bug causes an error instead of a bill.
 const ROUNDS_MAX: usize = 400;
-/// Number of pending loads to read at first from a long backlog; the search continues if none of these may start.
-const BACKLOG_READ: usize = 2 * LOAD_PENDINGS_MAX;
-/// Maximum number of pages that one reconcile reads of a backlog in which nothing may start. In DynamoDB a page has up to a megabyte: about
-/// 6,000 files. The next reconcile continues.
-pub const SEARCH_PAGES_MAX: usize = 16;
 
 /// Which invocation reconciles, with which settings, until when.
 #[derive(Clone, Debug)]
@@ -114,11 +107,11 @@ pub struct Memory {
     /// Names of the statements that this invocation has submitted: the refusal of a repeat says nothing about the first call.
     pub(crate) submitted: BTreeSet<StatementName>,
     /// What is known about the table after the last round's write; `None`: it must be read.
-    view: Option<View>,
+    pub(crate) view: Option<View>,
     /// The key after which the part of the backlog begins that was not read; `None`: it was read to its end.
-    rest: Option<SortKey>,
+    pub(crate) rest: Option<SortKey>,
     /// Number of pages read in search of a load that may start.
-    n_pages: usize,
+    pub(crate) n_pages: usize,
     /// What is waiting, as far as it was read. Stuck if any look found the load stuck.
     pub(crate) waits: Logged<Option<Waits>>,
     /// The configuration of a load whose statement had run for at least a minute when it was read.
@@ -281,45 +274,6 @@ impl<W: World> Round<'_, W> {
         let load = view.state.slot.load.as_ref();
         let runs_on = load.filter(|load| load.runs_for(self.world.now()) >= WAKE_MILLIS_MIN);
         self.memory.runs_on = Logged(runs_on.map(|load| load.source.recorded.clone()));
-    }
-
-    /// Reads the oldest pending loads, unless the whole backlog is known. Of a long one, the newest stay known.
-    pub(crate) async fn read_backlog(&mut self, view: &mut View) -> PortResult<()> {
-        if !view.state.complete {
-            let (oldest, rest) = self.world.backlog(self.table, BACKLOG_READ).await?;
-            match &rest {
-                None => (view.state.backlog, view.state.complete) = (oldest, true),
-                Some(_) => view.add(oldest),
-            }
-            self.memory.rest = rest.and_then(|rest| view.state.slot.searched.clone().max(Some(rest)));
-        }
-        Ok(())
-    }
-
-    /// Reads on in a backlog of which nothing that is known may start, and keeps what is ready: however much of it is paused, what is
-    /// behind it is found. Returns whether a page was read. When the pages of this reconcile are used up, stores where the next one
-    /// continues; at the end of the backlog, that it begins anew.
-    async fn search(&mut self, view: &View) -> PortResult<bool> {
-        let rest = self.memory.rest.clone();
-        let Some(after) = rest.clone().filter(|_| self.memory.n_pages < SEARCH_PAGES_MAX) else {
-            let slot = &view.state.slot;
-            if !view.state.complete && slot.searched != rest {
-                // If this is refused, another invocation is working on the table.
-                let put = WriteAction::put(Item::Slot(slot.searched_to(rest)), slot.condition());
-                self.world.write(&Transaction::new(self.table.clone(), vec![put])).await?;
-            }
-            return Ok(false);
-        };
-        let (mut page, rest) = self.world.waiting(self.table, Some(after)).await?;
-        self.memory.rest = rest;
-        self.memory.n_pages += 1;
-        let mut view = view.clone();
-        self.add_queues(&mut view, page.iter().filter_map(|pending| pending.source.queue.clone()).collect()).await;
-        let context = self.context();
-        page.retain(|pending| is_ready(&view, pending, &context));
-        view.add(page);
-        self.memory.view = Some(view);
-        Ok(true)
     }
 
     /// Reads the configurations that a decision needs: those of pending loads that may start, and that of a load whose next attempt may
