@@ -42,8 +42,8 @@ where
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
     let said = error.as_service_error().and_then(ProvideErrorMetadata::message).map(ToOwned::to_owned);
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let answered = matches!(error, SdkError::ServiceError(_) | SdkError::ConstructionFailure(_)) && status < 500;
-    let refused = answered && !UNDECIDED.contains(&code.as_str());
+    let is_definite = matches!(error, SdkError::ServiceError(_) | SdkError::ConstructionFailure(_)) && status < 500;
+    let refused = is_definite && !UNDECIDED.contains(&code.as_str());
     let busy = BUSY.contains(&code.as_str()) || !refused || status == 429;
     let message = match said {
         Some(said) if !code.is_empty() => format!("{code}: {said}"),

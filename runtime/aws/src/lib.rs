@@ -58,7 +58,7 @@ impl Surroundings for Aws {
     }
 
     fn report(&self, event: &Event) {
-        let calls = if log::tells_calls(event) { self.calls.take() } else { 0 };
+        let calls = if log::has_calls(event) { self.calls.take() } else { 0 };
         log::write(event, calls, &self.settings.stack_name, self.now());
     }
 }

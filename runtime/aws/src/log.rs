@@ -18,13 +18,13 @@ use serde_json::{Map, Value, json};
 /// Seconds of a minute.
 const WAKE_SECONDS: u64 = 60;
 
-/// Logs an event, with the number of calls since the last event that tells them.
+/// Logs an event, with the number of calls since the last line that has them.
 pub fn write(event: &Event, calls: u64, stack: &str, now: Millis) {
     println!("{}", Value::Object(line(event, calls, stack, now)));
 }
 
 /// Whether the line of an event contains the calls since the last such line: lines that a load has anyway, and that of each sweep.
-pub const fn tells_calls(event: &Event) -> bool {
+pub const fn has_calls(event: &Event) -> bool {
     matches!(
         event,
         Event::Recorded { .. }
@@ -381,10 +381,10 @@ mod tests {
         let submitted = Note::Submitted { statement_id: "s".into() };
         let event = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note: submitted };
         let told = Value::Object(line(&event, 7, "stack", 5));
-        assert_eq!((tells_calls(&event), &told["Calls"], of_tables(&told).len()), (true, &json!(7), 0));
+        assert_eq!((has_calls(&event), &told["Calls"], of_tables(&told).len()), (true, &json!(7), 0));
         assert_eq!(line(&event, 0, "stack", 5).get("_aws"), None);
         let given_up = Event::Moved { table: "t".into(), load_id: "l".into(), statement_id: None, note: Note::GivenUp };
-        assert!(!tells_calls(&given_up));
+        assert!(!has_calls(&given_up));
     }
 
     #[test]

@@ -168,8 +168,8 @@ pub const METRIC_DOLLARS: &str = "WarehouseDollars";
 /// Metric (dollars, with `Warehouse` only): the price of 60 seconds in a minute in which objects were recorded, as if each were loaded at
 /// once; its maximum counts, as above.
 pub const METRIC_DOLLARS_AT_ONCE: &str = "WarehouseDollarsAtOnce";
-/// Metric (count, dimension `Stack` only): requests that the functions sent to AWS, with every repeat, since the environment's last line
-/// that told them.
+/// Metric (count, dimension `Stack` only): requests that the functions sent to AWS, with every repeat, since the last line of the
+/// environment that has them.
 pub const METRIC_CALLS: &str = "Calls";
 /// Dimension: the stack's name, from the environment variable [`STACK_NAME`].
 pub const DIMENSION_STACK: &str = "Stack";
