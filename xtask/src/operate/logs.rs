@@ -142,9 +142,6 @@ impl LogsArgs {
 
     /// Whether a line is about everything that is asked for.
     fn is_wanted(&self, message: &str) -> bool {
-        if !self.is_specific() {
-            return self.table.as_deref().is_none_or(|text| message.contains(text));
-        }
         let line: Value = serde_json::from_str(message).unwrap_or_default();
         let begins = |field: &str, wanted: &Option<String>| {
             let is_it = |wanted: &String| {

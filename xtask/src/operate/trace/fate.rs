@@ -125,7 +125,8 @@ impl Trace {
             let (at, minutes) = (readable(*at_millis), minutes(*at_millis));
             format!("recorded {at} by request {request_id}; its SQS message, if one named it: cargo xtask logs --request {request_id} --minutes {minutes}{flags}")
         } else {
-            let (url, minutes) = (format!("s3://{}/{}", object.bucket, object.key), minutes(since));
+            // In single quotes, as a shell reads them.
+            let (url, minutes) = (format!("s3://{}/{}", object.bucket, object.key).replace('\'', r"'\''"), minutes(since));
             format!("the invocation that recorded it is not stored; if the log still has its line: cargo xtask logs --file '{url}' --minutes {minutes}{flags}")
         });
         self.recorded = recorded.map(|Recording { request_id, at_millis }| Recorded { request_id, at_millis });

@@ -235,3 +235,10 @@ fn what_no_table_knows_was_never_seen_or_was_forgotten() {
 fn the_committed_schema_is_this_one() {
     schema::check_committed::<Vec<Trace>>("trace");
 }
+
+#[test]
+fn a_printed_command_quotes_the_key_for_a_shell() {
+    let mut known = known("s3://b/o'brien.csv");
+    wait(&mut known, "o'brien.csv", NOW);
+    assert!(story(&known).1.contains(r"logs --file 's3://b/o'\''brien.csv' --minutes"), "{:?}", story(&known));
+}
