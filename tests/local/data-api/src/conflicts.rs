@@ -12,6 +12,8 @@ type Table = (String, u32);
 #[derive(Default)]
 pub struct Conflicts {
     state: Mutex<State>,
+    /// Held while a transaction commits, because PostgreSQL releases its locks before the commit is registered here.
+    committing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -60,7 +62,8 @@ impl Transaction<'_> {
     }
 
     /// Moves the snapshot from the begin of the transaction to now. Nothing may have been read yet.
-    pub fn see_what_is_committed(&mut self) {
+    pub async fn see_what_is_committed(&mut self) {
+        let _committing = self.conflicts.committing.lock().await;
         let mut state = self.conflicts.lock();
         state.sequence += 1;
         let (before, now) = (self.id, state.sequence);
@@ -68,7 +71,10 @@ impl Transaction<'_> {
         self.id = now;
     }
 
-    pub fn commit(self) {
+    /// Runs COMMIT, and registers the writes of the transaction if it succeeds.
+    pub async fn commit<E>(self, run: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        let _committing = self.conflicts.committing.lock().await;
+        run.await?;
         let mut state = self.conflicts.lock();
         state.sequence += 1;
         let now = state.sequence;
@@ -77,6 +83,7 @@ impl Transaction<'_> {
         for table in written {
             state.committed.insert(table, (self.id, now));
         }
+        Ok(())
     }
 }
 
@@ -100,15 +107,40 @@ mod tests {
         assert_eq!(second.write(2), Ok(()));
     }
 
-    #[test]
-    fn a_writer_that_has_committed_meanwhile_conflicts_too() {
+    #[tokio::test]
+    async fn a_writer_that_has_committed_meanwhile_conflicts_too() {
         let conflicts = Conflicts::default();
         let (first, second) = (conflicts.begin("d"), conflicts.begin("d"));
         first.write(1).expect("free");
-        first.commit();
+        first.commit(async { Ok::<_, ()>(()) }).await.expect("committed");
         assert!(second.write(1).is_err());
         assert_eq!(conflicts.begin("d").write(1), Ok(()));
         assert_eq!(conflicts.begin("other").write(1), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_a_commit_releases_sees_that_commit() {
+        let conflicts = Conflicts::default();
+        let (first, mut second) = (conflicts.begin("d"), conflicts.begin("d"));
+        first.write(1).expect("free");
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let commit = first.commit(async { released.await.map_err(drop) });
+        let lock = async {
+            second.see_what_is_committed().await;
+            second.write(1)
+        };
+        let locks_are_released = async { release.send(()).expect("the commit waits") };
+        let (committed, written, ()) = tokio::join!(commit, lock, locks_are_released);
+        assert_eq!((committed, written), (Ok(()), Ok(())));
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_a_rollback() {
+        let conflicts = Conflicts::default();
+        let (first, second) = (conflicts.begin("d"), conflicts.begin("d"));
+        first.write(1).expect("free");
+        assert_eq!(first.commit(async { Err(()) }).await, Err(()));
+        assert_eq!(second.write(1), Ok(()));
     }
 
     #[test]

@@ -57,12 +57,10 @@ impl<'a> Session<'a> {
     }
 
     pub async fn commit(&mut self, query: i64) -> Result<(), SqlError> {
-        let transaction = self.transaction.take();
-        self.simple("COMMIT", &[], query).await?;
-        if let Some(transaction) = transaction {
-            transaction.commit();
+        match self.transaction.take() {
+            Some(transaction) => transaction.commit(async { self.simple("COMMIT", &[], query).await.map(drop) }).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Rolls back after an error.
@@ -85,7 +83,7 @@ impl<'a> Session<'a> {
             Work::Lock { sql } => {
                 let outcome = self.simple(sql, tables, query).await?;
                 if let Some(transaction) = &mut self.transaction {
-                    transaction.see_what_is_committed();
+                    transaction.see_what_is_committed().await;
                 }
                 Ok(outcome)
             }
