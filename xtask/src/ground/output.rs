@@ -203,7 +203,7 @@ pub fn counted(number: impl ToString + Copy, noun: &str) -> String {
 }
 
 /// A size in at most seven characters: `999 B`, `16.6 KB`, `117 MB`.
-pub fn short_size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
     let (mut unit, mut below) = (1_024_u64, None);
     for name in UNITS {
@@ -236,17 +236,6 @@ fn last_of(text: &str, width: usize) -> String {
 pub fn row<const N: usize>(columns: &[(&str, usize); N], cells: [String; N]) -> String {
     let padded = cells.into_iter().zip(columns).map(|(cell, (_, width))| format!("{:<width$}", last_of(&cell, *width)));
     padded.collect::<Vec<_>>().join(" ").trim_end().to_owned()
-}
-
-/// A size for people.
-pub fn size(bytes: u64) -> String {
-    let tenths = |unit: u64| format!("{}.{}", grouped(bytes / unit), bytes % unit * 10 / unit);
-    match bytes {
-        0..1_024 => format!("{bytes} B"),
-        1_024..1_048_576 => format!("{} KB", tenths(1_024)),
-        1_048_576..1_073_741_824 => format!("{} MB", tenths(1_048_576)),
-        _ => format!("{} GB", tenths(1_073_741_824)),
-    }
 }
 
 /// How a command fails.
@@ -330,10 +319,9 @@ mod tests {
         for (bytes, text) in
             [(0, "0 B"), (1_023, "1023 B"), (17_000, "16.6 KB"), (123_000_000, "117 MB"), (64 << 30, "64.0 GB")]
         {
-            assert_eq!(short_size(bytes), text);
+            assert_eq!(size(bytes), text);
         }
-        assert!(short_size(u64::MAX).len() <= 8);
-        assert_eq!([17_000, 123_000_000, 64 << 30].map(size), ["16.6 KB", "117.3 MB", "64.0 GB"]);
+        assert!(size(u64::MAX).len() <= 8);
         assert_eq!([0, 1, 2].map(|number| counted(number, "file")), ["0 files", "1 file", "2 files"]);
         assert_eq!([0, 999, 1_461, -123_456].map(grouped), ["0", "999", "1,461", "-123,456"]);
         assert_eq!((last_of("abc", 3), last_of("abcd", 3)), ("abc".to_owned(), "…cd".to_owned()));

@@ -2,7 +2,7 @@
 
 use super::figures::{Freshness, Report, TableStory, Totals};
 use crate::ground::clock::readable;
-use crate::ground::output::{Out, counted, grouped, row, short_age, short_size};
+use crate::ground::output::{Out, counted, grouped, row, short_age, size};
 use crate::operate::records::Quarantine;
 
 /// The columns: title and width.
@@ -64,7 +64,7 @@ fn cells(health: &str, name: &str, totals: &Totals, freshness: &Freshness) -> [S
         some(totals.loads),
         some(totals.loads_again),
         some(totals.objects),
-        if totals.loads == 0 { "-".to_owned() } else { short_size(totals.bytes) },
+        if totals.loads == 0 { "-".to_owned() } else { size(totals.bytes) },
         if totals.loads == 0 { "-".to_owned() } else { grouped(totals.rows) },
         age(freshness.p50_millis),
         age(freshness.p90_millis),

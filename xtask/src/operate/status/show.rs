@@ -6,7 +6,7 @@ use loader_core::outcome::FailureClass;
 use loader_core::tracker::item::Millis;
 
 use super::report::TableReport;
-use crate::ground::output::{Out, row, short_age, short_size};
+use crate::ground::output::{Out, row, short_age, size};
 use crate::operate::records::Quarantine;
 use crate::operate::tables::{one_line, short_name};
 
@@ -58,7 +58,7 @@ fn cells(report: &TableReport, now: Millis) -> [String; COLUMNS.len()] {
         report.state.word().to_owned(),
         age(report.oldest_waiting_since_millis),
         some(report.waiting_objects),
-        if report.waiting_objects == 0 { dash() } else { short_size(report.waiting_bytes) },
+        if report.waiting_objects == 0 { dash() } else { size(report.waiting_bytes) },
         shown_id.unwrap_or_else(dash),
         age(running.map(|load| load.since_millis)),
         age(report.last_load.as_ref().map(|load| load.at_millis)),
