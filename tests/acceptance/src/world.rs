@@ -28,6 +28,8 @@ const RECEIVES_MAX: u32 = 6;
 /// Waits of the functions, shortened so that tests of faults are fast; see also `template`.
 const PATIENCE_SECONDS: u32 = 1;
 const BACKOFF_SECONDS: u32 = 1;
+/// Wait for lines of the log.
+const LOG_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How the world of a test binary is set up. Signatures and IAM policies are always checked.
 #[derive(Debug)]
@@ -305,6 +307,34 @@ impl World {
             }
         }
         Ok(lines)
+    }
+
+    /// The lines that the functions have logged since a time, as soon as they are enough; after some seconds, those that there are.
+    ///
+    /// The local Lambda takes what an invocation has logged until no line comes for five milliseconds. On a busy machine the rest comes with
+    /// the next invocation, so the functions are invoked again, with nothing to do.
+    pub async fn logged_until(&self, since: i64, enough: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+        let started = Instant::now();
+        loop {
+            let lines = self.logged(since).await?;
+            let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            if enough(&lines) || started.elapsed() > LOG_PATIENCE {
+                return Ok(lines);
+            }
+            self.sweep().await;
+            self.invoke(Function::MicrobatchLoader, &json!({"Records": []})).await?;
+        }
+    }
+
+    /// Waits until the log contains these events of a load.
+    pub async fn has_logged(&self, load_id: &str, events: &[&str]) -> Result<()> {
+        let has = |lines: &[Value], event: &str| {
+            lines.iter().any(|line| line["event"] == event && line["load_id"] == load_id)
+        };
+        let lines = self.logged_until(0, |lines| events.iter().all(|event| has(lines, event))).await?;
+        let missing = events.iter().find(|event| !has(&lines, event));
+        ensure!(missing.is_none(), "load {load_id}: no {missing:?} in the log");
+        Ok(())
     }
 
     /// Starts a sweep at once. Errors are ignored, because the next sweep repeats the work.

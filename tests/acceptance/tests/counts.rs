@@ -171,8 +171,10 @@ async fn second_file(queue: &'static str, config: Value) -> Result<Counted> {
 /// The metric `Calls` on the lines of this load, against the gateway's count. The lines also tell what their environments sent before, for
 /// example when they started; NextLoader's last look is told by its next line.
 async fn ensure_told(counted: &Counted, started_millis: i64) -> Result<()> {
-    let lines = world().logged(started_millis).await?;
-    let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let is_complete = |lines: &[Value]| {
+        ["recorded", "submitted", "finished"].iter().all(|event| lines.iter().any(|line| line["event"] == *event))
+    };
+    let lines = world().logged_until(started_millis, is_complete).await?;
     let told = |event: &str| -> u64 {
         let lines = lines.iter().filter(|line| line["event"] == event);
         lines.filter_map(|line| line["Calls"].as_u64()).sum()

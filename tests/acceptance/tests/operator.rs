@@ -249,6 +249,7 @@ async fn recorded(operator: &Operator) -> Result<()> {
     ensure!(of_kind("audit").next().is_some_and(|event| event["why"] == "rebuilding"), "{events}");
     let loads: Vec<&str> = of_kind("load").filter_map(|event| event["load_id"].as_str()).collect();
     ensure!(loads.len() == 3, "{events}");
+    world().has_logged(loads[0], &["prepared", "submitted", "finished"]).await?;
     let log = operator.run(&format!("logs --load {}", &loads[0][..12]), 0).await?.output;
     for event in [" prepared ", " submitted ", " finished "] {
         ensure!(log.contains(event), "no {event}: {log}");

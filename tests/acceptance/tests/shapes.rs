@@ -93,10 +93,10 @@ fn files_of_two_shapes_are_all_loaded_and_columns_are_added_once() {
         table.rest_with(&all).await?;
         ensure!(added(&table).await? == ["val VARCHAR(65535)", "more BIGINT"], "{:?}", added(&table).await?);
         ensure_nothing_failed(&table).await?;
-        let lines: Vec<Value> = (world().logged(0).await?.iter())
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|line| line["event"] == "columns_added" && line["table"] == table.db_table().unwrap_or_default())
-            .collect();
+        let db_table = table.db_table()?;
+        let is_meant = |line: &&Value| line["event"] == "columns_added" && line["table"] == *db_table;
+        let lines = world().logged_until(0, |lines| lines.iter().filter(is_meant).count() >= 2).await?;
+        let lines: Vec<&Value> = lines.iter().filter(is_meant).collect();
         ensure!(lines.len() == 2 && lines.iter().all(|line| line["ColumnsAdded"] == 1), "{lines:?}");
         Ok(())
     });

@@ -18,7 +18,7 @@ use acceptance::runbook::Runbook;
 use acceptance::table::{Table, append, csv};
 use acceptance::world::{Setup, World, world_of};
 use acceptance::xtask::Checkout;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 const BAD: &str = "bad";
@@ -143,6 +143,10 @@ impl Drill {
         for window in &mut windows {
             let from = now();
             self.world.sweep().await;
+            let is_in_window =
+                |line: &Value| line["event"] == "swept" && line["_aws"]["Timestamp"].as_i64() >= Some(from);
+            let lines = self.world.logged_until(from, |lines| lines.iter().any(is_in_window)).await?;
+            ensure!(lines.iter().any(is_in_window), "the sweep is not in the log: {lines:#?}");
             *window = (from, now() + 1);
         }
         Ok(windows)

@@ -132,6 +132,7 @@ impl Drill {
         let history = self.runbook.run("history TABLE", &[("TABLE", HANGS)], "--output json", 0).await?.json()?;
         let events = history.as_array().context("a list")?;
         let load = events.iter().find_map(|event| event["load_id"].as_str()).context("no load in the history")?;
+        self.world.has_logged(load, &["prepared", "submitted", "failed", "finished"]).await?;
         let said = self.runbook.run("logs --load LOAD", &[("LOAD", load)], "", 0).await?.output;
         for event in [" prepared ", " submitted ", " failed ", " finished "] {
             ensure!(said.contains(event), "no {event}: {said}");
