@@ -11,6 +11,7 @@ use aws_sdk_s3::types::{
     Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
     S3KeyFilter,
 };
+use futures::future::{join_all, try_join_all};
 use loader_core::contract::{Function, PARAMETER_STATEMENT_NAME_PREFIX};
 use local_client::{Stack, StackOptions, Statement};
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ const PATIENCE_SECONDS: u32 = 1;
 const BACKOFF_SECONDS: u32 = 1;
 /// Wait for lines of the log.
 const LOG_PATIENCE: Duration = Duration::from_secs(20);
+/// Environments of a function that are invoked at once for their log.
+const ENVIRONMENTS: usize = 3;
 
 /// How the world of a test binary is set up. Signatures and IAM policies are always checked.
 #[derive(Debug)]
@@ -312,7 +315,7 @@ impl World {
     /// The lines that the functions have logged since a time, as soon as they are enough; after some seconds, those that there are.
     ///
     /// The local Lambda takes what an invocation has logged until no line comes for five milliseconds. On a busy machine the rest comes with
-    /// the next invocation, so the functions are invoked again, with nothing to do.
+    /// the next invocation of the same environment, so several environments are invoked again, with nothing to do.
     pub async fn logged_until(&self, since: i64, enough: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
         let started = Instant::now();
         loop {
@@ -321,8 +324,11 @@ impl World {
             if enough(&lines) || started.elapsed() > LOG_PATIENCE {
                 return Ok(lines);
             }
-            self.sweep().await;
-            self.invoke(Function::MicrobatchLoader, &json!({"Records": []})).await?;
+            let nothing = json!({"Records": []});
+            let recorders = (0..ENVIRONMENTS).map(|_| self.invoke(Function::MicrobatchLoader, &nothing));
+            let sweeps = (0..ENVIRONMENTS).map(|_| self.sweep());
+            let (_, recorded) = futures::join!(join_all(sweeps), try_join_all(recorders));
+            recorded?;
         }
     }
 
