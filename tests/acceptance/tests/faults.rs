@@ -206,9 +206,9 @@ fn a_forgotten_statement_is_settled_by_the_ledger_table_or_quarantined() {
 fn files_can_be_deleted_or_overwritten_while_they_wait() {
     let world = world();
     world.run(async {
-        let mut config = append("changed");
-        config["load"] = json!({"age_seconds": 4});
-        let table = Table::new(world, "changed", config).await?;
+        let mut paused = append("changed");
+        paused["load"] = json!({"paused": true});
+        let table = Table::new(world, "changed", paused).await?;
         table.put("deleted.csv", csv(&["1,2026-01-01 00:00:00,gone"])).await?;
         table.put("overwritten.csv", csv(&["2,2026-01-01 00:00:00,old"])).await?;
         table.put("kept.csv", csv(&["3,2026-01-01 00:00:00,kept"])).await?;
@@ -218,6 +218,7 @@ fn files_can_be_deleted_or_overwritten_while_they_wait() {
         table.until("six versions recorded", |items| n_waiting(items) == 6).await?;
         table.delete("deleted.csv").await?;
         table.put("overwritten.csv", csv(&["2,2026-01-02 00:00:00,new and longer"])).await?;
+        table.configure(&append("changed")).await?;
         let mut expected = rows(&[
             "2,2026-01-02 00:00:00,new and longer",
             "3,2026-01-01 00:00:00,kept",
