@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
+use loader_core::bulk_request::Position;
 use loader_core::config::{LoadConfig, SchemaChange};
 use loader_core::drift;
 use loader_core::ids::WaitingObject;
@@ -26,6 +27,9 @@ pub(crate) const LOOKS_AT_ONCE: usize = 32;
 /// were not looked at by then stay in the backlog. Shorter than the patience of other invocations, so that no other begins the same work.
 const LOOK_MILLIS_MAX: i64 = 30_000;
 const LOOK_PART: i64 = 2;
+/// Number of unchanged objects that a page of a listing must show to be worth it. A request for a page costs as much as 12.5 looks
+/// (<https://aws.amazon.com/s3/pricing/>).
+const LISTED_MIN: usize = 13;
 /// How long the target's columns are cached. If the table changes in the meantime, the transaction fails, and the columns are read again.
 const COLUMNS_MILLIS: i64 = 10 * 60_000;
 
@@ -93,10 +97,8 @@ impl<W: World> Round<'_, W> {
         let ids: BTreeSet<String> = objects.iter().map(|waiting| waiting.object.id()).collect();
         let config = &held.load.source.recorded;
         let began = self.world.now();
-        let (ledger, looks) = futures::join!(
-            self.world.ledger(self.table, &ids, began),
-            self.looks(&objects, config, config.write_once && held.load.refreshes == 0),
-        );
+        let (ledger, looks) =
+            futures::join!(self.world.ledger(self.table, &ids, began), self.looks(&objects, held.load),);
         let (mut ledger, Looks { states, shapes }) = (ledger?, looks?);
         ledger.extend(self.ledger_of_newer(&objects, &states, &ids).await?);
         if let Some(before) = config.again_before_millis {
@@ -130,8 +132,12 @@ impl<W: World> Round<'_, W> {
     /// One state per object, in their order; fewer if the time ended or a service was busy.
     ///
     /// Versions of one key share one look: two looks could see two versions, and both would be listed. If keys are written once, only keys
-    /// that occur twice are looked at, because the promise does not hold for them.
-    async fn looks(&self, objects: &[&WaitingObject], config: &LoadConfig, write_once: bool) -> Result<Looks, Unseen> {
+    /// that occur twice are looked at, because the promise does not hold for them. What a listing shows as it was notified is not looked at
+    /// either, unless an earlier attempt has failed: a listing does not show whether an object can be read.
+    async fn looks(&self, objects: &[&WaitingObject], load: &RunningLoad) -> Result<Looks, Unseen> {
+        let config = &*load.source.recorded;
+        let write_once = config.write_once && load.refreshes == 0;
+        let until = self.look_until();
         let mut places: BTreeMap<Place, Vec<&WaitingObject>> = BTreeMap::new();
         for waiting in objects {
             places.entry(place(waiting)).or_default().push(waiting);
@@ -143,9 +149,17 @@ impl<W: World> Round<'_, W> {
             state: !write_once || places[&place(waiting)].len() > 1,
             shape: compared,
         });
-        let glances: Vec<Glance> = glances.filter(|glance| glance.state || glance.shape.is_some()).collect();
+        let mut glances: Vec<Glance> = glances.collect();
+        if load.attempt == 1 {
+            let alone = |glance: &&Glance| glance.state && places[&place(glance.file)].len() == 1;
+            let unchanged = self.unchanged(glances.iter().filter(alone).map(|glance| glance.file), until).await;
+            for glance in &mut glances {
+                glance.state &= !unchanged.contains(&place(glance.file));
+            }
+        }
+        glances.retain(|glance| glance.state || glance.shape.is_some());
         let order: BTreeSet<Place> = glances.iter().map(|glance| place(glance.file)).collect();
-        let (looked, stopped) = self.look_at(glances).await;
+        let (looked, stopped) = self.look_at(glances, until).await;
         let mut looks = Looks::default();
         let mut refused = BTreeSet::new();
         let mut refusal = None;
@@ -172,10 +186,46 @@ impl<W: World> Round<'_, W> {
         }
     }
 
-    /// Looks at places until the time ends or a service is busy; the error is then the service's.
-    async fn look_at(&self, glances: Vec<Glance<'_>>) -> (BTreeMap<Place, PortResult<Looked>>, Option<PortError>) {
+    fn look_until(&self) -> Millis {
         let remaining = (self.invocation.deadline - self.world.now()) / LOOK_PART;
-        let until: Millis = self.world.now() + remaining.min(LOOK_MILLIS_MAX);
+        self.world.now() + remaining.min(LOOK_MILLIS_MAX)
+    }
+
+    /// The places of those files that a listing shows with the version and size of their notification. This only saves looks: a file that is
+    /// not shown, or shown otherwise, is looked at, and so are all if the listing fails. A page is read only while the one before it was worth
+    /// it, because other files may lie between these.
+    async fn unchanged<'a>(&self, files: impl Iterator<Item = &'a WaitingObject>, until: Millis) -> BTreeSet<Place> {
+        let mut by_place: BTreeMap<Place, &WaitingObject> = files.map(|file| (place(file), file)).collect();
+        let mut unchanged = BTreeSet::new();
+        let Some(((bucket, first), _)) = by_place.pop_first() else { return unchanged };
+        let Some(((_, last), _)) = by_place.last_key_value() else { return unchanged };
+        let (prefix, last) = (common_prefix(&first, last).to_owned(), last.clone());
+        // A listing begins after a key, so the first file is looked at.
+        let mut after = Some(Position { key: first, version_id: None, line: None });
+        while by_place.len() >= LISTED_MIN && self.world.now() < until {
+            let Ok(page) = self.world.list(&bucket, &prefix, after).await else { break };
+            let listed = page.objects.into_iter().map(|listed| (place(&listed.waiting), listed.waiting));
+            let same = listed.filter(|(place, found)| by_place.get(place).is_some_and(|file| *file == found));
+            let same: Vec<Place> = same.map(|(place, _)| place).collect();
+            for place in &same {
+                by_place.remove(place);
+            }
+            let is_worth_it = same.len() >= LISTED_MIN;
+            unchanged.extend(same);
+            after = page.next.filter(|next| is_worth_it && next.key < last);
+            if after.is_none() {
+                break;
+            }
+        }
+        unchanged
+    }
+
+    /// Looks at places until the time ends or a service is busy; the error is then the service's.
+    async fn look_at(
+        &self,
+        glances: Vec<Glance<'_>>,
+        until: Millis,
+    ) -> (BTreeMap<Place, PortResult<Looked>>, Option<PortError>) {
         let mut looks = stream::iter(glances)
             .map(|glance| async move { (place(glance.file), self.glance(glance).await) })
             .buffered(LOOKS_AT_ONCE);
@@ -237,6 +287,12 @@ fn place(waiting: &WaitingObject) -> Place {
     (waiting.object.bucket.clone(), waiting.object.key.clone())
 }
 
+/// The characters with which both keys begin.
+fn common_prefix<'a>(one: &'a str, other: &str) -> &'a str {
+    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
+    &one[..same.map(|(character, _)| character.len_utf8()).sum()]
+}
+
 /// Why the load cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 enum Unseen {
@@ -250,4 +306,24 @@ enum Unseen {
         /// The service's error about the first one.
         error: PortError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_prefix;
+
+    #[test]
+    fn a_common_prefix_ends_before_the_first_difference() {
+        for (one, other, prefix) in [
+            ("in/a.csv", "in/b.csv", "in/"),
+            ("in/a", "in/a/b", "in/a"),
+            ("in/a/b", "in/a", "in/a"),
+            ("in/\u{e4}1", "in/\u{e4}2", "in/\u{e4}"),
+            ("in/\u{e4}", "in/\u{e5}", "in/"),
+            ("a", "b", ""),
+            ("in/a\u{e4}1", "in/b", "in/"),
+        ] {
+            assert_eq!(common_prefix(one, other), prefix);
+        }
+    }
 }

@@ -226,6 +226,7 @@ impl Burst {
         #[expect(clippy::cast_precision_loss, reason = "counts of calls")]
         let found = others as f64 / *n_files as f64;
         ensure!(found <= per_file, "{found} calls per file\n{:#?}", self.counted);
+        ensure!(looks * 4 <= *n_files, "listings do not take the place of looks\n{:#?}", self.counted);
         Ok(())
     }
 }

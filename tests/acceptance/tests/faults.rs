@@ -215,15 +215,20 @@ fn files_can_be_deleted_or_overwritten_while_they_wait() {
         for version in ["first", "second and", "third and last"] {
             table.put("thrice.csv", csv(&[&format!("4,2026-01-01 00:00:00,{version}")])).await?;
         }
-        table.until("six versions recorded", |items| n_waiting(items) == 6).await?;
+        let mut expected = Vec::new();
+        for number in 100..130 {
+            table.put(&format!("unchanged {number}.csv"), csv(&[&row(number)])).await?;
+            expected.push(row(number));
+        }
+        table.until("all versions recorded", |items| n_waiting(items) == 36).await?;
         table.delete("deleted.csv").await?;
         table.put("overwritten.csv", csv(&["2,2026-01-02 00:00:00,new and longer"])).await?;
         table.configure(&append("changed")).await?;
-        let mut expected = rows(&[
+        expected.extend(rows(&[
             "2,2026-01-02 00:00:00,new and longer",
             "3,2026-01-01 00:00:00,kept",
             "4,2026-01-01 00:00:00,third and last",
-        ]);
+        ]));
         table.rest_with(&expected).await?;
         let quarantine = table.quarantine().await?;
         ensure!(quarantine.len() == 1 && quarantine[0].class == FailureClass::Deleted, "{quarantine:?}");

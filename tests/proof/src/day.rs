@@ -14,6 +14,7 @@ pub mod stage;
 
 use std::collections::BTreeSet;
 
+use loader_core::ids::{ObjectVersion, Version, WaitingObject};
 use loader_core::tracker::prepare::ObjectState;
 
 use crate::fixture::{BUCKET, START_MILLIS};
@@ -186,7 +187,7 @@ impl Outcome {
         let millions = |count: u64, dollars: f64| count as f64 * dollars / 1e6;
         millions(self.counts.write_units, cost.write_units_dollars)
             + millions(self.counts.read_units, cost.read_units_dollars)
-            + millions(self.calls_of("s3:PutObject"), cost.s3_puts_dollars)
+            + millions(self.calls_of("s3:PutObject") + self.calls_of("s3:List"), cost.s3_puts_dollars)
             + millions(gets, cost.s3_gets_dollars)
             + millions(self.calls_of("sqs:"), cost.sqs_dollars)
             + millions(self.counts.invocations, cost.invocations_dollars)
@@ -212,6 +213,12 @@ fn file_of(key: &str) -> Option<usize> {
 
 fn object_state(file: usize, size_bytes: u64) -> ObjectState {
     ObjectState::Found { version_id: None, etag: Some(etag(file)), size_bytes }
+}
+
+fn waiting(file: usize, arrival: &Arrival) -> WaitingObject {
+    let object =
+        ObjectVersion { bucket: BUCKET.to_owned(), key: key(file, arrival.table), version: Version::ETag(etag(file)) };
+    WaitingObject { object, size_bytes: arrival.size_bytes }
 }
 
 fn etag(file: usize) -> String {

@@ -33,7 +33,7 @@ pub enum ObjectState {
     },
     /// There is no object.
     Missing,
-    /// Not looked at, because keys of this queue are written once: assumed to be as in the notification.
+    /// As in the notification: a listing shows it so, or it is assumed, because keys of this queue are written once.
     AsNotified,
 }
 

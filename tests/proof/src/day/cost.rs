@@ -51,7 +51,7 @@ pub struct Cost {
     pub write_units_dollars: f64,
     /// Dollars for a million DynamoDB read units, on demand.
     pub read_units_dollars: f64,
-    /// Dollars for a million S3 `PutObject`.
+    /// Dollars for a million S3 `PutObject` or listings.
     pub s3_puts_dollars: f64,
     /// Dollars for a million S3 `GetObject` or `HeadObject`.
     pub s3_gets_dollars: f64,

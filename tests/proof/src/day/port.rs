@@ -16,13 +16,15 @@ use loader_core::tracker::change::Committed;
 use loader_core::tracker::item::Millis;
 use loader_core::tracker::prepare::ObjectState;
 use loader_core::tracker::settle::StatementStatus;
-use loader_reconcile::ports::{ConfigError, Configs, DataApi, Objects, Page, PortError, PortResult, Surroundings};
+use loader_reconcile::ports::{
+    ConfigError, Configs, DataApi, Listed, Objects, Page, PortError, PortResult, Surroundings,
+};
 use loader_reconcile::report::Event;
 use rand::Rng;
 
 use super::stage::{Stage, Wake};
-use super::{file_of, object_state};
-use crate::fixture::MANIFEST_ROOT;
+use super::{file_of, object_state, waiting};
+use crate::fixture::{MANIFEST_ROOT, START_MILLIS};
 
 /// Batches that are read or written concurrently.
 const BATCHES_AT_ONCE: u64 = 8;
@@ -173,8 +175,26 @@ impl Objects for Port {
         Ok(Vec::new())
     }
 
-    async fn list(&self, _: &str, _: &str, _: Option<Position>) -> PortResult<Page> {
-        Ok(Page::default())
+    async fn list(&self, _: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
+        const PAGE: usize = 1000;
+        let page = |stage: &mut Stage| {
+            let seen = after.and_then(|after| file_of(&after.key)).map_or(0, |file| file + 1);
+            let arrived = stage
+                .files
+                .iter()
+                .enumerate()
+                .skip(seen)
+                .take_while(|(_, file)| START_MILLIS + file.millis <= stage.now);
+            let below = arrived.filter_map(|(file, arrival)| {
+                let waiting = waiting(file, arrival);
+                waiting.object.key.starts_with(prefix).then_some(Listed { waiting, modified_millis: arrival.millis })
+            });
+            let objects: Vec<Listed> = below.take(PAGE).collect();
+            let last = objects.last().map(|listed| listed.waiting.object.key.clone());
+            let next = last.filter(|_| objects.len() == PAGE);
+            Page { objects, next: next.map(|key| Position { key, version_id: None, line: None }) }
+        };
+        Ok(self.free(Call::one("s3:ListObjectVersions"), page).await)
     }
 }
 

@@ -40,13 +40,16 @@ impl Port {
 
     async fn wait(&self, millis: Millis) {
         let until = self.lock().now + millis;
+        let mut set = false;
         poll_fn(|context| {
             let mut stage = self.lock();
             let left = until - stage.now;
             if left <= 0 {
                 return Poll::Ready(());
             }
-            stage.after(left, Wake::Task(self.id, context.waker().clone()));
+            if !std::mem::replace(&mut set, true) {
+                stage.after(left, Wake::Task(self.id, context.waker().clone()));
+            }
             Poll::Pending
         })
         .await;
