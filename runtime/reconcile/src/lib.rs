@@ -18,3 +18,4 @@ pub mod record;
 pub mod report;
 pub mod search;
 mod statement;
+mod unchanged;

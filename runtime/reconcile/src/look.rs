@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
-use loader_core::bulk_request::Position;
 use loader_core::config::{LoadConfig, SchemaChange};
 use loader_core::drift;
 use loader_core::ids::WaitingObject;
@@ -20,6 +19,7 @@ use loader_core::tracker::wait::wait;
 use crate::compare::{Judged, Shape, ShapeRead, Shapes};
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
+use crate::unchanged::unchanged;
 
 /// Maximum number of objects looked at concurrently.
 pub(crate) const LOOKS_AT_ONCE: usize = 32;
@@ -27,20 +27,19 @@ pub(crate) const LOOKS_AT_ONCE: usize = 32;
 /// were not looked at by then stay in the backlog. Shorter than the patience of other invocations, so that no other begins the same work.
 const LOOK_MILLIS_MAX: i64 = 30_000;
 const LOOK_PART: i64 = 2;
-/// Number of unchanged objects that a page of a listing must show to be worth it. A request for a page costs as much as 12.5 looks
-/// (<https://aws.amazon.com/s3/pricing/>).
-const LISTED_MIN: usize = 13;
 /// How long the target's columns are cached. If the table changes in the meantime, the transaction fails, and the columns are read again.
 const COLUMNS_MILLIS: i64 = 10 * 60_000;
 
 /// Bucket and key.
-type Place = (String, String);
+pub(crate) type Place = (String, String);
 /// What was found at a place, with the columns if files are compared.
 type Looked = (ObjectState, Option<Shape>);
 
 /// What to find out about a file.
 struct Glance<'a> {
     file: &'a WaitingObject,
+    /// Whether the load has no other version of its key.
+    alone: bool,
     /// Whether to look at its current state.
     state: bool,
     /// Whether to read its columns, as loaded with this configuration.
@@ -129,30 +128,14 @@ impl<W: World> Round<'_, W> {
         if ids.is_empty() { Ok(BTreeMap::new()) } else { self.world.ledger(self.table, &ids, self.world.now()).await }
     }
 
-    /// One state per object, in their order; fewer if the time ended or a service was busy.
-    ///
-    /// Versions of one key share one look: two looks could see two versions, and both would be listed. If keys are written once, only keys
-    /// that occur twice are looked at, because the promise does not hold for them. What a listing shows as it was notified is not looked at
-    /// either, unless an earlier attempt has failed: a listing does not show whether an object can be read.
+    /// One state per object, in their order; fewer if the time ended or a service was busy. What a listing shows as it was notified is not
+    /// looked at, unless an earlier attempt has failed: a listing does not show whether an object can be read.
     async fn looks(&self, objects: &[&WaitingObject], load: &RunningLoad) -> Result<Looks, Unseen> {
-        let config = &*load.source.recorded;
-        let write_once = config.write_once && load.refreshes == 0;
         let until = self.look_until();
-        let mut places: BTreeMap<Place, Vec<&WaitingObject>> = BTreeMap::new();
-        for waiting in objects {
-            places.entry(place(waiting)).or_default().push(waiting);
-        }
-        let compared = drift::is_compared(config).then_some(config);
-        let mut wanted = BTreeSet::new();
-        let glances = objects.iter().filter(|waiting| wanted.insert(place(waiting))).map(|waiting| Glance {
-            file: waiting,
-            state: !write_once || places[&place(waiting)].len() > 1,
-            shape: compared,
-        });
-        let mut glances: Vec<Glance> = glances.collect();
+        let mut glances = glances(objects, load);
         if load.attempt == 1 {
-            let alone = |glance: &&Glance| glance.state && places[&place(glance.file)].len() == 1;
-            let unchanged = self.unchanged(glances.iter().filter(alone).map(|glance| glance.file), until).await;
+            let files = glances.iter().filter(|glance| glance.state && glance.alone).map(|glance| glance.file);
+            let unchanged = unchanged(self.world, files, until).await;
             for glance in &mut glances {
                 glance.state &= !unchanged.contains(&place(glance.file));
             }
@@ -191,35 +174,6 @@ impl<W: World> Round<'_, W> {
         self.world.now() + remaining.min(LOOK_MILLIS_MAX)
     }
 
-    /// The places of those files that a listing shows with the version and size of their notification. This only saves looks: a file that is
-    /// not shown, or shown otherwise, is looked at, and so are all if the listing fails. A page is read only while the one before it was worth
-    /// it, because other files may lie between these.
-    async fn unchanged<'a>(&self, files: impl Iterator<Item = &'a WaitingObject>, until: Millis) -> BTreeSet<Place> {
-        let mut by_place: BTreeMap<Place, &WaitingObject> = files.map(|file| (place(file), file)).collect();
-        let mut unchanged = BTreeSet::new();
-        let Some(((bucket, first), _)) = by_place.pop_first() else { return unchanged };
-        let Some(((_, last), _)) = by_place.last_key_value() else { return unchanged };
-        let (prefix, last) = (common_prefix(&first, last).to_owned(), last.clone());
-        // A listing begins after a key, so the first file is looked at.
-        let mut after = Some(Position { key: first, version_id: None, line: None });
-        while by_place.len() >= LISTED_MIN && self.world.now() < until {
-            let Ok(page) = self.world.list(&bucket, &prefix, after).await else { break };
-            let listed = page.objects.into_iter().map(|listed| (place(&listed.waiting), listed.waiting));
-            let same = listed.filter(|(place, found)| by_place.get(place).is_some_and(|file| *file == found));
-            let same: Vec<Place> = same.map(|(place, _)| place).collect();
-            for place in &same {
-                by_place.remove(place);
-            }
-            let is_worth_it = same.len() >= LISTED_MIN;
-            unchanged.extend(same);
-            after = page.next.filter(|next| is_worth_it && next.key < last);
-            if after.is_none() {
-                break;
-            }
-        }
-        unchanged
-    }
-
     /// Looks at places until the time ends or a service is busy; the error is then the service's.
     async fn look_at(
         &self,
@@ -246,7 +200,7 @@ impl<W: World> Round<'_, W> {
     /// The current state and, if files are compared, the columns. If the columns cannot be fetched, the file is left to COPY; but with
     /// `add_columns` that is an error, because by position its values could go into other columns.
     async fn glance(&self, glance: Glance<'_>) -> PortResult<(ObjectState, Option<ShapeRead>)> {
-        let Glance { file, state, shape } = glance;
+        let Glance { file, state, shape, .. } = glance;
         let WaitingObject { object, .. } = file;
         let state = if state { self.world.object(&object.bucket, &object.key).await? } else { ObjectState::AsNotified };
         let shape = match prepare::current(file, &state).zip(shape) {
@@ -283,14 +237,29 @@ impl<W: World> Round<'_, W> {
     }
 }
 
-fn place(waiting: &WaitingObject) -> Place {
-    (waiting.object.bucket.clone(), waiting.object.key.clone())
+/// What to find out about each key of a load.
+///
+/// Versions of one key share one look: two looks could see two versions, and both would be listed. If keys are written once, only keys
+/// that occur twice are looked at, because the promise does not hold for them.
+fn glances<'a>(objects: &[&'a WaitingObject], load: &'a RunningLoad) -> Vec<Glance<'a>> {
+    let config = &*load.source.recorded;
+    let write_once = config.write_once && load.refreshes == 0;
+    let shape = drift::is_compared(config).then_some(config);
+    let mut n_versions: BTreeMap<Place, usize> = BTreeMap::new();
+    for waiting in objects {
+        *n_versions.entry(place(waiting)).or_default() += 1;
+    }
+    let mut wanted = BTreeSet::new();
+    let files = objects.iter().filter(|waiting| wanted.insert(place(waiting)));
+    let glance = |file: &&'a WaitingObject| {
+        let alone = n_versions[&place(file)] == 1;
+        Glance { file, alone, state: !write_once || !alone, shape }
+    };
+    files.map(glance).collect()
 }
 
-/// The characters with which both keys begin.
-fn common_prefix<'a>(one: &'a str, other: &str) -> &'a str {
-    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
-    &one[..same.map(|(character, _)| character.len_utf8()).sum()]
+pub(crate) fn place(waiting: &WaitingObject) -> Place {
+    (waiting.object.bucket.clone(), waiting.object.key.clone())
 }
 
 /// Why the load cannot be prepared.
@@ -306,24 +275,4 @@ enum Unseen {
         /// The service's error about the first one.
         error: PortError,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::common_prefix;
-
-    #[test]
-    fn a_common_prefix_ends_before_the_first_difference() {
-        for (one, other, prefix) in [
-            ("in/a.csv", "in/b.csv", "in/"),
-            ("in/a", "in/a/b", "in/a"),
-            ("in/a/b", "in/a", "in/a"),
-            ("in/\u{e4}1", "in/\u{e4}2", "in/\u{e4}"),
-            ("in/\u{e4}", "in/\u{e5}", "in/"),
-            ("a", "b", ""),
-            ("in/a\u{e4}1", "in/b", "in/"),
-        ] {
-            assert_eq!(common_prefix(one, other), prefix);
-        }
-    }
 }
