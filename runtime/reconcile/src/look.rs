@@ -19,7 +19,7 @@ use loader_core::tracker::wait::wait;
 use crate::compare::{Judged, Shape, ShapeRead, Shapes};
 use crate::ports::{PortError, PortResult, World};
 use crate::reconcile::{Next, Round};
-use crate::unchanged::unchanged;
+use crate::unchanged::{Place, place, unchanged};
 
 /// Maximum number of objects looked at concurrently.
 pub(crate) const LOOKS_AT_ONCE: usize = 32;
@@ -30,8 +30,6 @@ const LOOK_PART: i64 = 2;
 /// How long the target's columns are cached. If the table changes in the meantime, the transaction fails, and the columns are read again.
 const COLUMNS_MILLIS: i64 = 10 * 60_000;
 
-/// Bucket and key.
-pub(crate) type Place = (String, String);
 /// What was found at a place, with the columns if files are compared.
 type Looked = (ObjectState, Option<Shape>);
 
@@ -256,10 +254,6 @@ fn glances<'a>(objects: &[&'a WaitingObject], load: &'a RunningLoad) -> Vec<Glan
         Glance { file, alone, state: !write_once || !alone, shape }
     };
     files.map(glance).collect()
-}
-
-pub(crate) fn place(waiting: &WaitingObject) -> Place {
-    (waiting.object.bucket.clone(), waiting.object.key.clone())
 }
 
 /// Why the load cannot be prepared.

@@ -6,8 +6,10 @@ use loader_core::bulk_request::Position;
 use loader_core::ids::WaitingObject;
 use loader_core::tracker::item::Millis;
 
-use crate::look::{Place, place};
 use crate::ports::World;
+
+/// Bucket and key.
+pub(crate) type Place = (String, String);
 
 /// Number of unchanged objects that a page of a listing must show to be worth it. A request for a page costs as much as 12.5 looks
 /// (<https://aws.amazon.com/s3/pricing/>).
@@ -44,6 +46,10 @@ pub(crate) async fn unchanged<'a, W: World>(
         }
     }
     unchanged
+}
+
+pub(crate) fn place(waiting: &WaitingObject) -> Place {
+    (waiting.object.bucket.clone(), waiting.object.key.clone())
 }
 
 /// The characters with which both keys begin.

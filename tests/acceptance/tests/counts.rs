@@ -23,6 +23,8 @@ const WRITE_ONCE: &str = "count-once";
 const PARQUET: &str = "count-parquet";
 const HUNDRED: &str = "count-hundred";
 const FIVE: [&str; 5] = ["count-five1", "count-five2", "count-five3", "count-five4", "count-five5"];
+/// The calls of each table's files in a burst are more than this.
+const CALLS_MIN: usize = 20;
 /// Records in a notification.
 const RECORDS: usize = 10;
 /// Write units of a single file: fifteen, and four more if the slot with its load is larger than one unit.
@@ -265,7 +267,7 @@ async fn burst(queues: &[&'static str], per_table: usize) -> Result<Burst> {
         copies += table.statements().await?.len() - 1;
         ensure_small_items(table).await?;
     }
-    let counted = since.calls(tables.len() * per_table).await?;
+    let counted = since.calls(tables.len() * CALLS_MIN).await?;
     let expected: Vec<String> = (0..=per_table).map(row).collect();
     for table in &tables {
         table.rest_with(&expected).await?;
