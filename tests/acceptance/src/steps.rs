@@ -15,9 +15,10 @@ pub fn is_submitted(items: &Items) -> bool {
     matches!(step(items), Some(Step::Submitted { .. }))
 }
 
-/// Whether an attempt of the running load has failed.
+/// Whether an attempt of the running load has failed, even if the next one has begun.
 pub fn has_failed(items: &Items) -> bool {
-    matches!(step(items), Some(Step::Waiting { .. }))
+    let load = items.values().find_map(Item::load);
+    load.is_some_and(|load| load.attempt > 1 || matches!(load.step, Step::Waiting { .. }))
 }
 
 /// Whether an attempt of the running load has failed with this class.
