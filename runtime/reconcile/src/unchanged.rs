@@ -6,7 +6,7 @@ use loader_core::bulk_request::Position;
 use loader_core::ids::WaitingObject;
 use loader_core::tracker::item::Millis;
 
-use crate::ports::World;
+use crate::ports::{Listed, World};
 
 /// Bucket and key.
 pub(crate) type Place = (String, String);
@@ -27,23 +27,21 @@ pub(crate) async fn unchanged<'a, W: World>(
     let mut unchanged = BTreeSet::new();
     let Some(((bucket, first), _)) = by_place.pop_first() else { return unchanged };
     let Some(((_, last), _)) = by_place.last_key_value() else { return unchanged };
-    let (prefix, last) = (common_prefix(&first, last).to_owned(), last.clone());
+    let prefix = common_prefix(&first, last).to_owned();
     // A listing begins after a key, so the first file is looked at.
     let mut after = Some(Position { key: first, version_id: None, line: None });
-    while by_place.len() >= LISTED_MIN && world.now() < until {
-        let Ok(page) = world.list(&bucket, &prefix, after).await else { break };
-        let listed = page.objects.into_iter().map(|listed| (place(&listed.waiting), listed.waiting));
-        let same = listed.filter(|(place, found)| by_place.get(place).is_some_and(|file| *file == found));
-        let same: Vec<Place> = same.map(|(place, _)| place).collect();
-        for place in &same {
-            by_place.remove(place);
+    while let Some(position) = after.filter(|_| by_place.len() >= LISTED_MIN && world.now() < until) {
+        let Ok(page) = world.list(&bucket, &prefix, Some(position)).await else { break };
+        let n_before = by_place.len();
+        for Listed { waiting, .. } in page.objects {
+            let place = place(&waiting);
+            if by_place.get(&place) == Some(&&waiting) {
+                by_place.remove(&place);
+                unchanged.insert(place);
+            }
         }
-        let is_worth_it = same.len() >= LISTED_MIN;
-        unchanged.extend(same);
-        after = page.next.filter(|next| is_worth_it && next.key < last);
-        if after.is_none() {
-            break;
-        }
+        let n_shown = n_before - by_place.len();
+        after = page.next.filter(|_| n_shown >= LISTED_MIN);
     }
     unchanged
 }

@@ -312,18 +312,19 @@ impl World {
         Ok(lines)
     }
 
-    /// The lines that the functions have logged since a time, as soon as they are enough; after some seconds, those that there are.
+    /// The lines that the functions have logged since a time, as soon as they contain `what`. Fails if they do not within some seconds.
     ///
     /// The local Lambda takes what an invocation has logged until no line comes for five milliseconds. On a busy machine the rest comes with
     /// the next invocation of the same environment, so several environments are invoked again, with nothing to do.
-    pub async fn logged_until(&self, since: i64, enough: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+    pub async fn logged_until(&self, since: i64, what: &str, has: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
         let started = Instant::now();
         loop {
             let lines = self.logged(since).await?;
             let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-            if enough(&lines) || started.elapsed() > LOG_PATIENCE {
+            if has(&lines) {
                 return Ok(lines);
             }
+            ensure!(started.elapsed() < LOG_PATIENCE, "not in the log: {what}: {lines:#?}");
             let nothing = json!({"Records": []});
             let recorders = (0..ENVIRONMENTS).map(|_| self.invoke(Function::MicrobatchLoader, &nothing));
             let sweeps = (0..ENVIRONMENTS).map(|_| self.sweep());
@@ -334,13 +335,9 @@ impl World {
 
     /// Waits until the log contains these events of a load.
     pub async fn has_logged(&self, load_id: &str, events: &[&str]) -> Result<()> {
-        let has = |lines: &[Value], event: &str| {
-            lines.iter().any(|line| line["event"] == event && line["load_id"] == load_id)
-        };
-        let lines = self.logged_until(0, |lines| events.iter().all(|event| has(lines, event))).await?;
-        let missing = events.iter().find(|event| !has(&lines, event));
-        ensure!(missing.is_none(), "load {load_id}: no {missing:?} in the log");
-        Ok(())
+        let is_of = |line: &Value, event: &str| line["event"] == event && line["load_id"] == load_id;
+        let has_all = |lines: &[Value]| events.iter().all(|event| lines.iter().any(|line| is_of(line, event)));
+        self.logged_until(0, &format!("{events:?} of load {load_id}"), has_all).await.map(drop)
     }
 
     /// Starts a sweep at once. Errors are ignored, because the next sweep repeats the work.

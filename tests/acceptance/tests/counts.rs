@@ -23,7 +23,7 @@ const WRITE_ONCE: &str = "count-once";
 const PARQUET: &str = "count-parquet";
 const HUNDRED: &str = "count-hundred";
 const FIVE: [&str; 5] = ["count-five1", "count-five2", "count-five3", "count-five4", "count-five5"];
-/// The calls of each table's files in a burst are more than this.
+/// A burst takes more calls than this for each table.
 const CALLS_MIN: usize = 20;
 /// Records in a notification.
 const RECORDS: usize = 10;
@@ -178,7 +178,7 @@ async fn ensure_told(counted: &Counted, started_millis: i64) -> Result<()> {
     };
     let has = |lines: &[Value], event: &str| lines.iter().any(|line| is_of(line, event));
     let is_complete = |lines: &[Value]| ["recorded", "submitted", "finished"].iter().all(|event| has(lines, event));
-    let lines = world().logged_until(started_millis, is_complete).await?;
+    let lines = world().logged_until(started_millis, "all lines of the load", is_complete).await?;
     let told = |event: &str| -> u64 {
         lines.iter().filter(|line| is_of(line, event)).filter_map(|line| line["Calls"].as_u64()).sum()
     };

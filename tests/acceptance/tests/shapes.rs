@@ -95,7 +95,7 @@ fn files_of_two_shapes_are_all_loaded_and_columns_are_added_once() {
         ensure_nothing_failed(&table).await?;
         let db_table = table.db_table()?;
         let is_meant = |line: &&Value| line["event"] == "columns_added" && line["table"] == *db_table;
-        let lines = world().logged_until(0, |lines| lines.iter().filter(is_meant).count() >= 2).await?;
+        let lines = world().logged_until(0, "both columns", |lines| lines.iter().filter(is_meant).count() >= 2).await?;
         let lines: Vec<&Value> = lines.iter().filter(is_meant).collect();
         ensure!(lines.len() == 2 && lines.iter().all(|line| line["ColumnsAdded"] == 1), "{lines:?}");
         Ok(())

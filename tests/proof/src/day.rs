@@ -175,9 +175,9 @@ impl Outcome {
         self.counts.calls.iter().filter(|(name, _)| name.starts_with(operation)).map(|(_, calls)| calls).sum()
     }
 
-    /// Number of calls except those of SQS and `HeadObject`.
+    /// Number of calls except those of SQS, looks, and listings in their place.
     pub fn calls_beside_looks(&self) -> u64 {
-        self.calls() - self.calls_of("s3:HeadObject") - self.calls_of("sqs:")
+        self.calls() - self.calls_of("s3:HeadObject") - self.calls_of("s3:List") - self.calls_of("sqs:")
     }
 
     /// Cost in dollars, without the warehouse.

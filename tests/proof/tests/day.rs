@@ -17,7 +17,7 @@ fn hours(hours: i64, tables: usize, files: usize) -> Options {
     Options { hours, tables, files, ..Options::default() }
 }
 
-/// Calls except `HeadObject` and SQS, and write units, per hundred files.
+/// Calls except looks and SQS, and write units, per hundred files.
 fn for_a_hundred(outcome: &Outcome) -> (u64, u64) {
     let files = outcome.files as u64;
     (outcome.calls_beside_looks() * 100 / files, outcome.counts.write_units * 100 / files)

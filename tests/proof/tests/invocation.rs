@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use loader_core::bulk_request::{self, Position};
+use loader_core::ids::Version;
 use loader_core::outcome::FailureClass;
 use loader_core::settings::Timing;
 use loader_core::statement_event::Trigger;
@@ -128,6 +129,104 @@ fn a_submit_without_an_answer_is_remembered_when_the_sweep_comes_back_to_the_tab
     sweep(&stage, 2);
     with(&stage, |stage| assert_eq!(stage.violations.iter().collect::<Vec<_>>(), Vec::<&String>::new()));
     with(&stage, |stage| assert_eq!(stage.warehouse.statements.len(), 1, "{:?}", stage.warehouse.statements));
+}
+
+/// A table in whose loads fit all files of a test.
+const WIDE: usize = 6;
+/// Files that wait together; a listing takes the place of most looks.
+const TOGETHER: usize = 20;
+
+/// A table with files that wait together.
+fn files_together() -> Shared {
+    let mut stage = quiet();
+    let config = config_of(WIDE, false);
+    stage.tables = vec![config.db_table()];
+    stage.configs = [(queue_name(WIDE), config.clone())].into();
+    let source = ConfigSource { queue: Some(queue_name(WIDE)), recorded: config };
+    for number in 0..TOGETHER {
+        record(&mut stage, &format!("t6/{number:02}"), &source);
+    }
+    Arc::new(Mutex::new(stage))
+}
+
+/// Sweeps, and returns how many looks and how many listings that took. `others` are the outcomes of other calls.
+fn looks_of_sweep(stage: &Shared, id: usize, others: Vec<(&'static str, Fate)>) -> (usize, usize) {
+    const MORE_THAN_ANY: usize = 3 * TOGETHER;
+    with(stage, |stage| {
+        stage.script = others;
+        for operation in ["object", "list"] {
+            stage.script.extend(vec![(operation, Fate::Answered); MORE_THAN_ANY]);
+        }
+    });
+    sweep(stage, id);
+    let made = |operation| {
+        let left = with(stage, |stage| stage.script.iter().filter(|(left, _)| *left == operation).count());
+        MORE_THAN_ANY - left
+    };
+    (made("object"), made("list"))
+}
+
+/// The keys in the manifest that was written last.
+fn listed(stage: &Shared) -> Vec<String> {
+    let manifests = with(stage, |stage| stage.manifests.values().cloned().collect::<Vec<_>>());
+    let [manifest] = manifests.as_slice() else { panic!("not one manifest: {manifests:?}") };
+    manifest.split("s3://files/").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn files_that_a_listing_shows_unchanged_are_not_looked_at_and_all_others_are() {
+    let stage = files_together();
+    with(&stage, |stage| {
+        stage.bucket.remove("t6/07");
+        stage.bucket.get_mut("t6/05").expect("a file").etag = "newer".into();
+        stage.bucket.get_mut("t6/06").expect("a file").size_bytes = 2;
+    });
+    // The listing begins after the first file.
+    assert_eq!(looks_of_sweep(&stage, 1, Vec::new()), (1 + 3, 1));
+    let expected: Vec<String> = (0..TOGETHER).filter(|n| *n != 7).map(|n| format!("t6/{n:02}")).collect();
+    assert_eq!(listed(&stage), expected);
+    let table = with(&stage, |stage| stage.tables[0].clone());
+    let slot = with(&stage, |stage| slot_of(&stage.items[&table]));
+    let prepared = slot.load.as_ref().and_then(|load| load.prepared()).expect("a prepared load");
+    assert_eq!(prepared.size_bytes, 18 + 2, "the size that the look showed");
+}
+
+#[test]
+fn two_versions_of_a_key_are_looked_at_once_and_listed_once() {
+    let stage = files_together();
+    with(&stage, |stage| {
+        let source = ConfigSource { queue: Some(queue_name(WIDE)), recorded: config_of(WIDE, false) };
+        stage.now += 1;
+        let key = record(stage, "t6/05", &source);
+        let Some(Item::Pending(pending)) = stage.items.values_mut().find_map(|items| items.get_mut(&key)) else {
+            panic!("not recorded")
+        };
+        pending.objects[0].object.version = Version::ETag("older".into());
+    });
+    assert_eq!(looks_of_sweep(&stage, 1, Vec::new()), (1 + 1, 1));
+    assert_eq!(listed(&stage).len(), TOGETHER);
+}
+
+#[test]
+fn without_a_listing_and_after_a_failed_attempt_every_file_is_looked_at() {
+    let refused = Fate::Refused(FailureClass::RetryLater);
+    let stage = files_together();
+    assert_eq!(looks_of_sweep(&stage, 1, vec![("list", refused)]), (TOGETHER, 0));
+
+    let stage = files_together();
+    assert_eq!(looks_of_sweep(&stage, 1, vec![("submit", refused)]), (1, 1));
+    with(&stage, |stage| stage.now += 120_000);
+    assert_eq!(looks_of_sweep(&stage, 2, Vec::new()), (TOGETHER, 0));
+}
+
+#[test]
+fn a_listing_among_many_other_files_ends_with_its_first_page() {
+    let stage = files_together();
+    with(&stage, |stage| {
+        let other = stage.bucket["t6/00"].clone();
+        stage.bucket.extend((0..200).map(|n| (format!("t6/00 {n:03}"), other.clone())));
+    });
+    assert_eq!(looks_of_sweep(&stage, 1, Vec::new()), (TOGETHER, 1));
 }
 
 /// Pending loads that a sweep searches, besides the oldest and the newest ones.

@@ -85,8 +85,8 @@ impl Report {
 fn show_many(out: Out, many: &Many) {
     let Many { what, files, drained_seconds, copies, calls, invocations, units, cost, upload_seconds } = many;
     let n = f64::from(*files);
-    let beside = per_file(calls, *files, |operation| operation != "HeadObject");
-    line(out, &format!("{what}: calls per file beyond HeadObject"), &format!("{beside:.3}"), "");
+    let beside = per_file(calls, *files, |operation| !matches!(operation, "HeadObject" | "ListObjectVersions"));
+    line(out, &format!("{what}: calls per file beyond looks and listings"), &format!("{beside:.3}"), "");
     line(out, &format!("{what}: COPYs"), &copies.to_string(), "");
     let write = format!("{:.2} (read {:.2})", units.write / n, units.read / n);
     line(out, &format!("{what}: DynamoDB write units per file"), &write, "≤ 1.4");
