@@ -25,11 +25,10 @@ pub(crate) async fn unchanged<'a, W: World>(
 ) -> BTreeSet<Place> {
     let mut by_place: BTreeMap<Place, &WaitingObject> = files.map(|file| (place(file), file)).collect();
     let mut unchanged = BTreeSet::new();
-    let Some(((bucket, first), _)) = by_place.pop_first() else { return unchanged };
-    let Some(((_, last), _)) = by_place.last_key_value() else { return unchanged };
-    let prefix = common_prefix(&first, last).to_owned();
-    // A listing begins after a key, so the first file is looked at.
-    let mut after = Some(Position { key: first, version_id: None, line: None });
+    let ends = by_place.keys().next().zip(by_place.keys().next_back());
+    let Some(((bucket, first), (_, last))) = ends else { return unchanged };
+    let (bucket, prefix) = (bucket.clone(), common_prefix(first, last).to_owned());
+    let mut after = Some(Position { key: just_before(first), version_id: None, line: None });
     while let Some(position) = after.filter(|_| by_place.len() >= LISTED_MIN && world.now() < until) {
         let Ok(page) = world.list(&bucket, &prefix, Some(position)).await else { break };
         let n_before = by_place.len();
@@ -56,9 +55,36 @@ fn common_prefix<'a>(one: &'a str, other: &str) -> &'a str {
     &one[..same.map(|(character, _)| character.len_utf8()).sum()]
 }
 
+/// A text that sorts before this key, with hardly a key in between: a listing begins after a key. The key itself if there is no such text;
+/// then this file is looked at.
+fn just_before(key: &str) -> String {
+    let mut before = key.to_owned();
+    match before.pop().and_then(|last| char::from_u32(u32::from(last).checked_sub(1)?)) {
+        Some(previous) => format!("{before}{previous}~"),
+        None => key.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::common_prefix;
+    use super::{common_prefix, just_before};
+
+    #[test]
+    fn a_listing_that_begins_just_before_a_key_shows_it() {
+        for (key, before) in [
+            ("in/1", "in/0~"),
+            ("in/", "in.~"),
+            ("in/\u{80}", "in/\u{7f}~"),
+            ("in/\u{e4}", "in/\u{e3}~"),
+            ("in/ ", "in/\u{1f}~"),
+        ] {
+            assert_eq!(just_before(key), before);
+            assert!(before < key);
+        }
+        for without in ["", "\0", "in/\0", "in/\u{e000}"] {
+            assert_eq!(just_before(without), without);
+        }
+    }
 
     #[test]
     fn a_common_prefix_ends_before_the_first_difference() {

@@ -23,7 +23,7 @@ use loader_reconcile::report::Event;
 use rand::Rng;
 
 use super::stage::{Stage, Wake};
-use super::{file_of, object_state, waiting};
+use super::{file_of, key, object_state, waiting};
 use crate::fixture::{MANIFEST_ROOT, START_MILLIS};
 
 /// Batches that are read or written concurrently.
@@ -178,7 +178,9 @@ impl Objects for Port {
     async fn list(&self, _: &str, prefix: &str, after: Option<Position>) -> PortResult<Page> {
         const PAGE: usize = 1000;
         let page = |stage: &mut Stage| {
-            let seen = after.and_then(|after| file_of(&after.key)).map_or(0, |file| file + 1);
+            let is_seen = |file: usize, after: &str| key(file, stage.files[file].table).as_str() <= after;
+            let from = |after: &str| file_of(after).map(|file| file + usize::from(is_seen(file, after)));
+            let seen = after.and_then(|after| from(&after.key)).unwrap_or(0);
             let arrived = stage
                 .files
                 .iter()
