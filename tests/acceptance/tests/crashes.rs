@@ -16,9 +16,17 @@ const FULL: &str = "ACCEPTANCE_FULL";
 
 const APPENDED: &str = "crash-append";
 const MERGED: &str = "crash-merge";
+const TOGETHER: &str = "crash-together";
+/// Files of a notification: too many to take the slot in one step, to be looked at one by one, and to enter the ledger in the settlement.
+const N_TOGETHER: usize = 40;
+/// Calls of a load of so many files that a load of one file does not make.
+const OF_MANY: [&str; 2] = ["ListObjectVersions", "BatchWriteItem"];
 
 fn world() -> &'static World {
-    world_of(|| Setup::of([(APPENDED, append("crash_append")), (MERGED, merge("crash_merge", true))]))
+    world_of(|| {
+        let queues = [(APPENDED, append("crash_append")), (MERGED, merge("crash_merge", true))];
+        Setup::of(queues.into_iter().chain([(TOGETHER, append("crash_together"))]))
+    })
 }
 
 /// The faults, and whether each is tried at every call.
@@ -30,31 +38,43 @@ fn kinds() -> Result<Vec<(ToxicKind, bool)>> {
     thorough.iter().map(|value| kind(value, true)).chain(milder.iter().map(|value| kind(value, false))).collect()
 }
 
-async fn load_once(table: &Table, number: usize, expected: &mut Vec<String>) -> Result<()> {
-    let row = row(number);
-    table.put(&format!("{number}.csv"), csv(&[&row])).await?;
-    expected.push(row);
+/// Loads files that arrive together: one by S3's notification, more by one notification of all.
+async fn load(table: &Table, n_files: usize, expected: &mut Vec<String>) -> Result<()> {
+    let mut keys = Vec::new();
+    for number in expected.len()..expected.len() + n_files {
+        let row = row(number);
+        let key = format!("{number:05}.csv");
+        table.put(&key, csv(&[&row])).await?;
+        keys.push(key);
+        expected.push(row);
+    }
+    if n_files > 1 {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        table.send(table.notification(&keys).await?).await?;
+    }
     table.rest_with(expected).await
 }
 
-async fn matrix(world: &'static World, name: &str, config: Value, kinds: &[(ToxicKind, bool)]) -> Result<usize> {
-    let table = Table::new(world, name, config).await?;
-    let gateway = world.stack.gateway();
+/// Tries the faults at each call of a load of so many files, one after the other, and returns how many were tried.
+async fn matrix(table: &Table, n_files: usize, kinds: &[(ToxicKind, bool)]) -> Result<usize> {
+    let gateway = world().stack.gateway();
     let mut expected = Vec::new();
-    load_once(&table, 0, &mut expected).await?;
+    load(table, n_files, &mut expected).await?;
     let counter = Counter::start(gateway.clone()).await?;
-    load_once(&table, 1, &mut expected).await?;
-    let n_calls = counter.functions_log().await?.len();
+    load(table, n_files, &mut expected).await?;
+    let calls = counter.functions_log().await?;
+    let n_calls = calls.len();
     ensure!(n_calls >= 10, "a load made only {n_calls} calls");
+    let makes = |operation| calls.iter().any(|call| call.operation == operation);
+    ensure!(OF_MANY.into_iter().all(|operation| makes(operation) == (n_files > 1)), "{calls:#?}");
     let full = std::env::var_os(FULL).is_some();
     let mut points = 0;
     for (kind, thorough) in kinds {
         for call in (0..n_calls.min(30)).filter(|call| *thorough || full || call % 4 == 0) {
             gateway.add_toxic(&Toxic::new(kind.clone()).once_after(call as u64)).await?;
-            let number = expected.len();
-            let result = load_once(&table, number, &mut expected).await;
+            let result = load(table, n_files, &mut expected).await;
             gateway.clear_toxics().await?;
-            result.map_err(|error| error.context(format!("{name}: {kind:?} at call {call}")))?;
+            result.map_err(|error| error.context(format!("{}: {kind:?} at call {call}", table.name)))?;
             points += 1;
         }
     }
@@ -64,14 +84,22 @@ async fn matrix(world: &'static World, name: &str, config: Value, kinds: &[(Toxi
 #[test]
 fn rows_are_exact_whichever_call_fails_or_kills_a_function() {
     let world = world();
-    let points = world.run(async {
+    world.run(async {
         let kinds = kinds()?;
-        let appended = matrix(world, APPENDED, append("crash_append"), &kinds).await?;
-        let deaths = if std::env::var_os(FULL).is_some() { &kinds[..] } else { &kinds[..2] };
-        let merged = matrix(world, MERGED, merge("crash_merge", true), deaths).await?;
-        Ok(appended + merged)
+        let full = std::env::var_os(FULL).is_some();
+        let deaths = if full { &kinds[..] } else { &kinds[..2] };
+        let deaths_after_calls = if full { &kinds[..] } else { &kinds[1..2] };
+        let appended = Table::new(world, APPENDED, append("crash_append")).await?;
+        let merged = Table::new(world, MERGED, merge("crash_merge", true)).await?;
+        let together = Table::without_notifications(world, TOGETHER, append("crash_together")).await?;
+        let points = [
+            matrix(&appended, 1, &kinds).await?,
+            matrix(&merged, 1, deaths).await?,
+            matrix(&together, N_TOGETHER, deaths_after_calls).await?,
+        ];
+        println!("proof: crash matrix: {points:?} points tried: append, merge, {N_TOGETHER} files together");
+        Ok(())
     });
-    println!("proof: crash matrix: {points} points tried");
 }
 
 /// `status` reports it after two minutes. The drill runs sweeps, so this needs a separate stack.
