@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod architecture;
+pub mod args;
 mod json;
 pub mod l1;
 pub mod l2;
@@ -29,6 +30,7 @@ pub mod warehouses;
 pub mod workspace;
 
 pub use architecture::Architecture;
+pub use args::SynthArgs;
 pub use l3::loader_template;
 pub use loader_core::problem::{Problem, Problems};
 pub use props::{LoaderProps, QueueSource};

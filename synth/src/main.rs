@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use synth::{Architecture, SynthError, SynthProps, Synthesis, TemplateFile, synthesize, workspace};
+use synth::{SynthArgs, SynthError, Synthesis, synthesize, workspace};
 
 const EXAMPLES: &str = "\
 The template has a role, the tracker table, a bucket, three functions, the rules that call them, alarms and a dashboard, and for each
@@ -29,34 +29,17 @@ Exit codes: 0 done; 1 failed, or different with --check; 2 wrong command line.";
     after_help = EXAMPLES
 )]
 struct Cli {
-    /// Folder of the queue configurations, one <queue name>.json for each [default: queues]
-    #[arg(long, value_name = "DIR")]
-    queues: Option<PathBuf>,
-    /// Processor architecture of the functions
-    #[arg(long, value_enum, default_value_t)]
-    arch: Architecture,
-    /// Publish what happens to the tables on the account's event bus (docs/events.md)
-    #[arg(long)]
-    events: bool,
+    #[command(flatten)]
+    synth: SynthArgs,
     /// Template file [default: cfn-out/loader.template.json]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write nothing, and fail if the file is not up to date
-    #[arg(long)]
-    check: bool,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let path = cli.out.unwrap_or_else(workspace::template);
-    let props = SynthProps {
-        queues: cli.queues.unwrap_or_else(workspace::queues),
-        architecture: cli.arch,
-        events: cli.events,
-        file: if cli.check { TemplateFile::Check(path.clone()) } else { TemplateFile::Write(path.clone()) },
-        ..SynthProps::default()
-    };
-    match synthesize(&props) {
+    match synthesize(&cli.synth.props(path.clone())) {
         Ok(synthesis) => done(&path, &synthesis),
         Err(error) => failed(&error),
     }
@@ -65,11 +48,8 @@ fn main() -> ExitCode {
 fn done(path: &Path, synthesis: &Synthesis) -> ExitCode {
     // A closed pipe (`| head`) is not a failure.
     let mut out = std::io::stdout();
-    for note in synthesis.template.notes() {
+    for note in synthesis.notes() {
         let _ = writeln!(out, "note: {note}");
-    }
-    if synthesis.needs_bucket() {
-        let _ = writeln!(out, "note: too large for a request: deploying by hand needs `--s3-bucket BUCKET`");
     }
     let outcome = if synthesis.written { "written" } else { "up to date" };
     let (bytes, resources) = (synthesis.text.len(), synthesis.template.resources());

@@ -61,9 +61,11 @@ pub struct Synthesis {
 }
 
 impl Synthesis {
-    /// Whether the text is too long for a request ([`TEMPLATE_BODY_BYTES_MAX`]), so that deploying it by hand needs a bucket.
-    pub fn needs_bucket(&self) -> bool {
-        self.text.len() > TEMPLATE_BODY_BYTES_MAX
+    /// The template's notes, and one if its text is too long for a request ([`TEMPLATE_BODY_BYTES_MAX`]).
+    pub fn notes(&self) -> Vec<String> {
+        let too_large = "too large for a request: deploying by hand needs `--s3-bucket BUCKET`".to_owned();
+        let too_large = Some(too_large).filter(|_| self.text.len() > TEMPLATE_BODY_BYTES_MAX);
+        self.template.notes().iter().map(ToString::to_string).chain(too_large).collect()
     }
 }
 

@@ -55,7 +55,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  cargo xtask synth\n  cargo xtask synth --check\n\nAlso writes the JSON Schemas of the files in queues/ and warehouses/."
     )]
-    Synth(deploy::synth::SynthArgs),
+    Synth(synth::SynthArgs),
     /// Build, synthesize and deploy the loader
     #[command(after_help = "Example: cargo xtask deploy --statement-name-prefix dev --local")]
     Deploy(Box<deploy::DeployArgs>),
